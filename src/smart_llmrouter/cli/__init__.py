@@ -1,0 +1,1 @@
+"""The command tree: `smart-llmrouter --help`."""

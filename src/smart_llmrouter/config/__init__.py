@@ -1,0 +1,1 @@
+"""YAML in, frozen snapshot out: reading, checking, explaining and fingerprinting."""

@@ -1,0 +1,114 @@
+"""The configuration as the request path sees it: compiled once, never changed.
+
+A call keeps the snapshot it began with. Everything that can be computed when the
+configuration is loaded has been computed here: nothing on the path looks at the
+YAML, the environment or a default again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from smart_llmrouter.core.identity import Caller
+from smart_llmrouter.core.money import Price
+from smart_llmrouter.core.secrets import Secret
+
+DialectName = Literal["openai-chat", "openai-responses", "anthropic-messages"]
+StrategyName = Literal[
+    "static", "failover", "weighted", "dynamic", "rules", "script", "external"
+]
+JournalSync = Literal["interval", "always", "off"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where and how the public surface listens."""
+
+    host: str
+    port: int
+    default_group: str | None
+    max_request_bytes: int
+    keepalive_after_s: float
+    shutdown_grace_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where durable state lives.
+
+    `database_url` is a SQLAlchemy URL; it is a `Secret` because it may hold a password.
+    """
+
+    directory: Path
+    database_url: Secret
+    journal_sync: JournalSync
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """Time-outs (seconds) and bounds towards providers; `total_s` 0 means none."""
+
+    connect_timeout_s: float
+    first_event_timeout_s: float
+    idle_timeout_s: float
+    total_timeout_s: float
+    max_response_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One endpoint of a provider, and the credentials for it.
+
+    `headers` are sent with each request; a value that came from the environment or a
+    file is a `Secret`.
+    """
+
+    name: str
+    dialect: DialectName
+    base_url: str
+    api_key: Secret | None
+    headers: tuple[tuple[str, Secret | str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One provider model as a group uses it; `label` is its public name."""
+
+    label: str
+    provider: Provider
+    key: str
+    model: str
+    price: Price | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One model group: the name that callers use, and who may serve it.
+
+    `first_event_timeout_s` is the group's `attempt_timeout_s` where it has one.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    strategy: StrategyName
+    targets: tuple[Target, ...]
+    max_attempts: int
+    first_event_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One checked configuration.
+
+    `groups` holds each group once, by name; `groups_by_name` finds it by name and by
+    alias. `callers_by_digest` is keyed by the SHA-256 digest of the whole token.
+    """
+
+    fingerprint: str
+    server: Server
+    state: State
+    upstream: Upstream
+    groups: Mapping[str, Group]
+    groups_by_name: Mapping[str, Group]
+    callers_by_digest: Mapping[bytes, Caller]

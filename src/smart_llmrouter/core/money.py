@@ -1,0 +1,59 @@
+"""Money in integer nano-dollars (nUSD), and prices as exact decimals.
+
+No float ever touches money. One dollar is 1,000,000,000 nUSD; a price of one
+dollar per million tokens is 1,000 nUSD a token.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+NUSD_PER_USD = 1_000_000_000
+_NUSD_PER_TOKEN_AT_ONE_USD_PER_MILLION = NUSD_PER_USD // 1_000_000
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """Divide two non-negative integers, rounding a half to the even neighbour."""
+    quotient, rest = divmod(numerator, denominator)
+    twice = 2 * rest
+    if twice > denominator or (twice == denominator and quotient % 2 == 1):
+        return quotient + 1
+    return quotient
+
+
+def nusd_from_usd(usd: Decimal) -> int:
+    """Convert dollars to nano-dollars, rounding a half to the even neighbour."""
+    exact = Fraction(usd) * NUSD_PER_USD
+    return divide_half_even(exact.numerator, exact.denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What one token costs, as an exact fraction of a nano-dollar."""
+
+    numerator: int
+    denominator: int
+
+    @classmethod
+    def per_million(cls, usd: Decimal) -> "Rate":
+        """Return the rate of a price in dollars per million tokens."""
+        exact = Fraction(usd) * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MILLION
+        return cls(exact.numerator, exact.denominator)
+
+    def cost_nusd(self, tokens: int) -> int:
+        """Return what `tokens` cost, rounded half-even once."""
+        return divide_half_even(tokens * self.numerator, self.denominator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a target's tokens cost, where that is known.
+
+    A part that is `None` is unknown, not free. Cached input without a price of its
+    own costs what input costs.
+    """
+
+    input: Rate | None
+    cached_input: Rate | None
+    output: Rate | None
+    fingerprint: str
