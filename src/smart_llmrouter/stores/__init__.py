@@ -1,0 +1,1 @@
+"""Where state is kept: the journal, the database and its migrations."""
