@@ -1,0 +1,259 @@
+"""The journal's writing side: whole lines, rotation, syncing, faults."""
+
+import itertools
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
+from smart_llmrouter.stores.segments import (
+    SegmentFile,
+    list_segments,
+    open_segment,
+    segment_name,
+)
+
+MakeJournal = Callable[..., JournalWriter]
+
+
+@pytest.fixture
+def journal_at(tmp_path: Path) -> MakeJournal:
+    """Return a maker of writers into this test's own journal directory."""
+    ticks = itertools.count(1_700_000_000)
+
+    def make(**settings: object) -> JournalWriter:
+        return JournalWriter(
+            tmp_path / "journal",
+            writer_id="w1",
+            now=lambda: float(next(ticks)),
+            **settings,  # type: ignore[arg-type]  # the test names real parameters
+        )
+
+    return make
+
+
+def lines_of(directory: Path) -> list[bytes]:
+    """Return all complete lines of all segments, in order."""
+    found = []
+    for name in list_segments(directory):
+        with open_segment(directory, name) as segment:
+            found += segment.complete_lines(0, at_most=1 << 20).lines
+    return found
+
+
+def test_records_are_read_back_in_order(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """What is appended singly or together comes back whole and in order."""
+    journal = journal_at()
+
+    journal.append(b"one")
+    journal.append_all([b"two", b"three"])
+
+    assert lines_of(tmp_path / "journal") == [b"one", b"two", b"three"]
+    assert journal.appended_bytes == len(b"one\ntwo\nthree\n")
+
+
+def test_nothing_appended_together_writes_nothing(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """An empty batch leaves no empty line."""
+    journal = journal_at()
+
+    journal.append_all([])
+
+    assert lines_of(tmp_path / "journal") == []
+
+
+def test_a_journal_is_private(journal_at: MakeJournal, tmp_path: Path) -> None:
+    """Only the router's own user may list the directory or read a segment."""
+    journal_at()
+
+    directory = tmp_path / "journal"
+    assert directory.stat().st_mode & 0o777 == 0o700
+    [segment] = directory.iterdir()
+    assert segment.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("sync", ["interval", "always", "off"])
+def test_a_full_segment_is_followed_by_the_next(
+    journal_at: MakeJournal, tmp_path: Path, sync: str
+) -> None:
+    """Segments rotate by size, keep their order, and are final once synced."""
+    journal = journal_at(segment_bytes=10, sync=sync)
+    for number in range(6):
+        journal.append(b"line%d" % number)
+
+    journal.sync()
+
+    directory = tmp_path / "journal"
+    assert lines_of(directory) == [b"line%d" % number for number in range(6)]
+    final = []
+    for name in list_segments(directory):
+        with open_segment(directory, name) as segment:
+            final.append(segment.is_final())
+    assert final == [True, True, True, False]
+
+
+def test_a_segment_is_final_only_after_its_data_reached_the_disk(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """A full segment stays locked until `sync` has dealt with it."""
+    journal = journal_at(segment_bytes=1)
+    journal.append(b"a")
+    first = SegmentFile(tmp_path / "journal", list_segments(tmp_path / "journal")[0])
+
+    before = first.is_final()
+    journal.sync()
+    after = first.is_final()
+
+    first.close()
+    assert (before, after) == (False, True)
+
+
+def test_closing_makes_the_last_segment_final(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """After `close` nobody holds a lock; a straggler gets a segment of its own."""
+    journal = journal_at()
+    journal.append(b"a")
+
+    journal.close()
+
+    directory = tmp_path / "journal"
+    with open_segment(directory, list_segments(directory)[0]) as segment:
+        assert segment.is_final()
+    journal.append(b"late")
+    assert lines_of(directory) == [b"a", b"late"]
+
+
+def test_many_callers_share_one_sync(journal_at: MakeJournal) -> None:
+    """A mark that an earlier sync covered costs nothing, and threads may race."""
+    journal = journal_at(sync="always", segment_bytes=200)
+    marks = [journal.append(b"x" * 50) for _ in range(20)]
+
+    threads = [threading.Thread(target=journal.sync, args=(mark,)) for mark in marks]
+    for thread in threads:
+        thread.start()
+    for number in range(200):
+        journal.append(b"%d" % number)
+    for thread in threads:
+        thread.join()
+    journal.sync()
+
+    assert journal.probe().writable
+    journal.sync(marks[0])
+    assert journal.appended_bytes > marks[-1]
+
+
+def test_a_deleted_segment_is_noticed_and_replaced(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """A probe sees that the file is gone, and later records go to a new one."""
+    journal = journal_at()
+    directory = tmp_path / "journal"
+    (directory / list_segments(directory)[0]).unlink()
+    directory.rmdir()
+
+    health = journal.probe()
+    journal.append(b"a")
+
+    assert health.writable
+    assert b"a" in lines_of(directory)
+
+
+def test_a_deleted_segment_is_noticed_by_the_sync(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """The second's sync notices it too, so no long run of records is lost."""
+    journal = journal_at()
+    directory = tmp_path / "journal"
+    (directory / list_segments(directory)[0]).unlink()
+    journal.append(b"lost")
+
+    journal.sync()
+    journal.append(b"kept")
+
+    assert lines_of(directory) == [b"kept"]
+
+
+def test_a_directory_that_cannot_be_made_is_a_clear_error(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """The reason is the operating system's own, without a path."""
+    (tmp_path / "journal").write_text("a file is in the way")
+
+    with pytest.raises(JournalUnwritable) as caught:
+        journal_at()
+
+    assert caught.value.reason == "File exists"
+
+
+def test_too_little_room_makes_the_journal_unwritable(
+    journal_at: MakeJournal,
+) -> None:
+    """A disk that is nearly full is told before the first record is refused."""
+    journal = journal_at(min_free_bytes=1 << 62)
+
+    health = journal.probe()
+
+    assert not health.writable
+    assert health.reason is not None
+    assert "MiB left" in health.reason
+
+
+def test_a_bad_writer_id_is_refused() -> None:
+    """A writer id must fit into a file name that sorts."""
+    with pytest.raises(ValueError, match="writer id"):
+        segment_name(start_ms=0, writer_id="a-b", sequence=0)
+
+
+_FILL_UP = """
+import itertools, resource, sys
+from pathlib import Path
+from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
+directory = Path(sys.argv[1])
+ticks = itertools.count(1)
+journal = JournalWriter(directory, writer_id="w", now=lambda: float(next(ticks)))
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (25, hard))
+journal.append(b"1" * 9)
+journal.append(b"2" * 9)
+try:
+    journal.append(b"3" * 9)
+except JournalUnwritable as error:
+    print(error.reason)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+print(journal.probe().writable)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+print(journal.probe().writable)
+journal.append(b"4" * 9)
+"""
+
+
+def test_a_short_write_never_leaves_a_torn_line_before_good_ones(
+    tmp_path: Path,
+) -> None:
+    """A line that does not fit is an error; the next goes to a segment of its own."""
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] != 0
+
+    done = subprocess.run(
+        [sys.executable, "-c", _FILL_UP, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == ["File too large", "False", "True"]
+    assert [line for line in lines_of(tmp_path) if line] == [
+        b"1" * 9,
+        b"2" * 9,
+        b"4" * 9,
+    ]
+    first = tmp_path / list_segments(tmp_path)[0]
+    assert first.read_bytes().endswith(b"\n33333")
