@@ -1,0 +1,49 @@
+"""Waiting for a condition, instead of sleeping and hoping."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_POLL_S = 0.01
+
+
+class NeverHappened(AssertionError):
+    """The condition did not come true in time."""
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]],
+    *,
+    within_s: float = 10,
+    what: str = "the condition",
+) -> T:
+    """Poll `condition` until it gives something true, and return that.
+
+    A condition may be a coroutine function. Raises `NeverHappened` after `within_s`,
+    with the last value that it gave.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        found = condition()
+        value = await found if inspect.isawaitable(found) else found
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise NeverHappened(f"{what} never held in {within_s} s; last: {value!r}")
+        await asyncio.sleep(_POLL_S)
+
+
+def eventually_sync(
+    condition: Callable[[], T], *, within_s: float = 10, what: str = "the condition"
+) -> T:
+    """Do what `eventually` does, in a test without an event loop."""
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise NeverHappened(f"{what} never held in {within_s} s; last: {value!r}")
+        time.sleep(_POLL_S)
+    return value
