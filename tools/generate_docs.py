@@ -1,0 +1,104 @@
+"""Write the pages of the documentation that are derived from the code.
+
+`python tools/generate_docs.py` writes them into `docs/`; they are committed, so that
+the documentation can be built without importing the package. A test compares them.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from smart_llmrouter.core import errors
+from tools.command_pages import commands_page
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+# What the status of the tree cannot say: here the provider decides.
+STATUS_OF_PROVIDER: Final = "upstream-rejected-request"
+
+SDK_CLASSES: Final[Mapping[int, str]] = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    429: "RateLimitError",
+}
+
+ERRORS_HEAD: Final = """\
+# Errors
+
+Every refusal and every failure has a stable code. It stands in the error body, in the
+usage record and in the metrics; the message beside it is for people and may change.
+
+```json
+{
+  "error": {
+    "message": "this token may not use the requested model; ...",
+    "type": "permission_error",
+    "code": "model-not-allowed",
+    "param": null,
+    "request_id": "req_0123456789abcdef0123456789abcdef",
+    "details": {}
+  }
+}
+```
+
+The request id is also in the header `X-Request-Id` of every answer. Where asking again
+can never help, the answer says `x-should-retry: false`, which the OpenAI SDKs obey. An
+error after the first token comes inside the stream, as its last event, in the same
+shape; the status of that answer was 200 by then.
+
+*Generated from `core/errors.py`.*
+"""
+
+
+def leaves(tree: type[errors.RouterError]) -> Iterator[type[errors.RouterError]]:
+    """Yield the errors that are really raised: those with nothing below them."""
+    below = tree.__subclasses__()
+    if not below:
+        yield tree
+    for each in below:
+        yield from leaves(each)
+
+
+def errors_page() -> str:
+    """Return the page of all error codes, branch by branch."""
+    parts = [ERRORS_HEAD]
+    for branch in errors.RouterError.__subclasses__():
+        parts.append(f"## {meaning(branch)}\n")
+        parts.append("| code | status | OpenAI SDK raises | retry | what it means |")
+        parts.append("| --- | --- | --- | --- | --- |")
+        parts.extend(error_row(leaf) for leaf in leaves(branch))
+        parts.append("")
+    return "\n".join(parts)
+
+
+def error_row(leaf: type[errors.RouterError]) -> str:
+    """Return the table row of one error."""
+    status = str(leaf.status)
+    raised = SDK_CLASSES.get(leaf.status, "APIStatusError")
+    if leaf.status >= 500:
+        raised = "InternalServerError"
+    if leaf.code == STATUS_OF_PROVIDER:
+        status, raised = "the provider's", "the status's own"
+    retry = "never helps" if leaf.permanent else "may help"
+    text = inspect.cleandoc(leaf.__doc__ or "").replace("\n\n", " ").replace("\n", " ")
+    return f"| `{leaf.code}` | {status} | `{raised}` | {retry} | {text} |"
+
+
+def meaning(error: type[errors.RouterError]) -> str:
+    """Return the first sentence of an error's docstring as a heading."""
+    return inspect.cleandoc(error.__doc__ or "").split("\n")[0].rstrip(".")
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "commands.md": commands_page,
+    "errors.md": errors_page,
+}
+
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
+        print(f"docs/{name}")
