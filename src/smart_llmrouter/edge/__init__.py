@@ -1,0 +1,1 @@
+"""The public HTTP surface: inference, models, health, metrics and the documentation."""

@@ -1,0 +1,1 @@
+"""The path of a call. Read `pipeline` first; it names the steps in their order."""

@@ -1,0 +1,1 @@
+"""Providers as the router reaches them: endpoints, one HTTP transport, and failures."""

@@ -1,0 +1,1 @@
+"""Bytes and their grammar: server-sent events, and JSON objects kept as written."""

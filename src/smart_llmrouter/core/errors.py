@@ -1,0 +1,386 @@
+"""Every way in which a call can be refused or fail, as one small tree.
+
+    RouterError
+    ├── RequestFault        the request itself is wrong (4xx)
+    │   ├── InvalidJson, InvalidRequest, MissingModel, ResponsesBodyOnChatEndpoint
+    │   ├── UnsupportedContentType, RequestTooLarge, MethodNotAllowed
+    │   └── UnknownPath, UnknownModel
+    ├── Refused             the caller may not (401, 403)
+    │   ├── Unauthorized, ModelNotAllowed, MetricsForbidden
+    │   └── KeyDisabled, KeySuspended, KeyExpired, KeyRotated
+    ├── NoEligibleTarget    nobody can serve this request
+    ├── UpstreamError       the providers failed
+    │   ├── UpstreamFailed, UpstreamTimeout, UpstreamRateLimited
+    │   ├── UpstreamQuotaExhausted, UpstreamAccessDenied
+    │   └── UpstreamRejectedRequest
+    └── RouterFault         the router itself cannot go on
+        └── InternalError, ShuttingDown, JournalUnwritable, ClientLeft
+
+A leaf is raised where the fact is known and rendered by the dialect at the edge. Its
+`code` is stable and documented; its `details` are safe to show: names and numbers
+only, never a prompt, a credential or an upstream's free text.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+Detail = str | int | bool | list[str] | dict[str, list[str]]
+Details = Mapping[str, Detail]
+
+_NO_DETAILS: Final[Details] = {}
+
+
+class RouterError(Exception):
+    """Something that the caller is told about, with a status and a stable code."""
+
+    status: int = 500
+    code: ClassVar[str] = "internal-error"
+    permanent: ClassVar[bool] = False
+    """Whether asking again can never help: sent as `x-should-retry: false`."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        details: Details = _NO_DETAILS,
+        retry_after_s: int | None = None,
+    ) -> None:
+        """State the fact in `message`, and what is safe to know in `details`."""
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        self.retry_after_s = retry_after_s
+
+
+class RequestFault(RouterError):
+    """The request itself is wrong: it would be refused wherever it went."""
+
+    status = 400
+    code = "invalid-request"
+    permanent = True
+
+
+class InvalidJson(RequestFault):
+    """The body is not a JSON object."""
+
+    code = "invalid-json"
+
+
+class InvalidRequest(RequestFault):
+    """A field that the router itself must read has the wrong type."""
+
+    code = "invalid-request"
+
+
+class MissingModel(RequestFault):
+    """The request names no model, and no `server.default_group` is configured."""
+
+    code = "missing-model"
+
+    def __init__(self) -> None:
+        """Say which of the two can be changed."""
+        super().__init__(
+            "the request names no model and this router has no default group: "
+            "set `model` to one of the groups that GET /v1/models lists"
+        )
+
+
+class ResponsesBodyOnChatEndpoint(RequestFault):
+    """A body of the Responses API was sent to the Chat Completions endpoint."""
+
+    code = "responses-body-on-chat-endpoint-disabled"
+
+    def __init__(self, field: str) -> None:
+        """Name the field that gave the body away."""
+        super().__init__(
+            f"the body has `{field}` and no `messages`: this is a Responses request; "
+            "send Chat Completions (`messages`) to this endpoint",
+            details={"field": field},
+        )
+
+
+class UnsupportedContentType(RequestFault):
+    """The body is not sent as plain JSON."""
+
+    status = 415
+    code = "unsupported-content-type"
+
+
+class RequestTooLarge(RequestFault):
+    """The body is larger than `server.max_request_bytes`."""
+
+    status = 413
+    code = "request-too-large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        """State the limit in bytes."""
+        super().__init__(
+            f"the request body is larger than {limit_bytes} bytes",
+            details={"max_request_bytes": limit_bytes},
+        )
+
+
+class MethodNotAllowed(RequestFault):
+    """The path exists, but not with this method."""
+
+    status = 405
+    code = "method-not-allowed"
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        """Name the methods that the path takes."""
+        self.allowed = allowed
+        super().__init__(
+            f"this path takes {' and '.join(allowed)} only",
+            details={"allowed": list(allowed)},
+        )
+
+
+class UnknownPath(RequestFault):
+    """Nothing is served at this path."""
+
+    status = 404
+    code = "unknown-path"
+
+    def __init__(self) -> None:
+        """Point at what is served; the path itself may hold a secret."""
+        super().__init__(
+            "nothing is served at this path; the API lives under /v1, the "
+            "documentation under /docs/"
+        )
+
+
+class UnknownModel(RequestFault):
+    """`GET /v1/models/{id}` names no model that this caller may use."""
+
+    status = 404
+    code = "model-not-found"
+
+    def __init__(self) -> None:
+        """Point at the list; the name itself is the caller's free text."""
+        super().__init__(
+            "no such model for this token; GET /v1/models lists those that it may use"
+        )
+
+
+class Refused(RouterError):
+    """The caller is not who it must be, or may not do this."""
+
+    status = 403
+    code = "forbidden"
+    permanent = True
+
+
+class Unauthorized(Refused):
+    """No token, or one that this router does not know."""
+
+    status = 401
+    code = "unauthorized"
+
+    def __init__(self) -> None:
+        """Say how a token is sent, and nothing about the one that came."""
+        super().__init__(
+            "a valid caller token is needed: send `Authorization: Bearer <token>` "
+            "or `x-api-key: <token>`"
+        )
+
+
+class _KeyInactive(Refused):
+    """The token is known, but it may not be used now."""
+
+    remedy: ClassVar[str]
+
+    def __init__(self, token_id: str) -> None:
+        """Name the token by its public id."""
+        super().__init__(
+            f"the key {token_id} {self.remedy}", details={"token_id": token_id}
+        )
+
+
+class KeyDisabled(_KeyInactive):
+    """The token's entry has the status `disabled`."""
+
+    code = "key-disabled"
+    remedy = "is disabled; ask the router's operator to enable it"
+
+
+class KeySuspended(_KeyInactive):
+    """The token's entry has the status `suspended`."""
+
+    code = "key-suspended"
+    remedy = "is suspended; ask the router's operator why"
+
+
+class KeyExpired(_KeyInactive):
+    """The token's date has passed, or its entry has the status `expired`."""
+
+    code = "key-expired"
+    remedy = "has expired; ask the router's operator for a new one"
+
+
+class KeyRotated(_KeyInactive):
+    """The token was replaced by a newer one."""
+
+    code = "key-rotated"
+    remedy = "was replaced by a newer key; use that one"
+
+
+class ModelNotAllowed(Refused):
+    """The model is not one that this caller may use, or does not exist."""
+
+    code = "model-not-allowed"
+
+    def __init__(self) -> None:
+        """Point at the list; the name itself is the caller's free text."""
+        super().__init__(
+            "this token may not use the requested model; GET /v1/models lists "
+            "those that it may use"
+        )
+
+
+class MetricsForbidden(Refused):
+    """`/metrics` is for callers with `metrics_admin: true`."""
+
+    code = "metrics-forbidden"
+
+    def __init__(self) -> None:
+        """Name the setting that opens it."""
+        super().__init__("/metrics is for callers with `metrics_admin: true`")
+
+
+class NoEligibleTarget(RouterError):
+    """No target of the group can carry this request; none was called."""
+
+    status = 502
+    code = "no-eligible-target"
+    permanent = True
+
+    def __init__(
+        self, *, group: str, dialect: str, missing: Mapping[str, list[str]]
+    ) -> None:
+        """Name, target by target, the requirements that it misses."""
+        told = "; ".join(f"{label}: {', '.join(why)}" for label, why in missing.items())
+        super().__init__(
+            f"no target of group {group} can serve this {dialect} request ({told})",
+            details={
+                "model": group,
+                "dialect": dialect,
+                "requirements": sorted(
+                    {why for each in missing.values() for why in each}
+                ),
+                "targets": dict(missing),
+                "hint": "add a target to the group that has what is missing",
+            },
+        )
+
+
+class UpstreamError(RouterError):
+    """Every target that was tried failed; `details` hold the class of the failure."""
+
+    status = 502
+    code = "upstream-failed"
+
+    @property
+    def error_class(self) -> str:
+        """What kind of failure it was, as diagnostics name it."""
+        return str(self.details.get("error_class", "upstream_failed"))
+
+
+class UpstreamFailed(UpstreamError):
+    """The last failure was none of the more telling kinds."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """The targets did not answer in time."""
+
+    status = 504
+    code = "upstream-timeout"
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The providers' own rate limits were met."""
+
+    status = 503
+    code = "upstream-rate-limited"
+
+
+class UpstreamQuotaExhausted(UpstreamError):
+    """The providers' own credit or quota is used up."""
+
+    status = 503
+    code = "upstream-quota-exhausted"
+
+
+class UpstreamAccessDenied(UpstreamError):
+    """The providers did not accept the router's credentials, or not for this model."""
+
+    status = 503
+    code = "upstream-access-denied"
+
+
+class UpstreamRejectedRequest(UpstreamError):
+    """The provider found the request itself wrong, so no other target was asked.
+
+    The caller gets the provider's status and its own error body, because clients
+    recover from some rejections by what it says. `body` has been freed of credentials.
+    """
+
+    code = "upstream-rejected-request"
+    permanent = True
+
+    def __init__(
+        self, *, status: int, body: bytes, details: Details = _NO_DETAILS
+    ) -> None:
+        """Keep the provider's answer for the dialect to render."""
+        super().__init__("the provider rejected the request", details=details)
+        self.status = status
+        self.body = body
+
+
+class RouterFault(RouterError):
+    """The router itself cannot go on with this call."""
+
+
+class InternalError(RouterFault):
+    """A defect of the router; the traceback is in its log under the request id."""
+
+    def __init__(self) -> None:
+        """Say nothing but whose fault it is."""
+        super().__init__("the router failed; its log has the reason")
+
+
+class ShuttingDown(RouterFault):
+    """The router stopped before this call could end."""
+
+    status = 503
+    code = "shutting-down"
+
+    def __init__(self) -> None:
+        """Invite to try again."""
+        super().__init__(
+            "the router is shutting down; send the request again", retry_after_s=1
+        )
+
+
+class JournalUnwritable(RouterFault):
+    """The call could not be written down, so its answer is withheld."""
+
+    status = 503
+    code = "journal-unwritable"
+
+    def __init__(self) -> None:
+        """Name the part that `/readyz` shows."""
+        super().__init__(
+            "the router cannot write its usage journal and answers nothing that it "
+            "cannot record; /readyz shows the state of the journal"
+        )
+
+
+class ClientLeft(RouterFault):
+    """The caller closed its connection before the answer ended; only recorded."""
+
+    status = 499
+    code = "client-left"
+
+    def __init__(self) -> None:
+        """Carry no more than the fact."""
+        super().__init__("the caller closed its connection")

@@ -1,0 +1,57 @@
+"""Reading usage from a plain Chat Completions answer, which passes untouched."""
+
+from dataclasses import replace
+
+import msgspec
+
+from smart_llmrouter.core.money import nusd_from_usd
+from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
+from smart_llmrouter.dialects.openai_chat.schema import decode_answer, decode_usage
+
+
+class NotAnAnswer(ValueError):
+    """A body with status 200 that holds no chat completion."""
+
+
+def parse_answer(body: bytes) -> Usage:
+    """Return the usage that a plain answer reports.
+
+    Raises `NotAnAnswer` when the body is no chat completion: not JSON, cut short, or
+    without `choices`. A 200 alone is not an answer.
+    """
+    try:
+        answer = decode_answer(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise NotAnAnswer from None
+    if answer.choices is None:
+        raise NotAnAnswer
+    return parse_usage(answer.usage)
+
+
+def parse_usage(raw: msgspec.Raw | None) -> Usage:
+    """Read `usage`; whatever of it cannot be read stays unknown."""
+    if raw is None:
+        return UNKNOWN_USAGE
+    try:
+        wire = decode_usage(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return UNKNOWN_USAGE
+    prompt, completion = wire.prompt_tokens_details, wire.completion_tokens_details
+    usage = Usage(
+        input_tokens=_count(wire.prompt_tokens),
+        cached_input_tokens=_count(prompt.cached_tokens if prompt else None),
+        output_tokens=_count(wire.completion_tokens),
+        reasoning_tokens=_count(completion.reasoning_tokens if completion else None),
+    )
+    if wire.cost is None or wire.cost < 0:
+        return usage
+    return replace(usage, reported_cost_nusd=nusd_from_usd(wire.cost))
+
+
+def _count(tokens: int | None) -> int | None:
+    """Take a token count for known only where it can be one.
+
+    Negative or absurd counts would poison sums and prices; the bound is far above any
+    context window and well inside a 64-bit column at any price.
+    """
+    return tokens if tokens is not None and 0 <= tokens <= 1_000_000_000 else None

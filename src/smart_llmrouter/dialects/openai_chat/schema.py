@@ -1,0 +1,64 @@
+"""The few fields of Chat Completions that the router reads, as typed structs.
+
+Everything that is not named here is skipped by the decoder and passes untouched.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+
+class PromptDetails(msgspec.Struct, frozen=True):
+    """`usage.prompt_tokens_details`."""
+
+    cached_tokens: int | None = None
+
+
+class CompletionDetails(msgspec.Struct, frozen=True):
+    """`usage.completion_tokens_details`."""
+
+    reasoning_tokens: int | None = None
+
+
+class WireUsage(msgspec.Struct, frozen=True):
+    """`usage`; `cost` is what some providers report, in dollars."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+    cost: Decimal | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A plain answer; `usage` is read apart, so that a wrong one harms nothing else."""
+
+    choices: list[msgspec.Raw] | None = None
+    usage: msgspec.Raw | None = None
+
+
+class ChunkChoice(msgspec.Struct, frozen=True):
+    """One choice of a streamed chunk."""
+
+    delta: dict[str, msgspec.Raw] | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """One event of a streamed answer."""
+
+    choices: list[ChunkChoice] | None = None
+    usage: msgspec.Raw | None = None
+    error: msgspec.Raw | None = None
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    """`stream_options` of a request."""
+
+    include_usage: bool | None = None
+
+
+decode_usage: Final = msgspec.json.Decoder(WireUsage).decode
+decode_answer: Final = msgspec.json.Decoder(Answer).decode
+decode_chunk: Final = msgspec.json.Decoder(Chunk).decode

@@ -1,0 +1,170 @@
+"""Reading a streamed Chat Completions answer on its way past.
+
+`StreamMeter` is fed the provider's bytes and gives back what may be sent on: whole
+events, byte for byte as they came. It never decodes an event that it can pass without
+looking: only the first ones, until one of them means something, and those that carry
+usage or an error.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
+from smart_llmrouter.dialects.openai_chat.answers import parse_usage
+from smart_llmrouter.dialects.openai_chat.schema import Chunk, decode_chunk
+from smart_llmrouter.wire.sse import EventSplitter, payload_of, split_events
+
+DONE: Final = b"data: [DONE]\n\n"
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+
+_MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+_DONE_PAYLOAD: Final = b"[DONE]"
+_EMPTY_VALUES: Final = frozenset({b"null", b'""', b"[]", b"{}"})
+
+# Inside a JSON string the quotes are escaped, so that text in an answer which speaks of
+# "usage" or "error" is never mistaken for the field.
+_find_usage: Final = re.compile(rb'"usage"\s*:\s*\{').search
+_find_error: Final = re.compile(rb'"error"\s*:\s*[{"]').search
+_find_finish: Final = re.compile(rb'"finish_reason"\s*:\s*"').search
+
+
+class NotAStream(ValueError):
+    """An event with status 200 that is no chunk of a chat completion."""
+
+
+class ErrorInStream(Exception):  # noqa: N818 - what the provider said, not our failure
+    """The provider reported an error inside its stream; `raw` is its error value."""
+
+    def __init__(self, raw: bytes) -> None:
+        """Keep the error as the provider wrote it."""
+        super().__init__("the provider reported an error inside its stream")
+        self.raw = raw
+
+
+class StreamMeter:
+    """Follow one stream: is it an answer yet, has it ended, and what did it use?
+
+    `meaningful` turns true with the first event that carries content, a tool call or an
+    end. `done` turns true with `[DONE]`, whose bytes are kept back in `ending`, so that
+    the call can be written down before they leave. `finished` says that the provider
+    gave a finish reason, whether or not `[DONE]` came.
+    """
+
+    __slots__ = (
+        "_splitter",
+        "_strip_usage",
+        "done",
+        "ending",
+        "finished",
+        "meaningful",
+        "usage",
+    )
+
+    def __init__(self, *, strip_usage: bool) -> None:
+        """Take the usage chunk out where `strip_usage`, since the caller did not ask."""
+        self._splitter = EventSplitter(max_event_bytes=_MAX_EVENT_BYTES)
+        self._strip_usage = strip_usage
+        self.usage: Usage = UNKNOWN_USAGE
+        self.meaningful = False
+        self.finished = False
+        self.done = False
+        self.ending = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes from the provider; return those that may be sent on now.
+
+        Raises `NotAStream` for an event that is no JSON before the first meaningful
+        one, `ErrorInStream` for an error, and `EventTooLarge`.
+        """
+        block = self._splitter.feed(chunk)
+        if not block or self.done:
+            return b""
+        looks_done = _DONE_PAYLOAD in block
+        if not self.finished and _find_finish(block):
+            self.finished = True
+        if self.meaningful and not (
+            looks_done or _find_usage(block) or _find_error(block)
+        ):
+            return block
+        return self._inspect(block)
+
+    def end(self) -> bytes:
+        """Take the provider's end of file; return what was left without a blank line.
+
+        Some providers leave out the last blank line, so the rest is read as an event.
+        """
+        rest = self._splitter.flush()
+        if not rest.strip() or self.done:
+            return b""
+        return self._inspect(rest.rstrip(b"\r\n") + b"\n\n")
+
+    def _inspect(self, block: bytes) -> bytes:
+        """Look at each event of `block`; return those that are sent on."""
+        kept = []
+        for event in split_events(block):
+            payload = payload_of(event)
+            if payload is None:
+                kept.append(event)
+            elif payload.strip() == _DONE_PAYLOAD:
+                self.done = True
+                self.ending = event
+                break
+            elif self._passes(payload):
+                kept.append(event)
+        return b"".join(kept)
+
+    def _passes(self, payload: bytes) -> bool:
+        """Read one event; say whether it is sent on."""
+        try:
+            chunk = decode_chunk(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if not self.meaningful:
+                raise NotAStream from None
+            return True
+        if chunk.error is not None and bytes(chunk.error) != b"null":
+            raise ErrorInStream(bytes(chunk.error))
+        if not self.meaningful:
+            self.meaningful = _is_meaningful(chunk)
+        if chunk.usage is None or bytes(chunk.usage) == b"null":
+            return True
+        self.usage = _later(self.usage, parse_usage(chunk.usage))
+        return not (self._strip_usage and not chunk.choices)
+
+
+def _is_meaningful(chunk: Chunk) -> bool:
+    """Say whether a chunk tells the caller anything.
+
+    The opening chunk, which only says `role: assistant`, does not; neither does one
+    with nothing but usage.
+    """
+    for choice in chunk.choices or ():
+        if choice.finish_reason is not None:
+            return True
+        if any(
+            bytes(raw) not in _EMPTY_VALUES
+            for name, raw in (choice.delta or {}).items()
+            if name != "role"
+        ):
+            return True
+    return False
+
+
+def _later(known: Usage, reported: Usage) -> Usage:
+    """Let the later report win, but never let what it leaves out wipe what was known."""
+    return Usage(
+        input_tokens=_either(reported.input_tokens, known.input_tokens),
+        cached_input_tokens=_either(
+            reported.cached_input_tokens, known.cached_input_tokens
+        ),
+        output_tokens=_either(reported.output_tokens, known.output_tokens),
+        reasoning_tokens=_either(reported.reasoning_tokens, known.reasoning_tokens),
+        reported_cost_nusd=_either(
+            reported.reported_cost_nusd, known.reported_cost_nusd
+        ),
+    )
+
+
+def _either(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first

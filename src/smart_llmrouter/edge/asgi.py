@@ -1,0 +1,90 @@
+"""The ASGI side of `engine.Client`, and reading a request's body within its bound."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from smart_llmrouter.core.errors import ClientLeft, RequestTooLarge
+from smart_llmrouter.engine.client import Headers
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CONNECTION: Final = "smart_llmrouter.connection"
+"""The key of a scope under which the server's own connection is found, if it is ours."""
+
+
+class AsgiClient:
+    """The way back to one caller. After the end, or once the caller left, it is silent."""
+
+    __slots__ = ("_request_id", "_send", "began", "ended", "left")
+
+    def __init__(self, send: Send, *, request_id: str) -> None:
+        """Answer through `send`; each answer carries the request id."""
+        self._send = send
+        self._request_id = request_id.encode()
+        self.began = False
+        self.ended = False
+        self.left = False
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer at once."""
+        if self.began:
+            return
+        await self._start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        await self._body(body, more=False)
+
+    async def begin(self, headers: Headers) -> None:
+        """Open a stream with status 200."""
+        if not self.began:
+            await self._start(200, headers)
+
+    async def send(self, block: bytes) -> None:
+        """Send a block of whole events."""
+        await self._body(block, more=True)
+
+    async def end(self, last: bytes) -> None:
+        """Send the last block, and end the answer."""
+        await self._body(last, more=False)
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        self.began = True
+        headers.append((b"x-request-id", self._request_id))
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": headers}
+        )
+
+    async def _body(self, body: bytes, *, more: bool) -> None:
+        if self.ended:
+            return
+        self.ended = not more
+        await self._send(
+            {"type": "http.response.body", "body": body, "more_body": more}
+        )
+
+
+async def read_body(receive: Receive, *, max_bytes: int) -> bytes:
+    """Read a whole request body. Raises `RequestTooLarge` and `ClientLeft`."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False) and message["type"] == "http.request":
+        return _bounded(body, max_bytes)
+    chunks, size = [body], len(body)
+    while message["type"] == "http.request" and message.get("more_body", False):
+        if size > max_bytes:
+            raise RequestTooLarge(max_bytes)
+        message = await receive()
+        chunk: bytes = message.get("body", b"")
+        chunks.append(chunk)
+        size += len(chunk)
+    if message["type"] != "http.request":
+        raise ClientLeft
+    return _bounded(b"".join(chunks), max_bytes)
+
+
+def _bounded(body: bytes, max_bytes: int) -> bytes:
+    if len(body) > max_bytes:
+        raise RequestTooLarge(max_bytes)
+    return body

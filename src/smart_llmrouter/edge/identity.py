@@ -1,0 +1,83 @@
+"""Who calls: from the headers of a request to a `Caller`.
+
+A token is hashed before anything else touches it. All that is ever looked up or compared
+is a digest of 32 bytes.
+"""
+
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from smart_llmrouter.core.clock import WallClock
+from smart_llmrouter.core.errors import (
+    KeyDisabled,
+    KeyExpired,
+    KeyRotated,
+    KeySuspended,
+    RouterError,
+    Unauthorized,
+)
+from smart_llmrouter.core.identity import Caller, token_digest
+
+_S_PER_DAY: Final = 86_400
+_EPOCH_ORDINAL: Final = 719_163  # date(1970, 1, 1).toordinal()
+_BEARER: Final = b"bearer "
+_ERROR_OF_STATUS: Final = {
+    "disabled": KeyDisabled,
+    "suspended": KeySuspended,
+    "expired": KeyExpired,
+    "rotated": KeyRotated,
+}
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+
+class Authenticator:
+    """Find the caller whose token a request carries."""
+
+    def __init__(
+        self, callers: Mapping[bytes, Caller], *, wall_clock: WallClock
+    ) -> None:
+        """Know `callers` by the digest of their token."""
+        self._callers = {digest: (digest, caller) for digest, caller in callers.items()}
+        self._wall_clock = wall_clock
+
+    def caller_of(self, token: bytes | None) -> Caller:
+        """Return the caller of a token, whatever its status. Raises `Unauthorized`."""
+        if not token:
+            raise Unauthorized
+        digest = token_digest(token)
+        # A dictionary compares hashes first, which leaks nothing of use: who knows how
+        # two digests differ would still have to invert SHA-256. The compare makes the
+        # decision itself constant in time.
+        known, caller = self._callers.get(digest, (bytes(len(digest)), None))
+        if not hmac.compare_digest(known, digest) or caller is None:
+            raise Unauthorized
+        return caller
+
+    def refusal_of(self, caller: Caller) -> RouterError | None:
+        """Return why this caller may not call now; `None` when it may."""
+        if caller.status != "active":
+            kind = _ERROR_OF_STATUS.get(caller.status)
+            return Unauthorized() if kind is None else kind(caller.token_id)
+        expires = caller.expires_on
+        if expires is None:
+            return None
+        today = int(self._wall_clock() // _S_PER_DAY) + _EPOCH_ORDINAL
+        return KeyExpired(caller.token_id) if today >= expires.toordinal() else None
+
+    def active_caller(self, headers: RawHeaders) -> Caller:
+        """Return the caller of a request. Raises what refuses it, a `Refused`."""
+        found = dict(headers)
+        token = token_of(found.get(b"authorization"), found.get(b"x-api-key"))
+        caller = self.caller_of(token)
+        refusal = self.refusal_of(caller)
+        if refusal is not None:
+            raise refusal
+        return caller
+
+
+def token_of(authorization: bytes | None, api_key: bytes | None) -> bytes | None:
+    """Take the token out of the two headers that may carry it; a bearer goes first."""
+    if authorization is not None and authorization[:7].lower() == _BEARER:
+        return authorization[7:].strip()
+    return api_key.strip() if api_key is not None else None

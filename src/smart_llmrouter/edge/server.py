@@ -1,0 +1,85 @@
+"""uvicorn, told to let go of a call in the moment in which its caller leaves.
+
+ASGI shows a disconnect only to whoever waits for it in `receive`, which would cost a
+second task for each call. The connection itself knows, so it is asked to say so.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from smart_llmrouter.edge.asgi import CONNECTION, AsgiApp
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. `on_leave` is called when it is lost while a call is served."""
+
+    on_leave: Callable[[], None] | None = None
+
+    def on_message_begin(self) -> None:
+        """Put this connection into the scope of the request that begins."""
+        super().on_message_begin()
+        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]  # own key
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the call that is being served."""
+        super().connection_lost(exc)
+        if self.on_leave is not None:
+            self.on_leave()
+
+
+class Server(uvicorn.Server):
+    """A server that ends with status 0 when it was asked to end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM; uvicorn itself would raise them once more."""
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self._ask_to_stop)
+        try:
+            yield
+        finally:
+            for each in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(each)
+
+    def _ask_to_stop(self) -> None:
+        self.should_exit = True
+
+
+def make_server(app: AsgiApp, *, shutdown_grace_s: float) -> Server:
+    """Return the server for `app`; calls in flight have `shutdown_grace_s` to end."""
+    return Server(
+        uvicorn.Config(
+            app,
+            http=Connection,
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=max(1, round(shutdown_grace_s)),
+        )
+    )
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Bind and return a socket. Raises `OSError` with the address in its message."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise OSError(error.errno, f"{error.strerror}: {host}:{port}") from None
+    bound.set_inheritable(True)
+    return bound

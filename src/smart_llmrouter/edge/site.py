@@ -1,0 +1,164 @@
+"""Everything but inference: models, health, metrics, version, documentation.
+
+None of it is hot, so it is ordinary Starlette. Errors have OpenAI's shape here too, and
+each answer carries a request id.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from smart_llmrouter.config.snapshot import Snapshot
+from smart_llmrouter.core.build_info import BuildInfo
+from smart_llmrouter.core.clock import RandomBytes
+from smart_llmrouter.core.errors import (
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    MetricsForbidden,
+    RouterError,
+    UnknownPath,
+)
+from smart_llmrouter.core.identity import Caller
+from smart_llmrouter.edge.asgi import Message, Receive, Scope, Send
+from smart_llmrouter.edge.docs_site import docs_mount
+from smart_llmrouter.edge.identity import Authenticator
+from smart_llmrouter.edge.inference import new_request_id
+from smart_llmrouter.edge.metrics import Metrics
+from smart_llmrouter.edge.models import model_for, models_for
+from smart_llmrouter.edge.readiness import Readiness
+from smart_llmrouter.engine.refusals import error_headers, render_refusal
+
+METRICS_CONTENT_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
+Endpoint = Callable[[Request], Awaitable[Response]]
+REQUEST_ID: Final = "smart_llmrouter.request_id"
+
+log = structlog.get_logger()
+
+
+class Site:
+    """The endpoints that are not hot, as one ASGI application."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        authenticator: Authenticator,
+        *,
+        readiness: Readiness,
+        metrics: Metrics,
+        build: BuildInfo,
+        random_bytes: RandomBytes,
+    ) -> None:
+        """Serve what `snapshot` allows to whom `authenticator` knows."""
+        self._snapshot = snapshot
+        self._authenticator = authenticator
+        self._readiness = readiness
+        self._metrics = metrics
+        self._build = build
+        self._random_bytes = random_bytes
+        self._app = Starlette(
+            routes=[
+                Route("/", _to_docs),
+                Route("/v1/models", self._models),
+                Route("/v1/models/{name:path}", self._model),
+                Route("/healthz", _alive),
+                Route("/readyz", self._ready),
+                Route("/metrics", self._show_metrics),
+                Route("/version", self._version),
+                docs_mount(build),
+            ],
+            exception_handlers={
+                RouterError: _render_known,
+                HTTPException: _render_http,
+                Exception: _render_unknown,
+            },
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; its answer carries a request id."""
+        request_id = new_request_id(self._random_bytes)
+        scope[REQUEST_ID] = request_id
+        header = (b"x-request-id", request_id.encode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+    def _caller(self, request: Request) -> Caller:
+        return self._authenticator.active_caller(request.headers.raw)
+
+    async def _models(self, request: Request) -> Response:
+        return JSONResponse(models_for(self._caller(request), self._snapshot.groups))
+
+    async def _model(self, request: Request) -> Response:
+        caller, name = self._caller(request), request.path_params["name"]
+        return JSONResponse(model_for(caller, self._snapshot.groups, name=name))
+
+    async def _show_metrics(self, request: Request) -> Response:
+        if not self._caller(request).metrics_admin:
+            raise MetricsForbidden
+        return Response(self._metrics.render(), media_type=METRICS_CONTENT_TYPE)
+
+    async def _ready(self, request: Request) -> Response:
+        status, report = await self._readiness.report()
+        code = (
+            HTTPStatus.SERVICE_UNAVAILABLE if status == "not-ready" else HTTPStatus.OK
+        )
+        return JSONResponse(report, status_code=code)
+
+    async def _version(self, request: Request) -> Response:
+        return JSONResponse(asdict(self._build))
+
+
+async def _to_docs(request: Request) -> Response:
+    return RedirectResponse("/docs/")
+
+
+async def _alive(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _rendered(request: Request, error: RouterError) -> Response:
+    answer = Response(
+        render_refusal(error, request_id=request.scope[REQUEST_ID]),
+        status_code=error.status,
+    )
+    answer.raw_headers.extend(error_headers(error))
+    return answer
+
+
+async def _render_known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RouterError)
+    return _rendered(request, error)
+
+
+async def _render_http(request: Request, error: Exception) -> Response:
+    """Say what Starlette's router found wrong in our own words."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        methods = tuple(sorted(each.strip() for each in allowed.split(",")))
+        return _rendered(request, MethodNotAllowed(methods))
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return _rendered(request, UnknownPath())
+    return _rendered(request, InvalidRequest("the request cannot be read"))
+
+
+async def _render_unknown(request: Request, error: Exception) -> Response:
+    log.error(
+        "request failed",
+        request_id=request.scope[REQUEST_ID],
+        exc_info=(type(error), error, error.__traceback__),
+    )
+    return _rendered(request, InternalError())

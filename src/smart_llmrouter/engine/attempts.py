@@ -1,0 +1,262 @@
+"""One target after another, until the first that really answers.
+
+A 200 is not an answer: an attempt has won when its first meaningful event is decoded, or
+its whole plain body. Until then any retryable failure passes the call on to the next
+target, and the caller notices nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from smart_llmrouter.admission.gate import Reservation
+from smart_llmrouter.config.snapshot import Target
+from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.core.usage import Usage
+from smart_llmrouter.dialects.openai_chat.answers import NotAnAnswer, parse_answer
+from smart_llmrouter.dialects.openai_chat.requests import ChatRequest, render_request
+from smart_llmrouter.dialects.openai_chat.streams import (
+    ErrorInStream,
+    NotAStream,
+    StreamMeter,
+)
+from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.engine.vigil import Vigil
+from smart_llmrouter.routing.health import HealthBook
+from smart_llmrouter.routing.plan import Plan
+from smart_llmrouter.upstream.endpoints import Endpoint
+from smart_llmrouter.upstream.failures import (
+    Failure,
+    failure_of_error_event,
+    failure_of_status,
+    failure_of_transport,
+    terminal_error,
+)
+from smart_llmrouter.upstream.transport import Transport, TransportError, UpstreamAnswer
+from smart_llmrouter.wire.sse import EventTooLarge
+
+_ERROR_BODY_MAX_BYTES: Final = 64 * 1024
+_PREAMBLE_MAX_BYTES: Final = 256 * 1024
+_EVENT_STREAM: Final = "text/event-stream"
+_MALFORMED: Final = Failure(
+    error_class="upstream_malformed_answer", upstream_status=HTTPStatus.OK
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How one target is reached; `model` is its JSON-encoded model id."""
+
+    target: Target
+    endpoint: Endpoint
+    model: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class PlainWin:
+    """A target's whole plain answer."""
+
+    route: Route
+    content_type: bytes
+    body: bytes
+    usage: Usage
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamWin:
+    """A target's stream, open after its first meaningful event.
+
+    `first` is what may be sent on so far. Whoever holds the win closes `answer`.
+    """
+
+    route: Route
+    answer: UpstreamAnswer
+    meter: StreamMeter
+    first: bytes
+
+
+class _AttemptFailed(Exception):
+    """An attempt ended without an answer."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error_class)
+        self.failure = failure
+
+
+class Attempts:
+    """Try the targets of a plan in their order."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        routes: Mapping[str, Route],
+        *,
+        health: HealthBook,
+        tally: Tally,
+        now: Monotonic,
+    ) -> None:
+        """Reach the targets in `routes`, by label, through `transport`."""
+        self._transport = transport
+        self._routes = routes
+        self._health = health
+        self._tally = tally
+        self._now = now
+
+    async def first_to_answer(
+        self,
+        plan: Plan,
+        request: ChatRequest,
+        *,
+        entry: Entry,
+        vigil: Vigil,
+        first_event_timeout_s: float,
+        reservation: Reservation,
+    ) -> PlainWin | StreamWin:
+        """Return the first answer. Raises an `UpstreamError` when there is none.
+
+        The reservation is what gives the right to call a provider at all.
+        """
+        failures: list[Failure] = []
+        for target in plan.targets:
+            entry.target = target
+            entry.attempts += 1
+            vigil.wait_for("first_event", first_event_timeout_s)
+            try:
+                win = await self._attempt(self._routes[target.label], request, entry)
+            except _AttemptFailed as failed:
+                failure = failed.failure
+            except asyncio.CancelledError:
+                if vigil.expired is None:
+                    raise
+                failure = _failure_of_silence(vigil)
+            else:
+                vigil.rest()
+                entry.error_class = None
+                self._note(target, None)
+                return win
+            failures.append(failure)
+            entry.error_class = failure.error_class
+            entry.upstream_status = failure.upstream_status
+            if failure.retryable:
+                self._note(target, failure.error_class)
+            else:
+                break
+        raise terminal_error(failures)
+
+    def broke_off(self, target: Target, error_class: str) -> None:
+        """Note that a target's stream failed after it had begun."""
+        self._note(target, error_class)
+
+    def _note(self, target: Target, error_class: str | None) -> None:
+        self._health.note(target.label, error_class)
+        self._tally.attempts[target.label, error_class or "answered"] += 1
+
+    async def _attempt(
+        self, route: Route, request: ChatRequest, entry: Entry
+    ) -> PlainWin | StreamWin:
+        """Make one attempt; the answer is closed unless it won."""
+        body = render_request(request, model=route.model)
+        try:
+            answer = await self._transport.send(route.endpoint, body)
+        except TransportError as error:
+            raise _AttemptFailed(failure_of_transport(error)) from None
+        entry.first_byte_s = self._now()
+        entry.upstream_status = answer.status
+        won = False
+        try:
+            win = await self._read(answer, route, request=request, entry=entry)
+            won = isinstance(win, StreamWin)
+            return win
+        except TransportError as error:
+            raise _AttemptFailed(failure_of_transport(error)) from None
+        finally:
+            if not won:
+                answer.close()
+
+    async def _read(
+        self,
+        answer: UpstreamAnswer,
+        route: Route,
+        *,
+        request: ChatRequest,
+        entry: Entry,
+    ) -> PlainWin | StreamWin:
+        if answer.status != HTTPStatus.OK:
+            raise _AttemptFailed(await _failure_of_answer(answer, route.endpoint))
+        content_type = answer.header("content-type") or ""
+        streamed = content_type.startswith(_EVENT_STREAM)
+        if streamed != request.stream:
+            raise _AttemptFailed(_MALFORMED)
+        if streamed:
+            return await self._begin_stream(answer, route, request=request, entry=entry)
+        body = await answer.read()
+        try:
+            usage = parse_answer(body)
+        except NotAnAnswer:
+            raise _AttemptFailed(_MALFORMED) from None
+        entry.first_event_s = self._now()
+        return PlainWin(
+            route=route,
+            content_type=content_type.encode("latin-1"),
+            body=body,
+            usage=usage,
+        )
+
+    async def _begin_stream(
+        self,
+        answer: UpstreamAnswer,
+        route: Route,
+        *,
+        request: ChatRequest,
+        entry: Entry,
+    ) -> StreamWin:
+        """Read until the first meaningful event; what came before it is held back."""
+        meter = StreamMeter(strip_usage=not request.wants_usage)
+        first = b""
+        while not meter.meaningful:
+            chunk = await answer.next_chunk()
+            first += _fed(meter, chunk)
+            ended = not chunk or meter.done or len(first) > _PREAMBLE_MAX_BYTES
+            if ended and not meter.meaningful:
+                raise _AttemptFailed(_MALFORMED)
+        entry.first_event_s = self._now()
+        return StreamWin(route=route, answer=answer, meter=meter, first=first)
+
+
+def _failure_of_silence(vigil: Vigil) -> Failure:
+    """Say which limit passed, and let the task go on."""
+    kind = vigil.forgive()
+    return Failure(
+        error_class=f"upstream_{kind}_timeout", retryable=kind == "first_event"
+    )
+
+
+def _fed(meter: StreamMeter, chunk: bytes) -> bytes:
+    """Feed the meter before the first meaningful event, where all faults are failures."""
+    try:
+        return meter.feed(chunk) if chunk else meter.end()
+    except ErrorInStream as error:
+        raise _AttemptFailed(failure_of_error_event(error.raw)) from None
+    except (NotAStream, EventTooLarge):
+        raise _AttemptFailed(_MALFORMED) from None
+
+
+async def _failure_of_answer(answer: UpstreamAnswer, endpoint: Endpoint) -> Failure:
+    """Read an error answer, as far as it is worth reading."""
+    body = b""
+    try:
+        while len(body) < _ERROR_BODY_MAX_BYTES and (
+            chunk := await answer.next_chunk()
+        ):
+            body += chunk
+    except TransportError:
+        body = b""
+    return failure_of_status(
+        answer.status,
+        body=body[:_ERROR_BODY_MAX_BYTES],
+        retry_after=answer.header("retry-after"),
+        credentials=endpoint.credentials,
+    )

@@ -1,0 +1,53 @@
+"""The caller's side of a call, as the engine sees it: what arrived, and the way back."""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from smart_llmrouter.core.identity import Caller
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One authenticated request whose body has arrived.
+
+    `began_s` is on the monotonic clock, `ts_ms` in milliseconds since 1970 UTC; both
+    are of the moment when the request's headers were complete. `client` is a label out
+    of a closed set, never the user agent itself.
+    """
+
+    request_id: str
+    caller: Caller
+    client: str
+    body: bytes
+    began_s: float
+    ts_ms: int
+
+    def with_body(self, body: bytes) -> "Arrival":
+        """Return this arrival, now that its body is here."""
+        return replace(self, body=body)
+
+
+class Client(Protocol):
+    """The way back to the caller. Each method waits while the caller reads slowly."""
+
+    @property
+    def began(self) -> bool:
+        """Whether the status and headers of the answer have left."""
+
+    @property
+    def left(self) -> bool:
+        """Whether the caller closed its connection."""
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer at once."""
+
+    async def begin(self, headers: Headers) -> None:
+        """Open a stream with status 200."""
+
+    async def send(self, block: bytes) -> None:
+        """Send a block of whole events."""
+
+    async def end(self, last: bytes) -> None:
+        """Send the last block, and end the answer."""

@@ -1,0 +1,225 @@
+"""The path of a call, from the caller's bytes to the last byte of the answer.
+
+    peek      which group, streamed or not; may this caller use it?
+    admit     the gate: a reservation, or a refusal
+    plan      every target: eligible in this order, or what it misses
+    attempt   one target after another, until the first meaningful event
+    relay     the provider's bytes to the caller, while a meter reads along
+    record    one row, written before the last byte leaves
+
+However a call ends, `carry` has written exactly one record, settled the reservation, and
+closed or cancelled whatever was open towards the provider.
+"""
+
+import asyncio
+from contextlib import closing, suppress
+from typing import Final
+
+import structlog
+
+from smart_llmrouter.admission.gate import Gate, Reservation
+from smart_llmrouter.config.snapshot import Group, Snapshot
+from smart_llmrouter.core.errors import (
+    ClientLeft,
+    InternalError,
+    JournalUnwritable,
+    MissingModel,
+    ModelNotAllowed,
+    RouterError,
+    RouterFault,
+    ShuttingDown,
+    UpstreamError,
+)
+from smart_llmrouter.dialects.openai_chat.errors import encode_error_event
+from smart_llmrouter.dialects.openai_chat.requests import ChatRequest, parse_request
+from smart_llmrouter.dialects.openai_chat.streams import KEEP_ALIVE
+from smart_llmrouter.engine.attempts import Attempts, PlainWin, StreamWin
+from smart_llmrouter.engine.client import Arrival, Client, Headers
+from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.recorder import Recorder
+from smart_llmrouter.engine.refusals import error_headers, render_refusal
+from smart_llmrouter.engine.streaming import relay_stream
+from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.engine.vigil import Vigil
+from smart_llmrouter.routing.plan import eligible_targets, plan_of
+
+DIALECT: Final = "openai-chat"
+STREAM_HEADERS: Final[Headers] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    # nginx and its kin would hold events back until their buffers are full.
+    (b"x-accel-buffering", b"no"),
+]
+
+log = structlog.get_logger()
+
+
+class Pipeline:
+    """Carries calls. Built once for a configuration; a call keeps the one it began with."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        gate: Gate,
+        attempts: Attempts,
+        *,
+        recorder: Recorder,
+        tally: Tally,
+    ) -> None:
+        """Put the steps together."""
+        self._snapshot = snapshot
+        self._gate = gate
+        self._attempts = attempts
+        self._recorder = recorder
+        self._tally = tally
+
+    async def carry(self, arrival: Arrival, client: Client) -> None:
+        """Carry one call from its arrival to the ledger."""
+        entry = Entry(arrival=arrival, dialect=DIALECT)
+        self._tally.in_flight += 1
+        try:
+            await self._carry(arrival, entry, client)
+        except RouterError as error:
+            await self._refuse(error, entry, client)
+        except asyncio.CancelledError:
+            await self._abandon(entry, client)
+        except Exception:
+            log.exception("call failed", request_id=arrival.request_id)
+            await self._refuse(InternalError(), entry, client)
+        finally:
+            self._tally.in_flight -= 1
+
+    async def _carry(self, arrival: Arrival, entry: Entry, client: Client) -> None:
+        request = parse_request(arrival.body)
+        entry.stream = request.stream
+        group = self._allowed_group(request, entry)
+        plan = eligible_targets(
+            plan_of(group, dialect=DIALECT), group=group, dialect=DIALECT
+        )
+        with (
+            self._gate.reserved(arrival.caller, group.name) as reservation,
+            Vigil(total_s=self._snapshot.upstream.total_timeout_s) as vigil,
+        ):
+            if request.stream:
+                self._keep_alive(vigil, client)
+            win = await self._attempts.first_to_answer(
+                plan,
+                request,
+                entry=entry,
+                vigil=vigil,
+                first_event_timeout_s=group.first_event_timeout_s,
+                reservation=reservation,
+            )
+            if isinstance(win, PlainWin):
+                await self._answer(win, entry, client, reservation=reservation)
+            else:
+                await self._stream(
+                    win, entry, client, vigil=vigil, reservation=reservation
+                )
+
+    def _allowed_group(self, request: ChatRequest, entry: Entry) -> Group:
+        """Return the group that the request names, if its caller may use it."""
+        name = request.model or self._snapshot.server.default_group
+        if name is None:
+            raise MissingModel
+        group = self._snapshot.groups_by_name.get(name)
+        if group is None or group.name not in entry.arrival.caller.allowed_groups:
+            raise ModelNotAllowed
+        # Only a name that the configuration knows is written down: anything else is the
+        # caller's free text.
+        entry.requested_model = request.model
+        entry.group = group
+        return group
+
+    def _keep_alive(self, vigil: Vigil, client: Client) -> None:
+        async def beat() -> None:
+            if not client.began:
+                await client.begin(STREAM_HEADERS)
+            await client.send(KEEP_ALIVE)
+
+        vigil.keep_alive(beat, self._snapshot.server.keepalive_after_s)
+
+    async def _answer(
+        self, win: PlainWin, entry: Entry, client: Client, *, reservation: Reservation
+    ) -> None:
+        """Send a plain answer on, as it came."""
+        entry.usage = reservation.used = win.usage
+        await self._recorder.close(entry, status=200)
+        headers = [
+            (b"content-type", win.content_type),
+            (b"x-router-target", win.route.target.label.encode()),
+        ]
+        await client.answer(200, headers, win.body)
+
+    async def _stream(
+        self,
+        win: StreamWin,
+        entry: Entry,
+        client: Client,
+        *,
+        vigil: Vigil,
+        reservation: Reservation,
+    ) -> None:
+        """Send a stream on, event by event, and its last one after the record."""
+        with closing(win.answer):
+            try:
+                await vigil.sending()
+                if not client.began:
+                    target = (b"x-router-target", win.route.target.label.encode())
+                    await client.begin([*STREAM_HEADERS, target])
+                ending = await relay_stream(
+                    win,
+                    client,
+                    vigil=vigil,
+                    idle_timeout_s=self._snapshot.upstream.idle_timeout_s,
+                )
+            except UpstreamError as error:
+                self._attempts.broke_off(win.route.target, error.error_class)
+                raise
+            finally:
+                entry.usage = reservation.used = win.meter.usage
+            await self._recorder.close(entry, status=200)
+            await client.end(ending)
+            await win.answer.finish()
+
+    async def refuse(
+        self, error: RouterError, arrival: Arrival, client: Client
+    ) -> None:
+        """Refuse a request of a known caller before its body was looked at."""
+        await self._refuse(error, Entry(arrival=arrival, dialect=DIALECT), client)
+
+    async def _refuse(self, error: RouterError, entry: Entry, client: Client) -> None:
+        """Write down how the call failed, and tell the caller in its dialect."""
+        request_id = entry.arrival.request_id
+        if isinstance(error, UpstreamError):
+            entry.error_class = error.error_class
+        if isinstance(error, (UpstreamError, RouterFault)):
+            log.warning(
+                "call failed",
+                request_id=request_id,
+                code=error.code,
+                error_class=entry.error_class,
+                target=entry.target.label if entry.target else None,
+            )
+        try:
+            await self._recorder.close(entry, status=error.status, error=error)
+        except JournalUnwritable as unwritable:
+            error = unwritable
+        with suppress(OSError, asyncio.CancelledError):
+            if client.began:
+                await client.end(encode_error_event(error, request_id=request_id))
+            else:
+                await client.answer(
+                    error.status,
+                    error_headers(error),
+                    render_refusal(error, request_id=request_id),
+                )
+
+    async def _abandon(self, entry: Entry, client: Client) -> None:
+        """The caller left, or the process is stopping; the provider call is cancelled."""
+        if not client.left:
+            await self._refuse(ShuttingDown(), entry, client)
+            return
+        left = ClientLeft()
+        with suppress(JournalUnwritable):
+            await self._recorder.close(entry, status=left.status, error=left)

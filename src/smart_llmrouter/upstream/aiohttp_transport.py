@@ -1,0 +1,136 @@
+"""The transport on aiohttp: its connection pool, its HTTP parser, our bounds and errors."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import aiohttp
+from aiohttp import hdrs
+
+from smart_llmrouter.upstream.endpoints import Endpoint
+from smart_llmrouter.upstream.transport import (
+    AnswerTooLarge,
+    ConnectFailed,
+    ConnectionCut,
+    ConnectTimedOut,
+    MalformedAnswer,
+    TlsFailed,
+    TransportError,
+)
+
+_READ_BUFFER_BYTES = 256 * 1024
+_KEEPALIVE_S = 30.0
+_FINISH_S = 1.0
+
+
+class AiohttpTransport:
+    """Send requests through one `aiohttp.ClientSession`."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, *, max_response_bytes: int
+    ) -> None:
+        """Use `session`, which `open_aiohttp_transport` set up and closes."""
+        self._session = session
+        self._max_response_bytes = max_response_bytes
+
+    async def send(self, endpoint: Endpoint, body: bytes) -> "AiohttpAnswer":
+        """POST `body`; see `Transport.send`."""
+        with _own_errors():
+            response = await self._session.request(
+                hdrs.METH_POST,
+                endpoint.url,
+                data=body,
+                headers=endpoint.headers,
+                allow_redirects=False,
+            )
+        return AiohttpAnswer(response, max_bytes=self._max_response_bytes)
+
+
+class AiohttpAnswer:
+    """An answer of aiohttp; see `UpstreamAnswer`."""
+
+    __slots__ = ("_left_bytes", "_response", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse, *, max_bytes: int) -> None:
+        """Wrap `response` and read no more than `max_bytes` of it."""
+        self._response = response
+        self._left_bytes = max_bytes
+        self.status = response.status
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its name, whatever the case."""
+        return self._response.headers.get(name)
+
+    async def read(self) -> bytes:
+        """Return the whole body; see `UpstreamAnswer.read`."""
+        first = await self.next_chunk()
+        if self._response.content.at_eof():
+            return first
+        chunks = [first]
+        while chunk := await self.next_chunk():
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def next_chunk(self) -> bytes:
+        """Return what has arrived; see `UpstreamAnswer.next_chunk`."""
+        with _own_errors():
+            chunk = await self._response.content.readany()
+        self._left_bytes -= len(chunk)
+        if self._left_bytes < 0:
+            raise AnswerTooLarge("the answer is larger than max_response_bytes")
+        return chunk
+
+    async def finish(self) -> None:
+        """Read to the end of the body; see `UpstreamAnswer.finish`."""
+        if self._response.content.at_eof():
+            return
+        with suppress(TransportError, TimeoutError):
+            async with asyncio.timeout(_FINISH_S):
+                await self.next_chunk()
+
+    def close(self) -> None:
+        """Release the connection when all was read, else cut it."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Turn aiohttp's exceptions into ours, which carry no URL, header or body."""
+    try:
+        yield
+    except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError):
+        raise TlsFailed("the TLS handshake failed") from None
+    except aiohttp.ConnectionTimeoutError:
+        raise ConnectTimedOut("no connection in time") from None
+    except aiohttp.ClientConnectorError:
+        raise ConnectFailed("no connection") from None
+    except (aiohttp.ClientResponseError, aiohttp.InvalidURL):
+        raise MalformedAnswer("the answer is not HTTP") from None
+    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError):
+        raise ConnectionCut("the connection was cut") from None
+    except aiohttp.ClientError:
+        raise TransportError("the exchange failed") from None
+
+
+@asynccontextmanager
+async def open_aiohttp_transport(
+    *, connect_timeout_s: float, max_response_bytes: int
+) -> AsyncIterator[AiohttpTransport]:
+    """Open a transport with its pool, and close both at the end of the block.
+
+    The pool is not bounded here: admission bounds what is in flight. `trust_env` stays
+    off, so that no proxy setting of the machine can redirect a provider's key.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=_READ_BUFFER_BYTES,
+        trust_env=False,
+    ) as session:
+        yield AiohttpTransport(session, max_response_bytes=max_response_bytes)

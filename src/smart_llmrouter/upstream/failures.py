@@ -1,0 +1,196 @@
+"""What an upstream failure means: its class, whose fault it is, and who else could help.
+
+Each failed attempt becomes one `Failure`. When every attempt has failed, `terminal_error`
+says what the caller is told.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.errors import (
+    Detail,
+    RouterError,
+    UpstreamAccessDenied,
+    UpstreamFailed,
+    UpstreamQuotaExhausted,
+    UpstreamRateLimited,
+    UpstreamRejectedRequest,
+    UpstreamTimeout,
+)
+from smart_llmrouter.upstream.transport import ConnectTimedOut, TransportError
+
+RETRY_AFTER_MAX_S: Final = 60
+"""A longer wait is not promised: clients would sit still for as long as it says."""
+
+_SCRUBBED: Final = b"[redacted]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One failed attempt.
+
+    `retryable` says whether another target could help. `body` is kept only for a
+    rejection of the request itself, which is the caller's to read.
+    """
+
+    error_class: str
+    retryable: bool = True
+    upstream_status: int | None = None
+    retry_after_s: int | None = None
+    body: bytes = b""
+
+
+_CLASS_OF_STATUS: Final[Mapping[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: "upstream_auth_failed",
+    HTTPStatus.PAYMENT_REQUIRED: "upstream_quota_exhausted",
+    HTTPStatus.FORBIDDEN: "upstream_access_denied",
+    HTTPStatus.NOT_FOUND: "upstream_model_access_denied",
+    HTTPStatus.REQUEST_TIMEOUT: "upstream_timeout",
+    HTTPStatus.CONFLICT: "upstream_conflict",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "upstream_request_too_large",
+    HTTPStatus.TOO_EARLY: "upstream_conflict",
+    HTTPStatus.TOO_MANY_REQUESTS: "upstream_rate_limited",
+    HTTPStatus.GATEWAY_TIMEOUT: "upstream_timeout",
+    529: "upstream_overloaded",
+}
+_REQUEST_FAULT_CLASSES: Final = frozenset(
+    {"upstream_bad_request", "upstream_request_too_large"}
+)
+_QUOTA_MARKS: Final = (
+    b"insufficient_quota",
+    b"billing_hard_limit",
+    b"credit balance",
+    b"billing_error",
+)
+_ERROR_OF_CLASS: Final[Mapping[str, type[RouterError]]] = {
+    "upstream_auth_failed": UpstreamAccessDenied,
+    "upstream_access_denied": UpstreamAccessDenied,
+    "upstream_model_access_denied": UpstreamAccessDenied,
+    "upstream_quota_exhausted": UpstreamQuotaExhausted,
+    "upstream_rate_limited": UpstreamRateLimited,
+    "upstream_timeout": UpstreamTimeout,
+    "upstream_first_event_timeout": UpstreamTimeout,
+    "upstream_idle_timeout": UpstreamTimeout,
+    "upstream_total_timeout": UpstreamTimeout,
+    ConnectTimedOut.error_class: UpstreamTimeout,
+}
+_MESSAGE_OF_ERROR: Final[Mapping[type[RouterError], str]] = {
+    UpstreamAccessDenied: "no provider accepted the router's credentials for this model",
+    UpstreamQuotaExhausted: "the providers' credit or quota is used up",
+    UpstreamRateLimited: "the providers limit the router's rate",
+    UpstreamTimeout: "no provider answered in time",
+    UpstreamFailed: "every provider that was tried failed",
+}
+
+
+def failure_of_status(
+    status: int, *, body: bytes, retry_after: str | None, credentials: Sequence[bytes]
+) -> Failure:
+    """Say what an answer with a status other than 200 means."""
+    error_class = _class_of(status, body)
+    rejected = error_class in _REQUEST_FAULT_CLASSES
+    return Failure(
+        error_class=error_class,
+        retryable=not rejected,
+        upstream_status=status,
+        retry_after_s=_seconds(retry_after),
+        body=scrubbed(body, credentials) if rejected else b"",
+    )
+
+
+def failure_of_transport(error: TransportError) -> Failure:
+    """Say what an exchange that broke below HTTP means."""
+    return Failure(error_class=error.error_class)
+
+
+def terminal_error(failures: Sequence[Failure]) -> RouterError:
+    """Return what the caller is told after the attempts in `failures` all failed.
+
+    The last failure decides, except that a kind which names its reason is preferred to
+    one that does not.
+    """
+    last = failures[-1]
+    details: dict[str, Detail] = {
+        "attempts": len(failures),
+        "error_class": last.error_class,
+        "retryable": last.retryable,
+    }
+    if last.upstream_status is not None:
+        details["upstream_status"] = last.upstream_status
+    if not last.retryable and last.upstream_status is not None:
+        return UpstreamRejectedRequest(
+            status=last.upstream_status, body=last.body, details=details
+        )
+    kinds = [_ERROR_OF_CLASS.get(each.error_class, UpstreamFailed) for each in failures]
+    kind = kinds[-1] if len(set(kinds)) == 1 else UpstreamFailed
+    return kind(
+        _MESSAGE_OF_ERROR[kind],
+        details=details,
+        retry_after_s=_soonest(failures) if kind is UpstreamRateLimited else None,
+    )
+
+
+def scrubbed(body: bytes, credentials: Sequence[bytes]) -> bytes:
+    """Take the router's own credentials out of a body that a provider sent back."""
+    for credential in credentials:
+        if credential:
+            body = body.replace(credential, _SCRUBBED)
+    return body
+
+
+def _class_of(status: int, body: bytes) -> str:
+    if status in {400, 402, 403, 429} and any(mark in body for mark in _QUOTA_MARKS):
+        return "upstream_quota_exhausted"
+    if status in _CLASS_OF_STATUS:
+        return _CLASS_OF_STATUS[status]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "upstream_server_error"
+    if status >= HTTPStatus.BAD_REQUEST:
+        return "upstream_bad_request"
+    return "upstream_unexpected_status"
+
+
+def _seconds(retry_after: str | None) -> int | None:
+    """Read `Retry-After` in seconds; a date or nonsense is not promised on."""
+    if retry_after is None or not retry_after.isascii() or not retry_after.isdigit():
+        return None
+    return int(retry_after[:9])
+
+
+def _soonest(failures: Sequence[Failure]) -> int | None:
+    """Return the shortest wait that a provider named, where it is short enough."""
+    waits = [each.retry_after_s for each in failures if each.retry_after_s is not None]
+    soonest = min(waits, default=None)
+    return soonest if soonest is not None and soonest <= RETRY_AFTER_MAX_S else None
+
+
+def failure_of_error_event(raw: bytes) -> Failure:
+    """Say what an error inside a stream with status 200 means, before it began.
+
+    Providers put the status they would have answered into `code`; where it is one, it is
+    read as that status, but another target may always be asked.
+    """
+    try:
+        code = _decode_error_event(raw).code
+    except msgspec.DecodeError:
+        code = None
+    if isinstance(code, int) and HTTPStatus.BAD_REQUEST <= code < _STATUS_END:
+        return Failure(error_class=_class_of(code, raw), upstream_status=200)
+    error_class = _class_of(HTTPStatus.BAD_REQUEST, raw)
+    if error_class == "upstream_bad_request":
+        error_class = "upstream_error_in_stream"
+    return Failure(error_class=error_class, upstream_status=200)
+
+
+class _ErrorEvent(msgspec.Struct):
+    """The one field of an error object that classes it."""
+
+    code: int | str | None = None
+
+
+_STATUS_END: Final = 600
+_decode_error_event: Final = msgspec.json.Decoder(_ErrorEvent).decode

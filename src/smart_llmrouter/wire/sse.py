@@ -1,0 +1,81 @@
+"""Server-sent events as bytes, after the WHATWG HTML standard, section 9.2.
+
+`EventSplitter` cuts a stream where events end, however the network cut it, and never
+changes a byte. `payload_of` reads the data of one event.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+
+
+class EventTooLarge(ValueError):
+    """One event grew past the bound without coming to its end."""
+
+
+class EventSplitter:
+    """Give back the complete events of a stream; hold what has not ended yet."""
+
+    __slots__ = ("_held", "_max_event_bytes")
+
+    def __init__(self, *, max_event_bytes: int) -> None:
+        """Refuse to hold more than `max_event_bytes` of an event that does not end."""
+        self._held = b""
+        self._max_event_bytes = max_event_bytes
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return all bytes up to the end of the last complete event.
+
+        Raises `EventTooLarge` when what is held back passes the bound.
+        """
+        buffer = self._held + chunk if self._held else chunk
+        if buffer.endswith(b"\n\n"):
+            self._held = b""
+            return buffer
+        end = _last_event_end(buffer)
+        self._held = buffer[end:]
+        if len(self._held) > self._max_event_bytes:
+            raise EventTooLarge
+        return buffer[:end]
+
+    def flush(self) -> bytes:
+        """Return what never came to an end, and forget it."""
+        rest, self._held = self._held, b""
+        return rest
+
+
+def _last_event_end(buffer: bytes) -> int:
+    """Return where the last complete event ends, 0 if none does.
+
+    A final CR may be the first half of a CRLF, so it ends nothing yet.
+    """
+    if b"\r" not in buffer:
+        return buffer.rfind(b"\n\n") + 2 if b"\n\n" in buffer else 0
+    end = 0
+    for blank in _BLANK_LINE.finditer(buffer):
+        if blank.end() < len(buffer) or not blank.group().endswith(b"\r"):
+            end = blank.end()
+    return end
+
+
+def split_events(block: bytes) -> Iterator[bytes]:
+    """Split complete events; each keeps the blank line that ends it."""
+    start = 0
+    for blank in _BLANK_LINE.finditer(block):
+        yield block[start : blank.end()]
+        start = blank.end()
+    if start < len(block):
+        yield block[start:]
+
+
+def payload_of(event: bytes) -> bytes | None:
+    """Return the data of one event, its lines joined; `None` if it has none."""
+    lines = [
+        line[5:].removeprefix(b" ")
+        for line in _LINE_END.split(event)
+        if line.startswith(b"data:")
+    ]
+    return b"\n".join(lines) if lines else None
