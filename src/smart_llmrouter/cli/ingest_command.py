@@ -1,0 +1,112 @@
+"""The ingester process: started by the router, and of no use to a person.
+
+It reads its settings from the first line of its standard input, so that no secret
+stands on a command line, and works until that input ends or SIGTERM comes; both mean
+"ingest what is left and exit". SIGINT is ignored: Ctrl-C reaches the whole process
+group, and the router decides what it means.
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.ledger.ingester import Ingester
+from smart_llmrouter.ledger.ingester_loop import (
+    IngesterSettings,
+    PatientIngester,
+    ingester_lock,
+    keep_ingesting,
+)
+from smart_llmrouter.stores.usage_store import UsageStore
+
+_STDIN: Final = 0
+_LOCK_POLL_S: Final = 0.1
+_MAX_SETTINGS_BYTES: Final = 65536
+
+
+class StopSignal:
+    """Know when to stop: SIGTERM came, or the standard input ended."""
+
+    def __init__(self) -> None:
+        """Watch from now on."""
+        self._stopping = False
+        self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        signal.set_wakeup_fd(self._wake)
+
+    def _on_sigterm(self, _number: int, _frame: object) -> None:
+        self._stopping = True
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for so many seconds; `True` at once when it is time to stop."""
+        if self._stopping:
+            return True
+        ready, _, _ = select.select([_STDIN, self._woken], [], [], timeout_s)
+        if _STDIN in ready and not os.read(_STDIN, 4096):
+            self._stopping = True
+        return self._stopping
+
+
+def log(event: str, /, **fields: str | int) -> None:
+    """Write one JSON line to the standard error."""
+    # Only faults are logged, and most processes see none: none of them pays for it.
+    import structlog
+
+    structlog.configure_once(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    structlog.get_logger().warning(event, component="ingester", **fields)
+
+
+def _read_settings() -> IngesterSettings | None:
+    line = b""
+    while not line.endswith(b"\n") and len(line) < _MAX_SETTINGS_BYTES:
+        byte = os.read(_STDIN, 1)
+        if not byte:
+            return None
+        line += byte
+    try:
+        return msgspec.json.decode(line, type=IngesterSettings)
+    except msgspec.DecodeError:
+        return None
+
+
+def ingest() -> None:
+    """Move the journal into the database; started by `serve`, not by hand."""
+    stop = StopSignal()
+    settings = _read_settings()
+    if settings is None:
+        sys.stderr.write(
+            "smart-llmrouter ingest is started by `smart-llmrouter serve`, "
+            "with its settings on the standard input\n"
+        )
+        sys.exit(2)
+    state = Path(settings.state_directory)
+    with ingester_lock(state) as acquired:
+        while not acquired():
+            if stop.wait(_LOCK_POLL_S):
+                return
+        store = UsageStore(settings.database_url)
+        patient = PatientIngester(
+            Ingester(state / "journal", store), state_directory=state, log=log
+        )
+        keep_ingesting(
+            patient, wait=stop.wait, sleep=time.sleep, monotonic=time.monotonic
+        )
+        store.close()
+
+
+if __name__ == "__main__":
+    ingest()

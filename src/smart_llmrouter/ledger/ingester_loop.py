@@ -1,0 +1,184 @@
+"""Keeping the ingester going: one at a time, patient with the database, until told.
+
+The process runs `keep_ingesting`. Its parent gives it the settings as the first line
+of its standard input and holds that open; the end of the input means "finish and go",
+also when it comes because the parent was killed.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.ledger.ingester import Ingester, Progress
+from smart_llmrouter.stores.usage_store import DatabaseAway
+
+POLL_S: Final = 0.1
+_FIRST_RETRY_S: Final = 0.2
+_LAST_RETRY_S: Final = 5.0
+_DRAIN_S: Final = 10.0
+LOCK_NAME: Final = "ingester.lock"
+STATUS_NAME: Final = "ingester.json"
+
+INGESTER_ARGUMENTS: Final = ("-P", "-m", "smart_llmrouter.cli.ingest_command")
+"""What follows the Python interpreter on the command line of the ingester process.
+
+Not the `smart-llmrouter` script: that would load the whole command tree.
+"""
+
+
+class IngesterSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the parent tells the process. The URL may hold a password."""
+
+    state_directory: str
+    database_url: str
+
+
+def settings_line(state_directory: Path, database_url: str) -> bytes:
+    """Return the first line for the standard input of the ingester process."""
+    settings = IngesterSettings(
+        state_directory=str(state_directory), database_url=database_url
+    )
+    return msgspec.json.encode(settings) + b"\n"
+
+
+class IngesterStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ingester last said of the database; `reason` where it is away."""
+
+    pid: int
+    database: str
+    reason: str | None = None
+
+
+def read_status(state_directory: Path) -> IngesterStatus | None:
+    """Return the ingester's last word, or `None` where there is none."""
+    try:
+        line = (state_directory / STATUS_NAME).read_bytes()
+        return msgspec.json.decode(line, type=IngesterStatus)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+class Log(Protocol):
+    """Where the few things worth telling go, one line each."""
+
+    def __call__(self, event: str, /, **fields: str | int) -> None:
+        """Write one line."""
+        ...
+
+
+WaitOrStop = Callable[[float], bool]
+"""Wait for so many seconds; `True` at once when it is time to stop."""
+
+
+@contextmanager
+def ingester_lock(state_directory: Path) -> Iterator[Callable[[], bool]]:
+    """Open the lock that only one ingester holds; yield a function that tries it."""
+    state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    fd = os.open(state_directory / LOCK_NAME, flags, 0o600)
+
+    def acquired() -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    try:
+        yield acquired
+    finally:
+        os.close(fd)
+
+
+class PatientIngester:
+    """Advance, and take a database that is away as something that passes.
+
+    Writes one log line when the database goes away and one when it is back, and
+    keeps the status file in step.
+    """
+
+    def __init__(self, ingester: Ingester, *, state_directory: Path, log: Log) -> None:
+        """Begin as if all were well."""
+        self._ingester = ingester
+        self._status_path = state_directory / STATUS_NAME
+        self._log = log
+        self._away: str | None = None
+        self._retry_s = _FIRST_RETRY_S
+
+    @property
+    def pause_s(self) -> float:
+        """Return how long to wait before the next call of `advance`."""
+        return POLL_S if self._away is None else self._retry_s
+
+    def advance(self) -> Progress | None:
+        """Do what can be done now; `None` where the database or disk is away."""
+        try:
+            done = self._ingester.advance()
+        except DatabaseAway as away:
+            self._note_away(away.reason)
+            return None
+        except OSError as error:
+            self._note_away(f"journal: {os.strerror(error.errno or 0)}")
+            return None
+        if self._away is not None:
+            self._away = None
+            self._log("database_back")
+            self.publish()
+        self._retry_s = _FIRST_RETRY_S
+        if done.rejected:
+            self._log("journal_lines_rejected", lines=done.rejected)
+        return done
+
+    def _note_away(self, reason: str) -> None:
+        if self._away is None:
+            self._log("database_away", reason=reason)
+        else:
+            self._retry_s = min(self._retry_s * 2, _LAST_RETRY_S)
+        if self._away != reason:
+            self._away = reason
+            self.publish()
+
+    def publish(self) -> None:
+        """Write the status file, whole or not at all."""
+        status = IngesterStatus(
+            pid=os.getpid(),
+            database="ok" if self._away is None else "away",
+            reason=self._away,
+        )
+        unfinished = self._status_path.with_name(STATUS_NAME + ".new")
+        try:
+            unfinished.write_bytes(msgspec.json.encode(status))
+            unfinished.replace(self._status_path)
+        except OSError as error:
+            self._log("status_unwritable", reason=os.strerror(error.errno or 0))
+
+
+def keep_ingesting(
+    patient: PatientIngester,
+    *,
+    wait: WaitOrStop,
+    sleep: Callable[[float], None],
+    monotonic: Monotonic,
+) -> None:
+    """Ingest until `wait` says stop, then what is left, and return.
+
+    What cannot be ingested within ten seconds of the end stays in the journal.
+    """
+    patient.publish()
+    stopping = False
+    while not stopping:
+        done = patient.advance()
+        stopping = wait(0.0 if done is not None and done.more else patient.pause_s)
+    deadline_s = monotonic() + _DRAIN_S
+    while monotonic() < deadline_s:
+        done = patient.advance()
+        if done is not None and not done.more:
+            return
+        if done is None:
+            sleep(patient.pause_s)

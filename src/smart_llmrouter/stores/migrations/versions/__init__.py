@@ -1,0 +1,1 @@
+"""One module a revision; `HEAD_REVISION` in `stores.database` names the last."""

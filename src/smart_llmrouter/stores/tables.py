@@ -1,0 +1,185 @@
+"""The tables of the usage database, column by column.
+
+`request_usage` has the columns of a usage record, in the record's order, so that a
+record becomes a row without a look at its fields. The comments say what a column
+means, in what unit, and when it is empty; the page on usage records is made of them.
+Changing a table needs a migration in `stores.migrations`.
+"""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, String, Table
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+_UNPRICED: Final = "the tokens or the price are unknown"
+_NO_USAGE: Final = "the provider did not say"
+_NO_TARGET: Final = "no target was chosen"
+
+
+def _text(name: str, meaning: str, *, empty: str | None = None) -> Column[str]:
+    info = {"unit": "", "empty": empty or ""}
+    return Column(name, String, nullable=empty is not None, comment=meaning, info=info)
+
+
+def _number(
+    name: str, meaning: str, *, unit: str = "", empty: str | None = None
+) -> Column[int]:
+    info = {"unit": unit, "empty": empty or ""}
+    return Column(
+        name, BigInteger, nullable=empty is not None, comment=meaning, info=info
+    )
+
+
+REQUEST_USAGE: Final = Table(
+    "request_usage",
+    METADATA,
+    Column(
+        "request_id",
+        String,
+        primary_key=True,
+        comment="The call's id, as every answer carries it in `X-Request-Id`",
+        info={"unit": "", "empty": ""},
+    ),
+    _number("ts_ms", "When the call began", unit="milliseconds since 1970, UTC"),
+    _text("caller_id", "The caller's id in the configuration"),
+    _text("caller_user", "The user who owns the caller"),
+    _text("caller_project", "The caller's project"),
+    _text("caller_environment", "The caller's environment, such as `dev`"),
+    _text("token_id", "The public id of the token; never the token"),
+    _text("client", "The client program, as its user agent names it"),
+    _text("inbound_dialect", "The dialect that the client spoke"),
+    _number("status", "What the caller was answered; 499: it left before the end"),
+    _number("attempts", "How many targets were tried"),
+    _number(
+        "latency_us",
+        "From the first byte of the request to just before the last of the answer",
+        unit="microseconds",
+    ),
+    _text("config_fingerprint", "Which configuration was in force"),
+    _text("router_version", "Which version of the router served the call"),
+    _text(
+        "requested_model",
+        "The model name that the caller sent",
+        empty="the request named none",
+    ),
+    _text(
+        "resolved_group",
+        "The model group that the name stands for",
+        empty="the name stands for none",
+    ),
+    _text("strategy", "How the group orders its targets", empty="no group was found"),
+    _text("target_provider", "The provider that served last", empty=_NO_TARGET),
+    _text("target_model", "The provider's model that served last", empty=_NO_TARGET),
+    _text("target_dialect", "The dialect spoken to the target", empty=_NO_TARGET),
+    Column(
+        "stream",
+        Boolean,
+        nullable=False,
+        comment="Whether the caller asked for a stream (1) or not (0)",
+        info={"unit": "", "empty": ""},
+    ),
+    _text("error_code", "The stable code of the error", empty="the call succeeded"),
+    _text("error_class", "The kind of failure", empty="the call succeeded"),
+    _number(
+        "upstream_status",
+        "The last HTTP status that a target answered",
+        empty="no target answered",
+    ),
+    _number(
+        "ttfb_us",
+        "From the first byte of the request to the first of the target's answer",
+        unit="microseconds",
+        empty="no target answered",
+    ),
+    _number(
+        "ttft_us",
+        "From the first byte of the request to the first meaningful event",
+        unit="microseconds",
+        empty="there was none",
+    ),
+    _number(
+        "input_tokens",
+        "Tokens of the prompt, cached ones included",
+        unit="tokens",
+        empty=_NO_USAGE,
+    ),
+    _number(
+        "cached_input_tokens",
+        "Those of them that the provider had cached",
+        unit="tokens",
+        empty=_NO_USAGE,
+    ),
+    _number(
+        "output_tokens",
+        "Tokens of the answer, reasoning included",
+        unit="tokens",
+        empty=_NO_USAGE,
+    ),
+    _number(
+        "reasoning_tokens",
+        "Those of them spent on reasoning",
+        unit="tokens",
+        empty=_NO_USAGE,
+    ),
+    _number(
+        "input_cost_nusd",
+        "What the input that was not cached cost",
+        unit="nano-dollars",
+        empty=_UNPRICED,
+    ),
+    _number(
+        "cached_input_cost_nusd",
+        "What the cached input cost",
+        unit="nano-dollars",
+        empty=_UNPRICED,
+    ),
+    _number(
+        "output_cost_nusd",
+        "What the output cost",
+        unit="nano-dollars",
+        empty=_UNPRICED,
+    ),
+    _number(
+        "total_cost_nusd",
+        "The sum of the parts",
+        unit="nano-dollars",
+        empty="the input or the output part is",
+    ),
+    _number(
+        "upstream_reported_cost_nusd",
+        "What the provider itself says that the call cost",
+        unit="nano-dollars",
+        empty=_NO_USAGE,
+    ),
+    _text(
+        "price_fingerprint",
+        "Which price the costs were computed from",
+        empty="the target has no price",
+    ),
+    # Every report asks for an interval; no other index pays for its upkeep.
+    Index(None, "ts_ms"),
+    comment="One row a finished call",
+)
+
+JOURNAL_POSITIONS: Final = Table(
+    "journal_positions",
+    METADATA,
+    Column(
+        "segment",
+        String,
+        primary_key=True,
+        comment="The file name of a journal segment",
+        info={"unit": "", "empty": ""},
+    ),
+    _number(
+        "end_offset",
+        "Up to where the segment's records are in this database",
+        unit="bytes",
+    ),
+    comment="How far the journal has been ingested",
+)
