@@ -6,7 +6,7 @@ YAML, the environment or a default again.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -102,7 +102,8 @@ class Snapshot:
     """One checked configuration.
 
     `groups` holds each group once, by name; `groups_by_name` finds it by name and by
-    alias. `callers_by_digest` is keyed by the SHA-256 digest of the whole token.
+    alias. `callers_by_digest` is keyed by the SHA-256 digest of the whole token; callers
+    of the statuses `removed` and `archived` are not in it.
     """
 
     fingerprint: str
@@ -111,4 +112,4 @@ class Snapshot:
     upstream: Upstream
     groups: Mapping[str, Group]
     groups_by_name: Mapping[str, Group]
-    callers_by_digest: Mapping[bytes, Caller]
+    callers_by_digest: Mapping[bytes, Caller] = field(repr=False)

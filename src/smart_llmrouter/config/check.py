@@ -1,0 +1,75 @@
+"""Checks a document: the schema, the rules across the file, and what is not built.
+
+All findings are made at once, in the order of the file. The rules across the file
+look at what can be read, also when the schema refuses other parts.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from smart_llmrouter.config.document import Document
+from smart_llmrouter.config.findings import Finding, in_reading_order
+from smart_llmrouter.config.outline import Outline, outline
+from smart_llmrouter.config.rules import identities, names, secrecy, timing
+from smart_llmrouter.config.schema import Settings
+from smart_llmrouter.config.schema.tree import unbuilt
+from smart_llmrouter.config.schemacheck import check_schema
+
+_ACROSS: Final[tuple[Callable[[Document, Outline], Iterator[Finding]], ...]] = (
+    names.names_are_declared,
+    names.names_are_unique,
+    names.static_groups_have_one_target,
+    identities.identities_are_unique,
+    identities.memberships_are_known,
+    identities.active_callers_are_backed,
+)
+_WITHIN: Final[tuple[Callable[[Document], Iterator[Finding]], ...]] = (
+    secrecy.no_literal_credentials,
+    secrecy.headers_are_sound,
+    secrecy.base_urls_are_private,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The outcome: `settings` is `None` as soon as there is one error."""
+
+    settings: Settings | None
+    findings: tuple[Finding, ...]
+
+
+def check(
+    document: Document, *, environment: Mapping[str, str], beside: Path
+) -> Checked:
+    """Check everything; secrets are looked up in `environment` and files.
+
+    Relative `file:` paths start at the directory `beside`.
+    """
+    schema = check_schema(document)
+    sketch = outline(document)
+    findings = [
+        *schema.findings,
+        *(found for rule in _ACROSS for found in rule(document, sketch)),
+        *(found for rule in _WITHIN for found in rule(document)),
+        *secrecy.references_resolve(document, environment=environment, beside=beside),
+    ]
+    if schema.settings is not None:
+        findings += timing.timeouts_make_sense(document, schema.settings)
+    wrong = {found.key_path for found in findings if found.is_error}
+    findings += (found for found in not_built(document) if found.key_path not in wrong)
+    return Checked(
+        settings=None if wrong else schema.settings,
+        findings=in_reading_order(findings),
+    )
+
+
+def not_built(document: Document) -> Iterator[Finding]:
+    """Yield a warning for each key of the file whose capability is not built yet."""
+    for path, mark in unbuilt(document.root):
+        yield document.warning(
+            path,
+            f"not built yet: {mark.capability}; the setting has no effect",
+            "keep it for a later version, or remove it to silence this warning",
+        )

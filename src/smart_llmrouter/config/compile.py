@@ -1,0 +1,180 @@
+"""Compiles checked settings into the frozen snapshot of the request path."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from smart_llmrouter.config import schema
+from smart_llmrouter.config.fingerprint import price_fingerprint, settings_fingerprint
+from smart_llmrouter.config.references import holds_reference, resolve
+from smart_llmrouter.config.schema import groups as group_settings
+from smart_llmrouter.config.schema import identities, providers
+from smart_llmrouter.config.schema.server import parse_listen
+from smart_llmrouter.config.snapshot import (
+    Group,
+    Provider,
+    Server,
+    Snapshot,
+    State,
+    Target,
+    Upstream,
+)
+from smart_llmrouter.core.identity import Caller
+from smart_llmrouter.core.money import Price, Rate
+from smart_llmrouter.core.secrets import Secret
+
+_UNKNOWN_TO_ALL: Final = frozenset({"removed", "archived"})
+"""Callers of these statuses are answered as if their token had never been."""
+
+
+def compile_snapshot(
+    settings: schema.Settings, *, environment: Mapping[str, str], beside: Path
+) -> Snapshot:
+    """Compile settings that have been checked.
+
+    `beside` is the directory of the configuration file: relative paths start there.
+    Raises `references.Unresolved` when a secret has gone since the check.
+    """
+    compiler = _Compiler(settings, environment, beside)
+    groups = {
+        name: compiler.group(name, group) for name, group in settings.groups.items()
+    }
+    by_name = groups | {
+        alias: group for group in groups.values() for alias in group.aliases
+    }
+    return Snapshot(
+        fingerprint=settings_fingerprint(settings),
+        server=_server(settings),
+        state=compiler.state(),
+        upstream=_upstream(settings),
+        groups=MappingProxyType(groups),
+        groups_by_name=MappingProxyType(by_name),
+        callers_by_digest=MappingProxyType(
+            {
+                bytes.fromhex(caller.token_sha256): _caller(caller)
+                for caller in settings.callers
+                if caller.status not in _UNKNOWN_TO_ALL
+            }
+        ),
+    )
+
+
+class _Compiler:
+    """Holds what the parts of one compilation share."""
+
+    def __init__(
+        self, settings: schema.Settings, environment: Mapping[str, str], beside: Path
+    ) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._beside = beside
+        self._providers = {
+            name: self._provider(name, provider)
+            for name, provider in settings.providers.items()
+        }
+
+    def state(self) -> State:
+        state = self._settings.state
+        directory = (self._beside / state.directory).resolve()
+        url = (
+            Secret(f"sqlite:///{directory / 'usage.sqlite'}", source="sqlite")
+            if state.database == "sqlite"
+            else self._secret(state.database)
+        )
+        return State(
+            directory=directory, database_url=url, journal_sync=state.journal_sync
+        )
+
+    def group(self, name: str, group: group_settings.Group) -> Group:
+        first_event_s = self._settings.upstream.first_event_timeout_s
+        return Group(
+            name=name,
+            aliases=group.aliases,
+            strategy=group.strategy,
+            targets=tuple(self._target(target.use) for target in group.targets),
+            max_attempts=group.max_attempts,
+            first_event_timeout_s=group.attempt_timeout_s or first_event_s,
+        )
+
+    def _target(self, use: str) -> Target:
+        provider, key = use.split("/", 1)
+        model = self._settings.providers[provider].models[key]
+        return Target(
+            label=use,
+            provider=self._providers[provider],
+            key=key,
+            model=model.model or key,
+            price=_price(model.price),
+        )
+
+    def _provider(self, name: str, provider: providers.Provider) -> Provider:
+        return Provider(
+            name=name,
+            dialect=provider.dialect,
+            base_url=provider.base_url,
+            api_key=(
+                None if provider.api_key is None else self._secret(provider.api_key)
+            ),
+            headers=tuple(
+                (header, self._secret(value) if holds_reference(value) else value)
+                for header, value in provider.headers.items()
+            ),
+        )
+
+    def _secret(self, reference: str) -> Secret:
+        return resolve(reference, environment=self._environment, beside=self._beside)
+
+
+def _server(settings: schema.Settings) -> Server:
+    server = settings.server
+    host, port = parse_listen(server.listen)
+    return Server(
+        host=host,
+        port=port,
+        default_group=server.default_group,
+        max_request_bytes=server.max_request_bytes,
+        keepalive_after_s=server.keepalive_after_s,
+        shutdown_grace_s=server.shutdown_grace_s,
+    )
+
+
+def _upstream(settings: schema.Settings) -> Upstream:
+    upstream = settings.upstream
+    return Upstream(
+        connect_timeout_s=upstream.connect_timeout_s,
+        first_event_timeout_s=upstream.first_event_timeout_s,
+        idle_timeout_s=upstream.idle_timeout_s,
+        total_timeout_s=upstream.total_timeout_s,
+        max_response_bytes=upstream.max_response_bytes,
+    )
+
+
+def _price(price: providers.Price | None) -> Price | None:
+    if price is None:
+        return None
+    return Price(
+        input=_rate(price.input_per_million),
+        cached_input=_rate(price.cached_input_per_million),
+        output=_rate(price.output_per_million),
+        fingerprint=price_fingerprint(price),
+    )
+
+
+def _rate(usd: Decimal | None) -> Rate | None:
+    return None if usd is None else Rate.per_million(usd)
+
+
+def _caller(caller: identities.Caller) -> Caller:
+    return Caller(
+        id=caller.id,
+        owner_user=caller.owner_user,
+        project=caller.project,
+        environment=caller.environment,
+        token_id=caller.token_id or caller.id,
+        status=caller.status,
+        expires_on=caller.expires_at,
+        allowed_groups=frozenset(caller.allow),
+        metrics_admin=caller.metrics_admin,
+    )

@@ -1,0 +1,1 @@
+"""Rules across the file: what one setting says about another, one module a subject."""

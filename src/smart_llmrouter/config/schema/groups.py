@@ -1,0 +1,168 @@
+"""Settings of model groups: the names that callers send, and who serves them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from smart_llmrouter.config.schema.allowances import Allowances
+from smart_llmrouter.config.schema.kinds import (
+    Count,
+    Flag,
+    Name,
+    NotBuilt,
+    Seconds,
+    Section,
+    Share,
+    Whole,
+)
+from smart_llmrouter.config.schema.providers import Modality, Tool
+
+_BUILT_STRATEGIES = frozenset({"static", "failover"})
+
+
+class Target(Section):
+    """One model of a provider as a group uses it."""
+
+    use: Annotated[str, StringConstraints(min_length=3, max_length=192)] = Field(
+        default=..., description="`provider/model`, by the keys under `providers`."
+    )
+    weight: Annotated[Whole, NotBuilt("weights")] = Field(
+        default=1,
+        ge=0,
+        le=1_000_000,
+        description="Share of the calls among the targets.",
+    )
+    only_with_tools: Annotated[Flag, NotBuilt("targets for tools only")] = Field(
+        default=False, description="Whether only requests with tools may come here."
+    )
+    on_disconnect: Annotated[
+        Literal["cancel", "drain"],
+        NotBuilt("reading on after a disconnect", lambda value: value == "drain"),
+    ] = Field(
+        default="cancel",
+        description=(
+            "When the caller leaves: `cancel` the call, or `drain` it (read on, within"
+            " bounds, for the true usage)."
+        ),
+    )
+
+
+class Thresholds(Section):
+    """What a target must keep to stay in the plan."""
+
+    max_error_rate: Share | None = Field(
+        default=None, description="Share of failed calls."
+    )
+    max_timeout_rate: Share | None = Field(
+        default=None, description="Share of calls that took too long."
+    )
+    max_p95_latency_ms: Count | None = Field(
+        default=None,
+        description="Latency that 95 of 100 calls stay below, in milliseconds.",
+    )
+
+
+class Required(Section):
+    """What each target of a group must be able to do."""
+
+    input: tuple[Modality, ...] = Field(default=(), description="What it must read.")
+    tools: tuple[Tool, ...] = Field(
+        default=(), description="Tool calls that it must make."
+    )
+    min_context_tokens: Count | None = Field(
+        default=None, description="Context that it must have, in tokens."
+    )
+
+
+class Quality(Section):
+    """Which outcome gate each target must have passed."""
+
+    gate: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = Field(
+        default=..., description="The gate's file, beside the configuration file."
+    )
+    max_age_days: Whole = Field(
+        default=30, ge=1, le=3650, description="How old a passed run may be."
+    )
+
+
+class Contract(Section):
+    """What a group promises; targets that do not keep it are not eligible."""
+
+    required: Required | None = Field(
+        default=None, description="What each target must be able to do."
+    )
+    quality: Quality | None = Field(
+        default=None, description="Which outcome gate each target must have passed."
+    )
+
+
+class Group(Allowances):
+    """One model group."""
+
+    strategy: Annotated[
+        Literal[
+            "static", "failover", "weighted", "dynamic", "rules", "script", "external"
+        ],
+        NotBuilt("this strategy", lambda value: value not in _BUILT_STRATEGIES),
+    ] = Field(
+        default="failover",
+        description=(
+            "How the order of the targets is found. `static`: the one target;"
+            " `failover`: as listed, each later one when those before it failed."
+        ),
+    )
+    aliases: tuple[Name, ...] = Field(
+        default=(),
+        description=(
+            "Other names that callers may send. They are listed by `/v1/models` and"
+            " allowed through their group."
+        ),
+    )
+    targets: tuple[Target, ...] = Field(
+        default=..., min_length=1, description="The models that may serve the group."
+    )
+    bridges: Annotated[
+        Literal["off", "lossless", "best-effort"], NotBuilt("bridges between dialects")
+    ] = Field(
+        default="best-effort",
+        description=(
+            "`off`: targets of the client's dialect only; `lossless`: others too, if"
+            " nothing is dropped; `best-effort`: hints may be dropped, with a note."
+            " What changes the meaning is never dropped."
+        ),
+    )
+    hosted_tools: Annotated[
+        Literal["forward", "drop", "refuse"], NotBuilt("provider-hosted tools")
+    ] = Field(
+        default="drop",
+        description=(
+            "What happens to tools that a provider would run itself, on targets that"
+            " do not have them."
+        ),
+    )
+    prefer_native: Annotated[Flag, NotBuilt("bridges between dialects")] = Field(
+        default=True,
+        description="Eligible targets of the client's dialect before bridged ones.",
+    )
+    attempt_timeout_s: Seconds | None = Field(
+        default=None,
+        description=(
+            "This group's `upstream.first_event_timeout_s`; it never cuts a stream"
+            " that has begun."
+        ),
+    )
+    max_attempts: Whole = Field(
+        default=3, ge=1, le=20, description="Most targets that one call may try."
+    )
+    thresholds: Annotated[Thresholds | None, NotBuilt("thresholds")] = Field(
+        default=None, description="What a target must keep to stay in the plan."
+    )
+    contract: Annotated[Contract | None, NotBuilt("contracts")] = Field(
+        default=None,
+        description=(
+            "What the group promises; targets that do not keep it are not eligible."
+        ),
+    )
+    per_caller: Annotated[Allowances | None, NotBuilt("limits by caller")] = Field(
+        default=None, description="What each single caller may use of this group."
+    )

@@ -1,0 +1,194 @@
+"""Settings of providers: endpoints, credentials, models and what they cost."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from smart_llmrouter.config.references import is_reference
+from smart_llmrouter.config.schema.allowances import Flow
+from smart_llmrouter.config.schema.kinds import (
+    Count,
+    Day,
+    Flag,
+    Id,
+    Line,
+    Name,
+    NotBuilt,
+    Seconds,
+    Section,
+    Usd,
+    Word,
+    refusal,
+)
+
+Modality = Literal["text", "image", "audio", "document"]
+Tool = Literal["function", "forced_choice", "parallel"]
+
+
+def _base_url(text: str) -> str:
+    """Accept an http(s) URL of a host and a path; give it back without a last `/`."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - reading it raises for a port that is none
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise refusal(
+            "an http or https URL is expected",
+            "write it such as https://api.acme.example/v1",
+        )
+    if "@" in parts.netloc:
+        raise refusal(
+            "the URL holds a user name or password",
+            "remove them; credentials belong into api_key or headers, as ${ENV_NAME}",
+        )
+    if "?" in text or "#" in text:
+        raise refusal(
+            "the URL holds a query or fragment",
+            "remove it; credentials belong into api_key or headers, as ${ENV_NAME}",
+        )
+    if not text.isascii() or any(character <= " " for character in text):
+        raise refusal(
+            "the URL holds spaces or special characters", "percent-encode them"
+        )
+    return text.rstrip("/")
+
+
+def _api_key(text: str) -> str:
+    if not is_reference(text):
+        raise refusal(
+            "a literal key must not stand in the file",
+            "put it into a variable and write ${ITS_NAME}, or file:/run/secrets/name",
+        )
+    return text
+
+
+class Price(Section):
+    """What a model costs, in US dollars; a part that is not given is unknown."""
+
+    input_per_million: Usd | None = Field(
+        default=None, description="A million input tokens that were not cached."
+    )
+    cached_input_per_million: Usd | None = Field(
+        default=None,
+        description=(
+            "A million input tokens that the provider had cached; as input where not"
+            " given."
+        ),
+    )
+    output_per_million: Usd | None = Field(
+        default=None, description="A million output tokens, reasoning included."
+    )
+    image_per_image: Annotated[Usd | None, NotBuilt("prices of images")] = Field(
+        default=None, description="One image of the input."
+    )
+    source: Line | None = Field(default=None, description="Where the price was read.")
+    as_of: Day | None = Field(default=None, description="The day on which it was read.")
+
+
+class Reasoning(Section):
+    """How a model's reasoning is controlled."""
+
+    control: Literal["effort", "token_budget"] = Field(
+        default="effort", description="What callers may set."
+    )
+    levels: tuple[Word, ...] = Field(
+        default=(), description="The levels of effort that the model knows."
+    )
+
+
+class Model(Section):
+    """One model of a provider."""
+
+    model: Line | None = Field(
+        default=None,
+        description="The name that the provider knows; the key where not given.",
+    )
+    context_tokens: Annotated[Count | None, NotBuilt("model capabilities")] = Field(
+        default=None, description="Most input and output tokens together."
+    )
+    max_output_tokens: Annotated[Count | None, NotBuilt("model capabilities")] = Field(
+        default=None, description="Most output tokens."
+    )
+    input: Annotated[tuple[Modality, ...] | None, NotBuilt("model capabilities")] = (
+        Field(default=None, description="What the model reads.")
+    )
+    tools: Annotated[tuple[Tool, ...] | None, NotBuilt("model capabilities")] = Field(
+        default=None, description="Which kinds of tool calls the model makes."
+    )
+    structured_outputs: Annotated[Flag | None, NotBuilt("model capabilities")] = Field(
+        default=None, description="Whether answers can be bound to a JSON schema."
+    )
+    reasoning: Annotated[Reasoning | None, NotBuilt("model capabilities")] = Field(
+        default=None, description="How reasoning is controlled, where there is any."
+    )
+    honors_output_cap: Annotated[Flag | None, NotBuilt("model capabilities")] = Field(
+        default=None,
+        description="`false`: never chosen for a request that caps its output.",
+    )
+    price: Price | None = Field(
+        default=None, description="What the model costs; unknown where not given."
+    )
+
+
+class Backoff(Section):
+    """How long to leave a provider alone; each time in a row doubles the rest."""
+
+    min_s: Seconds = Field(default=1.0, description="The first rest.")
+    max_s: Seconds = Field(default=60.0, description="The longest rest.")
+
+
+class RateBackoff(Backoff):
+    """How long to leave a provider alone after `429`."""
+
+    honor_retry_after: Flag = Field(
+        default=True, description="Whether the provider's `Retry-After` counts."
+    )
+
+
+class Backoffs(Section):
+    """How long to leave a provider alone, by reason."""
+
+    on_429: RateBackoff | None = Field(default=None, description="After a rate limit.")
+    on_quota: Backoff | None = Field(
+        default=None, description="After an exhausted quota."
+    )
+
+
+class Provider(Section):
+    """One endpoint of a provider, and the credentials for it."""
+
+    dialect: Annotated[
+        Literal["openai-chat", "openai-responses", "anthropic-messages"],
+        NotBuilt("this dialect", lambda value: value != "openai-chat"),
+    ] = Field(default=..., description="What the endpoint speaks.")
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        default=...,
+        description="Where its paths begin, such as `https://api.acme.example/v1`.",
+    )
+    api_key: Annotated[str, AfterValidator(_api_key)] | None = Field(
+        default=None,
+        description="The credential: `${ENV_NAME}` or `file:/run/secrets/name`.",
+    )
+    headers: dict[str, Annotated[str, StringConstraints(max_length=4096)]] = Field(
+        default_factory=dict,
+        description=(
+            "Headers of each request. Values may hold `${ENV_NAME}`; those of"
+            " credential headers must, or be `file:/run/secrets/name`."
+        ),
+    )
+    shaping: Annotated[Flow | None, NotBuilt("provider shaping")] = Field(
+        default=None, description="How evenly the provider is called."
+    )
+    backoff: Annotated[Backoffs | None, NotBuilt("provider backoff")] = Field(
+        default=None, description="How long the provider is left alone after refusals."
+    )
+    models: dict[Name, Model] = Field(
+        default=...,
+        min_length=1,
+        description="The models, by the key that targets use.",
+    )
+
+
+ProviderId = Id

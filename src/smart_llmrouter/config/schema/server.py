@@ -1,0 +1,203 @@
+"""Settings of the process itself: where it listens, keeps state, and how it calls."""
+
+import ipaddress
+import re
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from smart_llmrouter.config.references import is_reference
+from smart_llmrouter.config.schema.kinds import (
+    Bytes,
+    Name,
+    NotBuilt,
+    Seconds,
+    SecondsOrNone,
+    Section,
+    Whole,
+    refusal,
+)
+
+_LISTEN: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>\d{1,5})"
+)
+_HIGHEST_PORT: Final = 65_535
+_COUNTER_SCHEMES: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
+DATABASE_SCHEMES: Final = frozenset({"postgresql", "postgres", "sqlite"})
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Split `host:port`, `[::1]:port` or `:port` (all interfaces) into its parts.
+
+    Raises a refusal for anything else.
+    """
+    match = _LISTEN.fullmatch(text)
+    port = int(match["port"]) if match else 0
+    if match is None or not 1 <= port <= _HIGHEST_PORT:
+        raise refusal(
+            "an address to listen on is expected",
+            "write host:port, such as 127.0.0.1:8080, [::1]:8080 or :8080",
+        )
+    if match["v6"] is not None:
+        try:
+            return str(ipaddress.IPv6Address(match["v6"])), port
+        except ValueError:
+            raise refusal(
+                "the brackets hold no IPv6 address", "write it such as [::1]:8080"
+            ) from None
+    return match["host"] or "0.0.0.0", port  # noqa: S104 - what `:8080` asks for
+
+
+def _listen(text: str) -> str:
+    parse_listen(text)
+    return text
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise refusal(
+            "an IP network is expected", "write a CIDR such as 10.0.0.0/8 or ::1/128"
+        ) from None
+
+
+def _database(text: str) -> str:
+    if text == "sqlite" or is_reference(text):
+        return text
+    raise refusal(
+        "`sqlite` or a reference to a database URL is expected",
+        "write sqlite, or ${ROUTER_DATABASE_URL} and set that variable",
+    )
+
+
+def _counters(text: str) -> str:
+    if text == "memory" or is_reference(text):
+        return text
+    parts = urlsplit(text)
+    if parts.scheme not in _COUNTER_SCHEMES or not parts.hostname:
+        raise refusal(
+            "`memory` or the URL of a counter store is expected",
+            "write memory, valkey://host:6379/0, or a reference such as ${VALKEY_URL}",
+        )
+    if "@" in parts.netloc:
+        raise refusal(
+            "the URL holds a user name or password",
+            "put the whole URL into a variable and write ${ITS_NAME} here",
+        )
+    return text
+
+
+class Server(Section):
+    """Where and how the public surface listens."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = Field(
+        default="127.0.0.1:8080",
+        description=(
+            "Address of the public surface: `host:port`, `[::1]:port`, or `:port` for"
+            " all interfaces."
+        ),
+    )
+    workers: Annotated[
+        Whole, NotBuilt("more than one worker", lambda value: value != 1)
+    ] = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Processes; above 1 needs `state.counters` to be shared.",
+    )
+    default_group: Name | None = Field(
+        default=None, description="The group (or alias) of requests that name no model."
+    )
+    max_request_bytes: Bytes = Field(
+        default=33_554_432,
+        description="Largest request body; `413 request-too-large` above it.",
+    )
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(_network)], ...],
+        NotBuilt("trusted proxies"),
+    ] = Field(
+        default=(), description="CIDRs whose `X-Forwarded-*` headers are believed."
+    )
+    keepalive_after_s: Seconds = Field(
+        default=15.0,
+        description="Silence after which a stream is opened and kept alive.",
+    )
+    shutdown_grace_s: SecondsOrNone = Field(
+        default=30.0, description="How long calls in flight may go on after SIGTERM."
+    )
+
+
+class State(Section):
+    """Where durable state lives."""
+
+    directory: str = Field(
+        default="./state",
+        min_length=1,
+        max_length=1024,
+        description=(
+            "Directory of the journal, the SQLite file and the configuration backups."
+            " A relative path starts at the directory of the configuration file."
+        ),
+    )
+    database: Annotated[
+        str,
+        AfterValidator(_database),
+        NotBuilt("a database other than SQLite", lambda value: value != "sqlite"),
+    ] = Field(
+        default="sqlite",
+        description=(
+            "`sqlite` (a file in `state.directory`), or a reference such as"
+            " `${ROUTER_DATABASE_URL}` to a `postgresql://` URL."
+        ),
+    )
+    counters: Annotated[
+        str,
+        AfterValidator(_counters),
+        NotBuilt("a shared counter store", lambda value: value != "memory"),
+    ] = Field(default="memory", description="`memory`, or `valkey://host:6379/0`.")
+    counters_away: Annotated[
+        Literal["closed", "local"], NotBuilt("the loss of a counter store")
+    ] = Field(
+        default="closed",
+        description=(
+            "What a lost counter store means: `closed` refuses calls, `local` counts"
+            " in each process."
+        ),
+    )
+    journal_sync: Literal["interval", "always", "off"] = Field(
+        default="interval",
+        description=(
+            "When the journal reaches the disk: every second, with each write, or when"
+            " the system likes. It is written before each answer ends in any case."
+        ),
+    )
+
+
+class Upstream(Section):
+    """Defaults for calls to all providers."""
+
+    transport: Annotated[
+        Literal["lean", "aiohttp"],
+        NotBuilt("the lean transport", lambda value: value == "lean"),
+    ] = Field(default="aiohttp", description="The HTTP client that calls providers.")
+    connect_timeout_s: Seconds = Field(
+        default=5.0, description="Until the connection stands."
+    )
+    first_event_timeout_s: Seconds = Field(
+        default=120.0, description="Until the first meaningful event of the answer."
+    )
+    idle_timeout_s: Seconds = Field(
+        default=120.0, description="Between two events of the answer."
+    )
+    total_timeout_s: SecondsOrNone = Field(
+        default=600.0,
+        description=(
+            "The whole call: all attempts, the open stream included. 0 means none."
+        ),
+    )
+    max_response_bytes: Bytes = Field(
+        default=33_554_432,
+        description="Largest answer that is accepted from a provider.",
+    )
