@@ -112,11 +112,9 @@ class MockProvider:
 
     def _step(self, request: Request, asked: ChatRequest) -> Step:
         scripted = request.header(HEADER)
-        step = (
-            parse_step(scripted)
-            if scripted is not None
-            else openai_chat.step_in(asked) or self.script.take(asked.model)
-        )
+        step = parse_step(scripted) if scripted else openai_chat.step_in(asked)
+        if step is None or step.model not in {None, asked.model}:
+            step = self.script.take(asked.model)
         if self.settings.latency_ms and step.delay_first_ms is None:
             return msgspec.structs.replace(
                 step, delay_first_ms=self.settings.latency_ms
