@@ -6,7 +6,7 @@ version that could refuse, so the gate always admits.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,18 +29,10 @@ class Reservation:
 class Gate(Protocol):
     """Grant what a call needs, or refuse it."""
 
-    def reserved(self, caller: Caller, group: str) -> "ReservedBlock":
-        """Hold a reservation for the length of the block."""
-
-
-class ReservedBlock(Protocol):
-    """A block within which a reservation is held."""
-
-    def __enter__(self) -> Reservation:
-        """Take all that is needed, or raise what is missing."""
-
-    def __exit__(self, *exc_info: object) -> bool | None:
-        """Settle against what was used."""
+    def reserved(
+        self, caller: Caller, group: str
+    ) -> AbstractContextManager[Reservation]:
+        """Hold a reservation for the length of the block, and settle it at its end."""
 
 
 class OpenGate:

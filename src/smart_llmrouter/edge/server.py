@@ -52,8 +52,8 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def make_server(app: AsgiApp, *, shutdown_grace_s: float) -> Server:
-    """Return the server for `app`; calls in flight have `shutdown_grace_s` to end."""
+def make_server(app: AsgiApp, *, grace_s: float) -> Server:
+    """Return the server for `app`; calls in flight have `grace_s` to end."""
     return Server(
         uvicorn.Config(
             app,
@@ -66,7 +66,7 @@ def make_server(app: AsgiApp, *, shutdown_grace_s: float) -> Server:
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=max(1, round(shutdown_grace_s)),
+            timeout_graceful_shutdown=max(1, round(grace_s)),
         )
     )
 

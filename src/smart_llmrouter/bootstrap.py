@@ -1,0 +1,279 @@
+"""The only place where objects are put together, and where clocks and chance come from.
+
+`serve` is the life of a router process: it opens what it needs in order, listens, and
+closes everything in the opposite order, however it ends.
+"""
+
+import asyncio
+import fcntl
+import gc
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from smart_llmrouter.admission.gate import OpenGate
+from smart_llmrouter.config.snapshot import Snapshot, State
+from smart_llmrouter.core.build_info import read_build_info
+from smart_llmrouter.dialects.openai_chat.requests import encode_model
+from smart_llmrouter.edge.app import Edge
+from smart_llmrouter.edge.identity import Authenticator
+from smart_llmrouter.edge.inference import InferenceRoute
+from smart_llmrouter.edge.metrics import Metrics
+from smart_llmrouter.edge.readiness import OK, Readiness
+from smart_llmrouter.edge.server import listening_socket, make_server
+from smart_llmrouter.edge.site import Site
+from smart_llmrouter.engine.attempts import Attempts, Route
+from smart_llmrouter.engine.pipeline import Pipeline
+from smart_llmrouter.engine.recorder import Recorder
+from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.ledger.supervisor import IngesterSupervisor
+from smart_llmrouter.routing.health import HealthBook
+from smart_llmrouter.stores.database import (
+    DatabaseMissing,
+    SchemaMismatch,
+    UnsupportedDatabase,
+    check_schema,
+    create_or_check_schema,
+    open_for_reading,
+)
+from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
+from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
+from smart_llmrouter.upstream.endpoints import endpoint_of
+from smart_llmrouter.upstream.transport import Transport
+
+CHAT_PATH: Final = "/v1/chat/completions"
+LOCK_NAME: Final = "serve.lock"
+_SYNC_EVERY_S: Final = 1.0
+_PROBE_WITHIN_S: Final = 2.0
+_STRAGGLERS_S: Final = 5.0
+_WRITER_ID_BYTES: Final = 4
+
+log = structlog.get_logger()
+
+
+class CannotStart(Exception):
+    """The router cannot start; the message says why and what to do."""
+
+
+async def serve(snapshot: Snapshot) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what is in flight and flush.
+
+    Raises `CannotStart` when something that is needed cannot be had.
+    """
+    with _only_router(snapshot.state.directory):
+        with _starting():
+            create_or_check_schema(snapshot.state.database_url.reveal())
+            listening = listening_socket(snapshot.server.host, snapshot.server.port)
+            journal = _new_journal(snapshot.state)
+        upstream, tally = snapshot.upstream, Tally()
+        async with (
+            IngesterSupervisor(snapshot.state) as ingester,
+            _flushed(journal, every_s=_sync_every_s(snapshot.state)),
+            open_aiohttp_transport(
+                connect_timeout_s=upstream.connect_timeout_s,
+                max_response_bytes=upstream.max_response_bytes,
+            ) as transport,
+        ):
+            edge = build_edge(
+                snapshot,
+                transport,
+                journal,
+                tally=tally,
+                ingester=ingester.condition,
+            )
+            server = make_server(edge, grace_s=snapshot.server.shutdown_grace_s)
+            _settle_memory()
+            host, port = listening.getsockname()[:2]
+            log.info("listening", host=host, port=port)
+            await server.serve(sockets=[listening])
+            await _stragglers(tally)
+    log.info("stopped")
+
+
+def build_edge(
+    snapshot: Snapshot,
+    transport: Transport,
+    journal: JournalWriter,
+    *,
+    tally: Tally,
+    ingester: Callable[[], str],
+) -> Edge:
+    """Put the public surface together for one configuration."""
+    build = read_build_info()
+    routes = _routes(snapshot, user_agent=f"smart-llmrouter/{build.version}")
+    health = HealthBook(routes)
+    authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
+    attempts = Attempts(
+        transport, routes, health=health, tally=tally, now=time.monotonic
+    )
+    recorder = Recorder(
+        journal,
+        tally,
+        sync_always=snapshot.state.journal_sync == "always",
+        config_fingerprint=snapshot.fingerprint,
+        router_version=build.version,
+        now=time.monotonic,
+    )
+    pipeline = Pipeline(snapshot, OpenGate(), attempts, recorder=recorder, tally=tally)
+    chat = InferenceRoute(
+        pipeline,
+        authenticator,
+        tally,
+        max_request_bytes=snapshot.server.max_request_bytes,
+        now=time.monotonic,
+        wall_clock=time.time,
+        random_bytes=os.urandom,
+    )
+    readiness = Readiness(
+        snapshot,
+        health,
+        journal=journal.probe,
+        database=lambda: _database_condition(snapshot.state),
+        ingester=ingester,
+    )
+    site = Site(
+        snapshot,
+        authenticator,
+        readiness=readiness,
+        metrics=Metrics(tally, build),
+        build=build,
+        random_bytes=os.urandom,
+    )
+    return Edge({CHAT_PATH: chat}, site)
+
+
+def _routes(snapshot: Snapshot, *, user_agent: str) -> dict[str, Route]:
+    return {
+        target.label: Route(
+            target=target,
+            endpoint=endpoint_of(target.provider, user_agent=user_agent),
+            model=encode_model(target.model),
+        )
+        for group in snapshot.groups.values()
+        for target in group.targets
+    }
+
+
+@contextmanager
+def _only_router(directory: Path) -> Iterator[None]:
+    """Hold the state directory, which belongs to one router at a time."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    except OSError as error:
+        raise CannotStart(
+            f"the state directory {directory} cannot be used: {error.strerror}"
+        ) from None
+    try:
+        _take_lock(lock, directory)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _take_lock(lock: int, directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CannotStart(
+            f"another router uses the state directory {directory}; stop it, or give "
+            "this one a `state.directory` of its own"
+        ) from None
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Say in one sentence what keeps the router from starting."""
+    try:
+        yield
+    except (SchemaMismatch, UnsupportedDatabase, JournalUnwritable) as error:
+        raise CannotStart(str(error)) from None
+    except (sqlite3.Error, SQLAlchemyError) as error:
+        raise CannotStart(
+            f"the usage database cannot be opened ({type(error).__name__}); see "
+            "`state.database` and the permissions of `state.directory`"
+        ) from None
+    except OSError as error:
+        raise CannotStart(f"cannot listen: {error.strerror}") from None
+
+
+def _new_journal(state: State) -> JournalWriter:
+    return JournalWriter(
+        state.directory / "journal",
+        writer_id=os.urandom(_WRITER_ID_BYTES).hex(),
+        now=time.time,
+        sync=state.journal_sync,
+    )
+
+
+def _sync_every_s(state: State) -> float | None:
+    return _SYNC_EVERY_S if state.journal_sync == "interval" else None
+
+
+@asynccontextmanager
+async def _flushed(
+    journal: JournalWriter, *, every_s: float | None
+) -> AsyncIterator[None]:
+    """Bring the journal to the disk now and then, and at the end."""
+    syncing = asyncio.create_task(_sync_now_and_then(journal, every_s=every_s))
+    try:
+        yield
+    finally:
+        syncing.cancel()
+        with suppress(asyncio.CancelledError):
+            await syncing
+        with suppress(JournalUnwritable):
+            journal.close()
+
+
+async def _sync_now_and_then(journal: JournalWriter, *, every_s: float | None) -> None:
+    while every_s is not None:
+        await asyncio.sleep(every_s)
+        try:
+            await asyncio.to_thread(journal.sync)
+        except JournalUnwritable as unwritable:
+            log.error("journal cannot be synced", reason=unwritable.reason)
+
+
+async def _database_condition(state: State) -> str:
+    """Say `ok`, or in safe words why the database cannot be read now."""
+    try:
+        async with asyncio.timeout(_PROBE_WITHIN_S):
+            return await asyncio.to_thread(_probe_database, state)
+    except TimeoutError:
+        return "does not answer"
+
+
+def _probe_database(state: State) -> str:
+    try:
+        engine = open_for_reading(state.database_url.reveal())
+        with engine.connect() as connection:
+            check_schema(connection)
+    except SchemaMismatch:
+        return "has another schema than this version's"
+    except DatabaseMissing:
+        return "is missing"
+    except (sqlite3.Error, SQLAlchemyError):
+        return "cannot be read"
+    return OK
+
+
+def _settle_memory() -> None:
+    """Take what start-up built out of the collector's sight: it lives until the end."""
+    gc.collect()
+    gc.freeze()
+
+
+async def _stragglers(tally: Tally) -> None:
+    """Let calls that the server has cancelled write their records."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STRAGGLERS_S):
+            while tally.in_flight:
+                await asyncio.sleep(0.01)

@@ -1,0 +1,50 @@
+"""The command tree. Each command lives in a module of its own."""
+
+from typing import Annotated
+
+import typer
+
+from smart_llmrouter.cli import (
+    config_commands,
+    demo_command,
+    mock_command,
+    token_commands,
+    usage_commands,
+)
+from smart_llmrouter.cli.serve_command import serve
+from smart_llmrouter.core.build_info import read_build_info
+
+app = typer.Typer(
+    name="smart-llmrouter",
+    help="A governed gateway between LLM clients and LLM providers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if wanted:
+        build = read_build_info()
+        typer.echo(f"smart-llmrouter {build.version} ({build.commit})")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[  # noqa: FBT002 - an option, not an argument
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    """A governed gateway between LLM clients and LLM providers."""
+
+
+app.command()(serve)
+app.add_typer(config_commands.app, name="config")
+app.add_typer(token_commands.app, name="token")
+app.add_typer(usage_commands.app, name="usage")
+app.command("mock")(mock_command.mock)
+app.command("demo")(demo_command.demo)

@@ -1,0 +1,96 @@
+"""Keeping the ingester process alive for as long as the router is.
+
+The ingester lives and dies by its standard input: the router holds it open, and when it
+closes, however the router ended, the ingester finishes what is journalled and goes.
+"""
+
+import asyncio
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from smart_llmrouter.config.snapshot import State
+from smart_llmrouter.ledger.ingester_loop import (
+    INGESTER_ARGUMENTS,
+    read_status,
+    settings_line,
+)
+
+_FIRST_RESTART_S: Final = 0.2
+_LAST_RESTART_S: Final = 10.0
+_FAREWELL_S: Final = 15.0
+_OK: Final = "ok"
+
+log = structlog.get_logger()
+
+
+class IngesterSupervisor:
+    """Run one ingester; start it again when it dies, later each time."""
+
+    def __init__(self, state: State) -> None:
+        """Ingest the journal in the state directory into its database."""
+        self._state = state
+        self._process: Process | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the ingester and keep it alive from here on."""
+        self._process = await self._start()
+        self._watch = asyncio.create_task(self._keep_alive())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let the ingester finish what is journalled, and wait for it."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._process.wait()
+        except TimeoutError:
+            log.warning("ingester was stopped before it had finished")
+            self._process.kill()
+            await self._process.wait()
+
+    def condition(self) -> str:
+        """Say `ok`, or in safe words what keeps records from the database."""
+        if self._process is None or self._process.returncode is not None:
+            return "not running; it is being started again"
+        status = read_status(self._state.directory)
+        if status is None or status.pid != self._process.pid or status.database == _OK:
+            return _OK
+        return f"database {status.database}: {status.reason}"
+
+    async def _start(self) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *INGESTER_ARGUMENTS, stdin=PIPE, stdout=DEVNULL
+        )
+        assert process.stdin is not None  # noqa: S101 - it was asked for
+        process.stdin.write(
+            settings_line(
+                self._state.directory.absolute(), self._state.database_url.reveal()
+            )
+        )
+        return process
+
+    async def _keep_alive(self) -> None:
+        pause_s = _FIRST_RESTART_S
+        while self._process is not None:
+            status = await self._process.wait()
+            log.error("ingester ended", status=status, restart_in_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LAST_RESTART_S)
+            self._process = await self._start()
