@@ -20,7 +20,7 @@ endif
 
 ARGS ?=
 LLM ?=
-PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+PIP := "$(VENV)/bin/python" -m pip --disable-pip-version-check -qq
 SITE := src/smart_llmrouter/_site
 DOC_SOURCES := mkdocs.yml hatch_build.py $(shell find docs -type f 2>/dev/null)
 
@@ -45,7 +45,8 @@ check: $(VENV)/.dev ## Format, lint, types, layers, news fragments, docs without
 	@"$(VENV)/bin/python" -m mypy
 	@"$(VENV)/bin/lint-imports" --no-cache
 	@"$(VENV)/bin/towncrier" build --draft --version next >/dev/null
-	@"$(VENV)/bin/python" hatch_build.py .cache/site
+	@"$(VENV)/bin/python" hatch_build.py .cache/site >/dev/null
+	@"$(VENV)/bin/python" tools/sizes.py
 	@echo "all checks passed"
 
 bench: $(VENV)/.dev ## Measure speed and memory, and the ratio to a direct call
@@ -58,7 +59,7 @@ docs: docs-pages ## Build the documentation that the router serves at /docs/
 	@"$(VENV)/bin/python" hatch_build.py "$(SITE)"
 
 docs-pages: $(VENV)/.dev ## Write the generated pages: commands, configuration, errors
-	@"$(VENV)/bin/python" tools/generate_docs.py
+	@"$(VENV)/bin/python" -m tools.generate_docs
 
 soak: $(VENV)/.dev $(SITE)/index.html ## The long versions of the same tests: hours, not minutes
 	@SMART_LLMROUTER_SOAK=1 "$(VENV)/bin/python" -m pytest -m "soak or hypothesis" \

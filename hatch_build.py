@@ -91,10 +91,14 @@ def build_site(directory: Path, facts: Facts) -> None:
     """
     shutil.rmtree(directory, ignore_errors=True)
     footer = "smart-llmrouter {version} · commit {commit} · built {built_at}"
-    options = ["--strict", "--quiet", "--config-file", str(ROOT / "mkdocs.yml")]
+    options = ["--strict", "--config-file", str(ROOT / "mkdocs.yml")]
+    settings = {
+        "SMART_LLMROUTER_FOOTER": footer.format_map(facts),
+        "NO_MKDOCS_2_WARNING": "1",
+    }
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", *options, "--site-dir", directory],
-        env={**os.environ, "SMART_LLMROUTER_FOOTER": footer.format_map(facts)},
+        env={**os.environ, **settings},
         capture_output=True,
         text=True,
         check=False,

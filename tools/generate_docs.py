@@ -1,6 +1,6 @@
 """Write the pages of the documentation that are derived from the code.
 
-`python tools/generate_docs.py` writes them into `docs/`; they are committed, so that
+`python -m tools.generate_docs` writes them into `docs/`; they are committed, so that
 the documentation can be built without importing the package. A test compares them.
 """
 

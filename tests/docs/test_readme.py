@@ -1,0 +1,36 @@
+"""What the README promises exists."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_file_that_the_readme_links_to_is_there() -> None:
+    """A link of the README leads somewhere."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    linked = re.findall(r"\]\(([^)#:]+)\)", readme)
+
+    assert linked
+    assert [name for name in linked if not (ROOT / name).is_file()] == []
+
+
+def test_every_make_target_that_is_written_about_exists() -> None:
+    """README, CONTRIBUTING and the docs name only targets that there are."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").glob("*.md"),
+    ]
+
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"(?:`|\$ )make ([a-z-]+)", page.read_text("utf-8"))
+    }
+
+    assert named
+    assert named <= targets
