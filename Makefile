@@ -33,7 +33,7 @@ help: ## Say what each target does (this is the default)
 	@echo
 	@sed -nE 's/^#   ([A-Z]+=.*)$$/  \1/p' Makefile
 
-run: $(VENV)/.run $(SITE)/index.html $(if $(filter local,$(LLM)),$(VENV)/.local-llm) ## Serve a demo: a provider, a router, a token, commands to try; Ctrl-C stops all
+run: $(VENV)/.demo $(SITE)/index.html $(if $(filter local,$(LLM)),$(VENV)/.local-llm) ## Serve a demo: a provider, a router, a token, commands to try; Ctrl-C stops all
 	@exec "$(VENV)/bin/smart-llmrouter" demo --directory demo $(if $(LLM),--llm "$(LLM)") $(ARGS)
 
 test: $(VENV)/.dev $(SITE)/index.html ## Everything that decides right or wrong, in parallel
@@ -87,6 +87,10 @@ $(VENV)/.run: $(VENV)/.made requirements/run.txt requirements/build.txt pyprojec
 	@echo "installing what the router needs into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch "$@"
+
+$(VENV)/.demo: $(VENV)/.run requirements/demo.txt
+	@$(PIP) install --require-hashes -r requirements/demo.txt
 	@touch "$@"
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {
     "run": ["pyproject.toml"],
     "build": ["--group", "build", "-c", "requirements/run.txt"],
+    "demo": ["--group", "demo", "-c", "requirements/run.txt"],
     "dev": ["pyproject.toml", "--group", "dev", "-c", "requirements/run.txt"],
     "local-llm": [
         "pyproject.toml",
