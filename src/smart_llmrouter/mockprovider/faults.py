@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
+import msgspec
+
 from smart_llmrouter.mockprovider.http import (
     JSON_TYPE,
     LAST_CHUNK,
@@ -19,7 +21,7 @@ from smart_llmrouter.mockprovider.http import (
     chunk,
     head,
 )
-from smart_llmrouter.mockprovider.script import Raw, Step
+from smart_llmrouter.mockprovider.script import NOTHING, Raw, Step
 
 _BODILESS: Final = frozenset({204, 304})
 _BROKEN_EVENT: Final = 2
@@ -56,7 +58,7 @@ Action = Send | Pause | Stall | HangUp
 
 def refused(step: Step, usual_body: bytes) -> Answer:
     """Return the answer with the status of `step`, and its body where it has one."""
-    body = usual_body if step.body is None else bytes(step.body)
+    body = usual_body if step.body == NOTHING else _spelt(step.body)
     if step.status in _BODILESS or step.status < 200:
         body = b""
     return Answer(status=step.status, headers=(JSON_TYPE,), body=body)
@@ -106,6 +108,14 @@ def performance(answer: Answer, step: Step, *, keep_alive: bool) -> tuple[Action
         paced = _paced(frames, step)
     actions = tuple(_delayed(paced, step, opening))
     return actions if end is None else (*actions, end)
+
+
+def _spelt(body: msgspec.Raw) -> bytes:
+    """Return a body as it is spelt; a JSON string stands for the text in it."""
+    document = bytes(body)
+    if document.startswith(b'"'):
+        return msgspec.json.decode(document, type=str).encode()
+    return document
 
 
 def _header(name: str, value: str) -> Header:

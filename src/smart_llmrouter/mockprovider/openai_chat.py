@@ -22,6 +22,7 @@ from smart_llmrouter.mockprovider.http import (
 )
 from smart_llmrouter.mockprovider.openai_chat_prompt import last_said, prompt_of
 from smart_llmrouter.mockprovider.script import (
+    NOTHING,
     Step,
     StreamError,
     WrongUsage,
@@ -262,7 +263,7 @@ class _Voice:
                 "rejected_prediction_tokens": 0,
             },
         }
-        if step.cost is not None:
+        if step.cost != NOTHING:
             usage["cost"] = step.cost
         return msgspec.Raw(_encode(usage))
 

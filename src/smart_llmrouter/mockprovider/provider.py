@@ -17,6 +17,7 @@ from smart_llmrouter.mockprovider.openai_chat_schema import ChatRequest
 from smart_llmrouter.mockprovider.recording import Recording
 from smart_llmrouter.mockprovider.script import (
     HEADER,
+    NOTHING,
     PLAIN_STEP,
     InvalidScript,
     Orders,
@@ -100,7 +101,7 @@ class MockProvider:
             return _refusal(400, str(error)), PLAIN_STEP
         if step.raw is not None:
             return faults.changed(faults.verbatim(step.raw), step, None), step
-        if step.status != 200 or step.body is not None:
+        if step.status != 200 or step.body != NOTHING:
             answer = faults.refused(step, openai_chat.refusal(step.status))
             return faults.changed(answer, step, None), step
         if self.settings.models and asked.model not in self.settings.models:

@@ -29,6 +29,10 @@ Milliseconds = Annotated[float, msgspec.Meta(ge=0)]
 HttpStatus = Annotated[int, msgspec.Meta(ge=100, le=999)]
 
 
+NOTHING: Final = msgspec.Raw()
+"""No JSON at all: what stands for an absent value that is kept as it is spelt."""
+
+
 class InvalidScript(ValueError):
     """A step or script that the mock cannot read; the message says why."""
 
@@ -86,7 +90,7 @@ class Step(
     status: HttpStatus = 200
     retry_after: int | float | str | None = None
     headers: dict[str, str] = {}
-    body: msgspec.Raw | None = None
+    body: msgspec.Raw = NOTHING
 
     # What the answer says.
     content: str | None = None
@@ -100,7 +104,7 @@ class Step(
     cached_tokens: Count | None = None
     completion_tokens: Count | None = None
     reasoning_tokens: Count | None = None
-    cost: msgspec.Raw | None = None
+    cost: msgspec.Raw = NOTHING
     no_usage: bool = False
     wrong_usage: WrongUsage | None = None
     vendor_fields: bool = False
