@@ -14,8 +14,8 @@ ifeq ($(origin PYTHON),undefined)
   VENV := .venv
   PYTHON := $(shell tools/find-python)
 else
-  PYTHON := $(patsubst 3.%,python3.%,$(PYTHON))
-  VENV := .venv-$(patsubst python%,%,$(notdir $(PYTHON)))
+  override PYTHON := $(patsubst 3.%,python3.%,$(PYTHON))
+  VENV := .venv-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 endif
 
 ARGS ?=
