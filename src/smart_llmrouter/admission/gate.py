@@ -5,40 +5,44 @@ however the block is left, the reservation is settled. No limit is configured in
 version that could refuse, so the gate always admits.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from smart_llmrouter.core.identity import Caller
-from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
+from smart_llmrouter.core.usage import UNKNOWN_USAGE
 
 
-@dataclass(slots=True)
 class Reservation:
-    """What a call has been granted, and what it turned out to use.
+    """What a call has been granted; a block that settles it when it is left.
 
-    `used` is set by the meter as it learns; the gate reads it when the block ends.
+    `used` is set by the meter as it learns, and is what the reservation is settled with.
     """
 
-    caller: Caller
-    group: str
-    used: Usage = UNKNOWN_USAGE
+    __slots__ = ("caller", "group", "used")
+
+    def __init__(self, caller: Caller, group: str) -> None:
+        """Grant `caller` a call to `group`."""
+        self.caller = caller
+        self.group = group
+        self.used = UNKNOWN_USAGE
+
+    def __enter__(self) -> Self:
+        """Hold the reservation."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Settle it with what was used."""
 
 
 class Gate(Protocol):
     """Grant what a call needs, or refuse it."""
 
-    def reserved(
-        self, caller: Caller, group: str
-    ) -> AbstractContextManager[Reservation]:
-        """Hold a reservation for the length of the block, and settle it at its end."""
+    def reserve(self, caller: Caller, group: str) -> Reservation:
+        """Take all that a call needs, or raise what is missing."""
 
 
 class OpenGate:
-    """Admit every call."""
+    """Admit every call: nothing that could refuse one is counted."""
 
-    @contextmanager
-    def reserved(self, caller: Caller, group: str) -> Iterator[Reservation]:
-        """Hold a reservation that costs nothing."""
-        yield Reservation(caller, group)
+    def reserve(self, caller: Caller, group: str) -> Reservation:
+        """Grant a reservation that costs nothing."""
+        return Reservation(caller, group)

@@ -3,13 +3,12 @@
 Absent is not zero: `None` means that nobody said, and stays `None` up to the report.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from smart_llmrouter.core.money import Price
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Token counts of one call, as the provider reported them.
 
     `input_tokens` includes `cached_input_tokens`; `output_tokens` includes
@@ -27,8 +26,7 @@ class Usage:
 UNKNOWN_USAGE = Usage()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The computed cost of one call in nano-dollars, part by part.
 
     `total_nusd` is the sum of the parts, and unknown when the input or the output

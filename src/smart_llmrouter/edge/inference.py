@@ -43,7 +43,7 @@ def new_request_id(random_bytes: RandomBytes) -> str:
 class InferenceRoute:
     """One inference endpoint."""
 
-    def __init__(  # noqa: PLR0913 - each is one fact of the deployment
+    def __init__(
         self,
         pipeline: Pipeline,
         authenticator: Authenticator,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
+
 from smart_llmrouter.admission.gate import Reservation
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.clock import Monotonic
@@ -55,8 +57,7 @@ class Route:
     model: bytes
 
 
-@dataclass(slots=True, kw_only=True)
-class PlainWin:
+class PlainWin(msgspec.Struct, kw_only=True):
     """A target's whole plain answer."""
 
     route: Route
@@ -65,8 +66,7 @@ class PlainWin:
     usage: Usage
 
 
-@dataclass(slots=True, kw_only=True)
-class StreamWin:
+class StreamWin(msgspec.Struct, kw_only=True):
     """A target's stream, open after its first meaningful event.
 
     `first` is what may be sent on so far. Whoever holds the win closes `answer`.

@@ -1,15 +1,16 @@
 """The caller's side of a call, as the engine sees it: what arrived, and the way back."""
 
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from smart_llmrouter.core.identity import Caller
 
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """One authenticated request whose body has arrived.
 
     `began_s` is on the monotonic clock, `ts_ms` in milliseconds since 1970 UTC; both

@@ -97,7 +97,7 @@ class Pipeline:
             plan_of(group, dialect=DIALECT), group=group, dialect=DIALECT
         )
         with (
-            self._gate.reserved(arrival.caller, group.name) as reservation,
+            self._gate.reserve(arrival.caller, group.name) as reservation,
             Vigil(total_s=self._snapshot.upstream.total_timeout_s) as vigil,
         ):
             if request.stream:

@@ -24,7 +24,7 @@ class Journal(Protocol):
 class Recorder:
     """Write the record of each call, and count it."""
 
-    def __init__(  # noqa: PLR0913 - each is one fact of the deployment
+    def __init__(
         self,
         journal: Journal,
         tally: Tally,

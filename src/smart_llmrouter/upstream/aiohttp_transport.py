@@ -1,8 +1,9 @@
 """The transport on aiohttp: its connection pool, its HTTP parser, our bounds and errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 import aiohttp
 from aiohttp import hdrs
@@ -35,7 +36,7 @@ class AiohttpTransport:
 
     async def send(self, endpoint: Endpoint, body: bytes) -> "AiohttpAnswer":
         """POST `body`; see `Transport.send`."""
-        with _own_errors():
+        try:
             response = await self._session.request(
                 hdrs.METH_POST,
                 endpoint.url,
@@ -43,6 +44,8 @@ class AiohttpTransport:
                 headers=endpoint.headers,
                 allow_redirects=False,
             )
+        except (aiohttp.ClientError, OSError) as error:
+            raise _own(error) from None
         return AiohttpAnswer(response, max_bytes=self._max_response_bytes)
 
 
@@ -73,8 +76,10 @@ class AiohttpAnswer:
 
     async def next_chunk(self) -> bytes:
         """Return what has arrived; see `UpstreamAnswer.next_chunk`."""
-        with _own_errors():
+        try:
             chunk = await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise _own(error) from None
         self._left_bytes -= len(chunk)
         if self._left_bytes < 0:
             raise AnswerTooLarge("the answer is larger than max_response_bytes")
@@ -96,23 +101,25 @@ class AiohttpAnswer:
             self._response.close()
 
 
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """Turn aiohttp's exceptions into ours, which carry no URL, header or body."""
-    try:
-        yield
-    except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError):
-        raise TlsFailed("the TLS handshake failed") from None
-    except aiohttp.ConnectionTimeoutError:
-        raise ConnectTimedOut("no connection in time") from None
-    except aiohttp.ClientConnectorError:
-        raise ConnectFailed("no connection") from None
-    except (aiohttp.ClientResponseError, aiohttp.InvalidURL):
-        raise MalformedAnswer("the answer is not HTTP") from None
-    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError):
-        raise ConnectionCut("the connection was cut") from None
-    except aiohttp.ClientError:
-        raise TransportError("the exchange failed") from None
+_OWN_ERRORS: Final[tuple[tuple[type[Exception], TransportError], ...]] = (
+    (aiohttp.ClientSSLError, TlsFailed("the TLS handshake failed")),
+    (aiohttp.ClientConnectorCertificateError, TlsFailed("the TLS handshake failed")),
+    (aiohttp.ConnectionTimeoutError, ConnectTimedOut("no connection in time")),
+    (aiohttp.ClientConnectorError, ConnectFailed("no connection")),
+    (aiohttp.ClientResponseError, MalformedAnswer("the answer is not HTTP")),
+    (aiohttp.InvalidURL, MalformedAnswer("the answer is not HTTP")),
+    (aiohttp.ClientPayloadError, ConnectionCut("the connection was cut")),
+    (aiohttp.ClientConnectionError, ConnectionCut("the connection was cut")),
+    (OSError, ConnectionCut("the connection was cut")),
+)
+
+
+def _own(error: Exception) -> TransportError:
+    """Turn an exception of aiohttp into ours, which carries no URL, header or body."""
+    return next(
+        (type(own)(*own.args) for kind, own in _OWN_ERRORS if isinstance(error, kind)),
+        TransportError("the exchange failed"),
+    )
 
 
 @asynccontextmanager

@@ -1,12 +1,15 @@
 """Reading usage from a plain Chat Completions answer, which passes untouched."""
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from smart_llmrouter.core.money import nusd_from_usd
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
-from smart_llmrouter.dialects.openai_chat.schema import decode_answer, decode_usage
+from smart_llmrouter.dialects.openai_chat.schema import (
+    decode_answer,
+    decode_usage,
+    is_there,
+)
 
 
 class NotAnAnswer(ValueError):
@@ -28,9 +31,9 @@ def parse_answer(body: bytes) -> Usage:
     return parse_usage(answer.usage)
 
 
-def parse_usage(raw: msgspec.Raw | None) -> Usage:
+def parse_usage(raw: msgspec.Raw) -> Usage:
     """Read `usage`; whatever of it cannot be read stays unknown."""
-    if raw is None:
+    if not is_there(raw):
         return UNKNOWN_USAGE
     try:
         wire = decode_usage(raw)

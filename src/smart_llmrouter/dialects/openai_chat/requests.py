@@ -1,6 +1,5 @@
 """Reading a Chat Completions request just far enough, and addressing it to a target."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -28,8 +27,7 @@ _decode_options: Final = msgspec.json.Decoder(StreamOptions | None).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the path needs to know of a request, beside its untouched values.
 
     `wants_usage` is whether the caller itself asked for the usage chunk of a stream.

@@ -8,6 +8,9 @@ from typing import Final
 
 import msgspec
 
+ABSENT: Final = msgspec.Raw()
+"""A raw field that is not there; msgspec has no optional raw values."""
+
 
 class PromptDetails(msgspec.Struct, frozen=True):
     """`usage.prompt_tokens_details`."""
@@ -35,7 +38,7 @@ class Answer(msgspec.Struct, frozen=True):
     """A plain answer; `usage` is read apart, so that a wrong one harms nothing else."""
 
     choices: list[msgspec.Raw] | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = ABSENT
 
 
 class ChunkChoice(msgspec.Struct, frozen=True):
@@ -49,14 +52,19 @@ class Chunk(msgspec.Struct, frozen=True):
     """One event of a streamed answer."""
 
     choices: list[ChunkChoice] | None = None
-    usage: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    usage: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
     """`stream_options` of a request."""
 
     include_usage: bool | None = None
+
+
+def is_there(raw: msgspec.Raw) -> bool:
+    """Say whether a raw field has a value other than `null`."""
+    return bytes(raw) not in (b"", b"null")
 
 
 decode_usage: Final = msgspec.json.Decoder(WireUsage).decode

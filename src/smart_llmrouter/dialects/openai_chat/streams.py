@@ -13,7 +13,7 @@ import msgspec
 
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
-from smart_llmrouter.dialects.openai_chat.schema import Chunk, decode_chunk
+from smart_llmrouter.dialects.openai_chat.schema import Chunk, decode_chunk, is_there
 from smart_llmrouter.wire.sse import EventSplitter, payload_of, split_events
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -34,7 +34,7 @@ class NotAStream(ValueError):
     """An event with status 200 that is no chunk of a chat completion."""
 
 
-class ErrorInStream(Exception):  # noqa: N818 - what the provider said, not our failure
+class ErrorInStream(Exception):
     """The provider reported an error inside its stream; `raw` is its error value."""
 
     def __init__(self, raw: bytes) -> None:
@@ -123,11 +123,11 @@ class StreamMeter:
             if not self.meaningful:
                 raise NotAStream from None
             return True
-        if chunk.error is not None and bytes(chunk.error) != b"null":
+        if is_there(chunk.error):
             raise ErrorInStream(bytes(chunk.error))
         if not self.meaningful:
             self.meaningful = _is_meaningful(chunk)
-        if chunk.usage is None or bytes(chunk.usage) == b"null":
+        if not is_there(chunk.usage):
             return True
         self.usage = _later(self.usage, parse_usage(chunk.usage))
         return not (self._strip_usage and not chunk.choices)
