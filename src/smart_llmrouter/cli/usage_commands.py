@@ -1,0 +1,171 @@
+"""`smart-llmrouter usage`: what was used, by whom, and what it cost."""
+
+import os
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from smart_llmrouter.config.snapshot import State
+    from smart_llmrouter.ledger.reports import Report
+
+app = typer.Typer(
+    name="usage",
+    help="What was used, by whom, and what it cost.",
+    no_args_is_help=True,
+)
+
+
+class ReportFormat(StrEnum):
+    """How a report is written."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
+    CSV = "csv"
+
+
+@app.callback()
+def usage() -> None:
+    """What was used, by whom, and what it cost."""
+
+
+@app.command()
+def report(
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since",
+            help="Where to begin: a span such as 30m, 24h, 7d or 2w, or a moment in "
+            "ISO 8601 (UTC unless it says otherwise).",
+        ),
+    ] = "24h",
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="Where to end, without it; now by default."),
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            "--group-by",
+            help="One table by these, comma-separated, instead of the usual ones: "
+            "caller, user, project, environment, token, group, requested-model, "
+            "provider, model, target, client, dialect, status, error, strategy, "
+            "stream, hour, day.",
+        ),
+    ] = None,
+    to_format: Annotated[
+        ReportFormat, typer.Option("--format", help="How to write the report.")
+    ] = ReportFormat.MARKDOWN,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write to this file instead of the terminal."),
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Report calls, tokens, errors, latency and cost of an interval.
+
+    Waits, five seconds at most, until all that was journalled when it began is in the
+    database; what is still missing then is said in the report.
+    """
+    from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.ledger.dimensions import UnknownDimension
+    from smart_llmrouter.ledger.interval import BadMoment
+    from smart_llmrouter.ledger.render import render
+    from smart_llmrouter.stores.database import (
+        DatabaseMissing,
+        SchemaMismatch,
+        UnsupportedDatabase,
+    )
+
+    try:
+        made = _made(config, since=since, until=until, group_by=group_by)
+        _deliver(render(made, to=to_format.value), out)
+    except (BadMoment, UnknownDimension) as error:
+        _fail(str(error), code=2)
+    except (
+        ConfigurationError,
+        DatabaseMissing,
+        SchemaMismatch,
+        UnsupportedDatabase,
+    ) as error:
+        _fail(str(error), code=1)
+    except OSError as error:
+        _fail(f"{error.filename or 'output'}: {error.strerror}", code=1)
+
+
+def _made(
+    config: Path, *, since: str, until: str | None, group_by: str | None
+) -> "Report":
+    from smart_llmrouter.core.build_info import read_build_info
+    from smart_llmrouter.ledger.catch_up import catch_up
+    from smart_llmrouter.ledger.dimensions import dimensions_of
+    from smart_llmrouter.ledger.interval import interval_of
+    from smart_llmrouter.ledger.reports import make_report
+    from smart_llmrouter.stores.database import check_schema, open_for_reading
+
+    now_ms = int(time.time() * 1000)
+    interval = interval_of(since, until, now_ms=now_ms)
+    dimensions = dimensions_of(group_by) if group_by is not None else ()
+    state = _state_of(config)
+    url = state.database_url.reveal()
+    reader = open_for_reading(url)
+    with reader.connect() as connection:
+        check_schema(connection)
+    unread_bytes = catch_up(
+        state.directory,
+        url,
+        reader=reader,
+        sleep=time.sleep,
+        monotonic=time.monotonic,
+    )
+    with reader.connect() as connection:
+        return make_report(
+            connection,
+            interval=interval,
+            group_by=dimensions,
+            made_ms=now_ms,
+            router_version=read_build_info().version,
+            unread_bytes=unread_bytes,
+        )
+
+
+def _state_of(config: Path) -> "State":
+    """Return the `state` part of a configuration.
+
+    A variable that is set where the router runs may well be missing here: only those
+    that `state` itself refers to are needed for a report.
+    """
+    from smart_llmrouter.config.load import load, load_snapshot
+
+    findings = load(config, environment=os.environ).findings
+    missing = {found.awaits for found in findings if found.awaits is not None}
+    needed = {found.awaits for found in findings if found.key_path.startswith("state")}
+    stand_ins = dict.fromkeys(missing - needed, "not-needed-for-a-report")
+    return load_snapshot(config, environment={**os.environ, **stand_ins}).state
+
+
+def _deliver(text: str, out: Path | None) -> None:
+    """Print the text, or put it into a file that is never seen half-written."""
+    if out is None:
+        sys.stdout.write(text)
+        return
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _fail(message: str, *, code: int) -> None:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)

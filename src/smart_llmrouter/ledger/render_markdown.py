@@ -1,0 +1,173 @@
+"""Reports as Markdown: what a person reads.
+
+Every value that somebody could have chosen (a model name, a user agent) is escaped:
+it can be neither markup nor HTML, nor break a table.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Final
+
+from smart_llmrouter.core.money import NUSD_PER_USD
+from smart_llmrouter.ledger.interval import utc_text
+from smart_llmrouter.ledger.measures import Known, Measures, Percentiles
+from smart_llmrouter.ledger.reports import Report, Section
+
+_NONE: Final = "(none)"
+_UNKNOWN: Final = "unknown"
+_MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
+_TITLES: Final = {
+    "input_tokens": "Input tokens",
+    "cached_input_tokens": "of them cached",
+    "output_tokens": "Output tokens",
+    "reasoning_tokens": "of them reasoning",
+    "cost_nusd": "Cost",
+    "reported_cost_nusd": "Cost as providers report it",
+}
+
+
+def render_markdown(report: Report) -> str:
+    """Return the report as Markdown tables, every value inert."""
+    from_text = utc_text(report.interval.from_ms)
+    to_text = utc_text(report.interval.to_ms)
+    version = _text(report.router_version)
+    head = [
+        "# Usage report",
+        "",
+        f"- From {from_text} up to, without, {to_text} (UTC)",
+        f"- Made {utc_text(report.made_ms)} by smart-llmrouter {version}",
+    ]
+    if report.served_by_versions:
+        versions = ", ".join(map(_text, report.served_by_versions))
+        head.append(f"- Calls served by version {versions}")
+    if report.unread_bytes:
+        head.append(f"- **incomplete: {report.unread_bytes:,} bytes not yet ingested**")
+    parts = ["\n".join(head), _markdown_totals(report.totals.measures)]
+    parts += [_markdown_latency(report)]
+    parts += [_markdown_section(section) for section in report.sections]
+    parts.append(_markdown_errors(report))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_totals(measures: Measures) -> str:
+    rows = [
+        ("Calls", f"{measures.calls:,}", ""),
+        ("Errors", f"{measures.errors:,}", ""),
+        ("Attempts", f"{measures.attempts:,}", ""),
+        *(
+            (_TITLES[name], _amount(name, known), _coverage(known, measures.calls))
+            for name, known in measures.sums()
+        ),
+    ]
+    return "## Totals\n\n" + _table(("", "Total", "Known for"), rows, texts=1)
+
+
+def _markdown_latency(report: Report) -> str:
+    rows = [
+        (title, *_ranks(timed))
+        for title, timed in (
+            ("Whole call", report.totals.latency),
+            ("First token", report.totals.first_token),
+        )
+    ]
+    head = ("ms", "Calls", "p50", "p90", "p95", "p99")
+    return "## Latency\n\n" + _table(head, rows, texts=1)
+
+
+def _markdown_section(section: Section) -> str:
+    timed = any(line.latency for line in section.lines)
+    head = [dimension.title for dimension in section.dimensions]
+    head += ["Calls", "Errors", "Input tokens", "Cached", "Output tokens", "Reasoning"]
+    head += ["Cost", "Reported cost"]
+    if timed:
+        head += ["p50 ms", "p90 ms", "p95 ms", "p99 ms"]
+        head += ["first token p50 ms", "p90 ms", "p95 ms", "p99 ms"]
+    rows = []
+    for line in section.lines:
+        measures = line.measures
+        row = [_NONE if part is None else _text(part) for part in line.key]
+        row += [f"{measures.calls:,}", f"{measures.errors:,}"]
+        row += [
+            _amount(name, known) + _gap(known, measures.calls)
+            for name, known in measures.sums()
+        ]
+        if timed:
+            row += [*_ranks(line.latency)[1:], *_ranks(line.first_token)[1:]]
+        rows.append(row)
+    table = _table(head, rows, texts=len(section.dimensions))
+    return f"## {section.title}\n\n{table}"
+
+
+def _markdown_errors(report: Report) -> str:
+    rows = [
+        (
+            str(line.status),
+            _text(line.code),
+            _NONE if line.error_class is None else _text(line.error_class),
+            f"{line.calls:,}",
+        )
+        for line in report.errors
+    ]
+    head = ("Status", "Code", "Class", "Calls")
+    return "## Errors\n\n" + _table(head, rows, texts=3)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, texts: int) -> str:
+    """Return a table whose first `texts` columns are text and the others numbers."""
+    lines = [_row(head), _row(["---"] * texts + ["---:"] * (len(head) - texts))]
+    lines += [_row(row) for row in rows]
+    if len(lines) == 2:
+        return "None."
+    return "\n".join(lines)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(value: str) -> str:
+    """Return a value as inert Markdown: no markup, no HTML, one line."""
+    printable = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in value
+    )
+    return _MARKUP.sub(r"\\\1", printable) or '""'
+
+
+def _amount(name: str, known: Known) -> str:
+    if known.total is None:
+        return _UNKNOWN
+    return _usd(known.total) if name.endswith("_nusd") else f"{known.total:,}"
+
+
+def _usd(nusd: int) -> str:
+    """Return nano-dollars as dollars, exactly, with two decimals at least."""
+    whole, _, fraction = f"{Decimal(nusd) / NUSD_PER_USD:.9f}".partition(".")
+    return f"${int(whole):,}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def _coverage(known: Known, calls: int) -> str:
+    return f"{known.calls:,} of {calls:,} calls"
+
+
+def _gap(known: Known, calls: int) -> str:
+    if known.total is None or known.calls == calls:
+        return ""
+    return f" ({known.calls:,} of {calls:,})"
+
+
+def _ranks(timed: Percentiles | None) -> tuple[str, str, str, str, str]:
+    if timed is None:
+        return "0", _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN
+    return (
+        f"{timed.calls:,}",
+        _ms(timed.p50_us),
+        _ms(timed.p90_us),
+        _ms(timed.p95_us),
+        _ms(timed.p99_us),
+    )
+
+
+def _ms(us: int) -> str:
+    return f"{Decimal(us) / 1000:,.1f}"

@@ -1,0 +1,307 @@
+"""The one query layer of all reports: an interval in, frozen results out.
+
+All figures of a report come from one read transaction, so they agree with each other
+and with the rows, whatever is being written meanwhile. Nothing here renders.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select
+
+from smart_llmrouter.ledger.dimensions import DIMENSIONS, Dimension
+from smart_llmrouter.ledger.interval import Interval
+from smart_llmrouter.ledger.measures import Known, Measures, Percentiles, percentiles
+from smart_llmrouter.stores.tables import REQUEST_USAGE
+
+Key = tuple[str | None, ...]
+"""One text a dimension; `None` where the calls have no such thing."""
+
+_USAGE = REQUEST_USAGE.c
+_SUMS: Final = (
+    ("input_tokens", _USAGE.input_tokens),
+    ("cached_input_tokens", _USAGE.cached_input_tokens),
+    ("output_tokens", _USAGE.output_tokens),
+    ("reasoning_tokens", _USAGE.reasoning_tokens),
+    ("cost_nusd", _USAGE.total_cost_nusd),
+    ("reported_cost_nusd", _USAGE.upstream_reported_cost_nusd),
+)
+_MEASURED: Final = (
+    func.count(),
+    func.count(_USAGE.error_code),
+    func.sum(_USAGE.attempts),
+    *(
+        figure
+        for _, column in _SUMS
+        for figure in (func.sum(column), func.count(column))
+    ),
+)
+_SECTIONS: Final = (
+    ("By group", ("group",)),
+    ("By caller", ("caller",)),
+    ("By provider and model", ("provider", "model")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The figures of the calls that share one key."""
+
+    key: Key
+    measures: Measures
+    latency: Percentiles | None = None
+    first_token: Percentiles | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One table of a report: the dimensions that make its keys, and its lines."""
+
+    title: str
+    dimensions: tuple[Dimension, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorLine:
+    """How often calls ended in one way."""
+
+    status: int
+    code: str
+    error_class: str | None
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that one report says. Times are milliseconds since 1970, UTC.
+
+    `unread_bytes` is what the journal held when the report began and the database
+    did not yet when it was made: 0 means that the report is complete.
+    """
+
+    interval: Interval
+    made_ms: int
+    router_version: str
+    served_by_versions: tuple[str, ...]
+    unread_bytes: int
+    totals: Line
+    sections: tuple[Section, ...]
+    errors: tuple[ErrorLine, ...]
+
+
+def make_report(
+    connection: Connection,
+    *,
+    interval: Interval,
+    group_by: Sequence[Dimension],
+    made_ms: int,
+    router_version: str,
+    unread_bytes: int = 0,
+) -> Report:
+    """Read the interval and return the report; `group_by` replaces the usual tables."""
+    within = _within(connection, interval)
+    if group_by:
+        sections, totals = _asked_for(connection, within, tuple(group_by))
+    else:
+        sections, totals = _usual(connection, within)
+    return Report(
+        interval=interval,
+        made_ms=made_ms,
+        router_version=router_version,
+        served_by_versions=_versions(connection, within),
+        unread_bytes=unread_bytes,
+        totals=totals,
+        sections=sections,
+        errors=_errors(connection, within),
+    )
+
+
+def _within(connection: Connection, interval: Interval) -> ColumnElement[bool]:
+    """Return the condition for the interval, with the index only where it helps.
+
+    The index is a detour when a large part of the table is wanted: one row at a time
+    instead of one after the other. SQLite does not know; the counts are cheap.
+    """
+    narrow = and_(_USAGE.ts_ms >= interval.from_ms, _USAGE.ts_ms < interval.to_ms)
+    wanted = connection.scalar(select(func.count()).where(narrow)) or 0
+    there = connection.scalar(select(func.count(_USAGE.ts_ms))) or 0
+    if wanted * 5 < there:
+        return narrow
+    unindexed = _USAGE.ts_ms + 0
+    return and_(unindexed >= interval.from_ms, unindexed < interval.to_ms)
+
+
+def _usual(
+    connection: Connection, within: ColumnElement[bool]
+) -> tuple[tuple[Section, ...], Line]:
+    names = tuple(dict.fromkeys(name for _, wanted in _SECTIONS for name in wanted))
+    cells = _measured(connection, within, _named(names))
+    timings = _timings(connection, within, _named(("provider", "model")))
+    sections = []
+    for title, wanted in _SECTIONS:
+        at = [names.index(name) for name in wanted]
+        sums = _added_up(cells, key_of=partial(_picked, at=at))
+        timed = timings if wanted == ("provider", "model") else {}
+        sections.append(_section(title, _named(wanted), sums, timed))
+    return tuple(sections), _totals(cells, timings)
+
+
+def _picked(key: Key, *, at: Sequence[int]) -> Key:
+    return tuple(key[index] for index in at)
+
+
+def _asked_for(
+    connection: Connection,
+    within: ColumnElement[bool],
+    dimensions: tuple[Dimension, ...],
+) -> tuple[tuple[Section, ...], Line]:
+    cells = _measured(connection, within, dimensions)
+    timings = _timings(connection, within, dimensions)
+    title = "By " + ", ".join(dimension.name for dimension in dimensions)
+    return (_section(title, dimensions, cells, timings),), _totals(cells, timings)
+
+
+def _named(names: Iterable[str]) -> tuple[Dimension, ...]:
+    return tuple(DIMENSIONS[name] for name in names)
+
+
+def _measured(
+    connection: Connection,
+    within: ColumnElement[bool],
+    dimensions: tuple[Dimension, ...],
+) -> dict[Key, Measures]:
+    keys = [dimension.expression for dimension in dimensions]
+    rows = connection.execute(select(*keys, *_MEASURED).where(within).group_by(*keys))
+    width = len(dimensions)
+    return {
+        _key(row[:width], dimensions): _measures(row[width:]) for row in rows.tuples()
+    }
+
+
+def _measures(figures: Sequence[Any]) -> Measures:
+    calls, errors, attempts, *sums = figures
+    known = {
+        name: Known(sums[2 * at], sums[2 * at + 1] or 0)
+        for at, (name, _) in enumerate(_SUMS)
+    }
+    return Measures(
+        calls=calls or 0, errors=errors or 0, attempts=attempts or 0, **known
+    )
+
+
+def _key(values: Sequence[object], dimensions: Sequence[Dimension]) -> Key:
+    return tuple(
+        None if value is None else dimension.text_of(value)
+        for value, dimension in zip(values, dimensions, strict=True)
+    )
+
+
+Timings = dict[Key, tuple[list[int], list[int]]]
+"""Sorted latencies and times to the first token of each key, in microseconds."""
+
+
+def _timings(
+    connection: Connection,
+    within: ColumnElement[bool],
+    dimensions: tuple[Dimension, ...],
+) -> Timings:
+    keys = [dimension.expression for dimension in dimensions]
+    width = len(keys)
+    query = select(*keys, _USAGE.latency_us, _USAGE.ttft_us).where(within)
+    gathered: dict[tuple[object, ...], tuple[array[int], array[int]]] = {}
+    # Straight from the driver's cursor: at a million rows its tuples are enough.
+    compiled = query.compile(
+        dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
+    )
+    parameters = tuple(compiled.params[name] for name in compiled.positiontup or ())
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(str(compiled), parameters)
+        for row in chain.from_iterable(iter(partial(cursor.fetchmany, 4096), [])):
+            key = row[:width]
+            slot = gathered.get(key)
+            if slot is None:
+                slot = gathered[key] = (array("q"), array("q"))
+            slot[0].append(row[width])
+            if row[width + 1] is not None:
+                slot[1].append(row[width + 1])
+    finally:
+        cursor.close()
+    return {
+        _key(key, dimensions): (sorted(latencies), sorted(first_tokens))
+        for key, (latencies, first_tokens) in gathered.items()
+    }
+
+
+def _added_up(
+    cells: dict[Key, Measures], *, key_of: Callable[[Key], Key]
+) -> dict[Key, Measures]:
+    sums: dict[Key, Measures] = {}
+    for key, measures in cells.items():
+        coarse = key_of(key)
+        sums[coarse] = sums.get(coarse, Measures()) + measures
+    return sums
+
+
+def _section(
+    title: str,
+    dimensions: tuple[Dimension, ...],
+    sums: dict[Key, Measures],
+    timings: Timings,
+) -> Section:
+    lines = [
+        _line(key, measures, timings.get(key, ([], [])))
+        for key, measures in sums.items()
+    ]
+    lines.sort(key=lambda line: tuple(part or "" for part in line.key))
+    if not any(dimension.in_time for dimension in dimensions):
+        lines.sort(key=lambda line: -line.measures.calls)
+    return Section(title=title, dimensions=dimensions, lines=tuple(lines))
+
+
+def _totals(cells: dict[Key, Measures], timings: Timings) -> Line:
+    measures = _added_up(cells, key_of=lambda _: ()).get((), Measures())
+    latencies: list[int] = []
+    first_tokens: list[int] = []
+    for some_latencies, some_first_tokens in timings.values():
+        latencies += some_latencies
+        first_tokens += some_first_tokens
+    return _line((), measures, (latencies, first_tokens))
+
+
+def _line(key: Key, measures: Measures, timed: tuple[list[int], list[int]]) -> Line:
+    return Line(
+        key=key,
+        measures=measures,
+        latency=percentiles(timed[0]),
+        first_token=percentiles(timed[1]),
+    )
+
+
+def _errors(
+    connection: Connection, within: ColumnElement[bool]
+) -> tuple[ErrorLine, ...]:
+    kinds = (_USAGE.status, _USAGE.error_code, _USAGE.error_class)
+    rows = connection.execute(
+        select(*kinds, func.count())
+        .where(within, _USAGE.error_code.is_not(None))
+        .group_by(*kinds)
+    ).tuples()
+    lines = [
+        ErrorLine(status=status, code=code, error_class=error_class, calls=calls)
+        for status, code, error_class, calls in rows
+    ]
+    return tuple(sorted(lines, key=lambda line: (-line.calls, line.status, line.code)))
+
+
+def _versions(connection: Connection, within: ColumnElement[bool]) -> tuple[str, ...]:
+    rows = connection.execute(
+        select(_USAGE.router_version).where(within).distinct()
+    ).tuples()
+    return tuple(sorted(map(itemgetter(0), rows)))
