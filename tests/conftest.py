@@ -1,7 +1,11 @@
-"""What holds for every test: how long properties are searched."""
+"""What holds for every test: how long properties are searched, and no blocked loops."""
 
 import os
+from collections.abc import Iterator
+from typing import Final
 
+import pytest
+from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 SOAK = os.environ.get("SMART_LLMROUTER_SOAK") == "1"
@@ -14,3 +18,34 @@ settings.register_profile(
 )
 settings.register_profile("soak", settings.get_profile("test"), max_examples=20_000)
 settings.load_profile("soak" if SOAK else "test")
+
+# The packages that work while calls are under way.
+ON_THE_PATH: Final = [
+    f"smart_llmrouter.{layer}"
+    for layer in (
+        "admission",
+        "dialects",
+        "edge",
+        "engine",
+        "routing",
+        "upstream",
+        "wire",
+    )
+]
+
+# Where a block is by design: a record is one `write` into the page cache, and what is
+# put together at the start may read files.
+MAY_BLOCK: Final = [
+    ("smart_llmrouter/stores/journal.py", {"append", "append_all"}),
+    ("smart_llmrouter/edge/docs_site.py", {"docs_mount"}),
+]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_blocked_loops() -> Iterator[None]:
+    """Make it an error to block an event loop from the path of a call."""
+    with blockbuster_ctx(ON_THE_PATH) as detector:
+        for function in detector.functions.values():
+            for filename, functions in MAY_BLOCK:
+                function.can_block_in(filename, functions)
+        yield

@@ -4,6 +4,7 @@ The pages were built into the package and load nothing from any other host. Here
 their delivery and the page that stands in where a checkout has not built them.
 """
 
+import mimetypes
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,8 @@ def docs_mount(build: BuildInfo, *, directory: Path = SITE_DIRECTORY) -> Mount:
     Every answer names the version and the time of the build in
     `X-Smart-LLMRouter-Version` and `X-Smart-LLMRouter-Build-Date`.
     """
+    # Content types are looked up in files of the system: now, not while serving.
+    mimetypes.init()
     baked = read_baked(directory / "build.json")
     built_at = baked.built_at if baked else build.built_at
     pages: ASGIApp = _not_built if baked is None else _Pages(directory)
