@@ -102,8 +102,8 @@ class Snapshot:
     """One checked configuration.
 
     `groups` holds each group once, by name; `groups_by_name` finds it by name and by
-    alias. `callers_by_digest` is keyed by the SHA-256 digest of the whole token; callers
-    of the statuses `removed` and `archived` are not in it.
+    alias. `callers_by_digest` is keyed by the SHA-256 digest of the whole token;
+    callers of the statuses `removed` and `archived` are not in it.
     """
 
     fingerprint: str

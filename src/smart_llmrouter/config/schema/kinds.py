@@ -53,7 +53,9 @@ _HIGHEST_USD: Final = Decimal(1_000_000_000)
 class Section(BaseModel):
     """A mapping of settings: unknown keys are refused, and nothing changes later."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,12 @@ class Settings(Section):
     user, the project and the membership that an active caller needs).
     """
 
-    server: Server = Field(default=Server(), description="The public surface.")
-    state: State = Field(default=State(), description="Where durable state lives.")
+    server: Server = Field(default_factory=Server, description="The public surface.")
+    state: State = Field(
+        default_factory=State, description="Where durable state lives."
+    )
     upstream: Upstream = Field(
-        default=Upstream(),
+        default_factory=Upstream,
         description="Defaults for calls to all providers.",
     )
     providers: dict[Id, Provider] = Field(

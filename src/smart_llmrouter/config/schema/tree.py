@@ -31,8 +31,10 @@ class Key:
 
 @cache
 def keys_of(section: type[BaseModel]) -> tuple[Key, ...]:
-    """Return the keys of a section in the order of their declaration."""
-    return tuple(_key(name, field) for name, field in section.model_fields.items())
+    """Return the keys of a section: its own as declared, then those it shares."""
+    own = section.__dict__.get("__annotations__", {})
+    fields = sorted(section.model_fields.items(), key=lambda item: item[0] not in own)
+    return tuple(_key(name, field) for name, field in fields)
 
 
 @cache

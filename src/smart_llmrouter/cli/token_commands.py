@@ -1,0 +1,161 @@
+"""`smart-llmrouter token`: make tokens for callers."""
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from smart_llmrouter.config.addition import Wish
+    from smart_llmrouter.config.tokens import IssuedToken
+
+app = typer.Typer(help="Make tokens for callers.", no_args_is_help=True)
+
+
+def _id(value: str | None) -> str | None:
+    """Refuse what is no id of a user, project, environment, key or caller."""
+    from smart_llmrouter.config.schema.kinds import ID_PATTERN
+
+    return _matching(value, ID_PATTERN)
+
+
+def _matching(value: str | None, pattern: str) -> str | None:
+    from smart_llmrouter.config.schema.kinds import PATTERN_MEANINGS
+
+    if value is not None and not re.match(pattern, value):
+        raise typer.BadParameter(f"use {PATTERN_MEANINGS[pattern]}")
+    return value
+
+
+def _groups(given: list[str]) -> list[str]:
+    """Split `chat,fast`, and refuse what is no name of a group."""
+    from smart_llmrouter.config.schema.kinds import NAME_PATTERN
+
+    names = [name.strip() for names in given for name in names.split(",")]
+    for name in names:
+        _matching(name, NAME_PATTERN)
+    return list(dict.fromkeys(names))
+
+
+@app.callback()
+def token() -> None:
+    """Make tokens for callers."""
+
+
+@app.command()
+def new(
+    *,
+    user: Annotated[
+        str, typer.Option(callback=_id, help="Id of the user who owns the token.")
+    ],
+    project: Annotated[
+        str, typer.Option(callback=_id, help="Id of the project it is used for.")
+    ],
+    environment: Annotated[
+        str, typer.Option(callback=_id, help="Where it is used: dev, prod, ...")
+    ],
+    allow: Annotated[
+        list[str],
+        typer.Option(callback=_groups, help="Groups that it may use: chat,fast"),
+    ],
+    key: Annotated[
+        str | None,
+        typer.Option(
+            callback=_id,
+            help="Id of the key; the next of k1, k2, ... where not given.",
+        ),
+    ] = None,
+    caller_id: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            callback=_id,
+            help="Id of the caller; user-project-environment where not given.",
+        ),
+    ] = None,
+    expires: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="First day (UTC) on which it does not work."
+        ),
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    write: Annotated[
+        bool, typer.Option("--write", help="Add the entry to the configuration file.")
+    ] = False,
+) -> None:
+    """Make a token, print it once, and print the entry that lets it in.
+
+    Only the SHA-256 hash of the token is kept anywhere. With --write the entry is
+    added to the configuration file: comments stay, the old file is backed up under
+    state.directory, and nothing is changed if the result would have errors.
+    """
+    from smart_llmrouter.config.addition import Wish
+    from smart_llmrouter.config.amend import CannotAmend
+    from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.config.tokens import Holder
+
+    wish = Wish(
+        holder=Holder(user=user, project=project, environment=environment),
+        key=key,
+        caller_id=caller_id,
+        allow=tuple(allow),
+        expires_at=None if expires is None else expires.date(),
+    )
+    try:
+        (_write if write else _print)(config, wish)
+    except ConfigurationError as error:
+        typer.echo(
+            f"{config} was not changed; with this entry it had errors:", err=True
+        )
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except (OSError, CannotAmend) as error:
+        typer.echo(f"error: {config}: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _print(config: "Path", wish: "Wish") -> None:
+    """Print the token and its entry; say what the file would have against it."""
+    import secrets
+
+    from smart_llmrouter.config.addition import prepare
+    from smart_llmrouter.config.findings import report
+    from smart_llmrouter.config.yamltext import list_item
+
+    prepared = prepare(config, wish, random_bytes=secrets.token_bytes)
+    _announce(prepared.issued)
+    typer.echo("\nAdd this to `callers` in the configuration file (--write does it):\n")
+    typer.echo("\n".join(list_item(prepared.entry, indent=2)))
+    if prepared.findings:
+        typer.echo(f"\nnote: with this entry, {config} has errors:", err=True)
+        typer.echo(report(prepared.findings), err=True)
+
+
+def _write(config: "Path", wish: "Wish") -> None:
+    """Add the entry to the file; print the token only when that is done."""
+    import secrets
+    import time
+
+    from smart_llmrouter.config.addition import add_caller
+    from smart_llmrouter.config.yamltext import list_item
+
+    added = add_caller(
+        config, wish, random_bytes=secrets.token_bytes, wall_clock=time.time
+    )
+    _announce(added.issued)
+    typer.echo(f"\nAdded to `callers` in {config}:\n")
+    typer.echo("\n".join(list_item(added.entry, indent=2)))
+    typer.echo(f"\nThe file as it was: {added.backup}")
+
+
+def _announce(issued: "IssuedToken") -> None:
+    """Print the token: the only time that it is ever shown."""
+    typer.echo(f"token:    {issued.token.reveal()}")
+    typer.echo(f"token id: {issued.token_id}")
+    typer.echo("\nKeep the token now: it is not stored, and cannot be shown again.")
