@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from typing import Literal, get_args, get_origin
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
@@ -58,6 +59,9 @@ def parameter_row(parameter: object) -> str | None:
         case _:
             return None
     text = " ".join(paragraphs(parameter.help).split()).replace("|", "\\|")
+    values = parameter.type_descriptor.annotation
+    if get_origin(values) is Literal:
+        text += f" One of {', '.join(f'`{value}`' for value in get_args(values))}."
     return f"| {shown} | {default_of(parameter)} | {text} |"
 
 
