@@ -4,6 +4,7 @@ A small generator, deterministic, for the part of JSON Schema that OpenAI's
 structured outputs allow, and a little more. It does not read `pattern`.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -57,7 +58,7 @@ class _Sampler:
         self._by_type: Mapping[str, Callable[[Schema, str, int], Json]] = {
             "array": self._array,
             "boolean": lambda _schema, _name, _depth: True,
-            "integer": lambda schema, _name, _depth: int(_number(schema, 1)),
+            "integer": lambda schema, _name, _depth: math.ceil(_number(schema, 1)),
             "null": lambda _schema, _name, _depth: None,
             "number": lambda schema, _name, _depth: _number(schema, 0.5),
             "object": self._object,
@@ -148,25 +149,27 @@ def _type_of(schema: Schema) -> str:
 
 
 def _number(schema: Schema, usual: float) -> float:
-    """Return a number within the bounds, close to `usual`."""
-    step = schema.get("multipleOf")
-    grid = step if isinstance(step, int | float) and step > 0 else None
-    low = _bound(schema, "minimum", "exclusiveMinimum", sign=1)
-    high = _bound(schema, "maximum", "exclusiveMaximum", sign=-1)
+    """Return a number within the bounds, `usual` where that is one."""
+    low, over = _limit(schema, "minimum"), _limit(schema, "exclusiveMinimum")
+    high, under = _limit(schema, "maximum"), _limit(schema, "exclusiveMaximum")
     found = usual
     if low is not None and found < low:
         found = low
+    if over is not None and found <= over:
+        found = over + 1 if under is None else (over + under) / 2
     if high is not None and found > high:
         found = high
-    return found if grid is None else grid * -(-found // grid)
+    if under is not None and found >= under:
+        found = under - 1
+    step = schema.get("multipleOf")
+    if isinstance(step, int | float) and step > 0:
+        return step * math.ceil(found / step)
+    return found
 
 
-def _bound(schema: Schema, closed: str, opened: str, *, sign: int) -> float | None:
-    limit = schema.get(closed)
-    if isinstance(limit, int | float):
-        return limit
-    limit = schema.get(opened)
-    return limit + sign if isinstance(limit, int | float) else None
+def _limit(schema: Schema, keyword: str) -> float | None:
+    limit = schema.get(keyword)
+    return limit if isinstance(limit, int | float) else None
 
 
 def _choice(schema: Schema, *, shallow: bool) -> Schema | None:

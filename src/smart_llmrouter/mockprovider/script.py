@@ -5,6 +5,7 @@ A step comes from four places; the first that has one wins: the request header
 steps, and the standing orders for a model or for all requests.
 """
 
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 HEADER: Final = b"x-mock-script"
 _MARKER_OPENS: Final = "[[mock:"
 _MARKER_CLOSES: Final = "]]"
+_JSON: Final = json.JSONDecoder()
 
 WrongUsage = Literal[
     "absurd", "absent", "negative", "null", "partial", "strings", "zero"
@@ -194,8 +196,8 @@ def marked_step(text: str) -> Step | None:
     start = text.rfind(_MARKER_OPENS)
     if start < 0:
         return None
-    end = _marker_end(text, start)
-    return parse_step(text[start + len(_MARKER_OPENS) : end].strip())
+    begin, end = _json_span(text, start)
+    return parse_step(text[begin:end])
 
 
 def without_marker(text: str) -> str:
@@ -203,14 +205,21 @@ def without_marker(text: str) -> str:
     start = text.rfind(_MARKER_OPENS)
     if start < 0:
         return text
-    end = _marker_end(text, start) + len(_MARKER_CLOSES)
-    return (text[:start] + text[end:]).strip()
+    _, end = _json_span(text, start)
+    before = text[:start].rstrip()
+    after = text[end:].lstrip().removeprefix(_MARKER_CLOSES).lstrip()
+    return f"{before} {after}".strip()
 
 
-def _marker_end(text: str, start: int) -> int:
-    # JSON itself may hold "]]" (a list in a list), so the last closing is meant.
-    end = text.rfind(_MARKER_CLOSES, start)
-    return end if end >= 0 else len(text)
+def _json_span(text: str, start: int) -> tuple[int, int]:
+    """Return where the JSON of the marker at `start` begins and ends."""
+    opened = start + len(_MARKER_OPENS)
+    begin = opened + len(text[opened:]) - len(text[opened:].lstrip())
+    try:
+        _, end = _JSON.raw_decode(text, begin)
+    except json.JSONDecodeError as error:
+        raise InvalidScript(f"not a step in the marker: {error}") from error
+    return begin, end
 
 
 class Script:

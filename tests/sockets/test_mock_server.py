@@ -1,0 +1,240 @@
+"""The mock as a server: connections, the control API, the command."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from smart_llmrouter.mockprovider.provider import MockProvider, Settings
+from smart_llmrouter.mockprovider.server import listening
+from tests.support.mock import Mock, mock_process, running_mock
+from tests.support.raw_http import chat_request, exchange
+
+CHAT = {"model": "mock-small", "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.fixture
+async def mock() -> AsyncGenerator[Mock]:
+    """A mock of its own for each test."""
+    async with running_mock() as mock:
+        yield mock
+
+
+@pytest.fixture
+async def http() -> AsyncGenerator[aiohttp.ClientSession]:
+    """A plain HTTP client."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def test_a_connection_is_used_again(
+    mock: Mock, http: aiohttp.ClientSession
+) -> None:
+    """Plain and streamed answers leave the connection open for the next request."""
+    for stream in (False, True, False):
+        async with http.post(
+            f"{mock.base_url}/chat/completions", json={**CHAT, "stream": stream}
+        ) as response:
+            await response.read()
+
+    assert mock.server.connections_made == 1
+    assert {entry.outcome for entry in mock.received} == {"answered"}
+
+
+async def test_requests_in_a_row_are_answered_in_order(mock: Mock) -> None:
+    """Requests sent ahead on one connection wait for the slow one before them."""
+    slow = chat_request('first [[mock: {"delay_first_ms": 50}]]', close=False)
+
+    heard = await exchange(mock.port, slow + chat_request("second"))
+
+    assert heard.data.count(b"HTTP/1.1 200 OK") == 2
+    assert heard.data.index(b"first") < heard.data.index(b"second")
+    assert heard.ending == "closed"
+
+
+async def test_a_client_may_ask_before_it_sends_its_body(mock: Mock) -> None:
+    """`Expect: 100-continue` is answered, as curl wants it for large bodies."""
+    request = chat_request(headers={"Expect": "100-continue"})
+
+    heard = await exchange(mock.port, request)
+
+    assert heard.data.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+
+
+async def test_what_is_not_http_is_refused(mock: Mock) -> None:
+    """Garbage gets a 400 and the end of the connection."""
+    heard = await exchange(mock.port, b"\x16\x03\x01 hello\r\n\r\n")
+
+    assert (heard.status, heard.ending) == (400, "closed")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/healthz", 200),
+        ("GET", "/v1/models", 200),
+        ("GET", "/v1/chat/completions", 405),
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/__mock/script", 200),
+    ],
+)
+async def test_paths_and_methods(
+    mock: Mock, http: aiohttp.ClientSession, method: str, path: str, status: int
+) -> None:
+    """Each path answers to its methods, and says so where it does not."""
+    async with http.request(method, mock.url + path) as response:
+        document = await response.json()
+
+    assert response.status == status
+    assert ("error" in document) == (status >= 400)
+
+
+async def test_the_control_api_scripts_and_records(
+    mock: Mock, http: aiohttp.ClientSession
+) -> None:
+    """Steps are used up in order and by model; requests are kept verbatim."""
+    script = {
+        "steps": [{"status": 500, "times": 2}, {"status": 503, "model": "other"}],
+        "models": {"late": {"status": 504}},
+    }
+    async with http.post(f"{mock.url}/__mock/script", json=script) as response:
+        waiting = await response.json()
+    statuses = []
+    for model in ("other", "x", "x", "x", "other", "late"):
+        async with http.post(
+            f"{mock.base_url}/chat/completions",
+            data=json.dumps({**CHAT, "model": model}),
+            headers={"X-Case": "Kept", "Authorization": "Bearer k"},
+        ) as response:
+            statuses.append(response.status)
+
+    async with http.get(f"{mock.url}/__mock/requests") as response:
+        recorded = await response.json()
+
+    assert len(waiting["steps"]) == 3
+    assert statuses == [500, 500, 200, 200, 503, 504]
+    assert recorded["count"] == 6
+    first = recorded["requests"][0]
+    assert first["path"] == "/v1/chat/completions"
+    assert ["X-Case", "Kept"] in first["headers"]
+    assert ["Authorization", "Bearer k"] in first["headers"]
+    assert first["body"] == json.dumps({**CHAT, "model": "other"})
+    assert (first["status"], first["outcome"]) == (500, "answered")
+
+
+async def test_the_control_api_forgets(mock: Mock, http: aiohttp.ClientSession) -> None:
+    """A reset empties script and recording."""
+    await http.post(f"{mock.url}/__mock/script", json={"always": {"status": 500}})
+    await http.post(f"{mock.base_url}/chat/completions", json=CHAT)
+
+    await http.delete(f"{mock.url}/__mock")
+    async with http.post(f"{mock.base_url}/chat/completions", json=CHAT) as response:
+        status = response.status
+
+    assert status == 200
+    assert [entry.number for entry in mock.received] == [1]
+
+
+async def test_a_script_that_cannot_be_read_changes_nothing(
+    mock: Mock, http: aiohttp.ClientSession
+) -> None:
+    """An unknown fault is a 400 that names it."""
+    async with http.post(
+        f"{mock.url}/__mock/script", json={"steps": [{"explode": True}]}
+    ) as response:
+        document = await response.json()
+
+    assert response.status == 400
+    assert "explode" in document["error"]["message"]
+
+
+async def test_a_body_that_is_not_a_request_is_refused(
+    mock: Mock, http: aiohttp.ClientSession
+) -> None:
+    """No JSON, no messages, a wrong type: each a 400 in OpenAI's shape."""
+    for body in (b"{", b'{"model":"m"}', b'{"model":"m","messages":[]}', b"\xff"):
+        async with http.post(
+            f"{mock.base_url}/chat/completions", data=body
+        ) as response:
+            document = await response.json()
+
+        assert response.status == 400
+        assert document["error"]["type"] == "invalid_request_error"
+
+
+async def test_latency_is_added_to_every_answer() -> None:
+    """A mock with a latency takes at least that long."""
+    async with listening(MockProvider(Settings(latency_ms=80))) as server:
+        heard = await exchange(server.port, chat_request())
+
+    assert heard.arrivals_s[0] >= 0.08
+
+
+async def test_the_command_serves_a_script_file(
+    tmp_path: Path, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`smart-llmrouter mock` reads YAML, demands a key, and says where it is."""
+    script = tmp_path / "script.yaml"
+    script.write_text("models:\n  broken: {status: 503, retry_after: 2}\n")
+    monkeypatch.setenv("MOCK_KEY", "sesame")
+    options = (
+        "--script",
+        str(script),
+        "--api-key-env",
+        "MOCK_KEY",
+        "--model",
+        "broken",
+    )
+
+    with mock_process(*options) as url:
+        async with http.post(
+            f"{url}/v1/chat/completions",
+            json={**CHAT, "model": "broken"},
+            headers={"authorization": "Bearer sesame"},
+        ) as broken:
+            pass
+        async with http.get(f"{url}/v1/models") as keyless:
+            pass
+
+    assert (broken.status, broken.headers["retry-after"]) == (503, "2")
+    assert keyless.status == 401
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_stops_cleanly(number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end it with exit code 0 and without a traceback."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "smart_llmrouter", "mock", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    assert process.stdout is not None
+    first_line = process.stdout.readline()
+
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=10)
+
+    assert "http://127.0.0.1:" in first_line
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_the_command_says_that_a_port_is_taken() -> None:
+    """A busy port is one clear line and exit code 1."""
+    command = [sys.executable, "-m", "smart_llmrouter", "mock"]
+    with mock_process() as url:
+        port = url.rpartition(":")[2]
+
+        ended = subprocess.run(
+            [*command, "--port", port], capture_output=True, text=True, check=False
+        )
+
+    assert ended.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
