@@ -1,4 +1,4 @@
-"""The transport on aiohttp: its connection pool, its HTTP parser, our bounds and errors."""
+"""The transport on aiohttp: its pool and its parser, our bounds and our errors."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Where a target is reached, and with which headers: computed once per configuration."""
+"""Where a target is reached, and with which headers; computed once, at the start."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
-"""What an upstream failure means: its class, whose fault it is, and who else could help.
+"""What an upstream failure means: its class, and whether another target could help.
 
-Each failed attempt becomes one `Failure`. When every attempt has failed, `terminal_error`
-says what the caller is told.
+Each failed attempt becomes one `Failure`. When every attempt has failed,
+`terminal_error` says what the caller is told.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ _ERROR_OF_CLASS: Final[Mapping[str, type[RouterError]]] = {
     ConnectTimedOut.error_class: UpstreamTimeout,
 }
 _MESSAGE_OF_ERROR: Final[Mapping[type[RouterError], str]] = {
-    UpstreamAccessDenied: "no provider accepted the router's credentials for this model",
+    UpstreamAccessDenied: "no provider gave the router access to this model",
     UpstreamQuotaExhausted: "the providers' credit or quota is used up",
     UpstreamRateLimited: "the providers limit the router's rate",
     UpstreamTimeout: "no provider answered in time",
@@ -171,8 +171,8 @@ def _soonest(failures: Sequence[Failure]) -> int | None:
 def failure_of_error_event(raw: bytes) -> Failure:
     """Say what an error inside a stream with status 200 means, before it began.
 
-    Providers put the status they would have answered into `code`; where it is one, it is
-    read as that status, but another target may always be asked.
+    Providers put the status they would have answered into `code`; where it is one, it
+    is read as that status, but another target may always be asked.
     """
     try:
         code = _decode_error_event(raw).code

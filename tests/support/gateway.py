@@ -1,0 +1,236 @@
+"""The router as its operators run it: a process, a configuration file, a database."""
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import openai
+
+from tests.support.wait import eventually
+
+SECRET: Final = "5ec2e7" + "0" * 58
+"""The secret part of every token in tests; it opens nothing."""
+
+
+def token(key: str = "k1") -> str:
+    """Return a caller token whose public id ends in `key`."""
+    return f"rtr_alice_search_dev_{key}_{SECRET}"
+
+
+def caller(key: str = "k1", **changes: object) -> dict[str, Any]:
+    """Return the configuration entry of `token(key)`."""
+    digest = hashlib.sha256(token(key).encode()).hexdigest()
+    return {
+        "id": f"alice-search-dev-{key}",
+        "owner_user": "alice",
+        "project": "search",
+        "environment": "dev",
+        "status": "active",
+        "token_id": f"rtr_alice_search_dev_{key}",
+        "token_sha256": digest,
+        "allow": ["chat"],
+        **changes,
+    }
+
+
+PRICE: Final = {
+    "input_per_million": "0.25",
+    "cached_input_per_million": "0.025",
+    "output_per_million": "2.00",
+}
+
+
+def provider(base_url: str, **changes: object) -> dict[str, Any]:
+    """Return a provider at `base_url` whose one model `mini` is called `mock-mini`."""
+    return {
+        "dialect": "openai-chat",
+        "base_url": base_url,
+        "models": {"mini": {"model": "mock-mini", "price": PRICE}},
+        **changes,
+    }
+
+
+def configuration(
+    providers: Mapping[str, Mapping[str, Any]], **changes: object
+) -> dict[str, Any]:
+    """Return a configuration: the group `chat` fails over from provider to provider.
+
+    `changes` replace whole top-level keys, except `server`, `state` and `upstream`,
+    which they amend.
+    """
+    settings: dict[str, Any] = {
+        "server": {"listen": f"127.0.0.1:{free_port()}", "shutdown_grace_s": 5},
+        "state": {"directory": "./state"},
+        "upstream": {},
+        "providers": dict(providers),
+        "groups": {
+            "chat": {
+                "strategy": "failover",
+                "targets": [{"use": f"{name}/mini"} for name in providers],
+            }
+        },
+        "users": [{"id": "alice", "name": "Alice", "status": "active"}],
+        "projects": [{"id": "search", "name": "Search", "status": "active"}],
+        "project_memberships": [
+            {
+                "user": "alice",
+                "project": "search",
+                "role": "developer",
+                "status": "active",
+            }
+        ],
+        "callers": [caller()],
+    }
+    for key, value in changes.items():
+        amended = isinstance(value, dict) and key in {"server", "state", "upstream"}
+        settings[key] = {**settings[key], **value} if amended else value
+    return settings
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A router in a process of its own. It can be killed, and started again."""
+
+    directory: Path
+    settings: dict[str, Any]
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    opened: list[openai.AsyncOpenAI] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Return where it listens, without a path."""
+        return f"http://{self.settings['server']['listen']}"
+
+    @property
+    def config_path(self) -> Path:
+        """Return the configuration file."""
+        return self.directory / "router.yaml"
+
+    @property
+    def state(self) -> Path:
+        """Return the state directory."""
+        return self.directory / "state"
+
+    @property
+    def log(self) -> str:
+        """Return what it has logged so far."""
+        return (self.directory / "router.log").read_text()
+
+    @property
+    def pid(self) -> int:
+        """Return the process id of the router."""
+        assert self.process is not None
+        return self.process.pid
+
+    async def start(self) -> None:
+        """Start it, and wait until it is ready."""
+        # JSON is YAML, too.
+        self.config_path.write_text(json.dumps(self.settings, indent=1))
+        with (self.directory / "router.log").open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: ASYNC220 - it only forks
+                [sys.executable, "-m", "smart_llmrouter", "serve"],
+                cwd=self.directory,
+                env={**_plain_environment(), **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+        await eventually(self._answers, within_s=30, what="readiness")
+
+    async def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            try:
+                answer = await client.get(f"{self.url}/readyz")
+            except httpx2.TransportError:
+                return False
+        return answer.status_code == httpx2.codes.OK
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return await asyncio.to_thread(self.process.wait, 40)
+
+    def openai(self, key: str = "k1", **options: Any) -> openai.AsyncOpenAI:
+        """Return the official SDK, pointed here; it does not retry by itself.
+
+        It is closed with the gateway.
+        """
+        options.setdefault("max_retries", 0)
+        client = openai.AsyncOpenAI(
+            api_key=token(key), base_url=f"{self.url}/v1", **options
+        )
+        self.opened.append(client)
+        return client
+
+    def http(self, key: str | None = "k1") -> httpx2.AsyncClient:
+        """Return a plain HTTP client with the token of `key`."""
+        headers = {"Authorization": f"Bearer {token(key)}"} if key else {}
+        return httpx2.AsyncClient(
+            base_url=self.url, headers=headers, trust_env=False, timeout=30
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the usage rows that are in the database now, oldest first."""
+        database = self.state / "usage.sqlite"
+        if not database.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+            opened.row_factory = sqlite3.Row
+            found = opened.execute(
+                "SELECT * FROM request_usage ORDER BY ts_ms, request_id"
+            )
+            return [dict(row) for row in found]
+
+    async def recorded(self, count: int) -> list[dict[str, Any]]:
+        """Wait until there are `count` usage rows at least, and return them all."""
+        await eventually(
+            lambda: len(self.rows()) >= count, within_s=15, what=f"{count} rows"
+        )
+        return self.rows()
+
+
+def _plain_environment() -> dict[str, str]:
+    kept = ("PATH", "LANG", "LC_ALL", "COVERAGE_PROCESS_START")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+@asynccontextmanager
+async def running_gateway(
+    directory: Path,
+    settings: dict[str, Any],
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncGenerator[Gateway]:
+    """Run a router in `directory`; stop it at the end, whatever happened."""
+    gateway = Gateway(directory, settings, dict(environment or {}))
+    try:
+        await gateway.start()
+        yield gateway
+    finally:
+        for client in gateway.opened:
+            await client.close()
+        if gateway.process is not None and gateway.process.poll() is None:
+            await gateway.stop()
