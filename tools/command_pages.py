@@ -59,7 +59,7 @@ def parameter_row(parameter: object) -> str | None:
         case _:
             return None
     text = " ".join(paragraphs(parameter.help).split()).replace("|", "\\|")
-    values = parameter.type_descriptor.annotation
+    values: object = parameter.type_descriptor.annotation
     if get_origin(values) is Literal:
         text += f" One of {', '.join(f'`{value}`' for value in get_args(values))}."
     return f"| {shown} | {default_of(parameter)} | {text} |"
