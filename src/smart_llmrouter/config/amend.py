@@ -43,7 +43,7 @@ def with_caller(document: Document, text: str, entry: dict[str, Plain]) -> str:
         **document.root,
         _CALLERS: [*(callers if isinstance(callers, list) else ()), entry],
     }
-    for amend in (_inserted, _appended, _written_anew):
+    for amend in (_inserted, _begun, _appended, _written_anew):
         amended = amend(text, entry)
         if amended is not None and _root(amended) == expected:
             return amended
@@ -64,6 +64,21 @@ def _inserted(text: str, entry: dict[str, Plain]) -> str | None:
     return _joined(
         lines[: place.line], list_item(entry, indent=place.indent), lines[place.line :]
     )
+
+
+def _begun(text: str, entry: dict[str, Plain]) -> str | None:
+    """Put the entry in the place of `[]`, or of nothing, after `callers:`."""
+    key, callers = _callers(text)
+    if key is None or callers is None or callers.value:
+        return None
+    if isinstance(callers, SequenceNode):
+        text = text[: callers.start_mark.index] + text[callers.end_mark.index :]
+    line = key.end_mark.line
+    lines = _lines(text)
+    opening = lines[line]
+    lines[line] = opening.rstrip() + opening[len(opening.rstrip("\r\n")) :]
+    added = list_item(entry, indent=_INDENT)
+    return _joined(lines[: line + 1], added, lines[line + 1 :])
 
 
 def _appended(text: str, entry: dict[str, Plain]) -> str:
@@ -102,7 +117,7 @@ def _joined(before: list[str], added: list[str], after: list[str]) -> str:
 
 def _place(text: str) -> _Place | None:
     """Find the end of the block list of callers, if there is one."""
-    callers = _value(YAML(typ="safe", pure=True).compose(text), _CALLERS)
+    _, callers = _callers(text)
     if not isinstance(callers, SequenceNode) or callers.flow_style:
         return None
     end = _last_leaf(callers).end_mark
@@ -110,11 +125,14 @@ def _place(text: str) -> _Place | None:
     return _Place(line=line, indent=callers.start_mark.column)
 
 
-def _value(root: Node | None, name: str) -> Node | None:
-    if not isinstance(root, MappingNode):
-        return None
-    found: list[Node] = [value for key, value in root.value if key.value == name]
-    return found[0] if found else None
+def _callers(text: str) -> tuple[Node | None, Node | None]:
+    """Return the key `callers` and what stands after it, if that is there."""
+    root = YAML(typ="safe", pure=True).compose(text)
+    if isinstance(root, MappingNode):
+        for key, value in root.value:
+            if key.value == _CALLERS:
+                return key, value
+    return None, None
 
 
 def _last_leaf(node: Node) -> Node:

@@ -223,7 +223,9 @@ class _Builder:
             self._report(path, at, "tags are not used here", "remove the `!` tag")
         value: Plain
         if isinstance(event, ScalarEvent):
-            self.scalars[path] = at
+            # The parser places a value that is not there at the token after it.
+            if event.value or event.style:
+                self.scalars[path] = at
             value = event.value if event.style else plain_scalar(event.value)
         elif len(path) >= MAX_DEPTH:
             raise _Unreadable(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from inspect import get_annotations
 from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -32,7 +33,7 @@ class Key:
 @cache
 def keys_of(section: type[BaseModel]) -> tuple[Key, ...]:
     """Return the keys of a section: its own as declared, then those it shares."""
-    own = section.__dict__.get("__annotations__", {})
+    own = get_annotations(section)
     fields = sorted(section.model_fields.items(), key=lambda item: item[0] not in own)
     return tuple(_key(name, field) for name, field in fields)
 
