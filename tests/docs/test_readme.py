@@ -34,3 +34,16 @@ def test_every_make_target_that_is_written_about_exists() -> None:
 
     assert named
     assert named <= targets
+
+
+def test_every_test_that_the_security_page_names_exists() -> None:
+    """A promise that is said to be kept by a test is kept by one."""
+    page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    tests = "".join(path.read_text("utf-8") for path in ROOT.glob("tests/**/*.py"))
+
+    named = set(re.findall(r"`(test_\w+)`", page))
+    files = set(re.findall(r"`(tests/[\w/.]+)`", page))
+
+    assert named
+    assert [name for name in named if f"def {name}(" not in tests] == []
+    assert [name for name in files if not (ROOT / name).is_file()] == []

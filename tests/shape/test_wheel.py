@@ -59,6 +59,17 @@ def test_a_wheel_brings_its_facts_and_its_documentation(
     assert {f"{SITE}index.html", f"{SITE}build.json"} <= {*names}
 
 
+def test_a_wheel_starts_nothing_by_itself(checkout: Path, tmp_path: Path) -> None:
+    """Nothing but the package and its metadata is installed: no start-up hook."""
+    wheel = build("wheel", checkout, tmp_path / "out")
+
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.split("/")[0].split("-")[0] for name in names}
+    assert tops == {"smart_llmrouter"}
+    assert [name for name in names if name.endswith((".pth", ".so"))] == []
+
+
 def test_a_source_archive_remembers_its_commit(checkout: Path, tmp_path: Path) -> None:
     """A wheel built from a source archive names the commit that the archive was."""
     unpacked = tmp_path / "unpacked"
