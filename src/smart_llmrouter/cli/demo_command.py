@@ -132,9 +132,8 @@ def demo(
 ) -> None:
     """Start a provider and a router with a demo configuration, until Ctrl-C.
 
-    The first start writes the configuration into the directory; later ones keep it,
-    and what was used. Every start makes new tokens, because the old ones cannot be
-    shown again.
+    The first start writes the configuration into the directory; later ones keep it.
+    Every start makes new tokens, because the old ones cannot be shown again.
     """
     if llm == "local" and (install := missing_packages()):
         need = "--llm local needs llama.cpp and a model; this installs both:"

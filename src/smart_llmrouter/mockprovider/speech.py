@@ -139,7 +139,7 @@ def _json_text(value: Json) -> str:
 def _quoted(text: str) -> str:
     flat = " ".join(text.split())
     cut = flat[:_QUOTED_CHARS] + ("…" if len(flat) > _QUOTED_CHARS else "")
-    return f'"{cut}".'
+    return f'"{cut}"' + ("" if cut.endswith((".", "!", "?", "…")) else ".")
 
 
 def _words(count: int) -> tuple[str, ...]:
