@@ -5,7 +5,7 @@ how many they are; where none is known, the sum is unknown, not zero.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 PERCENTS = (50, 90, 95, 99)
 
@@ -54,10 +54,15 @@ class Measures:
     def __add__(self, other: "Measures") -> "Measures":
         """Return the figures of both sets together."""
         return Measures(
-            **{
-                field.name: getattr(self, field.name) + getattr(other, field.name)
-                for field in fields(self)
-            }
+            calls=self.calls + other.calls,
+            errors=self.errors + other.errors,
+            attempts=self.attempts + other.attempts,
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            cost_nusd=self.cost_nusd + other.cost_nusd,
+            reported_cost_nusd=self.reported_cost_nusd + other.reported_cost_nusd,
         )
 
 

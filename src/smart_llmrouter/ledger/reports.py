@@ -4,10 +4,8 @@ All figures of a report come from one read transaction, so they agree with each 
 and with the rows, whatever is being written meanwhile. Nothing here renders.
 """
 
-from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
@@ -141,19 +139,16 @@ def _usual(
     connection: Connection, within: ColumnElement[bool]
 ) -> tuple[tuple[Section, ...], Line]:
     names = tuple(dict.fromkeys(name for _, wanted in _SECTIONS for name in wanted))
-    cells = _measured(connection, within, _named(names))
-    timings = _timings(connection, within, _named(("provider", "model")))
+    cells = _cells(connection, within, _named(names))
+    timings: Timings = {}
     sections = []
     for title, wanted in _SECTIONS:
         at = [names.index(name) for name in wanted]
-        sums = _added_up(cells, key_of=partial(_picked, at=at))
-        timed = timings if wanted == ("provider", "model") else {}
-        sections.append(_section(title, _named(wanted), sums, timed))
+        gathered = _gathered(cells, at=at)
+        # One table with percentiles is enough: sorting is what a report waits for.
+        timings = _timings(gathered) if wanted == ("provider", "model") else {}
+        sections.append(_section(title, _named(wanted), gathered, timings))
     return tuple(sections), _totals(cells, timings)
-
-
-def _picked(key: Key, *, at: Sequence[int]) -> Key:
-    return tuple(key[index] for index in at)
 
 
 def _asked_for(
@@ -161,27 +156,57 @@ def _asked_for(
     within: ColumnElement[bool],
     dimensions: tuple[Dimension, ...],
 ) -> tuple[tuple[Section, ...], Line]:
-    cells = _measured(connection, within, dimensions)
-    timings = _timings(connection, within, dimensions)
+    cells = _cells(connection, within, dimensions)
+    gathered = _gathered(cells, at=range(len(dimensions)))
+    timings = _timings(gathered)
     title = "By " + ", ".join(dimension.name for dimension in dimensions)
-    return (_section(title, dimensions, cells, timings),), _totals(cells, timings)
+    section = _section(title, dimensions, gathered, timings)
+    return (section,), _totals(cells, timings)
 
 
 def _named(names: Iterable[str]) -> tuple[Dimension, ...]:
     return tuple(DIMENSIONS[name] for name in names)
 
 
-def _measured(
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """The figures of the finest grouping; durations as the database lists them."""
+
+    key: Key
+    measures: Measures
+    latencies_us: str
+    first_tokens_us: str
+
+
+Gathered = dict[Key, list[_Cell]]
+Timings = dict[Key, tuple[list[int], list[int]]]
+"""Sorted latencies and times to the first token of each key, in microseconds."""
+
+
+def _cells(
     connection: Connection,
     within: ColumnElement[bool],
     dimensions: tuple[Dimension, ...],
-) -> dict[Key, Measures]:
+) -> list[_Cell]:
     keys = [dimension.expression for dimension in dimensions]
-    rows = connection.execute(select(*keys, *_MEASURED).where(within).group_by(*keys))
+    # The durations come as one text a cell: a million rows of them would take longer
+    # to fetch than all sums together, and no aggregate of SQLite's ranks exactly.
+    durations = [
+        func.aggregate_strings(column, ",")
+        for column in (_USAGE.latency_us, _USAGE.ttft_us)
+    ]
+    query = select(*keys, *durations, *_MEASURED).where(within).group_by(*keys)
+    rows: Iterable[Sequence[Any]] = connection.execute(query).tuples()
     width = len(dimensions)
-    return {
-        _key(row[:width], dimensions): _measures(row[width:]) for row in rows.tuples()
-    }
+    return [
+        _Cell(
+            key=_key(row[:width], dimensions),
+            measures=_measures(row[width + 2 :]),
+            latencies_us=row[width] or "",
+            first_tokens_us=row[width + 1] or "",
+        )
+        for row in rows
+    ]
 
 
 def _measures(figures: Sequence[Any]) -> Measures:
@@ -202,62 +227,33 @@ def _key(values: Sequence[object], dimensions: Sequence[Dimension]) -> Key:
     )
 
 
-Timings = dict[Key, tuple[list[int], list[int]]]
-"""Sorted latencies and times to the first token of each key, in microseconds."""
+def _gathered(cells: Iterable[_Cell], *, at: Sequence[int]) -> Gathered:
+    """Return the cells by those parts of their keys that stand at `at`."""
+    gathered: Gathered = {}
+    for cell in cells:
+        gathered.setdefault(tuple(cell.key[index] for index in at), []).append(cell)
+    return gathered
 
 
-def _timings(
-    connection: Connection,
-    within: ColumnElement[bool],
-    dimensions: tuple[Dimension, ...],
-) -> Timings:
-    keys = [dimension.expression for dimension in dimensions]
-    width = len(keys)
-    query = select(*keys, _USAGE.latency_us, _USAGE.ttft_us).where(within)
-    gathered: dict[tuple[object, ...], tuple[array[int], array[int]]] = {}
-    # Straight from the driver's cursor: at a million rows its tuples are enough.
-    compiled = query.compile(
-        dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
-    )
-    parameters = tuple(compiled.params[name] for name in compiled.positiontup or ())
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(str(compiled), parameters)
-        for row in chain.from_iterable(iter(partial(cursor.fetchmany, 4096), [])):
-            key = row[:width]
-            slot = gathered.get(key)
-            if slot is None:
-                slot = gathered[key] = (array("q"), array("q"))
-            slot[0].append(row[width])
-            if row[width + 1] is not None:
-                slot[1].append(row[width + 1])
-    finally:
-        cursor.close()
+def _timings(gathered: Gathered) -> Timings:
     return {
-        _key(key, dimensions): (sorted(latencies), sorted(first_tokens))
-        for key, (latencies, first_tokens) in gathered.items()
+        key: (
+            _sorted_numbers(cell.latencies_us for cell in cells),
+            _sorted_numbers(cell.first_tokens_us for cell in cells),
+        )
+        for key, cells in gathered.items()
     }
 
 
-def _added_up(
-    cells: dict[Key, Measures], *, key_of: Callable[[Key], Key]
-) -> dict[Key, Measures]:
-    sums: dict[Key, Measures] = {}
-    for key, measures in cells.items():
-        coarse = key_of(key)
-        sums[coarse] = sums.get(coarse, Measures()) + measures
-    return sums
+def _sorted_numbers(lists: Iterable[str]) -> list[int]:
+    return sorted(int(number) for text in lists if text for number in text.split(","))
 
 
 def _section(
-    title: str,
-    dimensions: tuple[Dimension, ...],
-    sums: dict[Key, Measures],
-    timings: Timings,
+    title: str, dimensions: tuple[Dimension, ...], gathered: Gathered, timings: Timings
 ) -> Section:
     lines = [
-        _line(key, measures, timings.get(key, ([], [])))
-        for key, measures in sums.items()
+        _line(key, cells, timings.get(key, ([], []))) for key, cells in gathered.items()
     ]
     lines.sort(key=lambda line: tuple(part or "" for part in line.key))
     if not any(dimension.in_time for dimension in dimensions):
@@ -265,20 +261,16 @@ def _section(
     return Section(title=title, dimensions=dimensions, lines=tuple(lines))
 
 
-def _totals(cells: dict[Key, Measures], timings: Timings) -> Line:
-    measures = _added_up(cells, key_of=lambda _: ()).get((), Measures())
-    latencies: list[int] = []
-    first_tokens: list[int] = []
-    for some_latencies, some_first_tokens in timings.values():
-        latencies += some_latencies
-        first_tokens += some_first_tokens
-    return _line((), measures, (latencies, first_tokens))
+def _totals(cells: Sequence[_Cell], timings: Timings) -> Line:
+    latencies = list(chain.from_iterable(timed[0] for timed in timings.values()))
+    first_tokens = list(chain.from_iterable(timed[1] for timed in timings.values()))
+    return _line((), cells, (latencies, first_tokens))
 
 
-def _line(key: Key, measures: Measures, timed: tuple[list[int], list[int]]) -> Line:
+def _line(key: Key, cells: Sequence[_Cell], timed: tuple[list[int], list[int]]) -> Line:
     return Line(
         key=key,
-        measures=measures,
+        measures=sum((cell.measures for cell in cells), Measures()),
         latency=percentiles(timed[0]),
         first_token=percentiles(timed[1]),
     )
