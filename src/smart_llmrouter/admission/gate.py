@@ -14,7 +14,7 @@ from smart_llmrouter.core.usage import UNKNOWN_USAGE
 class Reservation:
     """What a call has been granted; a block that settles it when it is left.
 
-    `used` is set by the meter as it learns, and is what the reservation is settled with.
+    `used` is set by the meter as it learns; the reservation is settled with it.
     """
 
     __slots__ = ("caller", "group", "used")

@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+def _show_version(wanted: bool) -> None:
     if wanted:
         build = read_build_info()
         typer.echo(f"smart-llmrouter {build.version} ({build.commit})")
@@ -32,7 +32,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
 
 @app.callback()
 def root(
-    version: Annotated[  # noqa: FBT002 - an option, not an argument
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help="Show the version."

@@ -1,1 +1,1 @@
-"""What the dialects of clients and providers look like; no I/O, and no dialect knows another."""
+"""The dialects of clients and providers; no I/O, and no dialect knows another."""

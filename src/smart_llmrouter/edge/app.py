@@ -9,7 +9,7 @@ class Edge:
     """Send each request to the route that serves it, by its exact path."""
 
     def __init__(self, hot: Mapping[str, AsgiApp], site: AsgiApp) -> None:
-        """Serve the paths in `hot` without a framework, and everything else by `site`."""
+        """Serve the paths in `hot` without a framework, and all others by `site`."""
         self._hot = hot
         self._site = site
 

@@ -13,11 +13,11 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CONNECTION: Final = "smart_llmrouter.connection"
-"""The key of a scope under which the server's own connection is found, if it is ours."""
+"""The key of a scope under which our server's connection is found."""
 
 
 class AsgiClient:
-    """The way back to one caller. After the end, or once the caller left, it is silent."""
+    """The way back to one caller. After the end it is silent."""
 
     __slots__ = ("_request_id", "_send", "began", "ended", "left")
 
@@ -51,9 +51,9 @@ class AsgiClient:
 
     async def _start(self, status: int, headers: Headers) -> None:
         self.began = True
-        headers.append((b"x-request-id", self._request_id))
+        with_id = [*headers, (b"x-request-id", self._request_id)]
         await self._send(
-            {"type": "http.response.start", "status": status, "headers": headers}
+            {"type": "http.response.start", "status": status, "headers": with_id}
         )
 
     async def _body(self, body: bytes, *, more: bool) -> None:

@@ -1,7 +1,7 @@
 """Who calls: from the headers of a request to a `Caller`.
 
-A token is hashed before anything else touches it. All that is ever looked up or compared
-is a digest of 32 bytes.
+A token is hashed before anything else touches it. All that is ever looked up or
+compared is a digest of 32 bytes.
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: from the request's bytes to the pipeline, and no further.
+"""`POST /v1/chat/completions`: from the request's bytes to the pipeline.
 
 Nothing stands between the server and this: it is the hot route, and plain ASGI.
 """

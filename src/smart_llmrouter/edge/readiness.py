@@ -1,9 +1,9 @@
 """`GET /readyz`: can this process serve, and how are the parts it depends on?
 
 It is ready when its configuration is loaded and its journal can be written; the schema
-was checked before it began to listen. A database that went away later degrades it: calls
-go on, and their records wait in the journal. The health of targets is known from traffic
-alone and fails nothing.
+was checked before it began to listen. A database that went away later degrades it:
+calls go on, and their records wait in the journal. The health of targets is known from
+traffic alone and fails nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,7 +36,7 @@ class Readiness:
         database: Callable[[], Awaitable[str]],
         ingester: Callable[[], str],
     ) -> None:
-        """Ask `journal`, `database` and `ingester`; the last two say `ok` or why not."""
+        """Ask the three parts; the last two say `ok` or why not."""
         self._snapshot = snapshot
         self._health = health
         self._journal = journal

@@ -9,11 +9,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from smart_llmrouter.edge.asgi import CONNECTION, AsgiApp
+
+_KEEP_ALIVE_S: Final = 75
 
 
 class Connection(HttpToolsProtocol):
@@ -49,6 +52,8 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(each)
 
     def _ask_to_stop(self) -> None:
+        """Stop gracefully; when asked twice, without waiting for what is in flight."""
+        self.force_exit = self.should_exit
         self.should_exit = True
 
 
@@ -66,6 +71,9 @@ def make_server(app: AsgiApp, *, grace_s: float) -> Server:
             server_header=False,
             date_header=False,
             proxy_headers=False,
+            # Longer than the pools of the usual clients keep a connection, so that it
+            # is they who close it, and no request meets a connection just closed.
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=max(1, round(grace_s)),
         )
     )

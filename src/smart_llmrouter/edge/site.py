@@ -7,7 +7,7 @@ each answer carries a request id.
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from starlette.applications import Starlette
@@ -139,18 +139,17 @@ def _rendered(request: Request, error: RouterError) -> Response:
 
 
 async def _render_known(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RouterError)
-    return _rendered(request, error)
+    return _rendered(request, cast("RouterError", error))
 
 
 async def _render_http(request: Request, error: Exception) -> Response:
     """Say what Starlette's router found wrong in our own words."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "")
+    refusal = cast("HTTPException", error)
+    if refusal.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (refusal.headers or {}).get("Allow", "")
         methods = tuple(sorted(each.strip() for each in allowed.split(",")))
         return _rendered(request, MethodNotAllowed(methods))
-    if error.status_code == HTTPStatus.NOT_FOUND:
+    if refusal.status_code == HTTPStatus.NOT_FOUND:
         return _rendered(request, UnknownPath())
     return _rendered(request, InvalidRequest("the request cannot be read"))
 

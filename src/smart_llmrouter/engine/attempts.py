@@ -1,8 +1,8 @@
 """One target after another, until the first that really answers.
 
-A 200 is not an answer: an attempt has won when its first meaningful event is decoded, or
-its whole plain body. Until then any retryable failure passes the call on to the next
-target, and the caller notices nothing.
+A 200 is not an answer: an attempt has won when its first meaningful event is decoded,
+or its whole plain body. Until then any retryable failure passes the call on to the
+next target, and the caller notices nothing.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class Attempts:
         entry: Entry,
         vigil: Vigil,
         first_event_timeout_s: float,
-        reservation: Reservation,
+        reservation: Reservation,  # noqa: ARG002 - the right to call a provider
     ) -> PlainWin | StreamWin:
         """Return the first answer. Raises an `UpstreamError` when there is none.
 
@@ -235,7 +235,7 @@ def _failure_of_silence(vigil: Vigil) -> Failure:
 
 
 def _fed(meter: StreamMeter, chunk: bytes) -> bytes:
-    """Feed the meter before the first meaningful event, where all faults are failures."""
+    """Feed the meter before the first meaningful event: all faults are failures."""
     try:
         return meter.feed(chunk) if chunk else meter.end()
     except ErrorInStream as error:

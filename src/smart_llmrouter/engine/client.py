@@ -1,4 +1,4 @@
-"""The caller's side of a call, as the engine sees it: what arrived, and the way back."""
+"""The caller's side of a call as the engine sees it: what came, and the way back."""
 
 from typing import Protocol
 

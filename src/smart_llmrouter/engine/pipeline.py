@@ -7,8 +7,8 @@
     relay     the provider's bytes to the caller, while a meter reads along
     record    one row, written before the last byte leaves
 
-However a call ends, `carry` has written exactly one record, settled the reservation, and
-closed or cancelled whatever was open towards the provider.
+However a call ends, `carry` has written exactly one record, settled the reservation,
+and closed or cancelled whatever was open towards the provider.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ log = structlog.get_logger()
 
 
 class Pipeline:
-    """Carries calls. Built once for a configuration; a call keeps the one it began with."""
+    """Carries calls. Built once for a configuration; a call keeps its own to the end."""
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ class Pipeline:
                 )
 
     async def _abandon(self, entry: Entry, client: Client) -> None:
-        """The caller left, or the process is stopping; the provider call is cancelled."""
+        """Write down that the caller left, or tell it that the process is stopping."""
         if not client.left:
             await self._refuse(ShuttingDown(), entry, client)
             return

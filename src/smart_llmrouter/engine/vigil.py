@@ -1,9 +1,9 @@
 """One timer that watches every silence of a call.
 
 Deadlines, not time-outs: a call has one deadline, and while it waits for the provider
-also a limit on that one wait. Both are times on the loop's clock that one timer looks at
-when it fires; moving a limit costs two assignments and no timer. The same timer sends
-keep-alives while a stream is silent.
+also a limit on that one wait. Both are times on the loop's clock that one timer looks
+at when it fires; moving a limit costs two assignments and no timer. The same timer
+sends keep-alives while a stream is silent.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ _NEVER: Final = float("inf")
 class Vigil:
     """Watch over the task that entered the block.
 
-    When a limit passes, `expired` names it and the task is cancelled. Whoever can go on
-    catches the `CancelledError`, asks `expired` and calls `forgive`; otherwise the block
-    ends with `UpstreamTimeout`.
+    When a limit passes, `expired` names it and the task is cancelled. Whoever can go
+    on catches the `CancelledError`, asks `expired` and calls `forgive`; otherwise the
+    block ends with `UpstreamTimeout`.
     """
 
     __slots__ = (
@@ -64,7 +64,7 @@ class Vigil:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop watching; a limit that passed inside the block is raised as its error."""
+        """Stop watching; a limit that passed is raised as its error."""
         if self._timer is not None:
             self._timer.cancel()
         if self._beating is not None:

@@ -63,7 +63,7 @@ class StreamMeter:
     )
 
     def __init__(self, *, strip_usage: bool) -> None:
-        """Take the usage chunk out where `strip_usage`, since the caller did not ask."""
+        """Take the usage chunk out if `strip_usage`: the caller did not ask for it."""
         self._splitter = EventSplitter(max_event_bytes=_MAX_EVENT_BYTES)
         self._strip_usage = strip_usage
         self.usage: Usage = UNKNOWN_USAGE
@@ -152,7 +152,7 @@ def _is_meaningful(chunk: Chunk) -> bool:
 
 
 def _later(known: Usage, reported: Usage) -> Usage:
-    """Let the later report win, but never let what it leaves out wipe what was known."""
+    """Let the later report win, but never wipe what only the earlier one knew."""
     return Usage(
         input_tokens=_either(reported.input_tokens, known.input_tokens),
         cached_input_tokens=_either(
