@@ -22,6 +22,7 @@ from smart_llmrouter.stores.tables import METADATA
 
 HEAD_REVISION: Final = "usage_0001"
 BUSY_TIMEOUT_MS: Final = 1000
+_SQLITE_BEGINS: Final = b"SQLite format 3\0"
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
     "PRAGMA synchronous=NORMAL",
@@ -94,6 +95,7 @@ def open_for_reading(url: str) -> Engine:
             f"there is no usage database at {path} yet; "
             "`smart-llmrouter serve` creates it"
         )
+    _require_sqlite(path)
     engine = _engine(path, mode="ro")
 
     @event.listens_for(engine, "begin")
@@ -125,7 +127,9 @@ def create_or_check_schema(url: str) -> None:
     `UnsupportedDatabase` for URLs that are not a file of SQLite.
     """
     path = database_path(url)
-    if not _has_content(path):
+    if _has_content(path):
+        _require_sqlite(path)
+    else:
         _create(path)
     with _connected(open_database(url)) as connection:
         check_schema(connection)
@@ -133,14 +137,7 @@ def create_or_check_schema(url: str) -> None:
 
 def check_schema(connection: Connection) -> None:
     """Raise `SchemaMismatch` unless `connection` leads to exactly our schema."""
-    try:
-        found = _revision_of(connection.connection.driver_connection)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise SchemaMismatch(
-            "the usage database's file is not an SQLite database; move it away"
-        ) from error
+    found = _revision_of(connection.connection.driver_connection)
     if found != HEAD_REVISION:
         raise SchemaMismatch(
             f"the usage database has schema {found or 'of another program'}, this "
@@ -182,6 +179,15 @@ def _has_content(path: Path) -> bool:
     with suppress(FileNotFoundError):
         return path.stat().st_size > 0
     return False
+
+
+def _require_sqlite(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(_SQLITE_BEGINS)) != _SQLITE_BEGINS:
+            raise SchemaMismatch(
+                f"{path} is not an SQLite database; move the file away to begin a "
+                "new one"
+            )
 
 
 def _create(path: Path) -> None:

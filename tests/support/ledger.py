@@ -1,0 +1,126 @@
+"""A state directory for tests: records, a journal, an ingester, a database."""
+
+import itertools
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from smart_llmrouter.ledger.ingester import Ingester
+from smart_llmrouter.ledger.ingester_loop import INGESTER_ARGUMENTS, settings_line
+from smart_llmrouter.ledger.record import UsageRecord, encode_record
+from smart_llmrouter.stores.database import create_or_check_schema, sqlite_url
+from smart_llmrouter.stores.journal import JournalWriter
+from smart_llmrouter.stores.usage_store import UsageStore
+
+NOON_MS = 1_790_000_000_000
+
+
+def a_record(number: int, **fields: object) -> UsageRecord:
+    """Return an ordinary record; `fields` replaces what a test is about."""
+    usual: dict[str, object] = {
+        "request_id": f"req_{number:032x}",
+        "ts_ms": NOON_MS + number,
+        "caller_id": "alice-search-dev",
+        "caller_user": "alice",
+        "caller_project": "search",
+        "caller_environment": "dev",
+        "token_id": "rtr_alice_search_dev_k1",
+        "client": "openai-python",
+        "inbound_dialect": "openai-chat",
+        "status": 200,
+        "attempts": 1,
+        "latency_us": 1000 + number,
+        "config_fingerprint": "c0ffee",
+        "router_version": "0.1.0",
+    }
+    return UsageRecord(**(usual | fields))  # type: ignore[arg-type]  # checked by msgspec
+
+
+@dataclass(frozen=True)
+class StateDirectory:
+    """One router's state, and what a test does with it."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """Return where the segments are."""
+        return self.path / "journal"
+
+    @property
+    def database(self) -> Path:
+        """Return where the database is."""
+        return self.path / "usage.sqlite"
+
+    @property
+    def url(self) -> str:
+        """Return the database's URL."""
+        return sqlite_url(self.database)
+
+    def writer(self, *, segment_bytes: int = 1 << 20) -> JournalWriter:
+        """Open a journal writer, as one router process would."""
+        seconds = itertools.count(1)
+        taken = len(list(self.journal.iterdir())) if self.journal.exists() else 0
+        return JournalWriter(
+            self.journal,
+            writer_id=f"w{taken}",
+            now=lambda: float(next(seconds)),
+            segment_bytes=segment_bytes,
+        )
+
+    def journalled(self, records: Iterable[UsageRecord]) -> None:
+        """Write records as a router that has ended since."""
+        writer = self.writer()
+        for record in records:
+            writer.append(encode_record(record))
+        writer.close()
+
+    def ingester(self, *, block_bytes: int = 1 << 16) -> Ingester:
+        """Return an ingester in this process."""
+        return Ingester(self.journal, UsageStore(self.url), block_bytes=block_bytes)
+
+    def ingester_process(self) -> subprocess.Popen[bytes]:
+        """Start the ingester as the router does."""
+        process = subprocess.Popen(
+            [sys.executable, *INGESTER_ARGUMENTS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        process.stdin.write(settings_line(self.path, self.url))
+        process.stdin.flush()
+        return process
+
+    def rows(self, columns: str = "request_id") -> list[tuple[object, ...]]:
+        """Return those columns of all rows, in the order of the first."""
+        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
+            query = f"SELECT {columns} FROM request_usage ORDER BY 1"  # noqa: S608
+            return connection.execute(query).fetchall()
+
+    def request_ids(self) -> list[str]:
+        """Return the ids of all rows, in order."""
+        return [str(row[0]) for row in self.rows()]
+
+    def segments(self) -> list[str]:
+        """Return the names of the journal's segments."""
+        return sorted(path.name for path in self.journal.glob("0*.jsonl"))
+
+    def rejected(self) -> list[dict[str, object]]:
+        """Return what was set aside."""
+        path = self.journal / "rejected.jsonl"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def state_in(directory: Path) -> StateDirectory:
+    """Return a state directory with an empty database."""
+    state = StateDirectory(directory / "the state")
+    create_or_check_schema(state.url)
+    return state

@@ -1,0 +1,42 @@
+"""The tables agree with the record and explain themselves."""
+
+import msgspec
+
+from smart_llmrouter.ledger.record import UsageRecord
+from smart_llmrouter.stores.tables import METADATA, REQUEST_USAGE
+
+
+def test_the_columns_are_the_fields_of_a_record_in_order() -> None:
+    """A record becomes a row by position: the two lists must be the same."""
+    fields = msgspec.structs.fields(UsageRecord)
+
+    assert [column.name for column in REQUEST_USAGE.columns] == [
+        field.name for field in fields
+    ]
+
+
+def test_a_column_may_be_empty_only_where_the_record_may() -> None:
+    """What a record always has is never empty in the database, and the reverse."""
+    optional = {
+        field.name
+        for field in msgspec.structs.fields(UsageRecord)
+        if type(None) in getattr(field.type, "__args__", ())
+    }
+
+    assert {c.name for c in REQUEST_USAGE.columns if c.nullable} == optional
+
+
+def test_every_column_says_what_it_means_and_when_it_is_empty() -> None:
+    """The page on usage records is made of these texts."""
+    for table in METADATA.tables.values():
+        for column in table.columns:
+            assert column.comment, column
+            assert bool(column.info["empty"]) == bool(column.nullable), column
+            for suffix, unit in (
+                ("_us", "microseconds"),
+                ("_nusd", "nano-dollars"),
+                ("_tokens", "tokens"),
+                ("_ms", "milliseconds since 1970, UTC"),
+            ):
+                if column.name.endswith(suffix):
+                    assert column.info["unit"] == unit, column
