@@ -28,6 +28,7 @@ _EMPTY_VALUES: Final = frozenset({b"null", b'""', b"[]", b"{}"})
 _find_usage: Final = re.compile(rb'"usage"\s*:\s*\{').search
 _find_error: Final = re.compile(rb'"error"\s*:\s*[{"]').search
 _find_finish: Final = re.compile(rb'"finish_reason"\s*:\s*"').search
+_TELLING: Final = (_find_usage, _find_error)
 
 
 class NotAStream(ValueError):
@@ -81,14 +82,9 @@ class StreamMeter:
         block = self._splitter.feed(chunk)
         if not block or self.done:
             return b""
-        looks_done = _DONE_PAYLOAD in block
         if not self.finished and _find_finish(block):
             self.finished = True
-        if self.meaningful and not (
-            looks_done or _find_usage(block) or _find_error(block)
-        ):
-            return block
-        return self._inspect(block)
+        return self._pass_on(block) if self.meaningful else self._open(block)
 
     def end(self) -> bytes:
         """Take the provider's end of file; return what was left without a blank line.
@@ -100,20 +96,48 @@ class StreamMeter:
             return b""
         return self._inspect(rest.rstrip(b"\r\n") + b"\n\n")
 
+    def _open(self, block: bytes) -> bytes:
+        """Look at each event until one means something; pass the rest on."""
+        kept, seen = [], 0
+        for event in split_events(block):
+            seen += len(event)
+            kept.append(self._look_at(event))
+            if self.done:
+                break
+            if self.meaningful:
+                kept.append(self._pass_on(block[seen:]))
+                break
+        return b"".join(kept)
+
+    def _pass_on(self, block: bytes) -> bytes:
+        """Pass events on unseen, up to the first that must be looked at."""
+        telling = _first_telling(block)
+        if telling < 0:
+            return block
+        # Line ends other than LF are rare: then the whole block is looked at.
+        blank = -1 if b"\r" in block else block.rfind(b"\n\n", 0, telling)
+        start = blank + 2 if blank >= 0 else 0
+        return block[:start] + self._inspect(block[start:])
+
     def _inspect(self, block: bytes) -> bytes:
         """Look at each event of `block`; return those that are sent on."""
         kept = []
         for event in split_events(block):
-            payload = payload_of(event)
-            if payload is None:
-                kept.append(event)
-            elif payload.strip() == _DONE_PAYLOAD:
-                self.done = True
-                self.ending = event
+            kept.append(self._look_at(event))
+            if self.done:
                 break
-            elif self._passes(payload):
-                kept.append(event)
         return b"".join(kept)
+
+    def _look_at(self, event: bytes) -> bytes:
+        """Return an event if it is sent on, else nothing."""
+        payload = payload_of(event)
+        if payload is None:
+            return event
+        if payload.strip() == _DONE_PAYLOAD:
+            self.done = True
+            self.ending = event
+            return b""
+        return event if self._passes(payload) else b""
 
     def _passes(self, payload: bytes) -> bool:
         """Read one event; say whether it is sent on."""
@@ -131,6 +155,15 @@ class StreamMeter:
             return True
         self.usage = _later(self.usage, parse_usage(chunk.usage))
         return not (self._strip_usage and not chunk.choices)
+
+
+def _first_telling(block: bytes) -> int:
+    """Return where the first usage, error or end of the block is; -1 for none."""
+    found = [match.start() for find in _TELLING if (match := find(block))]
+    done = block.find(_DONE_PAYLOAD)
+    if done >= 0:
+        found.append(done)
+    return min(found, default=-1)
 
 
 def _is_meaningful(chunk: Chunk) -> bool:
