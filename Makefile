@@ -24,7 +24,7 @@ PIP := "$(VENV)/bin/python" -m pip --disable-pip-version-check -qq
 SITE := src/smart_llmrouter/_site
 DOC_SOURCES := mkdocs.yml hatch_build.py $(shell find docs -type f 2>/dev/null)
 
-.PHONY: help run test check bench bench-quick docs docs-pages soak lock format clean
+.PHONY: help run test coverage check bench bench-quick docs docs-pages soak lock format clean
 
 help: ## Say what each target does (this is the default)
 	@echo "smart-llmrouter: a governed gateway between LLM clients and providers"
@@ -38,6 +38,13 @@ run: $(VENV)/.demo $(SITE)/index.html $(if $(filter local,$(LLM)),$(VENV)/.local
 
 test: $(VENV)/.dev $(SITE)/index.html ## Everything that decides right or wrong, in parallel
 	@"$(VENV)/bin/python" -m pytest -n auto $(ARGS)
+
+coverage: $(VENV)/.dev $(SITE)/index.html ## The same, and which lines and branches no test reaches
+	@mkdir -p .cache/coverage
+	@"$(VENV)/bin/python" -m coverage erase
+	@"$(VENV)/bin/python" -m coverage run -m pytest -n auto $(ARGS); passed=$$?; \
+	  "$(VENV)/bin/python" -m coverage combine --quiet; \
+	  "$(VENV)/bin/python" -m coverage report; exit $$passed
 
 check: $(VENV)/.dev ## Format, lint, types, layers, news fragments, docs without warnings
 	@"$(VENV)/bin/python" -m ruff format --check .
