@@ -27,6 +27,7 @@ _ACROSS: Final[tuple[Callable[[Document, Outline], Iterator[Finding]], ...]] = (
 )
 _WITHIN: Final[tuple[Callable[[Document], Iterator[Finding]], ...]] = (
     secrecy.no_literal_credentials,
+    secrecy.no_credentials_as_keys,
     secrecy.headers_are_sound,
     secrecy.base_urls_are_private,
 )

@@ -31,6 +31,7 @@ _OPAQUE: Final = re.compile(r"[A-Za-z0-9+/_=~-]{24,}")
 _ENOUGH_DIGITS: Final = 4
 _WORD: Final = re.compile(r"[A-Za-z]{4,}|\d+")
 _MOSTLY: Final = 0.7
+_LONG_PIECE: Final = 20
 
 _CREDENTIAL_HEADER: Final = re.compile(
     r"authorization|api[-_]?key|token|secret|cookie|password|credential|signature"
@@ -59,9 +60,15 @@ def is_credential_header(name: str) -> bool:
 def _is_opaque(run: str) -> bool:
     """Tell random characters from names such as `claude-sonnet-4-5-20250929`."""
     digits = sum(character.isdigit() for character in run)
-    if digits < _ENOUGH_DIGITS or digits == len(run):
+    if digits == len(run):
         return False
     pieces = re.split(r"[-_/]", run)
+    if any(len(piece) >= _LONG_PIECE and _is_mixed(piece) for piece in pieces):
+        return True
     readable = sum(len(piece) for piece in pieces if _WORD.fullmatch(piece))
     letters_and_digits = sum(len(piece) for piece in pieces)
-    return readable < _MOSTLY * letters_and_digits
+    return digits >= _ENOUGH_DIGITS and readable < _MOSTLY * letters_and_digits
+
+
+def _is_mixed(piece: str) -> bool:
+    return piece.upper() != piece.lower() and any(map(str.isdigit, piece))

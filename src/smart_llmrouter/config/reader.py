@@ -30,6 +30,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
+from smart_llmrouter.config.credentials import looks_like_a_credential
 from smart_llmrouter.config.document import START, Document, Plain, Position, Reading
 from smart_llmrouter.config.findings import Finding, KeyPath, dotted, step_text
 
@@ -175,6 +176,8 @@ def _syntax_error(problem: str, at: Position) -> _Unreadable:
         (remedy for sign, remedy in _SYNTAX_REMEDIES if sign in problem),
         "check the indentation, brackets and quotes here and on the line above",
     )
+    if looks_like_a_credential(problem):
+        return _Unreadable("this is not valid YAML", remedy, at=at)
     return _Unreadable(f"this is not valid YAML: {problem}", remedy, at=at)
 
 
@@ -312,7 +315,7 @@ class _Builder:
         known = self._anchors.get(event.anchor)
         if known is None:
             raise _Unreadable(
-                f"no finished value before this is called `&{event.anchor}`",
+                "no finished value before this has the anchor of this alias",
                 "define the anchor above its use, and not around it",
                 at=at,
                 path=path,

@@ -1,5 +1,6 @@
 """No credential stands in the file; each reference leads to one that exists."""
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from smart_llmrouter.config.references import (
     literal_part,
     resolve,
 )
+from smart_llmrouter.config.schema import Settings
 from smart_llmrouter.config.schema.server import DATABASE_SCHEMES
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
@@ -51,7 +53,7 @@ def no_literal_credentials(document: Document) -> Iterator[Finding]:
     """Yield a finding for each text that must not stand in the file."""
     for path, text in _texts(document.root, ()):
         step = path[-1]
-        if len(path) > 1 and path[-2] == "headers":
+        if path[0] not in Settings.model_fields or "headers" in path[-2:-1]:
             continue
         if step not in _CHECKED_ELSEWHERE and has_known_shape(text):
             yield document.error(
@@ -63,6 +65,15 @@ def no_literal_credentials(document: Document) -> Iterator[Finding]:
                 "a reference to a secret has no meaning here",
                 "write the value itself; references are for api_key, headers,"
                 " state.database and state.counters",
+            )
+
+
+def no_credentials_as_keys(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each key that is a credential."""
+    for path in document.keys:
+        if isinstance(path[-1], str) and has_known_shape(path[-1]):
+            yield document.key_error(
+                path, "this key looks like a credential, in clear text", _USE_VARIABLE
             )
 
 
@@ -192,6 +203,11 @@ def _is_open_http(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    host = parts.hostname or ""
-    local = host in {"localhost", "::1"} or host.startswith("127.")
-    return parts.scheme == "http" and not local
+    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
