@@ -5,6 +5,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -65,10 +66,9 @@ class StateDirectory:
     def writer(self, *, segment_bytes: int = 1 << 20) -> JournalWriter:
         """Open a journal writer, as one router process would."""
         seconds = itertools.count(1)
-        taken = len(list(self.journal.iterdir())) if self.journal.exists() else 0
         return JournalWriter(
             self.journal,
-            writer_id=f"w{taken}",
+            writer_id=uuid.uuid4().hex,
             now=lambda: float(next(seconds)),
             segment_bytes=segment_bytes,
         )

@@ -59,14 +59,15 @@ def log(event: str, /, **fields: str | int) -> None:
     # Only faults are logged, and most processes see none: none of them pays for it.
     import structlog
 
-    structlog.configure_once(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
     structlog.get_logger().warning(event, component="ingester", **fields)
 
 

@@ -83,7 +83,7 @@ class SegmentFile:
         cut = data.rfind(b"\n") + 1
         if cut == 0 and len(data) == at_most:
             data = os.pread(self._fd, max(at_most, MAX_LINE_BYTES), offset)
-            cut = data.rfind(b"\n") + 1
+            cut = data.find(b"\n") + 1
             if cut == 0 and len(data) >= MAX_LINE_BYTES:
                 return Block([data], offset + len(data), oversized=True)
         if cut == 0:

@@ -1,0 +1,195 @@
+"""One step of ingesting: what arrives, what is set aside, what is deleted."""
+
+from pathlib import Path
+
+import pytest
+
+from smart_llmrouter.ledger.ingester import Progress
+from smart_llmrouter.ledger.record import encode_record
+from smart_llmrouter.stores.segments import MAX_LINE_BYTES, segment_name
+from smart_llmrouter.stores.usage_store import DatabaseAway
+from tests.support.ledger import StateDirectory, a_record, state_in
+
+LINE = encode_record(a_record(1))
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDirectory:
+    """Return a state directory with an empty database."""
+    return state_in(tmp_path)
+
+
+def segment_of_a_dead_writer(state: StateDirectory, content: bytes) -> None:
+    """Leave a segment that nobody writes to any more."""
+    state.journal.mkdir(exist_ok=True)
+    name = segment_name(start_ms=5, writer_id="dead", sequence=0)
+    (state.journal / name).write_bytes(content)
+
+
+def test_a_record_becomes_a_row_field_by_field(state: StateDirectory) -> None:
+    """Each value stands in the column of its name; unknown stays empty."""
+    full = a_record(1, stream=True, ttft_us=7, total_cost_nusd=12, error_code="x")
+    state.journalled([full])
+
+    done = state.ingester().advance()
+
+    columns = "stream, ttft_us, total_cost_nusd, error_code, input_tokens, latency_us"
+    assert done == Progress(records=1)
+    assert state.rows(columns) == [(1, 7, 12, "x", None, 1001)]
+
+
+def test_a_finished_segment_is_deleted_and_forgotten(state: StateDirectory) -> None:
+    """After its writer's end a segment goes once all of it is committed."""
+    state.journalled(a_record(number) for number in range(10))
+    ingester = state.ingester(block_bytes=1000)
+
+    done = ingester.advance()
+
+    assert done.records == 10
+    assert state.segments() == []
+    assert ingester.advance() == Progress()
+    assert state.ingester().advance() == Progress()
+
+
+def test_a_living_writers_segment_stays(state: StateDirectory) -> None:
+    """What is there is ingested while the writer goes on."""
+    writer = state.writer()
+    ingester = state.ingester()
+
+    writer.append(encode_record(a_record(1)))
+    first = ingester.advance()
+    writer.append(encode_record(a_record(2)))
+    second = ingester.advance()
+
+    assert (first.records, second.records) == (1, 1)
+    assert len(state.segments()) == 1
+    writer.close()
+    ingester.advance()
+    assert state.segments() == []
+
+
+def test_nothing_is_counted_twice_after_a_restart(state: StateDirectory) -> None:
+    """A new ingester goes on where the database says that the old one was."""
+    writer = state.writer()
+    writer.append(encode_record(a_record(1)))
+    state.ingester().advance()
+    writer.append(encode_record(a_record(2)))
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=1)
+    assert len(state.request_ids()) == 2
+
+
+def test_a_repeated_request_id_is_counted_as_a_duplicate(
+    state: StateDirectory,
+) -> None:
+    """Two records of one call make one row."""
+    state.journalled([a_record(1), a_record(1), a_record(2)])
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=2, duplicates=1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b"not json", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b'{"request_id":"x"}', "not a usage record"),
+        (b"[]", "not a usage record"),
+        (LINE.replace(b'"status":200', b'"status":"200"'), "not a usage record"),
+        (LINE.replace(b"alice-search-dev", b"\xc3\x28"), "not JSON"),
+        (b'{"x":' * 5000, "not JSON"),
+    ],
+)
+def test_a_line_that_is_no_record_is_set_aside(
+    state: StateDirectory, bad: bytes, reason: str
+) -> None:
+    """A poisoned line is kept for a person, and the ones around it arrive."""
+    segment_of_a_dead_writer(
+        state, b"\n".join([LINE, bad, b"", encode_record(a_record(2)), b""])
+    )
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=2, rejected=1)
+    [rejected] = state.rejected()
+    assert rejected["reason"] == reason
+    assert rejected["offset"] == len(LINE) + 1
+    assert rejected["bytes"] == len(bad)
+    assert (state.journal / "rejected.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_number_beyond_64_bits_is_set_aside(state: StateDirectory) -> None:
+    """A record that no column can hold does not stop its neighbours."""
+    state.journalled([a_record(1), a_record(2, latency_us=1 << 64), a_record(3)])
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=2, rejected=1)
+    assert state.rejected()[0]["reason"] == "unstorable"
+    assert state.segments() == []
+
+
+def test_a_torn_last_line_is_set_aside_when_its_writer_is_dead(
+    state: StateDirectory,
+) -> None:
+    """A killed writer's half line was never answered: it is no record."""
+    segment_of_a_dead_writer(state, LINE + b"\n" + LINE[:50])
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=1, rejected=1)
+    assert state.rejected()[0]["reason"] == "torn"
+    assert state.segments() == []
+
+
+def test_something_endless_is_set_aside_in_pieces(state: StateDirectory) -> None:
+    """Garbage without a newline cannot block the journal."""
+    segment_of_a_dead_writer(state, b"x" * (MAX_LINE_BYTES + 5) + b"\n" + LINE + b"\n")
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=1, rejected=2)
+    assert [entry["reason"] for entry in state.rejected()] == ["oversized", "not JSON"]
+
+
+def test_a_long_backlog_is_ingested_in_bounded_steps(state: StateDirectory) -> None:
+    """One step ends after a while and says that there is more."""
+    state.journalled(a_record(number) for number in range(100))
+    ingester = state.ingester(block_bytes=1)
+
+    first = ingester.advance()
+    rest = ingester.advance()
+
+    assert first.more
+    assert not rest.more
+    assert first.records + rest.records == 100
+
+
+def test_a_database_that_is_away_loses_nothing(state: StateDirectory) -> None:
+    """The journal waits, and what it holds arrives when the database is back."""
+    state.journalled([a_record(1)])
+    ingester = state.ingester()
+    elsewhere = state.database.rename(state.path / "elsewhere")
+
+    with pytest.raises(DatabaseAway):
+        ingester.advance()
+    elsewhere.rename(state.database)
+    done = ingester.advance()
+
+    assert done.records == 1
+
+
+def test_positions_of_vanished_segments_are_dropped(state: StateDirectory) -> None:
+    """The table of positions does not grow for ever."""
+    writer = state.writer()
+    writer.append(encode_record(a_record(1)))
+    state.ingester().advance()
+    (state.journal / state.segments()[0]).unlink()
+
+    state.ingester().advance()
+
+    assert state.ingester()._store.positions() == {}
