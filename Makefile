@@ -59,7 +59,7 @@ check: $(VENV)/.dev ## Format, lint, types, layers, news fragments, docs without
 bench: $(VENV)/.dev ## Measure speed and memory, and the ratio to a direct call
 	@"$(VENV)/bin/python" -m bench $(ARGS)
 
-bench-quick: $(VENV)/.dev ## The same in two minutes, with wider error bars
+bench-quick: $(VENV)/.dev ## The same in a minute, with wider error bars
 	@"$(VENV)/bin/python" -m bench --quick $(ARGS)
 
 docs: docs-pages ## Build the documentation that the router serves at /docs/
@@ -82,7 +82,7 @@ format: $(VENV)/.dev ## Format the code, and mend what the linter can mend
 clean: ## Remove what was built; virtual environments and ./demo stay
 	@rm -rf build dist site "$(SITE)" .cache .coverage* .hypothesis .mypy_cache \
 	  .pytest_cache .ruff_cache .import_linter_cache
-	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps in the virtual environment: what is there is not installed again.
 
