@@ -63,7 +63,7 @@ def _positions(reader: Engine) -> dict[str, int]:
     columns = (JOURNAL_POSITIONS.c.segment, JOURNAL_POSITIONS.c.end_offset)
     try:
         with reader.connect() as connection:
-            rows = connection.execute(select(*columns)).tuples()
+            rows = connection.execute(select(*columns))
             return {segment: int(end) for segment, end in rows}
     except SQLAlchemyError:
         return {}

@@ -196,7 +196,7 @@ def _cells(
         for column in (_USAGE.latency_us, _USAGE.ttft_us)
     ]
     query = select(*keys, *durations, *_MEASURED).where(within).group_by(*keys)
-    rows: Iterable[Sequence[Any]] = connection.execute(query).tuples()
+    rows: Iterable[Sequence[Any]] = connection.execute(query)
     width = len(dimensions)
     return [
         _Cell(
@@ -284,7 +284,7 @@ def _errors(
         select(*kinds, func.count())
         .where(within, _USAGE.error_code.is_not(None))
         .group_by(*kinds)
-    ).tuples()
+    )
     lines = [
         ErrorLine(status=status, code=code, error_class=error_class, calls=calls)
         for status, code, error_class, calls in rows
@@ -293,7 +293,5 @@ def _errors(
 
 
 def _versions(connection: Connection, within: ColumnElement[bool]) -> tuple[str, ...]:
-    rows = connection.execute(
-        select(_USAGE.router_version).where(within).distinct()
-    ).tuples()
+    rows = connection.execute(select(_USAGE.router_version).where(within).distinct())
     return tuple(sorted(map(itemgetter(0), rows)))

@@ -1,0 +1,157 @@
+"""Reports as text: exact, honest about what is unknown, and inert."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smart_llmrouter.ledger.dimensions import DIMENSIONS
+from smart_llmrouter.ledger.interval import Interval
+from smart_llmrouter.ledger.record import UsageRecord
+from smart_llmrouter.ledger.render import render
+from smart_llmrouter.ledger.reports import Report, make_report
+from smart_llmrouter.stores.database import open_for_reading
+from tests.support.ledger import a_record, state_in
+
+MakeReport = Callable[..., Report]
+HOSTILE = "=cmd|'/c x'!A0 <script>|`*_[a](b)\n# x"
+
+
+@pytest.fixture
+def report_of(tmp_path: Path) -> MakeReport:
+    """Return a maker of reports about given records."""
+
+    def make(*records: UsageRecord, unread_bytes: int = 0, by: str = "") -> Report:
+        state = state_in(tmp_path)
+        state.journalled(records)
+        state.ingester().advance()
+        with open_for_reading(state.url).connect() as connection:
+            return make_report(
+                connection,
+                interval=Interval(0, 1_793_491_200_000),
+                group_by=[DIMENSIONS[by]] if by else [],
+                made_ms=1_793_491_200_000,
+                router_version="9.9.9",
+                unread_bytes=unread_bytes,
+            )
+
+    return make
+
+
+def test_markdown_states_interval_zone_and_version(report_of: MakeReport) -> None:
+    """The head says what was asked for, and of whom."""
+    text = render(report_of(a_record(1)), to="markdown")
+
+    assert (
+        "- From 1970-01-01T00:00:00.000Z up to, without, 2026-11-01T00:00:00.000Z (UTC)"
+        in text
+    )
+    assert "smart-llmrouter 9.9.9" in text
+    assert "Calls served by version 0.1.0" in text
+    assert "incomplete" not in text
+    assert text.endswith("None.\n")
+
+
+def test_unknown_is_said_in_every_format(report_of: MakeReport) -> None:
+    """A cost that nobody knows is not zero, and coverage is shown."""
+    report = report_of(
+        a_record(1, total_cost_nusd=1_500_000_001), a_record(2), a_record(3)
+    )
+
+    markdown = render(report, to="markdown")
+    figures = json.loads(render(report, to="json"))["totals"]
+    [totals, *_] = csv.DictReader(io.StringIO(render(report, to="csv")))
+
+    assert "| Cost | $1.500000001 | 1 of 3 calls |" in markdown
+    assert "| Input tokens | unknown | 0 of 3 calls |" in markdown
+    assert (figures["cost_nusd"], figures["cost_nusd_known_calls"]) == (1500000001, 1)
+    assert (figures["input_tokens"], figures["input_tokens_known_calls"]) == (None, 0)
+    assert (totals["cost_nusd"], totals["input_tokens"]) == ("1500000001", "")
+    assert totals["input_tokens_known_calls"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("nusd", "text"),
+    [
+        (0, "$0.00"),
+        (1, "$0.000000001"),
+        (10_000_000, "$0.01"),
+        (1_234_567_890_000_000_000, "$1,234,567,890.00"),
+        (9_007_199_254_740_993, "$9,007,199.254740993"),
+    ],
+)
+def test_money_is_exact(report_of: MakeReport, nusd: int, text: str) -> None:
+    """No float rounds a nano-dollar away."""
+    report = report_of(a_record(1, total_cost_nusd=nusd))
+
+    assert f"| Cost | {text} |" in render(report, to="markdown")
+
+
+def test_an_incomplete_report_says_so(report_of: MakeReport) -> None:
+    """What the journal still holds is told in every format."""
+    report = report_of(unread_bytes=12345)
+
+    assert "incomplete: 12,345 bytes not yet ingested" in render(report, to="markdown")
+    assert json.loads(render(report, to="json"))["complete"] is False
+    totals = next(csv.DictReader(io.StringIO(render(report, to="csv"))))
+    assert totals["unread_bytes"] == "12345"
+
+
+def test_a_hostile_name_is_inert(report_of: MakeReport) -> None:
+    """A client's own name can be no markup, no HTML, no new line and no formula."""
+    report = report_of(a_record(1, client=HOSTILE), by="client")
+
+    markdown = render(report, to="markdown")
+    rows = list(csv.DictReader(io.StringIO(render(report, to="csv"))))
+    [section] = json.loads(render(report, to="json"))["sections"]
+
+    [line] = [line for line in markdown.splitlines() if "cmd" in line]
+    assert "<script>" not in line.replace("\\<", "")
+    assert line.replace("\\|", "").count("|") == 18
+    assert rows[1]["client"] == "'" + HOSTILE
+    assert section["lines"][0]["key"] == {"client": HOSTILE}
+
+
+def test_an_absent_key_differs_from_an_empty_one(report_of: MakeReport) -> None:
+    """No group at all is shown as such, and is `null` in JSON."""
+    report = report_of(a_record(1), a_record(2, resolved_group=""), by="group")
+
+    keys = [
+        line["key"]["group"]
+        for line in json.loads(render(report, to="json"))["sections"][0]["lines"]
+    ]
+    markdown = render(report, to="markdown")
+
+    assert sorted(keys, key=repr) == ["", None]
+    assert "| (none) |" in markdown
+    assert '| "" |' in markdown
+
+
+def test_errors_are_listed_by_status_code_and_class(report_of: MakeReport) -> None:
+    """The most frequent failure comes first."""
+    failed = {"status": 504, "error_code": "upstream-timeout"}
+    report = report_of(
+        a_record(1, status=401, error_code="unauthorized", error_class="refused"),
+        a_record(2, **failed),
+        a_record(3, **failed),
+    )
+
+    markdown = render(report, to="markdown")
+    rows = list(csv.DictReader(io.StringIO(render(report, to="csv"))))
+
+    assert markdown.endswith(
+        "| 504 | upstream-timeout | (none) | 2 |\n"
+        "| 401 | unauthorized | refused | 1 |\n"
+    )
+    listed = [
+        (row["status"], row["error"], row["error_class"], row["calls"])
+        for row in rows
+        if row["section"] == "errors"
+    ]
+    assert listed == [
+        ("504", "upstream-timeout", "", "2"),
+        ("401", "unauthorized", "refused", "1"),
+    ]
