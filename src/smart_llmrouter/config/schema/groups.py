@@ -103,7 +103,10 @@ class Group(Allowances):
         Literal[
             "static", "failover", "weighted", "dynamic", "rules", "script", "external"
         ],
-        NotBuilt("this strategy", lambda value: value not in _BUILT_STRATEGIES),
+        NotBuilt(
+            "strategies other than static and failover",
+            lambda value: value not in _BUILT_STRATEGIES,
+        ),
     ] = Field(
         default="failover",
         description=(

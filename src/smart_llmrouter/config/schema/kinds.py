@@ -16,11 +16,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     Strict,
     StringConstraints,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 REFUSAL: Final = "refusal"
 """The error type of refusals that bring their own message and remedy."""
@@ -67,6 +69,12 @@ class NotBuilt:
 
     capability: str
     applies: Callable[[object], bool] | None = None
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Let the JSON Schema say it too, as `x-not-built`."""
+        return {**handler(core_schema), "x-not-built": self.capability}
 
     def concerns(self, value: object) -> bool:
         """Say whether this value asks for what is not built."""
@@ -126,7 +134,7 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 """One line of free text."""
 Flag = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
-Real = Annotated[float, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
+Real = Annotated[float, BeforeValidator(_number)]
 Usd = Annotated[
     Decimal,
     BeforeValidator(_usd),

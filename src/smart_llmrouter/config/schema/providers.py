@@ -161,7 +161,9 @@ class Provider(Section):
 
     dialect: Annotated[
         Literal["openai-chat", "openai-responses", "anthropic-messages"],
-        NotBuilt("this dialect", lambda value: value != "openai-chat"),
+        NotBuilt(
+            "dialects other than openai-chat", lambda value: value != "openai-chat"
+        ),
     ] = Field(default=..., description="What the endpoint speaks.")
     base_url: Annotated[str, AfterValidator(_base_url)] = Field(
         default=...,
