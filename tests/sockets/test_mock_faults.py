@@ -34,6 +34,24 @@ async def test_a_status_comes_with_retry_after_and_an_error_body(mock: Mock) -> 
     assert json.loads(heard.body)["error"]["code"] == "rate_limit_exceeded"
 
 
+async def test_a_body_may_be_something_else_than_json(mock: Mock) -> None:
+    """A string as the body stands for its text, such as a proxy's error page."""
+    tell(mock, status=502, body="<html>bad gateway</html>")
+
+    heard = await exchange(mock.port, chat_request())
+
+    assert heard.body == b"<html>bad gateway</html>"
+
+
+async def test_some_statuses_have_no_body(mock: Mock) -> None:
+    """A 204 is empty, whatever the step says."""
+    tell(mock, status=204, body={"a": 1})
+
+    heard = await exchange(mock.port, chat_request())
+
+    assert (heard.status, heard.body) == (204, b"")
+
+
 async def test_a_status_may_have_a_body_of_its_own(mock: Mock) -> None:
     """The body of a refusal is the one that the step gives, byte for byte."""
     tell(mock, status=418, body={"detail": 1.00}, headers={"x-teapot": "short"})
@@ -316,6 +334,15 @@ async def test_a_raw_answer_is_verbatim(mock: Mock) -> None:
     )
 
 
+async def test_a_raw_answer_may_be_bytes(mock: Mock) -> None:
+    """What is no text is given in base64."""
+    tell(mock, raw={"body_base64": "/wAB"})
+
+    heard = await exchange(mock.port, chat_request())
+
+    assert heard.body == b"\xff\x00\x01"
+
+
 async def test_a_raw_answer_may_come_in_chunks(mock: Mock) -> None:
     """Each piece is one chunk, so that a test can cut where it likes."""
     tell(mock, raw={"chunks": ['data: {"a', '": 1}\n\n']})
@@ -405,9 +432,11 @@ async def test_a_marker_may_concern_one_model_only(mock: Mock) -> None:
 async def test_an_unreadable_step_is_told(mock: Mock) -> None:
     """A misspelt fault is a 400 that names it, never a silent success."""
     heard = await exchange(mock.port, chat_request('[[mock: {"statsu": 503}]]'))
+    broken = await exchange(mock.port, chat_request("[[mock: {status"))
 
-    assert heard.status == 400
+    assert heard.status == broken.status == 400
     assert b"statsu" in heard.body
+    assert b"marker" in broken.body
 
 
 async def test_a_client_that_leaves_is_noticed(mock: Mock) -> None:

@@ -8,6 +8,7 @@ import openai
 import pytest
 from openai.types.chat import (
     ChatCompletion,
+    ChatCompletionCustomToolParam,
     ChatCompletionMessageFunctionToolCall,
     ChatCompletionMessageParam,
     ChatCompletionToolParam,
@@ -56,6 +57,15 @@ async def calls_of(
         model=MODEL, messages=messages, tools=[WEATHER]
     ) as events:
         return await events.get_final_completion()
+
+
+def function_calls(answer: ChatCompletion) -> list[tuple[str, dict[str, str]]]:
+    """Return names and arguments of the functions that were called."""
+    return [
+        (call.function.name, json.loads(call.function.arguments))
+        for call in answer.choices[0].message.tool_calls or []
+        if isinstance(call, ChatCompletionMessageFunctionToolCall)
+    ]
 
 
 class Holiday(BaseModel):
@@ -172,15 +182,11 @@ async def test_tools_are_called_in_parallel_when_asked(
     """Two calls with ids and arguments of their own, in one turn."""
     answer = await calls_of(client, [user("both cities, please")], stream=stream)
 
-    calls = [
-        call
-        for call in answer.choices[0].message.tool_calls or []
-        if isinstance(call, ChatCompletionMessageFunctionToolCall)
-    ]
-    assert [json.loads(call.function.arguments)["city"] for call in calls] == [
+    assert [arguments["city"] for _, arguments in function_calls(answer)] == [
         "Paris",
         "Oslo",
     ]
+    calls = answer.choices[0].message.tool_calls or []
     assert len({call.id for call in calls}) == 2
 
 
@@ -204,6 +210,66 @@ async def test_tool_choice_none_gives_text(client: openai.AsyncOpenAI) -> None:
 
     assert answer.choices[0].message.tool_calls is None
     assert answer.choices[0].finish_reason == "stop"
+
+
+async def test_the_named_tool_is_called(client: openai.AsyncOpenAI) -> None:
+    """A forced choice goes before the order of the tools; two tools go in parallel."""
+    second: ChatCompletionToolParam = {"type": "function", "function": {"name": "now"}}
+
+    forced = await client.chat.completions.create(
+        model=MODEL,
+        messages=[user("hi")],
+        tools=[WEATHER, second],
+        tool_choice={"type": "function", "function": {"name": "now"}},
+    )
+    parallel = await client.chat.completions.create(
+        model=MODEL, messages=[user("in parallel")], tools=[WEATHER, second]
+    )
+
+    assert function_calls(forced) == [("now", {})]
+    assert [name for name, _ in function_calls(parallel)] == ["get_weather", "now"]
+
+
+async def test_a_custom_tool_gets_text(client: openai.AsyncOpenAI) -> None:
+    """Its input is what the user said, whole or in pieces."""
+    shell: ChatCompletionCustomToolParam = {
+        "type": "custom",
+        "custom": {"name": "shell"},
+    }
+
+    plain = await client.chat.completions.create(
+        model=MODEL, messages=[user("list all of the files")], tools=[shell]
+    )
+    stream = await client.chat.completions.create(
+        model=MODEL,
+        messages=[user("list all of the files")],
+        tools=[shell],
+        stream=True,
+    )
+    pieces = [
+        (piece.model_extra or {})["custom"]["input"]
+        async for chunk in stream
+        for piece in chunk.choices[0].delta.tool_calls or []
+    ]
+
+    call = (plain.choices[0].message.tool_calls or [])[0]
+    assert call.type == "custom"
+    assert (call.custom.name, call.custom.input) == ("shell", "list all of the files")
+    assert pieces == ["", "list all of ", "the files"]
+
+
+async def test_reasoning_may_be_shown(mock: Mock, client: openai.AsyncOpenAI) -> None:
+    """A scripted reasoning text comes before the answer, in both shapes."""
+    mock.will(Step(reasoning_text="hmm", times=2))
+
+    plain = await client.chat.completions.create(model=MODEL, messages=[user("hi")])
+    stream = await client.chat.completions.create(
+        model=MODEL, messages=[user("hi")], stream=True
+    )
+    deltas = [chunk.choices[0].delta async for chunk in stream]
+
+    assert (plain.choices[0].message.model_extra or {})["reasoning_content"] == "hmm"
+    assert (deltas[1].model_extra or {})["reasoning_content"] == "hmm"
 
 
 async def test_images_are_counted_and_cost_tokens(client: openai.AsyncOpenAI) -> None:

@@ -1,5 +1,6 @@
 """The mock as a server: connections, the control API, the command."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -11,9 +12,12 @@ import aiohttp
 import pytest
 
 from smart_llmrouter.mockprovider.provider import MockProvider, Settings
+from smart_llmrouter.mockprovider.recording import Received
+from smart_llmrouter.mockprovider.script import Step
 from smart_llmrouter.mockprovider.server import listening
 from tests.support.mock import Mock, mock_process, running_mock
 from tests.support.raw_http import chat_request, exchange
+from tests.support.wait import eventually
 
 CHAT = {"model": "mock-small", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -140,6 +144,23 @@ async def test_the_control_api_forgets(mock: Mock, http: aiohttp.ClientSession) 
     assert [entry.number for entry in mock.received] == [1]
 
 
+async def test_script_and_recording_are_forgotten_apart(
+    mock: Mock, http: aiohttp.ClientSession
+) -> None:
+    """Each has a reset of its own, which leaves the other."""
+    await http.post(f"{mock.url}/__mock/script", json={"always": {"status": 500}})
+    await http.post(f"{mock.base_url}/chat/completions", json=CHAT)
+
+    await http.delete(f"{mock.url}/__mock/script")
+    kept = len(mock.received)
+    await http.post(f"{mock.url}/__mock/script", json={"always": {"status": 500}})
+    await http.delete(f"{mock.url}/__mock/requests")
+    async with http.post(f"{mock.base_url}/chat/completions", json=CHAT) as response:
+        status = response.status
+
+    assert (kept, len(mock.received), status) == (1, 1, 500)
+
+
 async def test_a_script_that_cannot_be_read_changes_nothing(
     mock: Mock, http: aiohttp.ClientSession
 ) -> None:
@@ -165,6 +186,41 @@ async def test_a_body_that_is_not_a_request_is_refused(
 
         assert response.status == 400
         assert document["error"]["type"] == "invalid_request_error"
+
+
+async def test_a_body_that_is_too_large_is_refused() -> None:
+    """Beyond the limit there is a 413, and nothing is recorded or answered."""
+    async with running_mock(Settings(max_body_bytes=1000)) as mock:
+        heard = await exchange(mock.port, chat_request("x" * 2000))
+
+        assert (heard.status, heard.ending) == (413, "closed")
+        assert mock.received == []
+
+
+async def test_a_client_that_does_not_read_holds_the_mock_back(mock: Mock) -> None:
+    """The mock keeps what nobody takes, and goes on when somebody does."""
+    size = 40_000_000
+    mock.will(Step(huge_bytes=size))
+    reader, writer = await asyncio.open_connection("127.0.0.1", mock.port, limit=1024)
+
+    writer.write(chat_request())
+    await eventually(lambda: mock.received and mock.received[0].sent_bytes > 0)
+    held_at = await settled(mock.received[0])
+    whole = await reader.read()
+    writer.close()
+
+    assert held_at < size // 2
+    assert len(whole) > size
+    assert mock.received[0].outcome == "answered"
+
+
+async def settled(entry: Received) -> int:
+    """Return how many bytes had been sent when no more were for a while."""
+    sent = -1
+    while sent != entry.sent_bytes:
+        sent = entry.sent_bytes
+        await asyncio.sleep(0.2)
+    return sent
 
 
 async def test_latency_is_added_to_every_answer() -> None:

@@ -4,7 +4,6 @@
 is arithmetic on bytes; the server carries the actions out.
 """
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -68,7 +67,7 @@ def verbatim(raw: Raw) -> Answer:
     """Return the answer that `raw` spells out."""
     body = raw.body.encode()
     if raw.body_base64 is not None:
-        body = base64.b64decode(raw.body_base64)
+        body = raw.body_base64
     chunks = None
     if raw.chunks is not None:
         chunks = tuple(piece.encode() for piece in raw.chunks)

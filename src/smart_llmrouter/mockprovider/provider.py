@@ -43,6 +43,7 @@ class Settings:
     models: tuple[str, ...] = ()
     api_key: str | None = None
     latency_ms: float = 0
+    max_body_bytes: int = 256 * 1024 * 1024
     orders: Orders = field(default_factory=Orders)
 
 

@@ -67,7 +67,7 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     status: HttpStatus = 200
     headers: dict[str, str] = {}
     body: str = ""
-    body_base64: str | None = None
+    body_base64: bytes | None = None
     chunks: tuple[str, ...] | None = None
 
 
@@ -201,11 +201,14 @@ def marked_step(text: str) -> Step | None:
 
 
 def without_marker(text: str) -> str:
-    """Return `text` without its last marker."""
+    """Return `text` without its last marker; an unreadable one is left in it."""
     start = text.rfind(_MARKER_OPENS)
     if start < 0:
         return text
-    _, end = _json_span(text, start)
+    try:
+        _, end = _json_span(text, start)
+    except InvalidScript:
+        return text
     before = text[:start].rstrip()
     after = text[end:].lstrip().removeprefix(_MARKER_CLOSES).lstrip()
     return f"{before} {after}".strip()

@@ -26,7 +26,6 @@ from smart_llmrouter.mockprovider.http import Header, Request
 from smart_llmrouter.mockprovider.provider import MockProvider
 from smart_llmrouter.mockprovider.recording import Outcome, Received
 
-_MOST_BODY_BYTES: Final = 256 * 1024 * 1024
 _WRITE_BYTES: Final = 256 * 1024
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _BAD_REQUEST: Final = (
@@ -128,6 +127,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which calls the `on_…` methods below."""
+        if self._transport.is_closing():
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -163,12 +164,14 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._body += body
-        if len(self._body) > _MOST_BODY_BYTES:
+        if len(self._body) > self._mock.provider.settings.max_body_bytes:
             self._transport.write(_TOO_LARGE)
             self._transport.close()
 
     def on_message_complete(self) -> None:
         """Answer, or queue the request behind the one that is being answered."""
+        if self._transport.is_closing():
+            return
         request = Request(
             method=self._parser.get_method().decode("latin-1"),
             path=self._url.decode("latin-1"),

@@ -64,3 +64,28 @@ def test_prescribed_numbers_are_used() -> None:
     assert (speech.prompt_tokens, speech.cached_tokens) == (11, 5)
     assert (speech.completion_tokens, speech.reasoning_tokens) == (7, 2)
     assert speech.finish_reason == "content_filter"
+
+
+def test_a_huge_text_has_exactly_so_many_bytes() -> None:
+    """Also where its size is no multiple of a piece."""
+    sizes = [
+        len(compose(Prompt(model="m"), Step(huge_bytes=size)).text)
+        for size in (1, 4096, 10_001)
+    ]
+
+    assert sizes == [1, 4096, 10_001]
+
+
+def test_reasoning_that_is_written_out_is_counted() -> None:
+    """Its tokens are those of its text, unless the step says how many."""
+    written = compose(Prompt(model="m"), Step(reasoning_text="twelve chars"))
+    told = compose(Prompt(model="m"), Step(reasoning_text="x", reasoning_tokens=9))
+
+    assert (written.reasoning_tokens, told.reasoning_tokens) == (3, 9)
+
+
+def test_a_stop_string_that_does_not_come_changes_nothing() -> None:
+    """Neither does an empty one."""
+    prompt = Prompt(model="m", stop=("never said", ""))
+
+    assert compose(prompt, Step()) == compose(Prompt(model="m"), Step())
