@@ -50,7 +50,7 @@ check: $(VENV)/.dev ## Format, lint, types, layers, news fragments, docs without
 	@"$(VENV)/bin/python" -m ruff format --check .
 	@"$(VENV)/bin/python" -m ruff check .
 	@"$(VENV)/bin/python" -m mypy
-	@"$(VENV)/bin/lint-imports" --no-cache
+	@"$(VENV)/bin/lint-imports" --no-logo --no-cache
 	@"$(VENV)/bin/towncrier" build --draft --version next >/dev/null
 	@"$(VENV)/bin/python" hatch_build.py .cache/site >/dev/null
 	@"$(VENV)/bin/python" tools/sizes.py
