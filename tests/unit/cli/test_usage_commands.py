@@ -1,0 +1,134 @@
+"""`smart-llmrouter usage`: the report as a person asks for it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from smart_llmrouter.cli.usage_commands import app
+from smart_llmrouter.ledger.dimensions import DIMENSIONS
+from tests.support.configuration import SMALL
+from tests.support.ledger import StateDirectory, a_record, state_in
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDirectory:
+    """Return a state directory, and beside it a configuration that names it."""
+    state = state_in(tmp_path)
+    text = f"state:\n  directory: {json.dumps(str(state.path))}\n" + SMALL
+    (tmp_path / "router.yaml").write_text(text)
+    return state
+
+
+def asked(state: StateDirectory, *arguments: str) -> Result:
+    """Run `usage report` with that configuration and no environment of providers."""
+    config = state.path.parent / "router.yaml"
+    return CliRunner().invoke(
+        app, ["report", "--config", str(config), *arguments], env={"ACME_API_KEY": None}
+    )
+
+
+def test_a_report_shows_what_was_journalled_without_any_router(
+    state: StateDirectory,
+) -> None:
+    """Neither the router nor the provider's key is needed to read what was used."""
+    state.journalled(a_record(number) for number in range(3))
+
+    shown = asked(state, "--since", "2020-01-01", "--until", "2030-01-01")
+
+    assert shown.exit_code == 0, shown.output
+    assert "| Calls | 3 |" in shown.stdout
+    assert "incomplete" not in shown.stdout
+
+
+def test_the_usual_interval_is_the_last_day(state: StateDirectory) -> None:
+    """Without options older calls are not in the report."""
+    state.journalled([a_record(1, ts_ms=1)])
+
+    shown = asked(state, "--format", "json")
+
+    assert json.loads(shown.stdout)["totals"]["calls"] == 0
+
+
+def test_a_report_can_be_grouped_and_put_into_a_file(state: StateDirectory) -> None:
+    """The file has the whole report, and nothing else is left beside it."""
+    state.journalled([a_record(1), a_record(2, client="curl")])
+    out = state.path.parent / "reports" / "usage.json"
+    out.parent.mkdir()
+    out.write_text("an older report")
+
+    shown = asked(
+        state,
+        *("--since", "2020-01-01", "--until", "2030-01-01"),
+        *("--group-by", "client,caller", "--format", "json", "--out", str(out)),
+    )
+
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    [section] = json.loads(out.read_text())["sections"]
+    assert section["group_by"] == ["client", "caller"]
+    assert len(section["lines"]) == 2
+    assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--since", "yesterday"), 2, "write 30m, 24h, 7d"),
+        (("--until", "2020-01-01"), 2, "--since must be before --until"),
+        (("--group-by", "grop"), 2, "did you mean group?"),
+        (("--format", "xml"), 2, "--format"),
+        (("--out", "/nowhere/at/all"), 1, "No such file or directory"),
+    ],
+)
+def test_a_wrong_option_is_explained(
+    state: StateDirectory, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """One clear line, and the exit code that scripts expect."""
+    shown = asked(state, *arguments)
+
+    assert shown.exit_code == code
+    assert said in shown.stderr
+
+
+def test_without_a_database_yet_the_report_says_what_makes_one(
+    state: StateDirectory,
+) -> None:
+    """Nothing is created by asking for a report."""
+    state.database.unlink()
+
+    shown = asked(state)
+
+    assert shown.exit_code == 1
+    assert "`smart-llmrouter serve` creates it" in shown.stderr
+    assert not state.database.exists()
+
+
+def test_a_wrong_configuration_is_told_with_its_place(state: StateDirectory) -> None:
+    """The findings are those of `config check`."""
+    (state.path.parent / "router.yaml").write_text("groups: 3\n")
+
+    shown = asked(state)
+
+    assert shown.exit_code == 1
+    assert "router.yaml:1:" in shown.stderr
+
+
+def test_the_database_url_is_needed_although_provider_keys_are_not(
+    state: StateDirectory,
+) -> None:
+    """No stand-in is ever used for what the report itself needs."""
+    config = state.path.parent / "router.yaml"
+    config.write_text("state: {database: '${USAGE_DATABASE_URL}'}\n" + SMALL)
+
+    shown = asked(state)
+
+    assert shown.exit_code == 1
+    assert "USAGE_DATABASE_URL" in shown.stderr
+
+
+def test_the_help_names_every_dimension() -> None:
+    """What `--group-by` accepts is what its help says, in that order."""
+    shown = CliRunner().invoke(app, ["report", "--help"], env={"COLUMNS": "4000"})
+
+    assert ", ".join(DIMENSIONS) in " ".join(shown.stdout.split())
