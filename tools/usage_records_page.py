@@ -1,0 +1,173 @@
+"""The page of usage records: its tables are derived from the database's own.
+
+`python -m tools.usage_records_page` writes it; a test compares it.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Table
+
+from smart_llmrouter.ledger.dimensions import DIMENSIONS
+from smart_llmrouter.stores.tables import JOURNAL_POSITIONS, REQUEST_USAGE
+
+PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "usage-records.md"
+
+HEAD: Final = """\
+# Usage records
+
+Every call leaves one record: who called, what was asked for, who served it, how it
+ended, how long it took, what it used and what it cost. It holds ids, names, numbers
+and fingerprints. There is no field for a prompt, an answer, a credential or the text of
+a provider's error.
+
+*The tables on this page are generated from `stores/tables.py`.*
+
+## From a call to a row
+
+```
+call ends ──one write──► journal segment ──ingester process──► usage.sqlite ──► reports
+          before the last byte of         a batch of rows and the
+          its answer leaves               position in one transaction
+```
+
+Everything lives in `state.directory`:
+
+| file | what it is |
+| --- | --- |
+| `journal/*.jsonl` | segments: one JSON line a call, appended, at most about 64 MiB each |
+| `journal/rejected.jsonl` | lines that were no records, with where they stood and why |
+| `usage.sqlite` (`-wal`, `-shm`) | the database, in WAL mode |
+| `ingester.lock` | held by the one ingester that works |
+| `ingester.json` | what the ingester last said of the database |
+
+All of them are readable by the router's user only.
+
+## What is promised
+
+**A call that was seen answered is on record.** Its line is written to the journal with
+one `write` before the last byte of the answer leaves. After `kill -9` of the router at
+any moment the line is in the kernel's hands, and the next start ingests it. Where the
+line cannot be written (a full disk), the call fails instead of going unrecorded, and
+`/readyz` says so until there is room again.
+
+**When it also survives a loss of power** is yours to choose with `state.journal_sync`:
+
+| value | the journal reaches the disk | what a loss of power can cost |
+| --- | --- | --- |
+| `interval` (the default) | once a second | the records of the last second |
+| `always` | before the call is answered; calls that end together share one sync | nothing; each answer waits for the disk |
+| `off` | when the kernel likes | the records of the last half minute or so |
+
+**Each record becomes exactly one row.** The ingester commits a batch of rows together
+with the offset up to which the segment has been read. A crash before the commit leaves
+neither, after it both; the next ingester goes on at the committed offset. Beyond that
+`request_id` is the primary key, and a line that comes twice changes nothing. There is
+one ingester at a time: a second one waits for `ingester.lock`.
+
+**A segment is deleted last.** Only when its writer is gone (each segment is locked by
+the process that writes it), every line of it is committed, and that commit has been
+forced to the disk. Commits before that one are not forced one by one: if power takes
+the last of them back, their rows and positions go together and the segment is still
+there.
+
+**A line that is no record stops nobody.** It is set aside in `rejected.jsonl` with a
+reason (`not JSON`, `not a usage record`, `unstorable`, `oversized`, or `torn`: the half
+line of a writer that was killed, whose call was never answered). The log says how many,
+never what they hold. After a crash of the ingester a line may be set aside twice.
+
+**A database that is away stops nobody.** When it is locked, full, moved or of another
+schema, the journal grows, `/readyz` says `degraded`, and the ingester tries again, at
+least every five seconds. Rows are never written to a file that was moved away, and an
+empty database is never made in its place. At the start it is different: the router
+creates the database where there is none, and refuses to start on any schema but its
+own.
+
+## The columns of `request_usage`
+
+Empty (`NULL`) means unknown or not applicable, never zero. Money is in nano-dollars: one
+dollar is 1,000,000,000. Each part of a cost is tokens times the exact decimal price,
+rounded half to even once; the total is the sum of the parts.
+
+"""
+
+REPORTS_HEAD: Final = """\
+## Reports
+
+```console
+$ smart-llmrouter usage report
+$ smart-llmrouter usage report --since 7d --group-by group,provider
+$ smart-llmrouter usage report --since 2026-11-01 --until 2026-12-01 \\
+      --group-by project,day --format csv --out november.csv
+$ smart-llmrouter usage report --since 30m --group-by error,status --format json
+```
+
+A report covers the calls that began from `--since` on, up to but without `--until`, in
+UTC, and says so. All its figures come from one moment of the database, so tables agree
+with each other and with the rows. The router need not run, and of the configuration's
+variables only those that `state` refers to must be set.
+
+Before it reads, a report waits until what was journalled when it began is in the
+database, five seconds at most; where no ingester runs it ingests the leftovers itself.
+What is still missing then is told: `incomplete: N bytes not yet ingested`, in JSON and
+CSV `unread_bytes`.
+
+A sum says for how many calls it is known. Percentiles are exact, by nearest rank:
+`latency` over all calls, `first token` over those that had one. Errors are the calls
+with an error code, whatever their status: a stream can fail after its `200`.
+
+`--format markdown` escapes whatever a client could have chosen, `csv` puts a `'` before
+cells that a spreadsheet would take for a formula, and `json` has integers with their
+units in their names.
+
+`--group-by` takes one or more of these, comma-separated:
+
+| name | groups by |
+| --- | --- |
+"""
+
+QUERIES: Final = """\
+
+Any SQLite client can read the database while the router works:
+
+```sql
+SELECT caller_project, count(*), sum(total_cost_nusd) / 1e9 AS usd
+FROM request_usage
+WHERE ts_ms >= 1000 * unixepoch('now', '-7 days')
+GROUP BY caller_project;
+```
+"""
+
+
+def usage_records_page() -> str:
+    """Return the whole page."""
+    dimensions = "".join(
+        f"| `{name}` | {dimension.title} |\n" for name, dimension in DIMENSIONS.items()
+    )
+    return "".join(
+        (
+            HEAD,
+            _columns(REQUEST_USAGE),
+            "\n`journal_positions` keeps the ingester's place:\n\n",
+            _columns(JOURNAL_POSITIONS),
+            "\n",
+            REPORTS_HEAD,
+            dimensions,
+            QUERIES,
+        )
+    )
+
+
+def _columns(table: Table) -> str:
+    rows = [
+        f"| `{column.name}` | {column.comment} | {column.info['unit']} | "
+        f"{column.info['empty'] or 'never'} |\n"
+        for column in table.columns
+    ]
+    head = "| column | meaning | unit | empty when |\n| --- | --- | --- | --- |\n"
+    return head + "".join(rows)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(usage_records_page(), encoding="utf-8")
+    print(PAGE)
