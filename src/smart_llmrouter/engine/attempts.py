@@ -19,11 +19,7 @@ from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.openai_chat.answers import NotAnAnswer, parse_answer
 from smart_llmrouter.dialects.openai_chat.requests import ChatRequest, render_request
-from smart_llmrouter.dialects.openai_chat.streams import (
-    ErrorInStream,
-    NotAStream,
-    StreamMeter,
-)
+from smart_llmrouter.dialects.openai_chat.streams import NotAStream, StreamMeter
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Vigil
@@ -219,6 +215,8 @@ class Attempts:
         while not meter.meaningful:
             chunk = await answer.next_chunk()
             first += _fed(meter, chunk)
+            if meter.error is not None and not meter.meaningful:
+                raise _AttemptFailed(failure_of_error_event(meter.error))
             ended = not chunk or meter.done or len(first) > _PREAMBLE_MAX_BYTES
             if ended and not meter.meaningful:
                 raise _AttemptFailed(_MALFORMED)
@@ -238,8 +236,6 @@ def _fed(meter: StreamMeter, chunk: bytes) -> bytes:
     """Feed the meter before the first meaningful event: all faults are failures."""
     try:
         return meter.feed(chunk) if chunk else meter.end()
-    except ErrorInStream as error:
-        raise _AttemptFailed(failure_of_error_event(error.raw)) from None
     except (NotAStream, EventTooLarge):
         raise _AttemptFailed(_MALFORMED) from None
 

@@ -35,22 +35,14 @@ class NotAStream(ValueError):
     """An event with status 200 that is no chunk of a chat completion."""
 
 
-class ErrorInStream(Exception):
-    """The provider reported an error inside its stream; `raw` is its error value."""
-
-    def __init__(self, raw: bytes) -> None:
-        """Keep the error as the provider wrote it."""
-        super().__init__("the provider reported an error inside its stream")
-        self.raw = raw
-
-
 class StreamMeter:
     """Follow one stream: is it an answer yet, has it ended, and what did it use?
 
     `meaningful` turns true with the first event that carries content, a tool call or an
     end. `done` turns true with `[DONE]`, whose bytes are kept back in `ending`, so that
     the call can be written down before they leave. `finished` says that the provider
-    gave a finish reason, whether or not `[DONE]` came.
+    gave a finish reason, whether or not `[DONE]` came. `error` is the error that the
+    provider reported inside its stream, as it wrote it; nothing after it is sent on.
     """
 
     __slots__ = (
@@ -58,6 +50,7 @@ class StreamMeter:
         "_strip_usage",
         "done",
         "ending",
+        "error",
         "finished",
         "meaningful",
         "usage",
@@ -71,16 +64,17 @@ class StreamMeter:
         self.meaningful = False
         self.finished = False
         self.done = False
+        self.error: bytes | None = None
         self.ending = b""
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes from the provider; return those that may be sent on now.
 
         Raises `NotAStream` for an event that is no JSON before the first meaningful
-        one, `ErrorInStream` for an error, and `EventTooLarge`.
+        one, and `EventTooLarge`.
         """
         block = self._splitter.feed(chunk)
-        if not block or self.done:
+        if not block or self.done or self.error is not None:
             return b""
         if not self.finished and _find_finish(block):
             self.finished = True
@@ -89,12 +83,14 @@ class StreamMeter:
     def end(self) -> bytes:
         """Take the provider's end of file; return what was left without a blank line.
 
-        Some providers leave out the last blank line, so the rest is read as an event.
+        Some providers leave out the last blank line, so the rest is read as an event,
+        unless it was cut in the middle of its JSON.
         """
         rest = self._splitter.flush()
-        if not rest.strip() or self.done:
+        if self.done or self.error is not None or not _is_whole(rest):
             return b""
-        return self._inspect(rest.rstrip(b"\r\n") + b"\n\n")
+        ended = rest.endswith(b"\r\r")
+        return self._inspect(rest if ended else rest.rstrip(b"\r\n") + b"\n\n")
 
     def _open(self, block: bytes) -> bytes:
         """Look at each event until one means something; pass the rest on."""
@@ -102,7 +98,7 @@ class StreamMeter:
         for event in split_events(block):
             seen += len(event)
             kept.append(self._look_at(event))
-            if self.done:
+            if self.done or self.error is not None:
                 break
             if self.meaningful:
                 kept.append(self._pass_on(block[seen:]))
@@ -124,7 +120,7 @@ class StreamMeter:
         kept = []
         for event in split_events(block):
             kept.append(self._look_at(event))
-            if self.done:
+            if self.done or self.error is not None:
                 break
         return b"".join(kept)
 
@@ -148,7 +144,8 @@ class StreamMeter:
                 raise NotAStream from None
             return True
         if is_there(chunk.error):
-            raise ErrorInStream(bytes(chunk.error))
+            self.error = bytes(chunk.error)
+            return False
         if not self.meaningful:
             self.meaningful = _is_meaningful(chunk)
         if not is_there(chunk.usage):
@@ -164,6 +161,17 @@ def _first_telling(block: bytes) -> int:
     if done >= 0:
         found.append(done)
     return min(found, default=-1)
+
+
+def _is_whole(event: bytes) -> bool:
+    payload = payload_of(event)
+    if payload is None or payload.strip() == _DONE_PAYLOAD:
+        return payload is not None
+    try:
+        decode_chunk(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _is_meaningful(chunk: Chunk) -> bool:
