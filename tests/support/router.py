@@ -1,0 +1,165 @@
+"""The router in this process, on an event loop of its own: quick to start, in a thread.
+
+It is the real edge, pipeline, transport and journal, put together by `bootstrap`; only
+the ingester is not there, so a call's record is read from the journal. Where processes,
+signals or the database matter, see `tests.support.gateway`.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncGenerator, Generator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+import openai
+import uvloop
+
+from smart_llmrouter import bootstrap
+from smart_llmrouter.config.load import load_snapshot
+from smart_llmrouter.edge.server import listening_socket, make_server
+from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.ledger.record import UsageRecord, decode_record
+from smart_llmrouter.stores.segments import list_segments
+from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
+from tests.support.gateway import token
+from tests.support.wait import eventually
+
+T = TypeVar("T")
+
+_WITHIN_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A running router: how to reach it, and what it has written down."""
+
+    port: int
+    journal: Path
+    opened: list[openai.AsyncOpenAI] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Return where it listens, without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def openai(self, key: str = "k1", **options: Any) -> openai.AsyncOpenAI:
+        """Return the official SDK, pointed here; it does not retry by itself.
+
+        It is closed with the router.
+        """
+        options.setdefault("max_retries", 0)
+        client = openai.AsyncOpenAI(
+            api_key=token(key), base_url=f"{self.url}/v1", **options
+        )
+        self.opened.append(client)
+        return client
+
+    def http(self, key: str | None = "k1") -> httpx2.AsyncClient:
+        """Return a plain HTTP client with the token of `key`."""
+        headers = {"Authorization": f"Bearer {token(key)}"} if key else {}
+        return httpx2.AsyncClient(
+            base_url=self.url, headers=headers, trust_env=False, timeout=30
+        )
+
+    def records(self) -> list[UsageRecord]:
+        """Return the records in the journal now, oldest first."""
+        return [
+            decode_record(line)
+            for name in list_segments(self.journal)
+            for line in (self.journal / name).read_bytes().splitlines()
+            if line
+        ]
+
+    async def recorded(self, count: int = 1) -> list[UsageRecord]:
+        """Wait until there are `count` records at least, and return them all."""
+        await eventually(
+            lambda: len(self.records()) >= count, what=f"{count} records"
+        )
+        return self.records()
+
+    async def record(self) -> UsageRecord:
+        """Wait for the one record that there must be, and return it."""
+        (record,) = await self.recorded()
+        return record
+
+
+@asynccontextmanager
+async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[Router]:
+    """Serve `settings` on a free port and on the running loop."""
+    directory.mkdir(exist_ok=True)
+    config = directory / "router.yaml"
+    config.write_text(json.dumps(settings))
+    snapshot = load_snapshot(config, environment={})
+    journal = bootstrap._new_journal(snapshot.state)
+    async with open_aiohttp_transport(
+        connect_timeout_s=snapshot.upstream.connect_timeout_s,
+        max_response_bytes=snapshot.upstream.max_response_bytes,
+    ) as transport:
+        edge = bootstrap.build_edge(
+            snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
+        )
+        server = make_server(edge, grace_s=1)
+        listening = listening_socket("127.0.0.1", 0)
+        # `serve` itself would take over the signals of the test process.
+        task = asyncio.create_task(server._serve(sockets=[listening]))
+        try:
+            await eventually(lambda: server.started, what="listening")
+            yield Router(
+                listening.getsockname()[1], snapshot.state.directory / "journal"
+            )
+        finally:
+            server.should_exit = True
+            await task
+            listening.close()
+            journal.close()
+
+
+@asynccontextmanager
+async def running_router(
+    directory: Path, settings: dict[str, Any]
+) -> AsyncGenerator[Router]:
+    """Serve `settings` in a thread; stop it at the end, whatever happened."""
+    thread = on_its_own_loop(serving(directory, settings))
+    router = await asyncio.to_thread(thread.__enter__)
+    try:
+        yield router
+    finally:
+        for client in router.opened:
+            await client.close()
+        await asyncio.to_thread(thread.__exit__, None, None, None)
+
+
+@contextmanager
+def on_its_own_loop(resource: AbstractAsyncContextManager[T]) -> Generator[T]:
+    """Hold `resource` open on a new loop in a thread, for tests without a loop too."""
+    started: Future[tuple[T, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def live() -> None:
+        ended = asyncio.Event()
+        async with resource as value:
+            started.set_result((value, asyncio.get_running_loop(), ended))
+            await ended.wait()
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(live())
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    thread = threading.Thread(target=run, name="router", daemon=True)
+    thread.start()
+    value, loop, ended = started.result(_WITHIN_S)
+    try:
+        yield value
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(_WITHIN_S)
+        assert not thread.is_alive(), "the router's thread did not end"
