@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from smart_llmrouter.config.reference import configuration_page
 from smart_llmrouter.core import errors
 from tools.command_pages import commands_page
 
@@ -94,6 +95,7 @@ def meaning(error: type[errors.RouterError]) -> str:
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "commands.md": commands_page,
+    "configuration.md": configuration_page,
     "errors.md": errors_page,
 }
 

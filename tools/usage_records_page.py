@@ -35,7 +35,7 @@ Everything lives in `state.directory`:
 
 | file | what it is |
 | --- | --- |
-| `journal/*.jsonl` | segments: one JSON line a call, appended, at most about 64 MiB each |
+| `journal/*.jsonl` | segments of about 64 MiB: one JSON line a call, appended |
 | `journal/rejected.jsonl` | lines that were no records, with where they stood and why |
 | `usage.sqlite` (`-wal`, `-shm`) | the database, in WAL mode |
 | `ingester.lock` | held by the one ingester that works |
@@ -55,9 +55,11 @@ line cannot be written (a full disk), the call fails instead of going unrecorded
 
 | value | the journal reaches the disk | what a loss of power can cost |
 | --- | --- | --- |
-| `interval` (the default) | once a second | the records of the last second |
-| `always` | before the call is answered; calls that end together share one sync | nothing; each answer waits for the disk |
+| `interval` (default) | once a second | the records of the last second |
+| `always` | before the answer ends, which waits for the disk | nothing |
 | `off` | when the kernel likes | the records of the last half minute or so |
+
+With `always`, calls that end together share one sync.
 
 **Each record becomes exactly one row.** The ingester commits a batch of rows together
 with the offset up to which the segment has been read. A crash before the commit leaves
@@ -85,9 +87,9 @@ own.
 
 ## The columns of `request_usage`
 
-Empty (`NULL`) means unknown or not applicable, never zero. Money is in nano-dollars: one
-dollar is 1,000,000,000. Each part of a cost is tokens times the exact decimal price,
-rounded half to even once; the total is the sum of the parts.
+Empty (`NULL`) means unknown or not applicable, never zero. Money is in nano-dollars:
+one dollar is 1,000,000,000. Each part of a cost is tokens times the exact decimal
+price, rounded half to even once; the total is the sum of the parts.
 
 """
 
