@@ -38,6 +38,8 @@ ON_THE_PATH: Final = [
 MAY_BLOCK: Final = [
     ("smart_llmrouter/stores/journal.py", {"append", "append_all"}),
     ("smart_llmrouter/edge/docs_site.py", {"docs_mount"}),
+    # What it reads is in /proc, and so in memory.
+    ("prometheus_client/process_collector.py", {"collect"}),
 ]
 
 
