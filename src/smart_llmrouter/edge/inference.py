@@ -111,7 +111,9 @@ class InferenceRoute:
         try:
             await self._pipeline.carry(arrival, client)
         finally:
-            connection.on_leave = None
+            # The next call of this connection may have begun already.
+            if connection.on_leave is leave:
+                connection.on_leave = None
 
     def _check(self, arrival: Arrival, headers: dict[bytes, bytes]) -> None:
         """Refuse what the headers alone show to be refused."""
