@@ -46,10 +46,12 @@ _EXPLANATIONS: Final[Mapping[str, Callable[[_Context, object], _Words]]] = {
         f"use {PATTERN_MEANINGS.get(context['pattern'], 'other characters')}",
     ),
     "greater_than": lambda context, _: _Words(
-        f"the number must be greater than {context['gt']}", "write a greater number"
+        f"the number must be greater than {_readable(context['gt'])}",
+        "write a greater number",
     ),
     "greater_than_equal": lambda context, _: _Words(
-        f"the number must be at least {context['ge']}", "write a greater number"
+        f"the number must be at least {_readable(context['ge'])}",
+        "write a greater number",
     ),
     "less_than_equal": lambda context, _: _Words(
         f"the number must be at most {_readable(context['le'])}",

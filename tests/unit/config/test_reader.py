@@ -167,7 +167,7 @@ def test_aliases_cannot_unfold_into_millions() -> None:
     found = refused("\n".join(lines))
 
     assert len(found) == 1
-    assert found[0][2].startswith("the file holds more than 1000000 values")
+    assert found[0][2].startswith("the file holds more than 500000 values")
 
 
 def test_bytes_that_are_not_utf_8_are_placed() -> None:

@@ -134,7 +134,6 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 """One line of free text."""
 Flag = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
-Real = Annotated[float, BeforeValidator(_number)]
 Usd = Annotated[
     Decimal,
     BeforeValidator(_usd),
@@ -149,9 +148,9 @@ Usd = Annotated[
 ]
 Day = Annotated[date, BeforeValidator(_day)]
 
-Seconds = Annotated[Real, Field(gt=0, le=86_400)]
-SecondsOrNone = Annotated[Real, Field(ge=0, le=86_400)]
-Share = Annotated[Real, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, le=86_400), BeforeValidator(_number)]
+SecondsOrNone = Annotated[float, Field(ge=0, le=86_400), BeforeValidator(_number)]
+Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 Count = Annotated[Whole, Field(ge=0, le=10**15)]
-Rate = Annotated[Real, Field(ge=0, le=10**9)]
+Rate = Annotated[float, Field(ge=0, le=10**9), BeforeValidator(_number)]
 Bytes = Annotated[Whole, Field(ge=1024, le=2**32)]
