@@ -8,11 +8,14 @@ from smart_llmrouter.core.errors import UnknownModel
 from smart_llmrouter.core.identity import Caller
 
 OWNER: Final = "smart-llmrouter"
+# OpenAI's clients take the field for granted; a group has no date of its own.
+CREATED: Final = 0
+Model = dict[str, str | int]
 
 
 def models_for(
     caller: Caller, groups: Mapping[str, Group]
-) -> dict[str, str | list[dict[str, str]]]:
+) -> dict[str, str | list[Model]]:
     """Return the OpenAI list of what `caller` may name as `model`."""
     return {
         "object": "list",
@@ -20,9 +23,7 @@ def models_for(
     }
 
 
-def model_for(
-    caller: Caller, groups: Mapping[str, Group], *, name: str
-) -> dict[str, str]:
+def model_for(caller: Caller, groups: Mapping[str, Group], *, name: str) -> Model:
     """Return one model. Raises `UnknownModel` when the caller may not use it."""
     if name not in _names_for(caller, groups):
         raise UnknownModel
@@ -35,5 +36,5 @@ def _names_for(caller: Caller, groups: Mapping[str, Group]) -> Iterator[str]:
             yield from (group.name, *group.aliases)
 
 
-def _model(name: str) -> dict[str, str]:
-    return {"id": name, "object": "model", "owned_by": OWNER}
+def _model(name: str) -> Model:
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": OWNER}

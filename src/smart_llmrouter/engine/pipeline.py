@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 
 from smart_llmrouter.admission.gate import Gate, Reservation
-from smart_llmrouter.config.snapshot import Group, Snapshot
+from smart_llmrouter.config.snapshot import Group, Snapshot, Target
 from smart_llmrouter.core.errors import (
     ClientLeft,
     InternalError,
@@ -29,6 +29,7 @@ from smart_llmrouter.core.errors import (
     RouterFault,
     ShuttingDown,
     UpstreamError,
+    UpstreamRejectedRequest,
 )
 from smart_llmrouter.dialects.openai_chat.errors import encode_error_event
 from smart_llmrouter.dialects.openai_chat.requests import ChatRequest, parse_request
@@ -55,7 +56,7 @@ log = structlog.get_logger()
 
 
 class Pipeline:
-    """Carries calls. Built once for a configuration; a call keeps its own to the end."""
+    """Carries calls. Built once a configuration; a call keeps its own to the end."""
 
     def __init__(
         self,
@@ -147,7 +148,7 @@ class Pipeline:
         await self._recorder.close(entry, status=200)
         headers = [
             (b"content-type", win.content_type),
-            (b"x-router-target", win.route.target.label.encode()),
+            _named(win.route.target),
         ]
         await client.answer(200, headers, win.body)
 
@@ -165,8 +166,7 @@ class Pipeline:
             try:
                 await vigil.sending()
                 if not client.began:
-                    target = (b"x-router-target", win.route.target.label.encode())
-                    await client.begin([*STREAM_HEADERS, target])
+                    await client.begin([*STREAM_HEADERS, _named(win.route.target)])
                 ending = await relay_stream(
                     win,
                     client,
@@ -175,6 +175,10 @@ class Pipeline:
                 )
             except UpstreamError as error:
                 self._attempts.broke_off(win.route.target, error.error_class)
+                raise
+            except asyncio.CancelledError:
+                if vigil.expired == "idle":
+                    self._attempts.broke_off(win.route.target, "upstream_idle_timeout")
                 raise
             finally:
                 entry.usage = reservation.used = win.meter.usage
@@ -205,15 +209,15 @@ class Pipeline:
             await self._recorder.close(entry, status=error.status, error=error)
         except JournalUnwritable as unwritable:
             error = unwritable
+        headers = error_headers(error)
+        if isinstance(error, UpstreamRejectedRequest) and entry.target is not None:
+            headers.append(_named(entry.target))
         with suppress(OSError, asyncio.CancelledError):
             if client.began:
                 await client.end(encode_error_event(error, request_id=request_id))
             else:
-                await client.answer(
-                    error.status,
-                    error_headers(error),
-                    render_refusal(error, request_id=request_id),
-                )
+                body = render_refusal(error, request_id=request_id)
+                await client.answer(error.status, headers, body)
 
     async def _abandon(self, entry: Entry, client: Client) -> None:
         """Write down that the caller left, or tell it that the process is stopping."""
@@ -223,3 +227,8 @@ class Pipeline:
         left = ClientLeft()
         with suppress(JournalUnwritable):
             await self._recorder.close(entry, status=left.status, error=left)
+
+
+def _named(target: Target) -> tuple[bytes, bytes]:
+    """Return the header that tells which target gave an answer."""
+    return b"x-router-target", target.label.encode()

@@ -3,12 +3,18 @@
 `error.code` is our stable code, `error.type` OpenAI's type for the status.
 """
 
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from smart_llmrouter.core.errors import RouterError, UpstreamRejectedRequest
-from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members, render_members
+from smart_llmrouter.wire.jsonobject import (
+    NotAnObject,
+    RawMembers,
+    parse_members,
+    render_members,
+)
 
 TYPE_OF_STATUS: Final = {
     400: "invalid_request_error",
@@ -22,6 +28,8 @@ TYPE_OF_STATUS: Final = {
     429: "rate_limit_error",
 }
 _SERVER_ERROR: Final = "server_error"
+_MESSAGE_FIELDS: Final = ("error", "message", "detail")
+_decode_text: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -56,9 +64,12 @@ def _render_rejection(error: UpstreamRejectedRequest, *, request_id: str) -> byt
     ours = _error_object(error, request_id=request_id)
     try:
         answer = parse_members(error.body)
+    except NotAnObject:
+        return _encode({"error": ours})
+    try:
         members = parse_members(bytes(answer["error"]))
     except (NotAnObject, KeyError):
-        return _encode({"error": ours})
+        return _encode({"error": ours | _said(answer)})
     added = {
         name: msgspec.Raw(_encode(ours[name]))
         for name in ("request_id", "details", "message", "type", "code")
@@ -66,3 +77,11 @@ def _render_rejection(error: UpstreamRejectedRequest, *, request_id: str) -> byt
     }
     answer["error"] = msgspec.Raw(render_members(members | added))
     return render_members(answer)
+
+
+def _said(answer: RawMembers) -> dict[str, str]:
+    """Find the message of a provider whose errors have another shape than OpenAI's."""
+    for name in _MESSAGE_FIELDS:
+        with suppress(KeyError, msgspec.DecodeError, UnicodeDecodeError):
+            return {"message": _decode_text(answer[name])}
+    return {}

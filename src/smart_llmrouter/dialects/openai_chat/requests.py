@@ -45,9 +45,14 @@ def parse_request(body: bytes) -> ChatRequest:
     Raises `InvalidJson`, `InvalidRequest` or `ResponsesBodyOnChatEndpoint`.
     """
     try:
+        # The parser steps over strings; a wrong byte in one must not reach a provider.
+        if not body.isascii():
+            str(body, "utf-8")
         members = parse_members(body)
     except NotAnObject as error:
         raise InvalidJson(str(error)) from None
+    except UnicodeDecodeError:
+        raise InvalidJson("the body is not UTF-8") from None
     if "messages" not in members:
         _refuse_responses_body(members)
     stream = _flag(members, "stream")
