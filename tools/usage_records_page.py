@@ -1,6 +1,6 @@
 """The page of usage records: its tables are derived from the database's own.
 
-`python -m tools.usage_records_page` writes it; a test compares it.
+`python -m tools.usage_records_page` writes it; `make docs-pages` does, too.
 """
 
 from pathlib import Path
