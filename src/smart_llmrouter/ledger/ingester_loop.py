@@ -153,7 +153,9 @@ class PatientIngester:
         )
         unfinished = self._status_path.with_name(STATUS_NAME + ".new")
         try:
-            unfinished.write_bytes(msgspec.json.encode(status))
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
+                file.write(msgspec.json.encode(status))
             unfinished.replace(self._status_path)
         except OSError as error:
             self._log("status_unwritable", reason=os.strerror(error.errno or 0))

@@ -257,3 +257,76 @@ def test_a_short_write_never_leaves_a_torn_line_before_good_ones(
     ]
     first = tmp_path / list_segments(tmp_path)[0]
     assert first.read_bytes().endswith(b"\n33333")
+
+
+def test_a_segment_that_cannot_be_followed_is_written_on(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """When no new file can be made, records go on into the full one."""
+    directory = tmp_path / "journal"
+    journal = journal_at(segment_bytes=20)
+    elsewhere = directory.rename(tmp_path / "elsewhere")
+    directory.write_text("a file is in the way")
+
+    journal.append(b"x" * 30)
+    journal.append(b"still there")
+    directory.unlink()
+    journal.append(b"the last of the old one")
+    journal.append(b"new")
+
+    assert lines_of(elsewhere) == [
+        b"x" * 30,
+        b"still there",
+        b"the last of the old one",
+    ]
+    assert lines_of(directory) == [b"new"]
+
+
+def test_a_failed_sync_is_told_and_followed_by_a_new_segment(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """After a disk error nothing more is trusted to the same file."""
+    journal = journal_at(sync="always")
+    mark = journal.append(b"one")
+    healthy, journal._fd = journal._fd, 1 << 20  # no such descriptor
+
+    with pytest.raises(JournalUnwritable) as caught:
+        journal.sync(mark)
+    journal._fd = healthy
+    told = journal.probe()
+    journal.append(b"two")
+
+    assert caught.value.reason == "Bad file descriptor"
+    assert told.writable
+    directory = tmp_path / "journal"
+    assert [line for line in lines_of(directory) if line] == [b"one", b"two"]
+    assert len(list_segments(directory)) == 2
+
+
+def test_a_write_that_fails_whole_leaves_the_segment_usable(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """Where not one byte was written, the same segment is tried again."""
+    journal = journal_at()
+    healthy, journal._fd = journal._fd, 1 << 20  # no such descriptor
+
+    with pytest.raises(JournalUnwritable):
+        journal.append(b"refused")
+    journal._fd = healthy
+    journal.append(b"taken")
+
+    assert lines_of(tmp_path / "journal") == [b"taken"]
+    assert len(list_segments(tmp_path / "journal")) == 1
+
+
+def test_a_journal_without_its_directory_is_told_by_the_probe(
+    journal_at: MakeJournal, tmp_path: Path
+) -> None:
+    """A state directory that was renamed is a fault, not a silent success."""
+    directory = tmp_path / "journal"
+    journal = journal_at()
+    directory.rename(tmp_path / "elsewhere")
+
+    health = journal.probe()
+
+    assert health.reason == "No such file or directory"
