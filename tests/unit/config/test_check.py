@@ -538,6 +538,13 @@ def test_what_is_wrong_is_not_also_called_unbuilt() -> None:
     ]
 
 
+def test_a_list_in_the_place_of_a_word_is_told() -> None:
+    """Also where the mark of what is not built depends on the value."""
+    found = errors(changed("strategy: failover", "strategy: []"))
+
+    assert [path for _, path, _ in found] == ["groups.chat.strategy"]
+
+
 def test_an_environment_without_the_variable_is_told_by_name() -> None:
     """The finding names the variable, and says that it waits for it."""
     found = loaded(SMALL, environment={}).findings

@@ -17,7 +17,7 @@ from smart_llmrouter.config.schema.kinds import (
 )
 from smart_llmrouter.config.schema.providers import Modality, Tool
 
-_BUILT_STRATEGIES = frozenset({"static", "failover"})
+_BUILT_STRATEGIES = ("static", "failover")
 
 
 class Target(Section):
