@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import openai
 import pytest
-from openai.types.chat import ChatCompletionMessageParam
+from openai import AsyncStream
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from smart_llmrouter.mockprovider.script import Step, StreamError
 from tests.support.gateway import caller, configuration, provider
@@ -22,6 +23,12 @@ async def failed(
     with pytest.raises(openai.APIStatusError) as raised:
         await client.chat.completions.create(model=model, messages=HI, stream=stream)
     return raised.value
+
+
+async def hear(stream: AsyncStream[ChatCompletionChunk], said: list[str]) -> None:
+    """Add the text of a stream to `said`, for as long as it goes well."""
+    async for chunk in stream:
+        said += [chunk.choices[0].delta.content or ""]
 
 
 async def test_a_wrong_token(router: Router) -> None:
@@ -200,15 +207,15 @@ async def test_the_sdk_does_not_retry_what_cannot_pass(
 
 async def test_an_error_in_mid_stream(router: Router, mock: Mock) -> None:
     """What was said comes first, then an `APIError` with our code, and no `[DONE]`."""
-    mock.will(Step(content="one two three", error_in_stream=StreamError(after_events=3)))
-    said = []
+    error_in_stream = StreamError(after_events=3)
+    mock.will(Step(content="one two three", error_in_stream=error_in_stream))
+    said: list[str] = []
 
     stream = await router.openai().chat.completions.create(
         model="chat", messages=HI, stream=True
     )
     with pytest.raises(openai.APIError) as raised:
-        async for chunk in stream:
-            said.append(chunk.choices[0].delta.content or "")
+        await hear(stream, said)
     record = await router.record()
 
     assert "".join(said) == "one two"

@@ -47,14 +47,10 @@ class Router:
         """Return where it listens, without a path."""
         return f"http://127.0.0.1:{self.port}"
 
-    def openai(self, key: str = "k1", **options: Any) -> openai.AsyncOpenAI:
-        """Return the official SDK, pointed here; it does not retry by itself.
-
-        It is closed with the router.
-        """
-        options.setdefault("max_retries", 0)
+    def openai(self, key: str = "k1", *, max_retries: int = 0) -> openai.AsyncOpenAI:
+        """Return the official SDK, pointed here; it is closed with the router."""
         client = openai.AsyncOpenAI(
-            api_key=token(key), base_url=f"{self.url}/v1", **options
+            api_key=token(key), base_url=f"{self.url}/v1", max_retries=max_retries
         )
         self.opened.append(client)
         return client
@@ -77,9 +73,7 @@ class Router:
 
     async def recorded(self, count: int = 1) -> list[UsageRecord]:
         """Wait until there are `count` records at least, and return them all."""
-        await eventually(
-            lambda: len(self.records()) >= count, what=f"{count} records"
-        )
+        await eventually(lambda: len(self.records()) >= count, what=f"{count} records")
         return self.records()
 
     async def record(self) -> UsageRecord:

@@ -5,11 +5,14 @@ dollar per million tokens is 1,000 nUSD a token.
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 
 NUSD_PER_USD = 1_000_000_000
 _NUSD_PER_TOKEN_AT_ONE_USD_PER_MILLION = NUSD_PER_USD // 1_000_000
+_NUSD_DIGITS = 9
+_ONE_NUSD = Decimal(1).scaleb(-_NUSD_DIGITS)
+_EXACT = Context(prec=60)
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:
@@ -22,9 +25,13 @@ def divide_half_even(numerator: int, denominator: int) -> int:
 
 
 def nusd_from_usd(usd: Decimal) -> int:
-    """Convert dollars to nano-dollars, rounding a half to the even neighbour."""
-    exact = Fraction(usd) * NUSD_PER_USD
-    return divide_half_even(exact.numerator, exact.denominator)
+    """Convert dollars to nano-dollars, rounding a half to the even neighbour.
+
+    Raises `ArithmeticError` for what is no amount of money: infinite, or above 10**50.
+    """
+    # Not by way of a fraction: 1e-99999999 has a denominator of that many digits.
+    rounded = usd.quantize(_ONE_NUSD, ROUND_HALF_EVEN, _EXACT)
+    return int(rounded.scaleb(_NUSD_DIGITS, _EXACT))
 
 
 @dataclass(frozen=True, slots=True)

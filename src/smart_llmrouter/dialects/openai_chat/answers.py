@@ -1,15 +1,25 @@
 """Reading usage from a plain Chat Completions answer, which passes untouched."""
 
+from contextlib import suppress
+from decimal import Decimal
+from typing import Final
+
 import msgspec
 from msgspec.structs import replace
 
 from smart_llmrouter.core.money import nusd_from_usd
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.openai_chat.schema import (
+    DECODE_USAGE_FIELD,
+    WireUsage,
     decode_answer,
     decode_usage,
     is_there,
 )
+from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members
+
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_MOST_USD: Final = 1_000_000
 
 
 class NotAnAnswer(ValueError):
@@ -24,7 +34,7 @@ def parse_answer(body: bytes) -> Usage:
     """
     try:
         answer = decode_answer(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         raise NotAnAnswer from None
     if answer.choices is None:
         raise NotAnAnswer
@@ -37,8 +47,8 @@ def parse_usage(raw: msgspec.Raw) -> Usage:
         return UNKNOWN_USAGE
     try:
         wire = decode_usage(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return UNKNOWN_USAGE
+    except _UNREADABLE:
+        wire = _readable_part(raw)
     prompt, completion = wire.prompt_tokens_details, wire.completion_tokens_details
     usage = Usage(
         input_tokens=_count(wire.prompt_tokens),
@@ -46,9 +56,30 @@ def parse_usage(raw: msgspec.Raw) -> Usage:
         output_tokens=_count(wire.completion_tokens),
         reasoning_tokens=_count(completion.reasoning_tokens if completion else None),
     )
-    if wire.cost is None or wire.cost < 0:
+    if wire.cost is None or not _is_amount(wire.cost):
         return usage
     return replace(usage, reported_cost_nusd=nusd_from_usd(wire.cost))
+
+
+def _readable_part(raw: msgspec.Raw) -> WireUsage:
+    """Read each field by itself, since one of them cannot be read.
+
+    Some providers put an object of their own into `cost`, for one.
+    """
+    try:
+        members = parse_members(bytes(raw))
+    except NotAnObject:
+        return WireUsage()
+    read = {}
+    for name, decode in DECODE_USAGE_FIELD.items():
+        with suppress(KeyError, *_UNREADABLE):
+            read[name] = decode(members[name])
+    return WireUsage(**read)
+
+
+def _is_amount(usd: Decimal) -> bool:
+    """Say whether one call can have cost this much; sums stay within a column."""
+    return usd.is_finite() and 0 <= usd <= _MOST_USD
 
 
 def _count(tokens: int | None) -> int | None:

@@ -68,5 +68,10 @@ def is_there(raw: msgspec.Raw) -> bool:
 
 
 decode_usage: Final = msgspec.json.Decoder(WireUsage).decode
+DECODE_USAGE_FIELD: Final = {
+    field.encode_name: msgspec.json.Decoder(field.type).decode
+    for field in msgspec.structs.fields(WireUsage)
+}
+"""How each field of `usage` is read by itself, where they cannot be read together."""
 decode_answer: Final = msgspec.json.Decoder(Answer).decode
 decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
