@@ -1,8 +1,9 @@
 """Which texts look like a credential, and which header names carry one.
 
-A literal credential in a configuration file is an error, and no message quotes a
-text that may be one. The tests are deliberately suspicious: a false alarm costs one
-environment variable, a miss costs a key.
+Anywhere in a configuration file, a text of a form that vendors use is an error. What
+merely may be a credential is an error only in a header's value, but no message ever
+quotes it. The tests are suspicious: a false alarm costs one environment variable, a
+miss costs a key.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Final
 _KNOWN_SHAPES: Final = re.compile(
     r"""
     (?:^|[^A-Za-z0-9])
-    (?: sk-[A-Za-z0-9_-]{8,}
+    (?: sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}
       | rtr_[a-z0-9_-]+_[0-9a-f]{64}
       | gh[pousr]_[A-Za-z0-9]{16,}
       | github_pat_[A-Za-z0-9_]{16,}
@@ -19,13 +20,16 @@ _KNOWN_SHAPES: Final = re.compile(
       | xox[abeoprs]-[A-Za-z0-9-]{8,}
       | AIza[A-Za-z0-9_-]{20,}
       | AKIA[A-Z0-9]{12,}
-      | (?:gsk|hf|pplx|xai|nvapi|r8|key|secret|token)[_-][A-Za-z0-9_-]{20,}
+      | (?:gsk|hf|pplx|xai|nvapi|r8)[_-](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}
       | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}
       | -----BEGIN[ ]
       | (?:[Bb]earer|[Bb]asic)[ ]+[A-Za-z0-9._~+/=-]{8,}
     )
     """,
     re.VERBOSE,
+)
+_SUSPICIOUS: Final = re.compile(
+    r"(?:^|[^A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{8,}|(?:key|secret|token)[_-][A-Za-z0-9_-]{20,})"
 )
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9+/_=~-]{24,}")
 _ENOUGH_DIGITS: Final = 4
@@ -47,7 +51,7 @@ def has_known_shape(text: str) -> bool:
 
 def looks_like_a_credential(text: str) -> bool:
     """Say whether a text is, or contains, something that may be a credential."""
-    if has_known_shape(text):
+    if has_known_shape(text) or _SUSPICIOUS.search(text) is not None:
         return True
     return any(_is_opaque(run) for run in _OPAQUE.findall(text))
 

@@ -78,6 +78,18 @@ def test_names_are_not_taken_for_credentials(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["sk-bratislava-production", "key-account-management-eu", "token-counting"]
+)
+def test_a_name_that_only_begins_like_a_credential_may_be_used(name: str) -> None:
+    """It is not quoted in messages, but it is no mistake either."""
+    text = SMALL.replace("project: search", f"project: {name}")
+
+    found = loaded(text.replace("- id: search", f"- id: {name}")).findings
+
+    assert found == ()
+
+
+@pytest.mark.parametrize(
     "name",
     ["Authorization", "x-api-key", "API-Key", "X-Auth", "x-goog-api-key", "Cookie",
      "x-amz-security-token", "ocp-apim-subscription-key", "X-Client-Secret"],
