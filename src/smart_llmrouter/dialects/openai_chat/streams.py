@@ -89,6 +89,7 @@ class StreamMeter:
         rest = self._splitter.flush()
         if self.done or self.error is not None or not _is_whole(rest):
             return b""
+        self.finished = self.finished or _find_finish(rest) is not None
         ended = rest.endswith(b"\r\r")
         return self._inspect(rest if ended else rest.rstrip(b"\r\n") + b"\n\n")
 
