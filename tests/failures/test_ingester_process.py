@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from smart_llmrouter.ledger.ingester_loop import INGESTER_ARGUMENTS, read_status
 from smart_llmrouter.ledger.record import encode_record
 from tests.support.ledger import StateDirectory, a_record, state_in
 from tests.support.wait import eventually_sync
+
+eventually = partial(eventually_sync, within_s=30)
 
 
 @pytest.fixture
@@ -53,10 +56,10 @@ def test_sigterm_means_finish_and_go_and_sigint_means_nothing(
 ) -> None:
     """Ctrl-C reaches the whole group; only the router decides what it means."""
     with ingesting(state) as process:
-        eventually_sync(lambda: read_status(state.path), within_s=30)
+        eventually(lambda: read_status(state.path))
         process.send_signal(signal.SIGINT)
         state.journalled([a_record(1)])
-        eventually_sync(lambda: state.request_ids() == [a_record(1).request_id])
+        eventually(lambda: state.request_ids() == [a_record(1).request_id])
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 
@@ -70,12 +73,11 @@ def test_kills_at_any_moment_neither_lose_nor_double_a_record(
     written = 0
     for _ in range(8):
         with ingesting(state) as process:
-            eventually_sync(
+            eventually(
                 lambda pid=process.pid: (  # type: ignore[misc]  # a bound default
                     (status := read_status(state.path)) is not None
                     and status.pid == pid
-                ),
-                within_s=30,
+                )
             )
             for _ in range(chance.randrange(300, 1500)):
                 writer.append(encode_record(a_record(written)))
@@ -95,15 +97,15 @@ def test_kills_at_any_moment_neither_lose_nor_double_a_record(
 def test_a_second_ingester_waits_for_the_first(state: StateDirectory) -> None:
     """Two never write at once; when the first goes the second takes over."""
     with ingesting(state) as first:
-        eventually_sync(lambda: read_status(state.path), within_s=30)
+        eventually(lambda: read_status(state.path))
         with ingesting(state) as second:
             state.journalled([a_record(1)])
-            eventually_sync(lambda: len(state.request_ids()) == 1)
+            eventually(lambda: len(state.request_ids()) == 1)
             owner = read_status(state.path)
             first.kill()
             first.wait(10)
             state.journalled([a_record(2)])
-            eventually_sync(lambda: len(state.request_ids()) == 2, within_s=30)
+            eventually(lambda: len(state.request_ids()) == 2)
             heir = read_status(state.path)
 
     assert owner is not None
@@ -116,7 +118,7 @@ def test_an_ingester_that_waits_goes_when_its_parent_does(
 ) -> None:
     """Waiting for the lock does not outlive the router."""
     with ingesting(state):
-        eventually_sync(lambda: read_status(state.path), within_s=30)
+        eventually(lambda: read_status(state.path))
         with ingesting(state) as second:
             second.communicate(timeout=30)
 
@@ -126,21 +128,20 @@ def test_an_ingester_that_waits_goes_when_its_parent_does(
 def test_a_locked_database_is_waited_for_and_told_once(state: StateDirectory) -> None:
     """The journal grows, the status says why, and everything arrives later."""
     with ingesting(state) as process:
-        eventually_sync(lambda: read_status(state.path), within_s=30)
+        eventually(lambda: read_status(state.path))
         with closing(sqlite3.connect(state.database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             state.journalled([a_record(1)])
-            away = eventually_sync(
+            away = eventually(
                 lambda: (
                     (status := read_status(state.path)) is not None
                     and status.database == "away"
                     and status
-                ),
-                within_s=30,
+                )
             )
             other.execute("ROLLBACK")
-        eventually_sync(lambda: len(state.request_ids()) == 1, within_s=30)
-        eventually_sync(
+        eventually(lambda: len(state.request_ids()) == 1)
+        eventually(
             lambda: (
                 (status := read_status(state.path)) is not None
                 and status.database == "ok"
