@@ -30,6 +30,37 @@ class ReportFormat(StrEnum):
     CSV = "csv"
 
 
+SinceOption = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        help="Where to begin: a span such as 30m, 24h, 7d or 2w, or a moment in "
+        "ISO 8601 (UTC unless it says otherwise).",
+    ),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", help="Where to end, without it; now by default."),
+]
+GroupByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group-by",
+        help="One table by these, comma-separated, instead of the usual ones: "
+        "caller, user, project, environment, token, group, requested-model, "
+        "provider, model, target, client, dialect, status, error, strategy, "
+        "stream, hour, day.",
+    ),
+]
+FormatOption = Annotated[
+    ReportFormat, typer.Option("--format", help="How to write the report.")
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", help="Write to this file instead of the terminal."),
+]
+
+
 @app.callback()
 def usage() -> None:
     """What was used, by whom, and what it cost."""
@@ -37,35 +68,11 @@ def usage() -> None:
 
 @app.command()
 def report(
-    since: Annotated[
-        str,
-        typer.Option(
-            "--since",
-            help="Where to begin: a span such as 30m, 24h, 7d or 2w, or a moment in "
-            "ISO 8601 (UTC unless it says otherwise).",
-        ),
-    ] = "24h",
-    until: Annotated[
-        str | None,
-        typer.Option("--until", help="Where to end, without it; now by default."),
-    ] = None,
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            "--group-by",
-            help="One table by these, comma-separated, instead of the usual ones: "
-            "caller, user, project, environment, token, group, requested-model, "
-            "provider, model, target, client, dialect, status, error, strategy, "
-            "stream, hour, day.",
-        ),
-    ] = None,
-    to_format: Annotated[
-        ReportFormat, typer.Option("--format", help="How to write the report.")
-    ] = ReportFormat.MARKDOWN,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Write to this file instead of the terminal."),
-    ] = None,
+    since: SinceOption = "24h",
+    until: UntilOption = None,
+    group_by: GroupByOption = None,
+    to_format: FormatOption = ReportFormat.MARKDOWN,
+    out: OutOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Report calls, tokens, errors, latency and cost of an interval.
