@@ -35,6 +35,11 @@ class Connection(HttpToolsProtocol):
         if self.on_leave is not None:
             self.on_leave()
 
+    def cut(self) -> None:
+        """Drop the connection, and what was not sent yet, at once."""
+        self.cycle.disconnected = True
+        self.transport.abort()
+
 
 class Server(uvicorn.Server):
     """A server that ends with status 0 when it was asked to end."""
@@ -89,5 +94,4 @@ def listening_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise OSError(error.errno, f"{error.strerror}: {host}:{port}") from None
-    bound.set_inheritable(True)
     return bound
