@@ -145,6 +145,7 @@ def build_edge(
         readiness=readiness,
         metrics=Metrics(tally, build),
         build=build,
+        wall_clock=time.time,
         random_bytes=os.urandom,
     )
     return Edge({CHAT_PATH: chat}, site)

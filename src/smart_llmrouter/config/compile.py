@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import quote
 
 from smart_llmrouter.config import schema
 from smart_llmrouter.config.fingerprint import price_fingerprint, settings_fingerprint
@@ -79,7 +80,7 @@ class _Compiler:
         state = self._settings.state
         directory = (self._beside / state.directory).resolve()
         url = (
-            Secret(f"sqlite:///{directory / 'usage.sqlite'}", source="sqlite")
+            _sqlite_url(directory)
             if state.database == "sqlite"
             else self._secret(state.database)
         )
@@ -178,3 +179,9 @@ def _caller(caller: identities.Caller) -> Caller:
         allowed_groups=frozenset(caller.allow),
         metrics_admin=caller.metrics_admin,
     )
+
+
+def _sqlite_url(directory: Path) -> Secret:
+    """Name the usage database's file; SQLAlchemy takes a URL's `%` for an escape."""
+    path = quote(str(directory / "usage.sqlite"))
+    return Secret(f"sqlite:///{path}", source="sqlite")

@@ -1,5 +1,6 @@
 """The ASGI side of `engine.Client`, and reading a request's body within its bound."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_FAREWELL_S: Final = 2.0
 CONNECTION: Final = "smart_llmrouter.connection"
 """The key of a scope under which our server's connection is found."""
 
@@ -19,11 +21,18 @@ CONNECTION: Final = "smart_llmrouter.connection"
 class AsgiClient:
     """The way back to one caller. After the end it is silent."""
 
-    __slots__ = ("_request_id", "_send", "began", "ended", "left")
+    __slots__ = ("_cut", "_request_id", "_send", "began", "ended", "left")
 
-    def __init__(self, send: Send, *, request_id: str) -> None:
-        """Answer through `send`; each answer carries the request id."""
+    def __init__(
+        self,
+        send: Send,
+        *,
+        request_id: str,
+        cut: Callable[[], None] | None = None,
+    ) -> None:
+        """Answer through `send`, with the request id; `cut` drops the connection."""
         self._send = send
+        self._cut = cut
         self._request_id = request_id.encode()
         self.began = False
         self.ended = False
@@ -48,6 +57,18 @@ class AsgiClient:
     async def end(self, last: bytes) -> None:
         """Send the last block, and end the answer."""
         await self._body(last, more=False)
+
+    async def fail(self, last: bytes) -> None:
+        """End the answer, but cut off a caller that makes no room for its end.
+
+        A caller that reads nothing would otherwise hold its call for ever.
+        """
+        try:
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._body(last, more=False)
+        except TimeoutError:
+            if self._cut is not None:
+                self._cut()
 
     async def _start(self, status: int, headers: Headers) -> None:
         self.began = True

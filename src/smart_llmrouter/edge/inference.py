@@ -13,6 +13,7 @@ from smart_llmrouter.core.errors import (
     RouterError,
     UnsupportedContentType,
 )
+from smart_llmrouter.core.ids import new_request_id
 from smart_llmrouter.edge.asgi import (
     CONNECTION,
     AsgiClient,
@@ -29,15 +30,9 @@ from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.refusals import error_headers, render_refusal
 from smart_llmrouter.engine.tally import Tally
 
-_ID_BYTES: Final = 16
 _MS_PER_S: Final = 1000
 _JSON: Final = b"application/json"
 _IDENTITY: Final = frozenset({None, b"", b"identity"})
-
-
-def new_request_id(random_bytes: RandomBytes) -> str:
-    """Return a request id: `req_` and 32 hexadecimal digits."""
-    return "req_" + random_bytes(_ID_BYTES).hex()
 
 
 class InferenceRoute:
@@ -66,8 +61,10 @@ class InferenceRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         began_s, ts_ms = self._now(), int(self._wall_clock() * _MS_PER_S)
-        request_id = new_request_id(self._random_bytes)
-        client = AsgiClient(send, request_id=request_id)
+        request_id = new_request_id(ts_ms, self._random_bytes)
+        connection = cast("Connection | None", scope.get(CONNECTION))
+        cut = connection.cut if connection else None
+        client = AsgiClient(send, request_id=request_id, cut=cut)
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             if scope["method"] != "POST":
@@ -92,11 +89,12 @@ class InferenceRoute:
         except RouterError as error:
             await self._pipeline.refuse(error, arrival, client)
             return
-        await self._carry(arrival.with_body(body), client, scope)
+        await self._carry(arrival.with_body(body), client, connection)
 
-    async def _carry(self, arrival: Arrival, client: AsgiClient, scope: Scope) -> None:
+    async def _carry(
+        self, arrival: Arrival, client: AsgiClient, connection: Connection | None
+    ) -> None:
         """Carry the call; the connection cancels it when the caller leaves."""
-        connection = cast("Connection | None", scope.get(CONNECTION))
         if connection is None:
             await self._pipeline.carry(arrival, client)
             return

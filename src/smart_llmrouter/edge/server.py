@@ -7,6 +7,7 @@ second task for each call. The connection itself knows, so it is asked to say so
 import asyncio
 import signal
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from smart_llmrouter.edge.asgi import CONNECTION, AsgiApp
 
 _KEEP_ALIVE_S: Final = 75
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class Connection(HttpToolsProtocol):
@@ -36,8 +38,11 @@ class Connection(HttpToolsProtocol):
             self.on_leave()
 
     def cut(self) -> None:
-        """Drop the connection, and what was not sent yet, at once."""
+        """Drop the connection at once, and what the caller has not taken yet."""
         self.cycle.disconnected = True
+        # Otherwise the kernel would go on offering it, for many minutes.
+        connected: socket.socket = self.transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
 
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.build_info import BuildInfo
-from smart_llmrouter.core.clock import RandomBytes
+from smart_llmrouter.core.clock import RandomBytes, WallClock
 from smart_llmrouter.core.errors import (
     InternalError,
     InvalidRequest,
@@ -28,10 +28,10 @@ from smart_llmrouter.core.errors import (
     UnknownPath,
 )
 from smart_llmrouter.core.identity import Caller
+from smart_llmrouter.core.ids import new_request_id
 from smart_llmrouter.edge.asgi import Message, Receive, Scope, Send
 from smart_llmrouter.edge.docs_site import docs_mount
 from smart_llmrouter.edge.identity import Authenticator
-from smart_llmrouter.edge.inference import new_request_id
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.models import model_for, models_for
 from smart_llmrouter.edge.readiness import Readiness
@@ -39,6 +39,7 @@ from smart_llmrouter.engine.refusals import error_headers, render_refusal
 
 METRICS_CONTENT_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 Endpoint = Callable[[Request], Awaitable[Response]]
+_MS_PER_S: Final = 1000
 REQUEST_ID: Final = "smart_llmrouter.request_id"
 
 log = structlog.get_logger()
@@ -55,6 +56,7 @@ class Site:
         readiness: Readiness,
         metrics: Metrics,
         build: BuildInfo,
+        wall_clock: WallClock,
         random_bytes: RandomBytes,
     ) -> None:
         """Serve what `snapshot` allows to whom `authenticator` knows."""
@@ -63,6 +65,7 @@ class Site:
         self._readiness = readiness
         self._metrics = metrics
         self._build = build
+        self._wall_clock = wall_clock
         self._random_bytes = random_bytes
         self._app = Starlette(
             routes=[
@@ -84,7 +87,8 @@ class Site:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; its answer carries a request id."""
-        request_id = new_request_id(self._random_bytes)
+        ts_ms = int(self._wall_clock() * _MS_PER_S)
+        request_id = new_request_id(ts_ms, self._random_bytes)
         scope[REQUEST_ID] = request_id
         header = (b"x-request-id", request_id.encode())
 

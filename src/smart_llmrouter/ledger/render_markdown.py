@@ -35,7 +35,7 @@ def render_markdown(report: Report) -> str:
     head = [
         "# Usage report",
         "",
-        f"- From {from_text} up to, without, {to_text} (UTC)",
+        f"- From {from_text} until before {to_text} (UTC)",
         f"- Made {utc_text(report.made_ms)} by smart-llmrouter {version}",
     ]
     if report.served_by_versions:
