@@ -46,7 +46,7 @@ def test_markdown_states_interval_zone_and_version(report_of: MakeReport) -> Non
     text = render(report_of(a_record(1)), to="markdown")
 
     assert (
-        "- From 1970-01-01T00:00:00.000Z up to, without, 2026-11-01T00:00:00.000Z (UTC)"
+        "- From 1970-01-01T00:00:00.000Z until before 2026-11-01T00:00:00.000Z (UTC)"
         in text
     )
     assert "smart-llmrouter 9.9.9" in text
