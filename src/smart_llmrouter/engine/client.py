@@ -52,3 +52,6 @@ class Client(Protocol):
 
     async def end(self, last: bytes) -> None:
         """Send the last block, and end the answer."""
+
+    async def fail(self, last: bytes) -> None:
+        """End the answer as `end` does, but cut off a caller that makes no room."""

@@ -214,7 +214,7 @@ class Pipeline:
             headers.append(_named(entry.target))
         with suppress(OSError, asyncio.CancelledError):
             if client.began:
-                await client.end(encode_error_event(error, request_id=request_id))
+                await client.fail(encode_error_event(error, request_id=request_id))
             else:
                 body = render_refusal(error, request_id=request_id)
                 await client.answer(error.status, headers, body)

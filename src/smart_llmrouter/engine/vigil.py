@@ -65,12 +65,15 @@ class Vigil:
         traceback: TracebackType | None,
     ) -> None:
         """Stop watching; a limit that passed is raised as its error."""
+        cut = self.expired is not None and isinstance(error, asyncio.CancelledError)
+        passed = self.forgive() if cut else None
+        # Last, because a deadline that has passed would be met again at once.
         if self._timer is not None:
             self._timer.cancel()
         if self._beating is not None:
             self._beating.cancel()
-        if self.expired is not None and isinstance(error, asyncio.CancelledError):
-            raise self._timed_out(self.forgive()) from None
+        if cut:
+            raise self._timed_out(passed) from None
 
     def wait_for(self, kind: Silence, limit_s: float) -> None:
         """Let the wait that begins now take no more than `limit_s` seconds."""
@@ -97,10 +100,13 @@ class Vigil:
             await self._beating
 
     def forgive(self) -> Silence | None:
-        """Take back the cancellation, so that the task can go on; return its reason."""
-        if self._task is not None:
-            self._task.uncancel()
+        """Take back the cancellation, so that the task can go on; return its reason.
+
+        Raises `CancelledError` where the task was cancelled by others, too.
+        """
         kind, self.expired = self.expired, None
+        if self._task is not None and self._task.uncancel():
+            raise asyncio.CancelledError
         self._limit_at = _NEVER
         self._arm()
         return kind
