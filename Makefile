@@ -22,7 +22,8 @@ ARGS ?=
 LLM ?=
 PIP := "$(VENV)/bin/python" -m pip --disable-pip-version-check -qq
 SITE := src/smart_llmrouter/_site
-DOC_SOURCES := mkdocs.yml hatch_build.py $(shell find docs -type f 2>/dev/null)
+DOC_SOURCES := mkdocs.yml hatch_build.py CHANGELOG.md CONTRIBUTING.md SECURITY.md \
+  $(shell find docs -type f 2>/dev/null)
 
 .PHONY: help run test coverage check bench bench-quick docs docs-pages soak lock format clean
 
@@ -51,7 +52,7 @@ check: $(VENV)/.dev ## Format, lint, types, layers, news fragments, docs without
 	@"$(VENV)/bin/python" -m ruff check .
 	@"$(VENV)/bin/python" -m mypy
 	@"$(VENV)/bin/lint-imports" --no-logo --no-cache
-	@"$(VENV)/bin/towncrier" build --draft --version next >/dev/null
+	@news=$$("$(VENV)/bin/towncrier" build --draft --version next 2>&1) || { echo "$$news"; exit 1; }
 	@"$(VENV)/bin/python" hatch_build.py .cache/site >/dev/null
 	@"$(VENV)/bin/python" tools/sizes.py
 	@echo "all checks passed"

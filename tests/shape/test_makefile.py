@@ -33,8 +33,10 @@ def test_a_fresh_checkout_in_a_path_with_a_space_knows_what_to_do(
     """The recipes quote every path, and set-up is part of each target."""
     checkout = tmp_path / "a checkout"
     checkout.mkdir()
-    for name in ("Makefile", "mkdocs.yml", "hatch_build.py", "pyproject.toml"):
-        shutil.copy(ROOT / name, checkout)
+    for path in ROOT.glob("*.*"):
+        if path.is_file():
+            shutil.copy(path, checkout)
+    shutil.copy(ROOT / "Makefile", checkout)
     for name in ("tools", "requirements"):
         shutil.copytree(ROOT / name, checkout / name)
 
