@@ -1,6 +1,7 @@
 """The transport on aiohttp: its pool and its parser, our bounds and our errors."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -20,6 +21,8 @@ from smart_llmrouter.upstream.transport import (
 )
 
 _READ_BUFFER_BYTES = 256 * 1024
+# What is larger is written piece by piece, so that other calls get their turn between.
+_AT_ONCE_BYTES: Final = 256 * 1024
 _KEEPALIVE_S = 30.0
 _FINISH_S = 1.0
 
@@ -40,7 +43,7 @@ class AiohttpTransport:
             response = await self._session.request(
                 hdrs.METH_POST,
                 endpoint.url,
-                data=body,
+                data=body if len(body) <= _AT_ONCE_BYTES else io.BytesIO(body),
                 headers=endpoint.headers,
                 allow_redirects=False,
             )
