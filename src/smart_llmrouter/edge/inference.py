@@ -11,6 +11,7 @@ from smart_llmrouter.core.errors import (
     MethodNotAllowed,
     RequestTooLarge,
     RouterError,
+    ShuttingDown,
     UnsupportedContentType,
 )
 from smart_llmrouter.core.ids import new_request_id
@@ -88,6 +89,10 @@ class InferenceRoute:
             body = await read_body(receive, max_bytes=self._max_request_bytes)
         except RouterError as error:
             await self._pipeline.refuse(error, arrival, client)
+            return
+        except asyncio.CancelledError:
+            # While a body arrives only the end of the process cancels.
+            await self._pipeline.refuse(ShuttingDown(), arrival, client)
             return
         await self._carry(arrival.with_body(body), client, connection)
 

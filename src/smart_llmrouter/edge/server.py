@@ -62,8 +62,11 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(each)
 
     def _ask_to_stop(self) -> None:
-        """Stop gracefully; when asked twice, without waiting for what is in flight."""
-        self.force_exit = self.should_exit
+        """Stop gracefully; when asked twice, end what is in flight at once."""
+        if self.should_exit:
+            self.force_exit = True
+            for task in self.server_state.tasks:
+                task.cancel()
         self.should_exit = True
 
 
