@@ -73,6 +73,10 @@ class Pipeline:
         self._attempts = attempts
         self._recorder = recorder
         self._tally = tally
+        self._plans = {
+            group.name: plan_of(group, dialect=DIALECT)
+            for group in snapshot.groups.values()
+        }
 
     async def carry(self, arrival: Arrival, client: Client) -> None:
         """Carry one call from its arrival to the ledger."""
@@ -94,9 +98,7 @@ class Pipeline:
         request = parse_request(arrival.body)
         entry.stream = request.stream
         group = self._allowed_group(request, entry)
-        plan = eligible_targets(
-            plan_of(group, dialect=DIALECT), group=group, dialect=DIALECT
-        )
+        plan = eligible_targets(self._plans[group.name], group=group, dialect=DIALECT)
         with (
             self._gate.reserve(arrival.caller, group.name) as reservation,
             Vigil(total_s=self._snapshot.upstream.total_timeout_s) as vigil,

@@ -32,6 +32,7 @@ class Vigil:
         "_beat_at",
         "_beating",
         "_deadline",
+        "_fires_at",
         "_limit_at",
         "_limit_kind",
         "_loop",
@@ -52,6 +53,7 @@ class Vigil:
         self._beat_at = _NEVER
         self._beating: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._fires_at = _NEVER
         self.expired: Silence | None = None
 
     def __enter__(self) -> Self:
@@ -79,7 +81,7 @@ class Vigil:
         """Let the wait that begins now take no more than `limit_s` seconds."""
         self._limit_at = self._loop.time() + limit_s
         self._limit_kind = kind
-        if self._timer is None or self._timer.when() > self._next():
+        if self._limit_at < self._fires_at:
             self._arm()
 
     def rest(self) -> None:
@@ -126,7 +128,7 @@ class Vigil:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        at = self._next()
+        self._fires_at = at = self._next()
         self._timer = self._loop.call_at(at, self._fire) if at < _NEVER else None
 
     def _fire(self) -> None:

@@ -108,9 +108,10 @@ class StreamMeter:
 
     def _pass_on(self, block: bytes) -> bytes:
         """Pass events on unseen, up to the first that must be looked at."""
-        telling = _first_telling(block)
-        if telling < 0:
+        # For nearly every event of a stream, this is all that happens.
+        if not (_find_usage(block) or _find_error(block) or _DONE_PAYLOAD in block):
             return block
+        telling = _first_telling(block)
         # Line ends other than LF are rare: then the whole block is looked at.
         blank = -1 if b"\r" in block else block.rfind(b"\n\n", 0, telling)
         start = blank + 2 if blank >= 0 else 0
