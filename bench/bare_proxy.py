@@ -84,6 +84,7 @@ async def serve(*, port: int, upstream: str) -> None:
             log_config=None,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
         )
         await uvicorn.Server(config).serve()
 
