@@ -29,11 +29,11 @@ def open_files(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """Return the ids of the processes that a process has started."""
+    """Return the ids of the living processes that a process has started."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(child) for child in (task / "children").read_text().split()]
-    return sorted(found)
+    return sorted(child for child in found if is_running(child))
 
 
 def is_running(pid: int) -> bool:
