@@ -22,6 +22,7 @@ from smart_llmrouter.ledger.ingester_loop import (
 
 _FIRST_RESTART_S: Final = 0.2
 _LAST_RESTART_S: Final = 10.0
+_LONG_LIFE_S: Final = 60.0
 _FAREWELL_S: Final = 15.0
 _OK: Final = "ok"
 
@@ -54,6 +55,10 @@ class IngesterSupervisor:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watch
+        if self._process is not None and self._process.returncode is not None:
+            # It died a moment ago; what is journalled is still to be moved.
+            with suppress(OSError):
+                self._process = await self._start()
         if self._process is None or self._process.stdin is None:
             return
         self._process.stdin.close()
@@ -79,18 +84,26 @@ class IngesterSupervisor:
             sys.executable, *INGESTER_ARGUMENTS, stdin=PIPE, stdout=DEVNULL
         )
         assert process.stdin is not None  # noqa: S101 - it was asked for
-        process.stdin.write(
-            settings_line(
-                self._state.directory.absolute(), self._state.database_url.reveal()
-            )
+        settings = settings_line(
+            self._state.directory.absolute(), self._state.database_url.reveal()
         )
+        # It may have died already (uvloop says so with a RuntimeError); whoever waits
+        # for it will see.
+        with suppress(OSError, RuntimeError):
+            process.stdin.write(settings)
         return process
 
     async def _keep_alive(self) -> None:
-        pause_s = _FIRST_RESTART_S
+        loop, pause_s = asyncio.get_running_loop(), _FIRST_RESTART_S
         while self._process is not None:
+            began_s = loop.time()
             status = await self._process.wait()
+            if loop.time() - began_s > _LONG_LIFE_S:
+                pause_s = _FIRST_RESTART_S
             log.error("ingester ended", status=status, restart_in_s=pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LAST_RESTART_S)
-            self._process = await self._start()
+            try:
+                self._process = await self._start()
+            except OSError as error:
+                log.warning("ingester cannot be started", reason=error.strerror)
