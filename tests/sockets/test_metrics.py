@@ -1,0 +1,133 @@
+"""`GET /metrics`: for whom it is, and that its labels stay bounded."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.engine.tally import NO_GROUP
+from smart_llmrouter.mockprovider.script import Step
+from tests.support.gateway import caller, configuration, provider
+from tests.support.mock import Mock
+from tests.support.router import Router, running_router
+
+CHAT = "/v1/chat/completions"
+BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.fixture
+async def watched(tmp_path: Path, mock: Mock) -> AsyncIterator[Router]:
+    """Return a router with a caller, and with one who may read the metrics."""
+    settings = configuration(
+        {"acme": provider(mock.base_url)},
+        callers=[caller("k1"), caller("admin", metrics_admin=True)],
+    )
+    async with running_router(tmp_path, settings) as running:
+        yield running
+
+
+async def metrics_of(router: Router) -> dict[str, Metric]:
+    """Read and parse the metrics."""
+    async with router.http("admin") as client:
+        answer = await client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return {
+        family.name: family for family in text_string_to_metric_families(answer.text)
+    }
+
+
+def value_of(metrics: dict[str, Metric], sample: str, **labels: str) -> float:
+    """Return the one value of a sample with these labels."""
+    (value,) = [
+        each.value
+        for family in metrics.values()
+        for each in family.samples
+        if each.name == f"smart_llmrouter_{sample}" and each.labels == labels
+    ]
+    return value
+
+
+async def test_metrics_are_for_admins(watched: Router) -> None:
+    """A caller without `metrics_admin` is refused; nobody at all is, too."""
+    async with watched.http() as client, watched.http(None) as nobody:
+        forbidden = await client.get("/metrics")
+        unknown = await nobody.get("/metrics")
+
+    assert forbidden.status_code == 403
+    assert forbidden.json()["error"]["code"] == "metrics-forbidden"
+    assert unknown.status_code == 401
+    assert unknown.json()["error"]["code"] == "unauthorized"
+
+
+async def test_calls_are_counted(watched: Router, mock: Mock) -> None:
+    """Calls, tokens, costs, attempts, errors and times add up."""
+    mock.will(Step(prompt_tokens=1000, completion_tokens=10), Step(status=500))
+    async with watched.http() as client:
+        await client.post(CHAT, json=BODY)
+        await client.post(CHAT, json=BODY)
+        await client.post(CHAT, json={**BODY, "model": "nothing"})
+    async with watched.http(None) as client:
+        await client.post(CHAT, json=BODY)
+
+    metrics = await metrics_of(watched)
+
+    def calls(group: str, status: str) -> float:
+        return value_of(
+            metrics, "calls_total", group=group, status=status, stream="false"
+        )
+
+    assert (calls("chat", "200"), calls("chat", "502")) == (1, 1)
+    assert calls(NO_GROUP, "403") == 1
+    assert value_of(metrics, "refused_requests_total", code="unauthorized") == 1
+    assert value_of(metrics, "tokens_total", group="chat", kind="input") == 1000
+    assert value_of(metrics, "tokens_total", group="chat", kind="output") == 10
+    assert value_of(metrics, "cost_usd_total", group="chat") == pytest.approx(0.00027)
+    assert value_of(metrics, "call_duration_seconds_count", group="chat") == 2
+    assert value_of(metrics, "calls_in_flight") == 0
+
+
+async def test_labels_are_bounded(watched: Router) -> None:
+    """Whatever callers send, only names of the configuration become labels."""
+    async with watched.http() as client:
+        for number in range(20):
+            agent = {"user-agent": f"agent-{number}", "x-request-id": f"mine-{number}"}
+            await client.post(
+                CHAT, json={**BODY, "model": f"model-{number}"}, headers=agent
+            )
+            await client.get(f"/path-{number}")
+            await client.post(CHAT, json={**BODY, "x": number})
+
+    metrics = await metrics_of(watched)
+
+    allowed = {
+        "group": {"chat", NO_GROUP},
+        "status": {"200", "403"},
+        "stream": {"true", "false"},
+        "kind": {"input", "output"},
+        "target": {"acme/mini"},
+        "outcome": {"answered"},
+        "code": {kind.code for kind in _kinds()},
+        "le": None,
+        "version": None,
+        "commit": None,
+    }
+    samples = [each for family in metrics.values() for each in family.samples]
+    assert len(samples) < 150
+    for sample in samples:
+        assert sample.name.startswith("smart_llmrouter_")
+        for label, value in sample.labels.items():
+            values = allowed[label]
+            assert values is None or value in values
+
+
+def _kinds() -> list[type[RouterError]]:
+    found, queue = [], [RouterError]
+    while queue:
+        kind = queue.pop()
+        found.append(kind)
+        queue += kind.__subclasses__()
+    return found
