@@ -169,7 +169,8 @@ def _only_router(directory: Path) -> Iterator[None]:
     """Hold the state directory, which belongs to one router at a time."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        lock = os.open(directory / LOCK_NAME, flags, 0o600)
     except OSError as error:
         raise CannotStart(
             f"the state directory {directory} cannot be used: {error.strerror}"

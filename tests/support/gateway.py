@@ -94,8 +94,10 @@ def configuration(
         "callers": [caller()],
     }
     for key, value in changes.items():
-        amended = isinstance(value, dict) and key in {"server", "state", "upstream"}
-        settings[key] = {**settings[key], **value} if amended else value
+        if isinstance(value, dict) and key in {"server", "state", "upstream"}:
+            settings[key] |= value
+        else:
+            settings[key] = value
     return settings
 
 
@@ -147,7 +149,7 @@ class Gateway:
         # JSON is YAML, too.
         self.config_path.write_text(json.dumps(self.settings, indent=1))
         with (self.directory / "router.log").open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: ASYNC220 - it only forks
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "smart_llmrouter", "serve"],
                 cwd=self.directory,
                 env={**_plain_environment(), **self.environment},
@@ -173,7 +175,11 @@ class Gateway:
             self.process.send_signal(how)
         return await asyncio.to_thread(self.process.wait, 40)
 
-    def openai(self, key: str = "k1", **options: Any) -> openai.AsyncOpenAI:
+    def openai(
+        self,
+        key: str = "k1",
+        **options: Any,  # noqa: ANN401 - whatever the SDK takes
+    ) -> openai.AsyncOpenAI:
         """Return the official SDK, pointed here; it does not retry by itself.
 
         It is closed with the gateway.

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
@@ -15,12 +15,24 @@ class NeverHappened(AssertionError):
     """The condition did not come true in time."""
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], Awaitable[T]], *, within_s: float = 10, what: str = ...
+) -> T: ...
+
+
+@overload
+async def eventually(
+    condition: Callable[[], T], *, within_s: float = 10, what: str = ...
+) -> T: ...
+
+
+async def eventually(
+    condition: Callable[[], object],
     *,
     within_s: float = 10,
     what: str = "the condition",
-) -> T:
+) -> object:
     """Poll `condition` until it gives something true, and return that.
 
     A condition may be a coroutine function. Raises `NeverHappened` after `within_s`,

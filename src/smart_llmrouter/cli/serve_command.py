@@ -15,12 +15,12 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     `server.shutdown_grace_s`, writes everything down and exits with 0.
     """
     # The router's own parts are loaded here, so that no other command pays for them.
-    import uvloop  # noqa: PLC0415
+    import uvloop
 
-    from smart_llmrouter import bootstrap  # noqa: PLC0415
-    from smart_llmrouter.cli.logs import log_to_stderr  # noqa: PLC0415
-    from smart_llmrouter.config.findings import ConfigurationError  # noqa: PLC0415
-    from smart_llmrouter.config.load import load_snapshot  # noqa: PLC0415
+    from smart_llmrouter import bootstrap
+    from smart_llmrouter.cli.logs import log_to_stderr
+    from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.config.load import load_snapshot
 
     log_to_stderr()
     try:

@@ -14,7 +14,9 @@ from smart_llmrouter.core.clock import WallClock
 @contextmanager
 def only_writer(backups: Path) -> Generator[None]:
     """Hold the right to change the file whose backups go here, while the block runs."""
-    backups.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # `parents=True` would give the state directory above it the usual, wider mode.
+    backups.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    backups.mkdir(exist_ok=True, mode=0o700)
     descriptor = os.open(backups / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -12,7 +12,7 @@ Condition = Literal["unknown", "healthy", "degraded", "failing"]
 
 @dataclass(slots=True)
 class TargetHealth:
-    """The last attempts at one target, oldest first: error classes, `None` for a win."""
+    """The last attempts at one target, oldest first: error class, `None` if it won."""
 
     recent: deque[str | None] = field(
         default_factory=lambda: deque(maxlen=RECENT_ATTEMPTS)
