@@ -58,7 +58,7 @@ FULL: Final = Plan(
     starts=3,
 )
 QUICK: Final = Plan(
-    loads=(ONE, MANY, STREAMS), rounds=2, seconds=2, exact_requests=20_000, starts=1
+    loads=(ONE, MANY, STREAMS), rounds=2, seconds=1, exact_requests=20_000, starts=1
 )
 
 
