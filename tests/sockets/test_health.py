@@ -1,0 +1,169 @@
+"""Is it alive, can it serve, which build is it: asked by machines, without a token."""
+
+import json
+import platform
+import resource
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from smart_llmrouter.core.build_info import read_build_info
+from smart_llmrouter.mockprovider.script import Step
+from tests.support.gateway import Gateway, configuration, provider, running_gateway
+from tests.support.mock import Mock
+from tests.support.router import Router
+from tests.support.wait import eventually
+
+CHAT = "/v1/chat/completions"
+BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
+
+
+async def readiness(gateway: Gateway) -> tuple[int, dict[str, Any]]:
+    """Return the status and the report of `/readyz`."""
+    async with gateway.http(None) as client:
+        answer = await client.get("/readyz")
+    report: dict[str, Any] = answer.json()
+    return answer.status_code, report
+
+
+async def until(gateway: Gateway, status: str) -> dict[str, Any]:
+    """Wait until the router reports this status, and return the report."""
+
+    async def reports() -> dict[str, Any] | None:
+        _, report = await readiness(gateway)
+        return report if report["status"] == status else None
+
+    found: dict[str, Any] | None
+    found = await eventually(reports, within_s=15, what=status)
+    assert found is not None
+    return found
+
+
+async def call(gateway: Gateway) -> httpx2.Response:
+    """Make one call."""
+    async with gateway.http() as client:
+        return await client.post(CHAT, json=BODY)
+
+
+async def test_alive(router: Router) -> None:
+    """`/healthz` says that the process answers, and nothing more."""
+    async with router.http(None) as client:
+        answer = await client.get("/healthz")
+        head = await client.head("/healthz")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert head.status_code == 200
+    assert answer.headers["x-request-id"].startswith("req_")
+
+
+async def test_the_version(router: Router) -> None:
+    """Version, commit, build time, Python and platform are told."""
+    async with router.http(None) as client:
+        answer = await client.get("/version")
+
+    document = answer.json()
+    assert document["version"] == read_build_info().version
+    assert document["python"] == platform.python_version()
+    assert {"version", "commit", "python", "platform"} <= set(document)
+
+
+async def test_the_documentation(router: Router) -> None:
+    """The root leads to the documentation, which is there or says how to build it."""
+    async with router.http(None) as client:
+        root = await client.get("/")
+        docs = await client.get("/docs/")
+
+    assert root.status_code == 307
+    assert root.headers["location"] == "/docs/"
+    assert docs.status_code in {200, 404}
+    assert docs.headers["content-type"].startswith("text/html")
+
+
+async def test_targets_are_known_from_traffic_alone(
+    failover: Router, mock: Mock, other: Mock
+) -> None:
+    """Nothing is probed: a target is unknown until it is called."""
+    async with failover.http() as client:
+        before = (await client.get("/readyz")).json()["groups"]["chat"]
+        asked = len(mock.received) + len(other.received)
+        mock.will(Step(status=500))
+        await client.post(CHAT, json=BODY)
+        after = (await client.get("/readyz")).json()["groups"]["chat"]
+
+    unknown = {"condition": "unknown", "last_error": None}
+    assert before == {"acme/mini": unknown, "other/mini": unknown}
+    assert asked == 0
+    assert after == {
+        "acme/mini": {"condition": "failing", "last_error": "upstream_server_error"},
+        "other/mini": {"condition": "healthy", "last_error": None},
+    }
+
+
+@pytest.mark.slow
+async def test_a_database_that_goes_away_degrades(tmp_path: Path, mock: Mock) -> None:
+    """Calls go on, the report says what is missing, and nothing secret is in it."""
+    settings = configuration({"acme": provider(mock.base_url)})
+    async with running_gateway(tmp_path, settings) as gateway:
+        status, ready = await readiness(gateway)
+        for path in gateway.state.glob("usage.sqlite*"):
+            path.unlink()
+        degraded = await until(gateway, "degraded")
+        degraded_status = (await readiness(gateway))[0]
+        answer = await call(gateway)
+
+    assert (status, ready["status"]) == (200, "ready")
+    assert set(ready["parts"].values()) == {"ok"}
+    assert (degraded_status, answer.status_code) == (200, 200)
+    assert degraded["parts"]["journal"] == "ok"
+    assert degraded["parts"]["database"] == "is missing"
+    assert str(tmp_path) not in json.dumps(degraded)
+
+
+@pytest.mark.slow
+async def test_a_full_disk_is_not_ready_and_answers_nothing(
+    tmp_path: Path, mock: Mock
+) -> None:
+    """What cannot be recorded is not answered; when it can be again, all is well."""
+    settings = configuration({"acme": provider(mock.base_url)})
+    async with running_gateway(tmp_path, settings) as gateway:
+        limits = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
+        refused = await call(gateway)
+        status, report = await readiness(gateway)
+        resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, limits)
+        await until(gateway, "ready")
+        served = await call(gateway)
+        rows = await gateway.recorded(1)
+
+    assert refused.status_code == 503
+    assert refused.json()["error"]["code"] == "journal-unwritable"
+    assert "choices" not in refused.json()
+    assert (status, report["status"]) == (503, "not-ready")
+    assert report["parts"]["journal"] == "File too large"
+    assert served.status_code == 200
+    assert [row["request_id"] for row in rows] == [served.headers["x-request-id"]]
+
+
+@pytest.mark.slow
+async def test_a_lost_journal_directory_is_not_ready(
+    tmp_path: Path, mock: Mock
+) -> None:
+    """A journal that is gone and cannot be made anew is told before any call."""
+    settings = configuration({"acme": provider(mock.base_url)})
+    async with running_gateway(tmp_path, settings) as gateway:
+        journal = gateway.state / "journal"
+        shutil.rmtree(journal)
+        journal.write_text("in the way")
+        report = await until(gateway, "not-ready")
+        refused = await call(gateway)
+        journal.unlink()
+        await until(gateway, "ready")
+        served = await call(gateway)
+
+    assert report["parts"]["journal"] != "ok"
+    assert str(tmp_path) not in json.dumps(report)
+    assert refused.status_code == 503
+    assert served.status_code == 200
