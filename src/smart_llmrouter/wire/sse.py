@@ -64,15 +64,31 @@ def _last_event_end(buffer: bytes) -> int:
 def split_events(block: bytes) -> Iterator[bytes]:
     """Split complete events; each keeps the blank line that ends it."""
     start = 0
-    for blank in _BLANK_LINE.finditer(block):
-        yield block[start : blank.end()]
-        start = blank.end()
+    for end in _blank_line_ends(block):
+        yield block[start:end]
+        start = end
     if start < len(block):
         yield block[start:]
 
 
+def _blank_line_ends(block: bytes) -> Iterator[int]:
+    """Yield where each blank line ends; quickly where every line ends with LF."""
+    if b"\r" in block:
+        yield from (blank.end() for blank in _BLANK_LINE.finditer(block))
+        return
+    found = block.find(b"\n\n")
+    while found >= 0:
+        yield found + 2
+        found = block.find(b"\n\n", found + 2)
+
+
 def payload_of(event: bytes) -> bytes | None:
     """Return the data of one event, its lines joined; `None` if it has none."""
+    if event.startswith(b"data:") and event.find(b"\n") == len(event) - 2:
+        # One line of data, as nearly all events are; a CR would be a line end, too.
+        line = event[5:-2]
+        if event.endswith(b"\n\n") and b"\r" not in line:
+            return line.removeprefix(b" ")
     lines = [
         line[5:].removeprefix(b" ")
         for line in _LINE_END.split(event)

@@ -28,7 +28,6 @@ _EMPTY_VALUES: Final = frozenset({b"null", b'""', b"[]", b"{}"})
 _find_usage: Final = re.compile(rb'"usage"\s*:\s*\{').search
 _find_error: Final = re.compile(rb'"error"\s*:\s*[{"]').search
 _find_finish: Final = re.compile(rb'"finish_reason"\s*:\s*"').search
-_TELLING: Final = (_find_usage, _find_error)
 
 
 class NotAStream(ValueError):
@@ -108,10 +107,9 @@ class StreamMeter:
 
     def _pass_on(self, block: bytes) -> bytes:
         """Pass events on unseen, up to the first that must be looked at."""
-        # For nearly every event of a stream, this is all that happens.
-        if not (_find_usage(block) or _find_error(block) or _DONE_PAYLOAD in block):
-            return block
         telling = _first_telling(block)
+        if telling < 0:
+            return block
         # Line ends other than LF are rare: then the whole block is looked at.
         blank = -1 if b"\r" in block else block.rfind(b"\n\n", 0, telling)
         start = blank + 2 if blank >= 0 else 0
@@ -158,11 +156,13 @@ class StreamMeter:
 
 def _first_telling(block: bytes) -> int:
     """Return where the first usage, error or end of the block is; -1 for none."""
-    found = [match.start() for find in _TELLING if (match := find(block))]
+    usage, error = _find_usage(block), _find_error(block)
     done = block.find(_DONE_PAYLOAD)
-    if done >= 0:
-        found.append(done)
-    return min(found, default=-1)
+    # For nearly every event of a stream, this is all that happens.
+    if usage is None and error is None:
+        return done
+    found = [match.start() for match in (usage, error) if match is not None]
+    return min([*found, done]) if done >= 0 else min(found)
 
 
 def _is_whole(event: bytes) -> bool:
