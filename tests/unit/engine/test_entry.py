@@ -1,0 +1,142 @@
+"""An open entry becomes the record of its call."""
+
+from decimal import Decimal
+
+import msgspec
+
+from smart_llmrouter.config.snapshot import Group, Provider, Target
+from smart_llmrouter.core.errors import RouterError, UpstreamTimeout
+from smart_llmrouter.core.identity import Caller
+from smart_llmrouter.core.money import Price, Rate
+from smart_llmrouter.core.usage import Usage
+from smart_llmrouter.engine.client import Arrival
+from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.ledger.record import UsageRecord
+
+CALLER = Caller(
+    id="alice-search-dev",
+    owner_user="alice",
+    project="search",
+    environment="dev",
+    token_id="rtr_alice_search_dev_k1",
+    status="active",
+    expires_on=None,
+    allowed_groups=frozenset({"chat"}),
+    metrics_admin=False,
+)
+ARRIVAL = Arrival(
+    request_id="req_1",
+    caller=CALLER,
+    client="curl",
+    body=b"{}",
+    began_s=100.0,
+    ts_ms=1_700_000_000_000,
+)
+RATE = Rate.per_million(Decimal(1))
+TARGET = Target(
+    label="acme/mini",
+    provider=Provider(
+        name="acme",
+        dialect="openai-chat",
+        base_url="http://x",
+        api_key=None,
+        headers=(),
+    ),
+    key="mini",
+    model="acme-mini-2026",
+    price=Price(input=RATE, cached_input=None, output=RATE, fingerprint="p1"),
+)
+GROUP = Group(
+    name="chat",
+    aliases=(),
+    strategy="failover",
+    targets=(TARGET,),
+    max_attempts=3,
+    first_event_timeout_s=60,
+)
+
+
+def closed(
+    entry: Entry, *, status: int = 200, error: RouterError | None = None
+) -> UsageRecord:
+    """Close an entry two seconds after it was opened."""
+    return entry.record(
+        status=status,
+        error=error,
+        now_s=102.0,
+        config_fingerprint="c1",
+        router_version="1.0",
+    )
+
+
+def test_a_call_that_reached_nobody() -> None:
+    """Only who called, when, and how it ended is known; all else is unknown."""
+    record = closed(Entry(arrival=ARRIVAL, dialect="openai-chat"), status=400)
+
+    assert {
+        name: value
+        for name, value in msgspec.structs.asdict(record).items()
+        if value is not None
+    } == {
+        "request_id": "req_1",
+        "ts_ms": 1_700_000_000_000,
+        "caller_id": "alice-search-dev",
+        "caller_user": "alice",
+        "caller_project": "search",
+        "caller_environment": "dev",
+        "token_id": "rtr_alice_search_dev_k1",
+        "client": "curl",
+        "inbound_dialect": "openai-chat",
+        "status": 400,
+        "attempts": 0,
+        "latency_us": 2_000_000,
+        "config_fingerprint": "c1",
+        "router_version": "1.0",
+        "stream": False,
+    }
+
+
+def test_a_call_that_was_answered() -> None:
+    """Target, times from the first byte of the request, usage and costs are there."""
+    entry = Entry(
+        arrival=ARRIVAL,
+        dialect="openai-chat",
+        requested_model="alias",
+        group=GROUP,
+        target=TARGET,
+        stream=True,
+        attempts=2,
+        upstream_status=200,
+        first_byte_s=100.5,
+        first_event_s=100.75,
+        usage=Usage(input_tokens=10, output_tokens=5, reported_cost_nusd=1),
+    )
+
+    record = closed(entry)
+
+    assert (record.requested_model, record.resolved_group) == ("alias", "chat")
+    assert (record.target_provider, record.target_model) == ("acme", "mini")
+    assert (record.target_dialect, record.strategy) == ("openai-chat", "failover")
+    assert (record.ttfb_us, record.ttft_us) == (500_000, 750_000)
+    assert (record.input_cost_nusd, record.output_cost_nusd) == (10_000, 5_000)
+    assert (record.total_cost_nusd, record.upstream_reported_cost_nusd) == (15_000, 1)
+    assert (record.price_fingerprint, record.attempts) == ("p1", 2)
+    assert (record.stream, record.error_code) == (True, None)
+    assert entry.closed
+
+
+def test_a_call_that_failed() -> None:
+    """The stable code of the error is kept beside the class of the failure."""
+    entry = Entry(
+        arrival=ARRIVAL,
+        dialect="openai-chat",
+        group=GROUP,
+        target=TARGET,
+        error_class="upstream_idle_timeout",
+    )
+
+    record = closed(entry, status=504, error=UpstreamTimeout("x"))
+
+    assert (record.status, record.error_code) == (504, "upstream-timeout")
+    assert record.error_class == "upstream_idle_timeout"
+    assert record.total_cost_nusd is None
