@@ -110,8 +110,8 @@ def failure_of_transport(error: TransportError) -> Failure:
 def terminal_error(failures: Sequence[Failure]) -> RouterError:
     """Return what the caller is told after the attempts in `failures` all failed.
 
-    The last failure decides, except that a kind which names its reason is preferred to
-    one that does not.
+    The last failure decides where it found the request itself wrong. Otherwise a kind
+    that names its reason is told only where all failures were of that kind.
     """
     last = failures[-1]
     details: dict[str, Detail] = {
@@ -136,10 +136,16 @@ def terminal_error(failures: Sequence[Failure]) -> RouterError:
 
 def scrubbed(body: bytes, credentials: Sequence[bytes]) -> bytes:
     """Take the router's own credentials out of a body that a provider sent back."""
-    for credential in credentials:
-        if credential:
-            body = body.replace(credential, _SCRUBBED)
+    for spelling in sorted(_spellings(credentials), key=len, reverse=True):
+        body = body.replace(spelling, _SCRUBBED)
     return body
+
+
+def _spellings(credentials: Sequence[bytes]) -> set[bytes]:
+    """Return each credential as it is, and as JSON may spell it."""
+    known = {credential for credential in credentials if credential}
+    quoted = {each.replace(b"\\", b"\\\\").replace(b'"', b'\\"') for each in known}
+    return known | quoted | {each.replace(b"/", b"\\/") for each in quoted}
 
 
 def _class_of(status: int, body: bytes) -> str:
