@@ -1,0 +1,44 @@
+"""What is known of a target's health, from traffic alone."""
+
+import pytest
+
+from smart_llmrouter.routing.health import RECENT_ATTEMPTS, Condition, HealthBook
+
+
+def book(*outcomes: str | None) -> HealthBook:
+    """Return a book in which these attempts at one target are noted."""
+    health = HealthBook(["acme/mini", "other/mini"])
+    for outcome in outcomes:
+        health.note("acme/mini", outcome)
+    return health
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "condition", "last_error"),
+    [
+        ([], "unknown", None),
+        ([None], "healthy", None),
+        (["a"], "failing", "a"),
+        (["a", "b", "c"], "failing", "c"),
+        ([None, "a"], "degraded", "a"),
+        (["a", None], "degraded", "a"),
+        (["a", "b", None], "degraded", "b"),
+        (["a", None, None, None], "healthy", "a"),
+        ([None, "a", "b", "c"], "failing", "c"),
+        ([*["a"] * 3, *[None] * RECENT_ATTEMPTS], "healthy", None),
+    ],
+)
+def test_the_last_attempts_decide(
+    outcomes: list[str | None], condition: Condition, last_error: str | None
+) -> None:
+    """The last three say how it is now; an old error is forgotten in time."""
+    target = book(*outcomes).of("acme/mini")
+
+    assert (target.condition, target.last_error) == (condition, last_error)
+
+
+def test_targets_are_judged_apart() -> None:
+    """One target's failures say nothing of another."""
+    health = book("a", "a", "a")
+
+    assert health.of("other/mini").condition == "unknown"

@@ -1,0 +1,220 @@
+"""What an upstream failure means, and what the caller is told when all failed."""
+
+import pytest
+
+from smart_llmrouter.core.errors import (
+    RouterError,
+    UpstreamAccessDenied,
+    UpstreamFailed,
+    UpstreamQuotaExhausted,
+    UpstreamRateLimited,
+    UpstreamRejectedRequest,
+    UpstreamTimeout,
+)
+from smart_llmrouter.upstream.failures import (
+    Failure,
+    failure_of_error_event,
+    failure_of_status,
+    failure_of_transport,
+    scrubbed,
+    terminal_error,
+)
+from smart_llmrouter.upstream.transport import TransportError
+
+
+def failure(
+    status: int, body: bytes = b"", *, retry_after: str | None = None
+) -> Failure:
+    """Return the failure of a status."""
+    return failure_of_status(status, body=body, retry_after=retry_after, credentials=())
+
+
+def kinds(error: type[TransportError] = TransportError) -> list[type[TransportError]]:
+    """Return every kind of broken exchange."""
+    return [error, *(each for kind in error.__subclasses__() for each in kinds(kind))]
+
+
+def test_every_status_has_a_meaning() -> None:
+    """There is no status for which a class, or the question of retrying, is open."""
+    classes = {status: failure(status) for status in range(201, 1000)}
+
+    for status, found in classes.items():
+        assert found.error_class.startswith("upstream_")
+        assert found.upstream_status == status
+        assert found.retryable or 400 <= status < 500
+        assert found.retryable == (not found.error_class.endswith(
+            ("bad_request", "request_too_large")
+        ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [
+        (400, "upstream_bad_request"),
+        (401, "upstream_auth_failed"),
+        (402, "upstream_quota_exhausted"),
+        (403, "upstream_access_denied"),
+        (404, "upstream_model_access_denied"),
+        (408, "upstream_timeout"),
+        (409, "upstream_conflict"),
+        (413, "upstream_request_too_large"),
+        (422, "upstream_bad_request"),
+        (429, "upstream_rate_limited"),
+        (500, "upstream_server_error"),
+        (502, "upstream_server_error"),
+        (503, "upstream_server_error"),
+        (504, "upstream_timeout"),
+        (529, "upstream_overloaded"),
+        (302, "upstream_unexpected_status"),
+        (204, "upstream_unexpected_status"),
+    ],
+)
+def test_the_class_of_a_status(status: int, error_class: str) -> None:
+    """Each status that providers use has its own class."""
+    assert failure(status).error_class == error_class
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 429])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":{"code":"insufficient_quota"}}',
+        b'{"error":{"message":"Your credit balance is too low"}}',
+        b'{"error":{"type":"billing_error"}}',
+    ],
+)
+def test_an_empty_account_is_told_by_its_body(status: int, body: bytes) -> None:
+    """Providers say it with several statuses; another target could help."""
+    found = failure(status, body)
+
+    assert (found.error_class, found.retryable) == ("upstream_quota_exhausted", True)
+    assert found.body == b""
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7),
+        ("0", 0),
+        ("999999999999", 999_999_999),
+        (None, None),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("٣", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_seconds(value: str | None, seconds: int | None) -> None:
+    """Dates and nonsense promise nothing."""
+    assert failure(429, retry_after=value).retry_after_s == seconds
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_broken_exchange_may_be_tried_elsewhere(
+    kind: type[TransportError],
+) -> None:
+    """Below HTTP nothing is the caller's fault; each kind has a class of its own."""
+    found = failure_of_transport(kind("x"))
+
+    assert found == Failure(error_class=kind.error_class)
+    assert len({each.error_class for each in kinds()}) == len(kinds())
+
+
+@pytest.mark.parametrize(
+    ("raw", "error_class"),
+    [
+        (b'{"message":"x"}', "upstream_error_in_stream"),
+        (b'{"code":null}', "upstream_error_in_stream"),
+        (b'"overloaded"', "upstream_error_in_stream"),
+        (b'{"code":429}', "upstream_rate_limited"),
+        (b'{"code":503}', "upstream_server_error"),
+        (b'{"code":400}', "upstream_bad_request"),
+        (b'{"code":"429"}', "upstream_error_in_stream"),
+        (b'{"code":1}', "upstream_error_in_stream"),
+        (b'{"code":"insufficient_quota"}', "upstream_quota_exhausted"),
+        (b"not json", "upstream_error_in_stream"),
+    ],
+)
+def test_an_error_before_the_first_token(raw: bytes, error_class: str) -> None:
+    """A status in `code` is read as one, and another target may always be asked."""
+    found = failure_of_error_event(raw)
+
+    assert found == Failure(error_class=error_class, upstream_status=200)
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind"),
+    [
+        (["upstream_rate_limited"], UpstreamRateLimited),
+        (["upstream_rate_limited"] * 3, UpstreamRateLimited),
+        (["upstream_quota_exhausted"], UpstreamQuotaExhausted),
+        (["upstream_auth_failed", "upstream_access_denied"], UpstreamAccessDenied),
+        (["upstream_model_access_denied"], UpstreamAccessDenied),
+        (["upstream_first_event_timeout", "upstream_timeout"], UpstreamTimeout),
+        (["upstream_connect_timeout"], UpstreamTimeout),
+        (["upstream_total_timeout"], UpstreamTimeout),
+        (["upstream_server_error"], UpstreamFailed),
+        (["upstream_rate_limited", "upstream_quota_exhausted"], UpstreamFailed),
+        (["upstream_timeout", "upstream_connect_failed"], UpstreamFailed),
+    ],
+)
+def test_what_the_caller_is_told(classes: list[str], kind: type[RouterError]) -> None:
+    """A telling kind is named where all failures agree on it."""
+    error = terminal_error([Failure(error_class=each) for each in classes])
+
+    assert type(error) is kind
+    assert error.details == {
+        "attempts": len(classes),
+        "error_class": classes[-1],
+        "retryable": True,
+    }
+
+
+def test_a_rejection_is_handed_on() -> None:
+    """The last attempt found the request wrong: its answer is the caller's to read."""
+    rejected = failure(422, b'{"error":{"message":"no"}}')
+
+    error = terminal_error([failure(500), rejected])
+
+    assert isinstance(error, UpstreamRejectedRequest)
+    assert (error.status, error.body) == (422, b'{"error":{"message":"no"}}')
+
+
+@pytest.mark.parametrize(
+    ("waits", "promised"),
+    [
+        (["5"], 5),
+        (["60"], 60),
+        (["61"], None),
+        ([None], None),
+        (["90", "30"], 30),
+        ([None, "30"], 30),
+    ],
+)
+def test_a_wait_is_promised_up_to_a_minute(
+    waits: list[str | None], promised: int | None
+) -> None:
+    """The shortest wait counts, if it is short enough."""
+    error = terminal_error([failure(429, retry_after=wait) for wait in waits])
+
+    assert error.retry_after_s == promised
+
+
+@pytest.mark.parametrize(
+    ("body", "credentials", "left"),
+    [
+        (b"key k1 and k1", (b"k1",), b"key [redacted] and [redacted]"),
+        (b"k1 k2", (b"k1", b"k2"), b"[redacted] [redacted]"),
+        (b"nothing", (b"k1",), b"nothing"),
+        (b"nothing", (b"",), b"nothing"),
+        (b"nothing", (), b"nothing"),
+        (b"pk-long-and-pk", (b"pk", b"pk-long"), b"[redacted]-and-[redacted]"),
+        (rb'"a\/b\"c"', (b'a/b"c',), b'"[redacted]"'),
+    ],
+)
+def test_credentials_are_scrubbed(
+    body: bytes, credentials: tuple[bytes, ...], left: bytes
+) -> None:
+    """Every credential goes, the longest first, however JSON spells it."""
+    assert scrubbed(body, credentials) == left
