@@ -286,7 +286,7 @@ class UpstreamError(RouterError):
 
 
 class UpstreamFailed(UpstreamError):
-    """The last failure was none of the more telling kinds."""
+    """The failures had several reasons, or none that says more than this."""
 
 
 class UpstreamTimeout(UpstreamError):
