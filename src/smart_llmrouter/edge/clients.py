@@ -30,12 +30,18 @@ _LABEL_OF_PREFIX: Final = {
 CLIENT_LABELS: Final = frozenset({*_LABEL_OF_PREFIX.values(), OTHER, NONE})
 
 
-@lru_cache(maxsize=512)
+_TELLING_BYTES: Final = 64
+
+
 def client_label(user_agent: bytes | None) -> str:
     """Name the program that sends this user agent; `other` when it is not known."""
-    if not user_agent:
-        return NONE
-    agent = user_agent[:64].lower()
+    return _label(user_agent[:_TELLING_BYTES]) if user_agent else NONE
+
+
+# What is remembered is the caller's choice, so it must be short.
+@lru_cache(maxsize=512)
+def _label(beginning: bytes) -> str:
+    agent = beginning.lower()
     return next(
         (
             label

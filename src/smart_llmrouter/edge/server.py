@@ -13,11 +13,15 @@ from contextlib import contextmanager
 from typing import Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from smart_llmrouter.edge.asgi import CONNECTION, AsgiApp
 
 _KEEP_ALIVE_S: Final = 75
+_MAX_HEAD_BYTES: Final = 64 * 1024
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -25,11 +29,38 @@ class Connection(HttpToolsProtocol):
     """One connection. `on_leave` is called when it is lost while a call is served."""
 
     on_leave: Callable[[], None] | None = None
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, but not without end where no request comes out of it."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
 
     def on_message_begin(self) -> None:
         """Put this connection into the scope of the request that begins."""
         super().on_message_begin()
         self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]  # own key
+
+    def on_headers_complete(self) -> None:
+        """Begin the request; its head was not too large."""
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body, which has a bound of its own."""
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, but never in the middle of another's answer."""
+        # There is none before the first request, whatever its annotation says.
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self.cut()
+        else:
+            super().send_400_response(msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the call that is being served."""

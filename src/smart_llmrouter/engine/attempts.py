@@ -196,7 +196,8 @@ class Attempts:
         entry.first_event_s = self._now()
         return PlainWin(
             route=route,
-            content_type=content_type.encode("latin-1") or b"application/json",
+            content_type=content_type.encode("utf-8", "surrogateescape")
+            or b"application/json",
             body=body,
             usage=usage,
         )
