@@ -1,0 +1,131 @@
+"""The site when something of ours fails: known words outside, the reason in the log."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from smart_llmrouter.config.snapshot import Server, Snapshot, State, Upstream
+from smart_llmrouter.core.build_info import read_build_info
+from smart_llmrouter.core.secrets import Secret
+from smart_llmrouter.edge.identity import Authenticator
+from smart_llmrouter.edge.metrics import Metrics
+from smart_llmrouter.edge.readiness import Readiness
+from smart_llmrouter.edge.site import Site
+from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.routing.health import HealthBook
+from smart_llmrouter.stores.journal import JournalHealth
+
+BUILD = read_build_info()
+SNAPSHOT = Snapshot(
+    fingerprint="f1",
+    server=Server(
+        host="127.0.0.1",
+        port=8080,
+        default_group=None,
+        max_request_bytes=1000,
+        keepalive_after_s=15,
+        shutdown_grace_s=30,
+    ),
+    state=State(
+        directory=Path("state"),
+        database_url=Secret("sqlite://", source="default"),
+        journal_sync="interval",
+    ),
+    upstream=Upstream(
+        connect_timeout_s=5,
+        first_event_timeout_s=120,
+        idle_timeout_s=120,
+        total_timeout_s=600,
+        max_response_bytes=1000,
+    ),
+    groups={},
+    groups_by_name={},
+    callers_by_digest={},
+)
+
+
+def site(
+    database: Callable[[], Awaitable[str]], *, journal: str | None = None
+) -> httpx2.AsyncClient:
+    """Return a client of a site whose database is in this condition."""
+    readiness = Readiness(
+        SNAPSHOT,
+        HealthBook([]),
+        journal=lambda: JournalHealth(journal),
+        database=database,
+        ingester=lambda: "ok",
+    )
+    app = Site(
+        SNAPSHOT,
+        Authenticator({}, wall_clock=lambda: 0.0),
+        readiness=readiness,
+        metrics=Metrics(Tally(), BUILD),
+        build=BUILD,
+        wall_clock=lambda: 0.0,
+        random_bytes=bytes,
+    )
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://router")
+
+
+async def well() -> str:
+    """Say that all is well."""
+    return "ok"
+
+
+async def away() -> str:
+    """Say that the database is gone."""
+    return "is missing"
+
+
+async def defect() -> str:
+    """Fail as nobody expected."""
+    raise RuntimeError("canary-reason")
+
+
+async def test_a_defect_is_a_500_with_its_request_id() -> None:
+    """Outside stands whose fault it is; the reason stands in the log, under the id."""
+    with capture_logs() as logs:
+        async with site(defect) as client:
+            answer = await client.get("/readyz")
+
+    request_id = "req_" + 32 * "0"
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == request_id
+    assert answer.json()["error"]["code"] == "internal-error"
+    assert answer.json()["error"]["request_id"] == request_id
+    assert "canary" not in answer.text
+    assert [entry["request_id"] for entry in logs] == [request_id]
+    assert "canary-reason" in str(logs[0]["exc_info"])
+
+
+@pytest.mark.parametrize(
+    ("database", "journal", "status", "told"),
+    [
+        (well, None, 200, "ready"),
+        (away, None, 200, "degraded"),
+        (well, "No space left on device", 503, "not-ready"),
+        (away, "No space left on device", 503, "not-ready"),
+    ],
+)
+async def test_readiness_follows_the_journal_first(
+    database: Callable[[], Awaitable[str]],
+    journal: str | None,
+    status: int,
+    told: str,
+) -> None:
+    """Without a journal nothing is served; without a database everything is."""
+    async with site(database, journal=journal) as client:
+        answer = await client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["status"]) == (status, told)
+    assert answer.json()["parts"] == {
+        "configuration": "ok",
+        "journal": journal or "ok",
+        "database": await database(),
+        "ingester": "ok",
+    }
+    assert answer.json()["configuration_fingerprint"] == "f1"
