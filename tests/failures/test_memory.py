@@ -160,12 +160,14 @@ async def test_a_large_picture_that_is_copied_many_times(tmp_path: Path) -> None
                     call.write(completion())
                     statuses.append((await line.answer()).status)
             peak = peak_resident_bytes(gateway.pid) - before
-            kept = resident_bytes(gateway.pid) - before
+            await eventually(
+                lambda: resident_bytes(gateway.pid) - before < size // 2,
+                what="memory given back",
+            )
 
     assert statuses == [200] * 3
     assert min(received) > size
     assert peak < 4.5 * size, f"{peak / size:.1f} times its size"
-    assert kept < size
 
 
 async def test_a_body_over_the_limit_is_not_collected(tmp_path: Path) -> None:
