@@ -104,15 +104,21 @@ async def test_targets_are_known_from_traffic_alone(
 
 @pytest.mark.slow
 async def test_a_database_that_goes_away_degrades(tmp_path: Path, mock: Mock) -> None:
-    """Calls go on, the report says what is missing, and nothing secret is in it."""
+    """Calls go on, the report says what is missing, and their records arrive later."""
     settings = configuration({"acme": provider(mock.base_url)})
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     async with running_gateway(tmp_path, settings) as gateway:
         status, ready = await readiness(gateway)
         for path in gateway.state.glob("usage.sqlite*"):
-            path.unlink()
+            path.rename(elsewhere / path.name)
         degraded = await until(gateway, "degraded")
-        degraded_status = (await readiness(gateway))[0]
+        degraded_status, _ = await readiness(gateway)
         answer = await call(gateway)
+        for path in elsewhere.iterdir():
+            path.rename(gateway.state / path.name)
+        await until(gateway, "ready")
+        rows = await gateway.recorded(1)
 
     assert (status, ready["status"]) == (200, "ready")
     assert set(ready["parts"].values()) == {"ok"}
@@ -120,6 +126,7 @@ async def test_a_database_that_goes_away_degrades(tmp_path: Path, mock: Mock) ->
     assert degraded["parts"]["journal"] == "ok"
     assert degraded["parts"]["database"] == "is missing"
     assert str(tmp_path) not in json.dumps(degraded)
+    assert [row["request_id"] for row in rows] == [answer.headers["x-request-id"]]
 
 
 @pytest.mark.slow
