@@ -20,7 +20,7 @@ from tests.support.process import children, is_running
 from tests.support.wait import eventually
 
 CALLERS = 200
-ROUNDS = 60 if SOAK else 3
+ROUNDS = 60 if SOAK else 2
 INGESTER_KILLS = 20 if SOAK else 3
 SEED = random.randrange(2**32)
 
