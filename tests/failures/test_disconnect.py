@@ -105,9 +105,9 @@ async def test_leaving_in_mid_stream_cancels_the_provider_call(tmp_path: Path) -
 
 
 async def test_leaving_while_the_body_is_sent_reaches_no_provider(
-    tmp_path: Path,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Half a request is on record as left, and asks nobody anything."""
+    """Half a request is on record as left, and neither asked on nor complained of."""
     async with routed(tmp_path) as (router, puppet):
         async with line_to(router) as line:
             whole = chat("x" * 4000)
@@ -121,6 +121,7 @@ async def test_leaving_while_the_body_is_sent_reaches_no_provider(
     assert rows[0].error_code == "client-left"
     assert rows[0].attempts == 0
     assert puppet.connections == 0
+    assert "call failed" not in capsys.readouterr().out
 
 
 async def test_leaving_after_the_head_of_a_request_is_noticed_too(

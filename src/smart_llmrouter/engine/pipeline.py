@@ -199,7 +199,8 @@ class Pipeline:
         request_id = entry.arrival.request_id
         if isinstance(error, UpstreamError):
             entry.error_class = error.error_class
-        if isinstance(error, (UpstreamError, RouterFault)):
+        failed = isinstance(error, (UpstreamError, RouterFault))
+        if failed and not isinstance(error, ClientLeft):
             log.warning(
                 "call failed",
                 request_id=request_id,
