@@ -158,17 +158,31 @@ def _state_of(config: Path) -> "State":
 
 
 def _deliver(text: str, out: Path | None) -> None:
-    """Print the text, or put it into a file that is never seen half-written."""
+    """Print the text, or put it into a file that is never seen half-written.
+
+    What is there and is no file, such as `/dev/stdout` or a pipe, is written to; a link
+    is followed. Raises `OSError` with the name that was given.
+    """
     if out is None:
         sys.stdout.write(text)
         return
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
+    try:
+        if out.exists() and not out.is_file():
+            out.write_text(text, encoding="utf-8", newline="")
+        else:
+            _replace(out.resolve(), text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(out)) from None
+
+
+def _replace(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(out)
+        unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """`smart-llmrouter usage`: the report as a person asks for it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,36 @@ def test_a_report_can_be_grouped_and_put_into_a_file(state: StateDirectory) -> N
     assert list(out.parent.iterdir()) == [out]
 
 
+def test_a_report_goes_through_a_pipe_and_does_not_replace_it(
+    state: StateDirectory,
+) -> None:
+    """The same holds for `/dev/stdout` and every other device."""
+    pipe = state.path.parent / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        shown = asked(state, "--out", str(pipe))
+        written = os.read(reader, 1 << 16)
+    finally:
+        os.close(reader)
+
+    assert shown.exit_code == 0, shown.stderr
+    assert written.startswith(b"# Usage report")
+    assert pipe.is_fifo()
+
+
+def test_a_report_goes_where_a_link_points_to(state: StateDirectory) -> None:
+    """The link stays a link."""
+    link, target = (state.path.parent / name for name in ("latest.md", "usage.md"))
+    link.symlink_to(target)
+
+    shown = asked(state, "--out", str(link))
+
+    assert shown.exit_code == 0, shown.stderr
+    assert link.is_symlink()
+    assert target.read_text().startswith("# Usage report")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -78,7 +109,8 @@ def test_a_report_can_be_grouped_and_put_into_a_file(state: StateDirectory) -> N
         (("--until", "2020-01-01"), 2, "--since must be before --until"),
         (("--group-by", "grop"), 2, "did you mean group?"),
         (("--format", "xml"), 2, "--format"),
-        (("--out", "/nowhere/at/all"), 1, "No such file or directory"),
+        (("--out", "/nowhere/at/all"), 1, "/nowhere/at/all: No such file or directory"),
+        (("--out", "."), 1, ".: Is a directory"),
     ],
 )
 def test_a_wrong_option_is_explained(
