@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from tests.support.gateway import caller, configuration, provider
 from tests.support.gauges import settled
 from tests.support.line import Line, chat, line_to
@@ -340,6 +342,52 @@ def is_cut(line: Line) -> bool:
     connected = line.writer.get_extra_info("socket")
     state: int = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
     return state != _ESTABLISHED
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_deadline_frees_a_call_behind_an_answer_that_is_not_read(
+    tmp_path: Path, *, stream: bool
+) -> None:
+    """Also where not even the head of the next answer finds room."""
+    async with (
+        routed(tmp_path, upstream={"total_timeout_s": 1}) as (router, first, _),
+        line_to(router, receive_buffer=4096) as line,
+    ):
+        line.send(chat())
+        (await first.call()).write(completion("x" * 20_000_000))
+        await router.record()
+        line.send(chat(stream=stream))
+        call = await first.call()
+        if stream:
+            call.begin_stream()
+            call.chunk(content_event("one"))
+        else:
+            call.write(completion())
+        await eventually(lambda: is_cut(line), what="the end of the connection")
+        await settled(router, within_s=5)
+        records = await router.recorded(2)
+
+    assert records[0].status == 200
+    assert len(records) == 2
+
+
+async def test_a_refusal_behind_an_answer_that_is_not_read_is_given_up(
+    tmp_path: Path,
+) -> None:
+    """Even an error waits no longer for room than a moment."""
+    async with (
+        routed(tmp_path) as (router, first, _),
+        line_to(router, receive_buffer=4096) as line,
+    ):
+        line.send(chat())
+        (await first.call()).write(completion("x" * 20_000_000))
+        await router.record()
+        line.send(chat(model="unknown"))
+        records = await router.recorded(2)
+        await eventually(lambda: is_cut(line), what="the end of the connection")
+        await settled(router, within_s=5)
+
+    assert [record.status for record in records] == [200, 403]
 
 
 async def _talk_without_end(call: PuppetCall) -> None:

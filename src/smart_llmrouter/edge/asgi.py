@@ -1,7 +1,7 @@
 """The ASGI side of `engine.Client`, and reading a request's body within its bound."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Final
 
 from smart_llmrouter.core.errors import ClientLeft, RequestTooLarge
@@ -59,13 +59,21 @@ class AsgiClient:
         await self._body(last, more=False)
 
     async def fail(self, last: bytes) -> None:
-        """End the answer, but cut off a caller that makes no room for its end.
+        """End the answer, but cut off a caller that makes no room for its end."""
+        await self._or_cut(self._body(last, more=False))
+
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer, but cut off a caller that makes no room for it."""
+        await self._or_cut(self.answer(status, headers, body))
+
+    async def _or_cut(self, farewell: Coroutine[None, None, None]) -> None:
+        """Send the last there is to say, and wait no longer than a moment for room.
 
         A caller that reads nothing would otherwise hold its call for ever.
         """
         try:
             async with asyncio.timeout(_FAREWELL_S):
-                await self._body(last, more=False)
+                await farewell
         except TimeoutError:
             if self._cut is not None:
                 self._cut()

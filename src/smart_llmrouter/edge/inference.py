@@ -140,4 +140,4 @@ class InferenceRoute:
         """Answer a request of nobody: counted, but not on record."""
         self._tally.refusals[error.code] += 1
         body = render_refusal(error, request_id=request_id)
-        await client.answer(error.status, error_headers(error), body)
+        await client.refuse(error.status, error_headers(error), body)

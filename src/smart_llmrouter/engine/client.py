@@ -44,6 +44,9 @@ class Client(Protocol):
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer at once."""
 
+    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer, but cut off a caller that makes no room for it."""
+
     async def begin(self, headers: Headers) -> None:
         """Open a stream with status 200."""
 

@@ -220,7 +220,7 @@ class Pipeline:
                 await client.fail(encode_error_event(error, request_id=request_id))
             else:
                 body = render_refusal(error, request_id=request_id)
-                await client.answer(error.status, headers, body)
+                await client.refuse(error.status, headers, body)
 
     async def _abandon(self, entry: Entry, client: Client) -> None:
         """Write down that the caller left, or tell it that the process is stopping."""
