@@ -10,6 +10,7 @@ from typing import Final
 
 _BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_CUT_END_BYTES: Final = len(b"\r\n\r\n") - 1
 
 
 class EventTooLarge(ValueError):
@@ -19,11 +20,13 @@ class EventTooLarge(ValueError):
 class EventSplitter:
     """Give back the complete events of a stream; hold what has not ended yet."""
 
-    __slots__ = ("_held", "_max_event_bytes")
+    __slots__ = ("_held", "_held_bytes", "_max_event_bytes", "_tail")
 
     def __init__(self, *, max_event_bytes: int) -> None:
         """Refuse to hold more than `max_event_bytes` of an event that does not end."""
-        self._held = b""
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._tail = b""
         self._max_event_bytes = max_event_bytes
 
     def feed(self, chunk: bytes) -> bytes:
@@ -31,19 +34,33 @@ class EventSplitter:
 
         Raises `EventTooLarge` when what is held back passes the bound.
         """
-        buffer = self._held + chunk if self._held else chunk
-        if buffer.endswith(b"\n\n"):
-            self._held = b""
-            return buffer
-        end = _last_event_end(buffer)
-        self._held = buffer[end:]
-        if len(self._held) > self._max_event_bytes:
+        if not self._held and chunk.endswith(b"\n\n"):
+            return chunk
+        # What is held was searched when it came: only an end that was cut is new, and
+        # of that no more than three bytes are held.
+        seam = self._tail + chunk
+        end = len(seam) if seam.endswith(b"\n\n") else _last_event_end(seam)
+        block = b""
+        if end:
+            place = end - len(self._tail)
+            self._held.append(chunk[:place])
+            block, chunk = self.flush(), chunk[place:]
+        if chunk:
+            self._hold(chunk)
+        return block
+
+    def _hold(self, chunk: bytes) -> None:
+        self._held.append(chunk)
+        self._held_bytes += len(chunk)
+        self._tail = (self._tail + chunk[-_CUT_END_BYTES:])[-_CUT_END_BYTES:]
+        if self._held_bytes > self._max_event_bytes:
             raise EventTooLarge
-        return buffer[:end]
 
     def flush(self) -> bytes:
         """Return what never came to an end, and forget it."""
-        rest, self._held = self._held, b""
+        rest = b"".join(self._held)
+        self._held.clear()
+        self._held_bytes, self._tail = 0, b""
         return rest
 
 

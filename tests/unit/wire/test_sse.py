@@ -1,5 +1,7 @@
 """Server-sent events as bytes: where they end, and what their data are."""
 
+import time
+
 import pytest
 
 from smart_llmrouter.wire.sse import (
@@ -77,3 +79,18 @@ def test_events_are_split_where_they_end() -> None:
         b"c\r\r",
         b"d",
     ]
+
+
+def test_a_long_event_in_many_pieces_is_searched_once() -> None:
+    """A large picture that arrives piece by piece costs no more than its size."""
+    piece, pieces = b"x" * 512, 15_000
+    splitter = EventSplitter(max_event_bytes=8 << 20)
+    splitter.feed(b"data: ")
+
+    began_s = time.process_time()
+    held = [splitter.feed(piece) for _ in range(pieces)]
+    event = splitter.feed(b"\n\n")
+
+    assert time.process_time() - began_s < 2
+    assert not any(held)
+    assert event == b"data: " + piece * pieces + b"\n\n"
