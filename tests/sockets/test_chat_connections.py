@@ -179,3 +179,55 @@ async def test_a_provider_that_speaks_no_tls(
 
     assert answer.headers["x-router-target"] == "other/mini"
     assert health["acme/mini"]["last_error"] == "upstream_tls_failed"
+
+
+UPGRADE = (
+    "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+    "http2-settings: AAMAAABkAAQAAP__\r\n"
+)
+
+
+@pytest.mark.parametrize("extra", [UPGRADE, UPGRADE.replace("h2c", "websocket")])
+async def test_an_upgrade_is_passed_over_and_the_request_served(
+    router: Router, extra: str
+) -> None:
+    """Java's HTTP client and `curl --http2` ask for HTTP/2 with their first request."""
+    async with connected(router) as connection:
+        connection.writer.write(request(GOOD, extra=extra))
+        together = await connection.answer()
+        head, _, body = request(GOOD, extra=extra).partition(b"\r\n\r\n")
+        connection.writer.write(head + b"\r\n\r\n")
+        await connection.writer.drain()
+        await asyncio.sleep(0.05)
+        connection.writer.write(body)
+        apart = await connection.answer()
+        connection.writer.write(
+            b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + extra.encode() + b"\r\n"
+        )
+        bodiless = await connection.answer()
+
+    assert [together[0], apart[0], bodiless[0]] == [200, 200, 200]
+    assert b"choices" in together[1]
+    assert b"choices" in apart[1]
+
+
+async def test_the_body_of_an_upgrade_is_not_the_next_request(router: Router) -> None:
+    """What follows the head of such a request is still its body."""
+    async with connected(router) as connection:
+        head, _, body = request(SMUGGLED, extra=UPGRADE).partition(b"\r\n\r\n")
+        connection.writer.write(head + b"\r\n\r\n")
+        await connection.writer.drain()
+        await asyncio.sleep(0.05)
+        connection.writer.write(body + request(GOOD))
+        answers = [await connection.answer() for _ in range(2)]
+
+    assert [status for status, _ in answers] == [400, 200]
+
+
+async def test_nobody_is_connected_to_another_host(router: Router) -> None:
+    """`CONNECT` is for proxies of another kind: it is refused."""
+    async with connected(router) as connection:
+        connection.writer.write(b"CONNECT a.example:443 HTTP/1.1\r\nhost: x\r\n\r\n")
+        status, _ = await connection.answer()
+
+    assert status == 400
