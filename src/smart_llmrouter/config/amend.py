@@ -9,9 +9,10 @@ and must say exactly what the file said, plus the new entry.
 import io
 from typing import Final, NamedTuple
 
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from yaml.nodes import MappingNode, Node, SequenceNode
 
 from smart_llmrouter.config.document import Document, Plain
 from smart_llmrouter.config.reader import read_bytes
@@ -89,15 +90,15 @@ def _appended(text: str, entry: dict[str, Plain]) -> str:
 
 def _written_anew(text: str, entry: dict[str, Plain]) -> str | None:
     """Let ruamel.yaml write the file; comments stay, some of the layout may not."""
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = _ENDLESS
-    yaml.indent(mapping=2, sequence=4, offset=2)
+    writer = YAML()
+    writer.preserve_quotes = True
+    writer.width = _ENDLESS
+    writer.indent(mapping=2, sequence=4, offset=2)
     out = io.StringIO()
     try:
-        root = yaml.load(text)
+        root = writer.load(text)
         root[_CALLERS] = [*(root.get(_CALLERS) or ()), entry]
-        yaml.dump(root, out)
+        writer.dump(root, out)
     except (YAMLError, ValueError, TypeError, AttributeError):
         return None
     return out.getvalue()
@@ -127,7 +128,10 @@ def _place(text: str) -> _Place | None:
 
 def _callers(text: str) -> tuple[Node | None, Node | None]:
     """Return the key `callers` and what stands after it, if that is there."""
-    root = YAML(typ="safe", pure=True).compose(text)
+    try:
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return None, None
     if isinstance(root, MappingNode):
         for key, value in root.value:
             if key.value == _CALLERS:

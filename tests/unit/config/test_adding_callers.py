@@ -261,6 +261,7 @@ LAYOUTS: list[Callable[[str], str]] = [
     lambda text: text.replace("\n  - ", "\n- ").replace("\n    ", "\n  "),
     lambda text: "---\n" + text + "...\n",
     lambda text: text + "cache:\n  enabled: false\n",
+    lambda text: text.replace("id: a", "id: a\t").replace("callers:", "callers: \t"),
 ]
 LIST = "callers:\n  - id: a\n    allow: [chat]\n  - id: b\n    note: {}\n"
 

@@ -1,16 +1,21 @@
 """Reading the YAML file: values, places, and what is refused."""
 
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from smart_llmrouter.config.document import Document
 from smart_llmrouter.config.reader import MAX_BYTES, plain_scalar, read_bytes, read_file
 from tests.support.configuration import brief
 
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029"), max_size=20
+)
 WORDS = st.text("abcdefghijklmnop", min_size=1, max_size=8)
 
 
@@ -56,6 +61,36 @@ def test_a_scalar_is_read_as_yaml_1_2_reads_it(literal: str, value: object) -> N
     read_value = plain_scalar(literal)
 
     assert (type(read_value), read_value) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    "literal", ["yes", "no", "on", "0x1F", "0o17", "1:30", "1_000"]
+)
+def test_what_yaml_1_1_would_resolve_stays_text(literal: str) -> None:
+    """No parser underneath decides on what a word or a number is."""
+    document = read(f"a: {literal}\nb: [{literal}]\n{literal}: 1\n")
+
+    assert document.root == {"a": literal, "b": [literal], literal: 1}
+
+
+@given(
+    st.recursive(
+        TEXTS | st.booleans() | st.integers(0, 10**12) | st.none(),
+        lambda values: (
+            st.lists(values, max_size=3) | st.dictionaries(TEXTS, values, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+def test_what_another_program_writes_is_read_as_it_was_meant(content: object) -> None:
+    """YAML that ruamel.yaml writes, as `--write` does, comes back with every value."""
+    file, writer = StringIO(), YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.dump({"content": content}, file)
+
+    document = read(file.getvalue())
+
+    assert document.root == {"content": content}
 
 
 def test_a_decimal_keeps_its_digits() -> None:
@@ -112,6 +147,12 @@ def test_every_duplicate_key_is_reported() -> None:
         ("a: [1, 2\nb: 3\n", 2, 2, "this is not valid YAML"),
         ("a: 'x\n", 2, 1, "this is not valid YAML"),
         ("a: 1\nb: \x07\n", 2, 4, "this is not valid YAML: special characters"),
+        ("ä: 1\nö: ü\x07\n", 2, 5, "this is not valid YAML: special characters"),
+        ("a: 1\nb: x\u2028y", 2, 5, "this is not valid YAML: special characters"),
+        ("ä: 1\nö: b: c\n", 2, 5, "this is not valid YAML: mapping values"),
+        ("a: 1\n  b: 2\n", 2, 4, "this is not valid YAML: mapping values"),
+        ("a: {b: 1}\n b: 2\n", 2, 2, "this is not valid YAML: did not find"),
+        ("a: {b: :1}\n", 1, 8, "this is not valid YAML: did not find expected node"),
         ("a: *nowhere\n", 1, 4, "no finished value before this has"),
         ("a: &x [*x]\n", 1, 8, "no finished value before this has"),
         ("a: " + "[" * 40, 1, 27, "values are nested deeper than 24 levels"),
