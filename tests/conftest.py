@@ -36,7 +36,7 @@ ON_THE_PATH: Final = [
 # Where a block is by design: a record is one `write` into the page cache, what is put
 # together at the start may read files, and so may the traceback of a defect.
 MAY_BLOCK: Final = [
-    ("smart_llmrouter/stores/journal.py", {"append", "append_all", "probe"}),
+    ("smart_llmrouter/stores/journal.py", {"append", "probe"}),
     ("linecache.py", {"checkcache", "updatecache"}),
     ("smart_llmrouter/edge/docs_site.py", {"docs_mount"}),
     # What it reads is in /proc, and so in memory.

@@ -73,16 +73,12 @@ class Histories(RuleBasedStateMachine):
         """Open a writer with small segments, so that they rotate often."""
         self.writer = self.state.writer(segment_bytes=2000)
 
-    @rule(count=st.integers(1, 8), together=st.booleans())
-    def answer_calls(self, count: int, *, together: bool) -> None:
-        """Journal some records, one by one or with one write."""
+    @rule(count=st.integers(1, 8))
+    def answer_calls(self, count: int) -> None:
+        """Journal some records."""
         assert self.writer is not None
-        lines = [encode_record(a_record(self.answered + n)) for n in range(count)]
-        if together:
-            self.writer.append_all(lines)
-        else:
-            for line in lines:
-                self.writer.append(line)
+        for n in range(count):
+            self.writer.append(encode_record(a_record(self.answered + n)))
         self.answered += count
 
     @rule()

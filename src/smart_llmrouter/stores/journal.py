@@ -13,7 +13,6 @@ import fcntl
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,16 +43,11 @@ class JournalHealth:
 
     reason: str | None
 
-    @property
-    def writable(self) -> bool:
-        """Say whether all is well."""
-        return self.reason is None
-
 
 class JournalWriter:
     """Append records to segments in one directory.
 
-    `append`, `append_all`, `probe` and `close` belong to one thread, the event loop's;
+    `append`, `probe` and `close` belong to one thread, the event loop's;
     `sync` may be called from any other at the same time. `sync="interval"` expects
     somebody to call `sync` once a second, `"always"` expects `sync(mark)` before a
     call is answered, and with `"off"` the kernel decides when data reach the disk.
@@ -94,11 +88,6 @@ class JournalWriter:
         self._segment_lost = False
         self._open_segment()
 
-    @property
-    def appended_bytes(self) -> int:
-        """Return how many bytes this writer has written, over all segments."""
-        return self._appended
-
     def append(self, record: bytes) -> int:
         """Write one record, which holds no newline, with one `write`.
 
@@ -107,20 +96,13 @@ class JournalWriter:
         """
         return self._write(record + b"\n")
 
-    def append_all(self, records: Iterable[bytes]) -> int:
-        """Write several records with one `write`; otherwise as `append`.
-
-        On failure a first few of them may be on record nevertheless.
-        """
-        return self._write(b"\n".join([*records, b""]))
-
-    def _write(self, lines: bytes) -> int:
+    def _write(self, line: bytes) -> int:
         if self._fd < 0 or self._segment_lost:
             self._reopen()
         try:
-            written = os.write(self._fd, lines)
-            if written != len(lines):
-                written += self._write_rest(lines[written:])
+            written = os.write(self._fd, line)
+            if written != len(line):
+                written += self._write_rest(line[written:])
         except OSError as error:
             raise self._unwritable(error) from error
         self._fault = None
