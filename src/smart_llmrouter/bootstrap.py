@@ -10,8 +10,13 @@ import gc
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +24,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from smart_llmrouter.admission.gate import OpenGate
-from smart_llmrouter.config.snapshot import Snapshot, State
+from smart_llmrouter.config.snapshot import Snapshot, State, TransportName, Upstream
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.dialects.openai_chat.requests import encode_model
 from smart_llmrouter.edge.app import Edge
@@ -46,6 +51,7 @@ from smart_llmrouter.stores.database import (
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
 from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
 from smart_llmrouter.upstream.endpoints import endpoint_of
+from smart_llmrouter.upstream.lean_transport import open_lean_transport
 from smart_llmrouter.upstream.transport import Transport
 
 CHAT_PATH: Final = "/v1/chat/completions"
@@ -56,6 +62,9 @@ _STRAGGLERS_S: Final = 5.0
 _POLL_S: Final = 0.01
 _WRITER_ID_BYTES: Final = 4
 _COLLECT_EVERY: Final = 10_000
+_TRANSPORTS: Final[
+    Mapping[TransportName, Callable[..., AbstractAsyncContextManager[Transport]]]
+] = {"lean": open_lean_transport, "aiohttp": open_aiohttp_transport}
 
 log = structlog.get_logger()
 
@@ -74,14 +83,11 @@ async def serve(snapshot: Snapshot) -> None:
             create_or_check_schema(snapshot.state.database_url.reveal())
             listening = listening_socket(snapshot.server.host, snapshot.server.port)
             journal = _new_journal(snapshot.state)
-        upstream, tally = snapshot.upstream, Tally()
+        tally = Tally()
         async with (
             IngesterSupervisor(snapshot.state) as ingester,
             _flushed(journal, every_s=_sync_every_s(snapshot.state)),
-            open_aiohttp_transport(
-                connect_timeout_s=upstream.connect_timeout_s,
-                max_response_bytes=upstream.max_response_bytes,
-            ) as transport,
+            open_transport(snapshot.upstream) as transport,
         ):
             edge = build_edge(
                 snapshot,
@@ -97,6 +103,17 @@ async def serve(snapshot: Snapshot) -> None:
             await server.serve(sockets=[listening])
             await _stragglers(tally)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def open_transport(upstream: Upstream) -> AsyncIterator[Transport]:
+    """Open the transport that the configuration names."""
+    open_named = _TRANSPORTS[upstream.transport]
+    async with open_named(
+        connect_timeout_s=upstream.connect_timeout_s,
+        max_response_bytes=upstream.max_response_bytes,
+    ) as transport:
+        yield transport
 
 
 def build_edge(

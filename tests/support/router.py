@@ -25,7 +25,6 @@ from smart_llmrouter.edge.server import listening_socket, make_server
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.record import UsageRecord, decode_record
 from smart_llmrouter.stores.segments import list_segments
-from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
 from tests.support.gateway import token
 from tests.support.wait import eventually
 
@@ -90,10 +89,7 @@ async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[R
     config.write_text(json.dumps(settings))
     snapshot = load_snapshot(config, environment={})
     journal = bootstrap._new_journal(snapshot.state)
-    async with open_aiohttp_transport(
-        connect_timeout_s=snapshot.upstream.connect_timeout_s,
-        max_response_bytes=snapshot.upstream.max_response_bytes,
-    ) as transport:
+    async with bootstrap.open_transport(snapshot.upstream) as transport:
         edge = bootstrap.build_edge(
             snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
         )

@@ -144,6 +144,7 @@ def _server(settings: schema.Settings) -> Server:
 def _upstream(settings: schema.Settings) -> Upstream:
     upstream = settings.upstream
     return Upstream(
+        transport=upstream.transport,
         connect_timeout_s=upstream.connect_timeout_s,
         first_event_timeout_s=upstream.first_event_timeout_s,
         idle_timeout_s=upstream.idle_timeout_s,

@@ -18,6 +18,7 @@ DialectName = Literal["openai-chat", "openai-responses", "anthropic-messages"]
 StrategyName = Literal[
     "static", "failover", "weighted", "dynamic", "rules", "script", "external"
 ]
+TransportName = Literal["lean", "aiohttp"]
 JournalSync = Literal["interval", "always", "off"]
 
 
@@ -49,6 +50,7 @@ class State:
 class Upstream:
     """Time-outs (seconds) and bounds towards providers; `total_s` 0 means none."""
 
+    transport: TransportName
     connect_timeout_s: float
     first_event_timeout_s: float
     idle_timeout_s: float

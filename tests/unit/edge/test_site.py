@@ -35,6 +35,7 @@ SNAPSHOT = Snapshot(
         journal_sync="interval",
     ),
     upstream=Upstream(
+        transport="lean",
         connect_timeout_s=5,
         first_event_timeout_s=120,
         idle_timeout_s=120,

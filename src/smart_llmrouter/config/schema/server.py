@@ -178,10 +178,13 @@ class State(Section):
 class Upstream(Section):
     """Defaults for calls to all providers."""
 
-    transport: Annotated[
-        Literal["lean", "aiohttp"],
-        NotBuilt("the lean transport", lambda value: value == "lean"),
-    ] = Field(default="aiohttp", description="The HTTP client that calls providers.")
+    transport: Literal["lean", "aiohttp"] = Field(
+        default="lean",
+        description=(
+            "The HTTP client that calls providers: the router's own, or aiohttp's,"
+            " which needs about twice the CPU."
+        ),
+    )
     connect_timeout_s: Seconds = Field(
         default=5.0, description="Until the connection stands."
     )
