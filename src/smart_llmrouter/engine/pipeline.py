@@ -25,6 +25,7 @@ from smart_llmrouter.core.errors import (
     JournalUnwritable,
     MissingModel,
     ModelNotAllowed,
+    NoEligibleTarget,
     RouterError,
     RouterFault,
     ShuttingDown,
@@ -42,7 +43,7 @@ from smart_llmrouter.engine.refusals import error_headers, render_refusal
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Vigil
-from smart_llmrouter.routing.plan import eligible_targets, plan_of
+from smart_llmrouter.routing.plan import Plan, plan_of
 
 DIALECT: Final = "openai-chat"
 STREAM_HEADERS: Final[Headers] = [
@@ -95,10 +96,10 @@ class Pipeline:
             self._tally.in_flight -= 1
 
     async def _carry(self, arrival: Arrival, entry: Entry, client: Client) -> None:
+        """Take the steps in their order; whatever ends the call early is raised."""
         request = parse_request(arrival.body)
         entry.stream = request.stream
         group = self._allowed_group(request, entry)
-        plan = eligible_targets(self._plans[group.name], group=group, dialect=DIALECT)
         with (
             self._gate.reserve(arrival.caller, group.name) as reservation,
             Vigil(total_s=self._snapshot.upstream.total_timeout_s) as vigil,
@@ -106,7 +107,7 @@ class Pipeline:
             if request.stream:
                 self._keep_alive(vigil, client)
             win = await self._attempts.first_to_answer(
-                plan,
+                self._plan(group),
                 request,
                 entry=entry,
                 vigil=vigil,
@@ -133,6 +134,15 @@ class Pipeline:
         entry.requested_model = request.model
         entry.group = group
         return group
+
+    def _plan(self, group: Group) -> Plan:
+        """Return the plan that was made with the configuration, if anybody is in it."""
+        plan = self._plans[group.name]
+        if not plan.targets:
+            raise NoEligibleTarget(
+                group=group.name, dialect=DIALECT, missing=plan.missing
+            )
+        return plan
 
     def _keep_alive(self, vigil: Vigil, client: Client) -> None:
         async def beat() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smart_llmrouter.config.snapshot import DialectName, Group, Target
-from smart_llmrouter.core.errors import NoEligibleTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +30,3 @@ def plan_of(group: Group, *, dialect: DialectName) -> Plan:
     }
     targets = [target for target in group.targets if target.label not in missing]
     return Plan(targets=tuple(targets[: group.max_attempts]), missing=missing)
-
-
-def eligible_targets(plan: Plan, *, group: Group, dialect: DialectName) -> Plan:
-    """Return `plan` if it has a target; raises `NoEligibleTarget` otherwise."""
-    if not plan.targets:
-        raise NoEligibleTarget(group=group.name, dialect=dialect, missing=plan.missing)
-    return plan
