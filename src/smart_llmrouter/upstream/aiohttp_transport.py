@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -127,15 +128,21 @@ def _own(error: Exception) -> TransportError:
 
 @asynccontextmanager
 async def open_aiohttp_transport(
-    *, connect_timeout_s: float, max_response_bytes: int
+    *,
+    connect_timeout_s: float,
+    max_response_bytes: int,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[AiohttpTransport]:
     """Open a transport with its pool, and close both at the end of the block.
 
+    Certificates are checked against `tls`, by default against the system's CAs.
     The pool is not bounded here: admission bounds what is in flight. `trust_env` stays
     off, so that no proxy setting of the machine can redirect a provider's key.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
+    connector = aiohttp.TCPConnector(
+        limit=0, keepalive_timeout=_KEEPALIVE_S, ssl=True if tls is None else tls
+    )
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
