@@ -42,8 +42,8 @@ from smart_llmrouter.ledger.supervisor import IngesterSupervisor
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.stores.database import (
     DatabaseMissing,
+    DatabaseUnusable,
     SchemaMismatch,
-    UnsupportedDatabase,
     check_schema,
     create_or_check_schema,
     open_for_reading,
@@ -214,7 +214,7 @@ def _starting() -> Iterator[None]:
     """Say in one sentence what keeps the router from starting."""
     try:
         yield
-    except (SchemaMismatch, UnsupportedDatabase, JournalUnwritable) as error:
+    except (DatabaseUnusable, JournalUnwritable) as error:
         raise CannotStart(str(error)) from None
     except (sqlite3.Error, SQLAlchemyError) as error:
         raise CannotStart(

@@ -80,28 +80,25 @@ def report(
     Waits, five seconds at most, until all that was journalled when it began is in the
     database; what is still missing then is said in the report.
     """
+    import sqlite3
+
+    from sqlalchemy.exc import SQLAlchemyError
+
     from smart_llmrouter.config.findings import ConfigurationError
     from smart_llmrouter.ledger.dimensions import UnknownDimension
     from smart_llmrouter.ledger.interval import BadMoment
     from smart_llmrouter.ledger.render import render
-    from smart_llmrouter.stores.database import (
-        DatabaseMissing,
-        SchemaMismatch,
-        UnsupportedDatabase,
-    )
+    from smart_llmrouter.stores.database import DatabaseUnusable
 
     try:
         made = _made(config, since=since, until=until, group_by=group_by)
         _deliver(render(made, to=to_format.value), out)
     except (BadMoment, UnknownDimension) as error:
         _fail(str(error), code=2)
-    except (
-        ConfigurationError,
-        DatabaseMissing,
-        SchemaMismatch,
-        UnsupportedDatabase,
-    ) as error:
+    except (ConfigurationError, DatabaseUnusable) as error:
         _fail(str(error), code=1)
+    except (sqlite3.Error, SQLAlchemyError) as error:
+        _fail(f"the usage database cannot be read ({type(error).__name__})", code=1)
     except OSError as error:
         _fail(f"{error.filename or 'output'}: {error.strerror}", code=1)
 

@@ -31,16 +31,20 @@ _PRAGMAS: Final = (
 )
 
 
-class UnsupportedDatabase(ValueError):
+class DatabaseUnusable(Exception):
+    """The database cannot be worked on; the text says why, in safe words."""
+
+
+class UnsupportedDatabase(DatabaseUnusable):
     """The URL names a kind of database that this version cannot use."""
 
 
-class DatabaseMissing(Exception):
+class DatabaseMissing(DatabaseUnusable):
     """There is no database yet at the place that the configuration names."""
 
 
-class SchemaMismatch(Exception):
-    """The database is not one that this version may work on; the text says why."""
+class SchemaMismatch(DatabaseUnusable):
+    """The database is not one that this version may work on."""
 
 
 def database_path(url: str) -> Path:

@@ -136,6 +136,18 @@ def test_without_a_database_yet_the_report_says_what_makes_one(
     assert not state.database.exists()
 
 
+def test_a_broken_database_is_told_without_a_traceback(state: StateDirectory) -> None:
+    """A file whose pages are damaged is one line of an error."""
+    state.journalled([a_record(1)])
+    whole = state.database.read_bytes()
+    state.database.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
+
+    shown = asked(state)
+
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("error: the usage database cannot be read")
+
+
 def test_a_wrong_configuration_is_told_with_its_place(state: StateDirectory) -> None:
     """The findings are those of `config check`."""
     (state.path.parent / "router.yaml").write_text("groups: 3\n")
