@@ -9,14 +9,20 @@ A key that stands twice is kept once, with its last value. That is also the valu
 the router itself reads, so a provider cannot be shown another one than was checked.
 """
 
+import re
+from json import JSONDecoder
 from typing import Final
 
 import msgspec
+
+from smart_llmrouter.wire.surrogates import has_half_pairs, without_half_pairs
 
 RawMembers = dict[str, msgspec.Raw]
 
 _decode_members: Final = msgspec.json.Decoder(RawMembers).decode
 _encode_text: Final = msgspec.json.Encoder().encode
+_scan_value: Final = JSONDecoder().raw_decode
+_VALUE_BEGINS: Final = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 
 
 class NotAnObject(ValueError):
@@ -33,11 +39,42 @@ def parse_members(body: bytes) -> RawMembers:
     except msgspec.ValidationError:
         raise NotAnObject("the body must be a JSON object") from None
     except msgspec.DecodeError as error:
+        if has_half_pairs(body):
+            return _members_around_half_pairs(body)
         raise NotAnObject(str(error)) from None
     except RecursionError:
         raise NotAnObject("the JSON is nested too deeply") from None
     except UnicodeDecodeError:
         raise NotAnObject("the body is not UTF-8") from None
+
+
+def _members_around_half_pairs(body: bytes) -> RawMembers:
+    """Take an object apart that the fast decoder refuses for half a surrogate pair.
+
+    A copy without the halves is of the same length, so what the standard library finds
+    in it stands at the same places of the original.
+    """
+    try:
+        text = without_half_pairs(body).decode()
+        members, places = _decode_members(text.encode()), _value_places(text)
+    except (ValueError, RecursionError) as error:
+        raise NotAnObject(str(error)) from None
+    return {key: msgspec.Raw(body[slice(*places[key])]) for key in members}
+
+
+def _value_places(text: str) -> dict[str, tuple[int, int]]:
+    """Return where each top-level value of an object begins and ends, in bytes."""
+    places: dict[str, tuple[int, int]] = {}
+    position, offset, counted = text.index("{") + 1, 0, 0
+    while (quote := text.find('"', position)) >= 0:
+        key, end = _scan_value(text, quote)
+        begin = _VALUE_BEGINS.match(text, end).end()  # type: ignore[union-attr]
+        _, position = _scan_value(text, begin)
+        offset += len(text[counted:begin].encode())
+        length = len(text[begin:position].encode())
+        places[key] = (offset, offset + length)
+        offset, counted = offset + length, position
+    return places
 
 
 def render_members(members: RawMembers) -> bytes:

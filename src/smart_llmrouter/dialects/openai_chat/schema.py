@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from smart_llmrouter.wire.surrogates import without_half_pairs
+
 ABSENT: Final = msgspec.Raw()
 """A raw field that is not there; msgspec has no optional raw values."""
 
@@ -73,5 +75,21 @@ DECODE_USAGE_FIELD: Final = {
     for field in msgspec.structs.fields(WireUsage)
 }
 """How each field of `usage` is read by itself, where they cannot be read together."""
-decode_answer: Final = msgspec.json.Decoder(Answer).decode
-decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
+_decode_answer: Final = msgspec.json.Decoder(Answer).decode
+_decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
+
+
+def decode_answer(body: bytes) -> Answer:
+    """Read a plain answer. Raises as `msgspec.json.decode` does."""
+    try:
+        return _decode_answer(body)
+    except msgspec.DecodeError:
+        return _decode_answer(without_half_pairs(body))
+
+
+def decode_chunk(payload: bytes) -> Chunk:
+    """Read one event of a streamed answer. Raises as `msgspec.json.decode` does."""
+    try:
+        return _decode_chunk(payload)
+    except msgspec.DecodeError:
+        return _decode_chunk(without_half_pairs(payload))
