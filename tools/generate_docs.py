@@ -47,9 +47,11 @@ usage record and in the metrics; the message beside it is for people and may cha
 ```
 
 The request id is also in the header `X-Request-Id` of every answer. Where asking again
-can never help, the answer says `x-should-retry: false`, which the OpenAI SDKs obey. An
-error after the first token comes inside the stream, as its last event, in the same
-shape; the status of that answer was 200 by then.
+can never help, the answer says `x-should-retry: false`, which the OpenAI SDKs obey.
+
+An error after the first token comes inside the stream, as its last event, in the same
+shape; the status of that answer was 200 by then. So does an error of a stream that was
+opened before its first token, after `server.keepalive_after_s` of silence.
 
 *Generated from `core/errors.py`.*
 """

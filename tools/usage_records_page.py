@@ -116,7 +116,7 @@ CSV `unread_bytes`.
 
 A sum says for how many calls it is known. Percentiles are exact, by nearest rank:
 `latency` over all calls, `first token` over those that had one. Errors are the calls
-with an error code, whatever their status: a stream can fail after its `200`.
+with an error code; a stream that failed after its `200` is one of them.
 
 `--format markdown` escapes whatever a client could have chosen, `csv` puts a `'` before
 cells that a spreadsheet would take for a formula, and `json` has integers with their

@@ -321,7 +321,8 @@ class UpstreamRejectedRequest(UpstreamError):
     """The provider found the request itself wrong, so no other target was asked.
 
     The caller gets the provider's status and its own error body, because clients
-    recover from some rejections by what it says. `body` has been freed of credentials.
+    recover from some rejections by what it says. Credentials are taken out of it, and
+    its `code` is the provider's where it has one.
     """
 
     code = "upstream-rejected-request"

@@ -53,7 +53,11 @@ REQUEST_USAGE: Final = Table(
     _text("token_id", "The public id of the token; never the token"),
     _text("client", "The client program, as its user agent names it"),
     _text("inbound_dialect", "The dialect that the client spoke"),
-    _number("status", "What the caller was answered; 499: it left before the end"),
+    _number(
+        "status",
+        "How the call ended: the status of the answer, or of the error inside a stream "
+        "that had begun with 200; 499: the caller left before the end",
+    ),
     _number("attempts", "How many targets were tried"),
     _number(
         "latency_us",

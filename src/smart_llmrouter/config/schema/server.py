@@ -189,7 +189,11 @@ class Upstream(Section):
         default=5.0, description="Until the connection stands."
     )
     first_event_timeout_s: Seconds = Field(
-        default=120.0, description="Until the first meaningful event of the answer."
+        default=120.0,
+        description=(
+            "Until the first meaningful event of a stream, or the whole of an answer"
+            " that is not one. The next target is tried after it."
+        ),
     )
     idle_timeout_s: Seconds = Field(
         default=120.0, description="Between two events of the answer."
