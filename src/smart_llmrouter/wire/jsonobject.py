@@ -41,7 +41,7 @@ def parse_members(body: bytes) -> RawMembers:
     except msgspec.DecodeError as error:
         if has_half_pairs(body):
             return _members_around_half_pairs(body)
-        raise NotAnObject(str(error)) from None
+        raise NotAnObject(f"the body is not valid JSON: {error}") from None
     except RecursionError:
         raise NotAnObject("the JSON is nested too deeply") from None
     except UnicodeDecodeError:
@@ -58,7 +58,7 @@ def _members_around_half_pairs(body: bytes) -> RawMembers:
         text = without_half_pairs(body).decode()
         members, places = _decode_members(text.encode()), _value_places(text)
     except (ValueError, RecursionError) as error:
-        raise NotAnObject(str(error)) from None
+        raise NotAnObject(f"the body is not valid JSON: {error}") from None
     return {key: msgspec.Raw(body[slice(*places[key])]) for key in members}
 
 
