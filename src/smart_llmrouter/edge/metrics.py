@@ -4,7 +4,7 @@ Counting is the tally's work, on the path; this only shows it when asked. All na
 begin with `smart_llmrouter_`, and every label has a bounded set of values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Final
 
@@ -67,47 +67,57 @@ class TallyCollector(Collector):
 
     def _counters(self) -> Iterator[Metric]:
         tally = self._tally
-        calls = CounterMetricFamily(
-            _name("calls"), "Finished calls.", labels=["group", "status", "stream"]
+        yield _counter(
+            "calls",
+            "Finished calls.",
+            ["group", "status", "stream"],
+            (
+                ((group, str(status), str(stream).lower()), count)
+                for (group, status, stream), count in tally.calls.items()
+            ),
         )
-        for (group, status, stream), count in tally.calls.items():
-            calls.add_metric([group, str(status), str(stream).lower()], count)
-        yield calls
-        errors = CounterMetricFamily(
-            _name("call_errors"), "Failed calls.", labels=["group", "code"]
+        yield _counter(
+            "call_errors", "Failed calls.", ["group", "code"], tally.errors.items()
         )
-        for key, count in tally.errors.items():
-            errors.add_metric(key, count)
-        yield errors
-        tokens = CounterMetricFamily(
-            _name("tokens"), "Tokens that providers reported.", labels=["group", "kind"]
+        yield _counter(
+            "tokens",
+            "Tokens that providers reported.",
+            ["group", "kind"],
+            tally.tokens.items(),
         )
-        for key, count in tally.tokens.items():
-            tokens.add_metric(key, count)
-        yield tokens
-        attempts = CounterMetricFamily(
-            _name("attempts"), "Attempts at targets.", labels=["target", "outcome"]
+        yield _counter(
+            "attempts",
+            "Attempts at targets.",
+            ["target", "outcome"],
+            tally.attempts.items(),
         )
-        for key, count in tally.attempts.items():
-            attempts.add_metric(key, count)
-        yield attempts
-        yield from self._single_label_counters()
-
-    def _single_label_counters(self) -> Iterator[Metric]:
-        cost = CounterMetricFamily(
-            _name("cost_usd"), "Computed cost in dollars.", labels=["group"]
+        yield _counter(
+            "cost_usd",
+            "Computed cost in dollars.",
+            ["group"],
+            (
+                ((group,), nusd / NUSD_PER_USD)
+                for group, nusd in tally.cost_nusd.items()
+            ),
         )
-        for group, nusd in self._tally.cost_nusd.items():
-            cost.add_metric([group], nusd / NUSD_PER_USD)
-        yield cost
-        refusals = CounterMetricFamily(
-            _name("refused_requests"),
+        yield _counter(
+            "refused_requests",
             "Requests turned away before their caller was known.",
-            labels=["code"],
+            ["code"],
+            (((code,), count) for code, count in tally.refusals.items()),
         )
-        for code, count in self._tally.refusals.items():
-            refusals.add_metric([code], count)
-        yield refusals
+
+
+def _counter(
+    name: str,
+    told: str,
+    labels: list[str],
+    counts: Iterable[tuple[tuple[str, ...], float]],
+) -> Metric:
+    family = CounterMetricFamily(_name(name), told, labels=labels)
+    for values, count in counts:
+        family.add_metric(values, count)
+    return family
 
 
 def _histogram(name: str, told: str, groups: dict[str, Histogram]) -> Metric:
