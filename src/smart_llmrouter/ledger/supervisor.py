@@ -5,8 +5,10 @@ closes, however the router ended, the ingester finishes what is journalled and g
 """
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
@@ -25,6 +27,8 @@ _LAST_RESTART_S: Final = 10.0
 _LONG_LIFE_S: Final = 60.0
 _FAREWELL_S: Final = 15.0
 _OK: Final = "ok"
+
+_INHERITED: Final = ("PYTHON", "LC_", "LANG", "LD_LIBRARY_PATH", "TZ", "TMPDIR")
 
 log = structlog.get_logger()
 
@@ -81,7 +85,11 @@ class IngesterSupervisor:
 
     async def _start(self) -> Process:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *INGESTER_ARGUMENTS, stdin=PIPE, stdout=DEVNULL
+            sys.executable,
+            *INGESTER_ARGUMENTS,
+            stdin=PIPE,
+            stdout=DEVNULL,
+            env=_without_secrets(os.environ),
         )
         assert process.stdin is not None  # noqa: S101 - it was asked for
         settings = settings_line(
@@ -107,3 +115,12 @@ class IngesterSupervisor:
                 self._process = await self._start()
             except OSError as error:
                 log.warning("ingester cannot be started", reason=error.strerror)
+
+
+def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what an interpreter needs; providers' keys are none of its business."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith((*_INHERITED, "COVERAGE_"))
+    }
