@@ -36,6 +36,8 @@ _MOCK_READY_S: Final = 60
 _LOCAL_READY_S: Final = 300
 _ROUTER_READY_S: Final = 60
 _STOP_WITHIN_S: Final = 40
+_MODULE: Final = (sys.executable, "-m", "smart_llmrouter")
+_LOCAL_MODULE: Final = (sys.executable, "-m", "smart_llmrouter.cli.local_llm")
 
 _GUIDE: Final = """
 The demo is running.
@@ -88,6 +90,9 @@ prompt the first provider refuses, and the second one answers.
 _NO_TOKENS: Final = """
 The configuration has no demo callers any more: use the tokens of your own.
 """
+
+
+_CTRL_C: Final = "\nCtrl-C stops everything."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,10 +214,6 @@ def _start_provider(stage: _Stage, children: Children) -> Child:
     return child
 
 
-_MODULE: Final = (sys.executable, "-m", "smart_llmrouter")
-_LOCAL_MODULE: Final = (sys.executable, "-m", "smart_llmrouter.cli.local_llm")
-
-
 def _close(children: Children) -> None:
     # A terminal that was closed takes no more text, and that is no failure.
     with suppress(OSError):
@@ -243,9 +244,6 @@ def _guide(stage: _Stage, files: DemoFiles) -> str:
         quoted_configuration=shlex.quote(str(files.configuration)),
     )
     return guide + tokens + (_TRY_FAULTS if stage.llm == "mock" else "") + _CTRL_C
-
-
-_CTRL_C: Final = "\nCtrl-C stops everything."
 
 
 def _python_with_sdk(directory: Path) -> str:
