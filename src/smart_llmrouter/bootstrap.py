@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from smart_llmrouter.admission.gate import OpenGate
 from smart_llmrouter.config.snapshot import Snapshot, State, TransportName, Upstream
 from smart_llmrouter.core.build_info import read_build_info
+from smart_llmrouter.core.ids import new_request_id
 from smart_llmrouter.dialects.openai_chat.requests import encode_model
 from smart_llmrouter.edge.app import Edge
 from smart_llmrouter.edge.identity import Authenticator
@@ -96,13 +97,20 @@ async def serve(snapshot: Snapshot) -> None:
                 tally=tally,
                 ingester=ingester.condition,
             )
-            server = make_server(edge, grace_s=snapshot.server.shutdown_grace_s)
+            server = make_server(
+                edge, grace_s=snapshot.server.shutdown_grace_s, new_id=new_id
+            )
             _settle_memory()
             host, port = listening.getsockname()[:2]
             log.info("listening", host=host, port=port)
             await server.serve(sockets=[listening])
             await _stragglers(tally)
     log.info("stopped")
+
+
+def new_id() -> str:
+    """Return a request id for what is refused before it has become a request."""
+    return new_request_id(int(time.time() * 1000), os.urandom)
 
 
 @asynccontextmanager

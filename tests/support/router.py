@@ -93,7 +93,7 @@ async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[R
         edge = bootstrap.build_edge(
             snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
         )
-        server = make_server(edge, grace_s=1)
+        server = make_server(edge, grace_s=1, new_id=bootstrap.new_id)
         listening = listening_socket("127.0.0.1", 0)
         # `serve` itself would take over the signals of the test process.
         task = asyncio.create_task(server._serve(sockets=[listening]))

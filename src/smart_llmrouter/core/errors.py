@@ -2,8 +2,9 @@
 
     RouterError
     ├── RequestFault        the request itself is wrong (4xx)
-    │   ├── InvalidJson, InvalidRequest, MissingModel, ResponsesBodyOnChatEndpoint
-    │   ├── UnsupportedContentType, RequestTooLarge, MethodNotAllowed
+    │   ├── InvalidHttp, InvalidJson, InvalidRequest, MissingModel
+    │   ├── ResponsesBodyOnChatEndpoint, UnsupportedContentType
+    │   ├── RequestTooLarge, MethodNotAllowed
     │   └── UnknownPath, UnknownModel
     ├── Refused             the caller may not (401, 403)
     │   ├── Unauthorized, ModelNotAllowed, MetricsForbidden
@@ -64,6 +65,12 @@ class InvalidJson(RequestFault):
     """The body is not a JSON object."""
 
     code = "invalid-json"
+
+
+class InvalidHttp(RequestFault):
+    """What arrived is not an HTTP/1.1 request, or its head is larger than 64 KiB."""
+
+    code = "invalid-http"
 
 
 class InvalidRequest(RequestFault):

@@ -19,7 +19,9 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from smart_llmrouter.core.errors import InvalidHttp
 from smart_llmrouter.edge.asgi import CONNECTION, AsgiApp
+from smart_llmrouter.engine.refusals import error_headers, render_refusal
 
 _KEEP_ALIVE_S: Final = 75
 _MAX_HEAD_BYTES: Final = 64 * 1024
@@ -30,6 +32,7 @@ class Connection(HttpToolsProtocol):
     """One connection. `on_leave` is called when it is lost while a call is served."""
 
     on_leave: Callable[[], None] | None = None
+    new_id: Callable[[], str]
     _head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
@@ -39,11 +42,9 @@ class Connection(HttpToolsProtocol):
         try:
             self._feed(data)
         except httptools.HttpParserError:
-            message = "Invalid HTTP request received."
-            self.logger.warning(message)
-            self.send_400_response(message)
+            self.send_400_response("this is not an HTTP/1.1 request")
         if self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too large.")
+            self.send_400_response("the head of the request is too large")
 
     def _feed(self, data: bytes | memoryview) -> None:
         """Parse `data`; a request for another protocol is served in this one.
@@ -96,8 +97,16 @@ class Connection(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             self.cut()
-        else:
-            super().send_400_response(msg)
+            return
+        request_id = self.new_id()
+        error = InvalidHttp(msg)
+        headers = [*error_headers(error), (b"x-request-id", request_id.encode())]
+        body = render_refusal(error, request_id=request_id)
+        lines = [b"HTTP/1.1 400 Bad Request"]
+        lines += [b"%s: %s" % header for header in headers]
+        lines += [b"content-length: %d" % len(body), b"connection: close", b"", body]
+        self.transport.write(b"\r\n".join(lines))
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the call that is being served."""
@@ -138,12 +147,15 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def make_server(app: AsgiApp, *, grace_s: float) -> Server:
-    """Return the server for `app`; calls in flight have `grace_s` to end."""
+def make_server(app: AsgiApp, *, grace_s: float, new_id: Callable[[], str]) -> Server:
+    """Return the server for `app`; calls in flight have `grace_s` to end.
+
+    `new_id` names what is refused before it has become a request.
+    """
     return Server(
         uvicorn.Config(
             app,
-            http=Connection,
+            http=type("Connection", (Connection,), {"new_id": staticmethod(new_id)}),
             loop="uvloop",
             ws="none",
             lifespan="off",

@@ -22,6 +22,7 @@ POLL_S: Final = 0.1
 _FIRST_RETRY_S: Final = 0.2
 _LAST_RETRY_S: Final = 5.0
 _DRAIN_S: Final = 10.0
+_AWAY_S: Final = 2.0
 LOCK_NAME: Final = "ingester.lock"
 STATUS_NAME: Final = "ingester.json"
 
@@ -170,17 +171,20 @@ def keep_ingesting(
 ) -> None:
     """Ingest until `wait` says stop, then what is left, and return.
 
-    What cannot be ingested within ten seconds of the end stays in the journal.
+    What cannot be ingested within ten seconds of the end, two where the database is
+    away, stays in the journal until the next start.
     """
     patient.publish()
     stopping = False
     while not stopping:
         done = patient.advance()
         stopping = wait(0.0 if done is not None and done.more else patient.pause_s)
-    deadline_s = monotonic() + _DRAIN_S
-    while monotonic() < deadline_s:
+    began_s = monotonic()
+    while monotonic() < began_s + _DRAIN_S:
         done = patient.advance()
         if done is not None and not done.more:
             return
         if done is None:
+            if monotonic() > began_s + _AWAY_S:
+                return
             sleep(patient.pause_s)

@@ -68,6 +68,8 @@ def _value_places(text: str) -> dict[str, tuple[int, int]]:
     position, offset, counted = text.index("{") + 1, 0, 0
     while (quote := text.find('"', position)) >= 0:
         key, end = _scan_value(text, quote)
+        if "\ufffd" in key:
+            raise ValueError("a key holds half a surrogate pair")
         begin = _VALUE_BEGINS.match(text, end).end()  # type: ignore[union-attr]
         _, position = _scan_value(text, begin)
         offset += len(text[counted:begin].encode())

@@ -10,18 +10,25 @@ the original.
 import re
 from typing import Final
 
-_HALF: Final = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+# One escape after the other, so that an escaped backslash is not taken for the start of
+# one; a half is what matched the group.
+_ESCAPES: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
 )
-_REPLACEMENT: Final = rb"\\ufffd"
+_REPLACEMENT: Final = rb"\ufffd"
 
 
 def has_half_pairs(text: bytes) -> bool:
     """Say whether some escape in `text` is half a surrogate pair."""
-    return _HALF.search(text) is not None
+    return any(escape[1] for escape in _ESCAPES.finditer(text))
 
 
 def without_half_pairs(text: bytes) -> bytes:
     """Return a copy of the same length that can be decoded: halves read U+FFFD."""
-    return _HALF.sub(_REPLACEMENT, text)
+    return _ESCAPES.sub(_whole, text)
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return _REPLACEMENT if escape[1] else escape[0]

@@ -23,6 +23,7 @@ from smart_llmrouter.core.errors import (
 CODES = {
     "client-left": 499,
     "internal-error": 500,
+    "invalid-http": 400,
     "invalid-json": 400,
     "invalid-request": 400,
     "journal-unwritable": 503,

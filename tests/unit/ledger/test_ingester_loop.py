@@ -115,7 +115,7 @@ def stopping_at_once(_pause_s: float) -> bool:
 
 
 def test_the_end_waits_for_a_database_but_not_for_ever(state: StateDirectory) -> None:
-    """What cannot be ingested within ten seconds of the end stays in the journal."""
+    """After two seconds without a database its records stay in the journal."""
     state.journalled([a_record(1)])
     state.database.rename(state.path / "elsewhere")
     hands_s = [0.0]
@@ -130,7 +130,7 @@ def test_the_end_waits_for_a_database_but_not_for_ever(state: StateDirectory) ->
         monotonic=lambda: hands_s[0],
     )
 
-    assert 10 <= hands_s[0] < 16
+    assert 2 <= hands_s[0] < 5
     assert len(state.segments()) == 1
 
 

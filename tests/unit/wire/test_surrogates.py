@@ -25,9 +25,17 @@ def test_a_half_is_found_and_replaced_by_as_many_bytes(half: bytes) -> None:
     assert len(copy) == len(half)
 
 
-def test_a_whole_pair_is_left_alone() -> None:
-    """An emoji that is spelled in full is no half."""
-    assert without_half_pairs(rb"\ud83d\ude00") == rb"\ud83d\ude00"
+@pytest.mark.parametrize("text", [rb"\ud83d\ude00", rb"\\ud83d", rb"\\\\ude00", rb"\n"])
+def test_what_is_no_half_is_left_alone(text: bytes) -> None:
+    """Neither a whole emoji nor an escaped backslash before these letters is one."""
+    assert without_half_pairs(text) == text
+    assert not has_half_pairs(text)
+
+
+def test_a_key_that_is_a_half_is_refused() -> None:
+    """It could not be sent on as it was written."""
+    with pytest.raises(NotAnObject, match="key"):
+        parse_members(rb'{"\ud83d": 1}')
 
 
 @pytest.mark.parametrize("half", HALVES)
