@@ -21,6 +21,7 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 _READ_AHEAD_BYTES: Final = 256 * 1024
 _LAST_INTERIM: Final = 199
 _SWITCHING: Final = 101
+_BLANKS: Final = b" \t"
 
 
 class LeanConnection(asyncio.Protocol):
@@ -163,8 +164,9 @@ class LeanConnection(asyncio.Protocol):
             self._surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the first value of each header."""
-        self.headers.setdefault(name.lower(), value)
+        """Keep the first value of each header; trailers are none (RFC 9110, 6.5)."""
+        if not self.status:
+            self.headers.setdefault(name.lower(), value.rstrip(_BLANKS))
 
     def on_headers_complete(self) -> None:
         """Note the status, and how the body will end."""

@@ -191,6 +191,7 @@ class LeanAnswer:
 
     __slots__ = (
         "_connection",
+        "_headers",
         "_inflate",
         "_left_bytes",
         "_origin",
@@ -216,13 +217,15 @@ class LeanAnswer:
         self._transport = transport
         self._origin = origin
         self._left_bytes = max_bytes
+        # The connection's own are replaced when it carries the next answer.
+        self._headers = connection.headers
         self._inflate = _inflater(connection.headers.get(b"content-encoding"))
         self._released = False
         self.status = connection.status
 
     def header(self, name: str) -> str | None:
         """Return a header by its name, whatever the case."""
-        value = self._connection.headers.get(name.lower().encode("latin-1"))
+        value = self._headers.get(name.lower().encode("latin-1"))
         return None if value is None else value.decode("latin-1")
 
     async def read(self) -> bytes:
