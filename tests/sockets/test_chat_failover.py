@@ -279,6 +279,7 @@ async def test_an_answer_that_is_too_large(
     assert answer.status_code == (200 if stream else 502)
     assert len(answer.content) < 200_000
     assert answer.text.count("[DONE]") == 0
+    assert "upstream.max_response_bytes" in answer.text
 
 
 async def test_credentials_in_a_rejection_are_scrubbed(

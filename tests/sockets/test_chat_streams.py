@@ -319,5 +319,5 @@ async def test_an_error_before_any_content_is_a_status(
 
     answer, text = await heard(router)
 
-    assert answer.status_code == 502
-    assert json.loads(text)["error"]["code"] == "upstream-failed"
+    assert answer.status_code == 503
+    assert json.loads(text)["error"]["code"] == "upstream-rate-limited"

@@ -139,6 +139,7 @@ async def test_a_full_disk_is_not_ready_and_answers_nothing(
         limits = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
         refused = await call(gateway)
+        refused_again = await call(gateway)
         status, report = await readiness(gateway)
         resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, limits)
         await until(gateway, "ready")
@@ -148,6 +149,9 @@ async def test_a_full_disk_is_not_ready_and_answers_nothing(
     assert refused.status_code == 503
     assert refused.json()["error"]["code"] == "journal-unwritable"
     assert "choices" not in refused.json()
+    assert refused_again.json()["error"]["code"] == "journal-unwritable"
+    # Known to be unrecordable, the second call was not paid for; the last one was.
+    assert len(mock.received) == 2
     assert (status, report["status"]) == (503, "not-ready")
     assert report["parts"]["journal"] == "File too large"
     assert served.status_code == 200

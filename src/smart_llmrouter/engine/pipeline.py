@@ -100,6 +100,7 @@ class Pipeline:
         request = parse_request(arrival.body)
         entry.stream = request.stream
         group = self._allowed_group(request, entry)
+        self._recorder.check()
         with (
             self._gate.reserve(arrival.caller, group.name) as reservation,
             Vigil(total_s=self._snapshot.upstream.total_timeout_s) as vigil,

@@ -8,6 +8,7 @@ from smart_llmrouter.core.errors import JournalUnwritable, RouterError
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.record import encode_record
+from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
 
 
@@ -19,6 +20,9 @@ class Journal(Protocol):
 
     def sync(self, mark: int) -> object:
         """Bring all up to a mark, which `append` returned, to the disk."""
+
+    def probe(self) -> JournalHealth:
+        """Say whether the next record can be written."""
 
 
 class Recorder:
@@ -41,6 +45,18 @@ class Recorder:
         self._config_fingerprint = config_fingerprint
         self._router_version = router_version
         self._now = now
+        self._doubtful = False
+
+    def check(self) -> None:
+        """Raise `JournalUnwritable` while the call could not be written down.
+
+        Asked before a provider is called, so that nothing is paid for whose answer
+        would be withheld. Costs nothing until a record could not be written.
+        """
+        if self._doubtful:
+            if self._journal.probe().reason is not None:
+                raise JournalUnwritable
+            self._doubtful = False
 
     async def close(
         self, entry: Entry, *, status: int, error: RouterError | None = None
@@ -65,5 +81,6 @@ class Recorder:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(None, self._journal.sync, mark)
         except Unwritable:
+            self._doubtful = True
             self._tally.unwritable += 1
             raise JournalUnwritable from None

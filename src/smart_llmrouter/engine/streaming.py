@@ -5,7 +5,7 @@ from smart_llmrouter.dialects.openai_chat.streams import DONE, StreamMeter
 from smart_llmrouter.engine.attempts import StreamWin
 from smart_llmrouter.engine.client import Client
 from smart_llmrouter.engine.vigil import Vigil
-from smart_llmrouter.upstream.transport import TransportError
+from smart_llmrouter.upstream.transport import AnswerTooLarge, TransportError
 from smart_llmrouter.wire.sse import EventTooLarge
 
 
@@ -29,6 +29,10 @@ async def relay_stream(
         try:
             chunk = await win.answer.next_chunk()
             block = meter.feed(chunk) if chunk else meter.end()
+        except AnswerTooLarge as error:
+            raise _broken(
+                "sent more than `upstream.max_response_bytes`", error.error_class
+            ) from None
         except TransportError as error:
             raise _broken("broke the stream off", error.error_class) from None
         except EventTooLarge:

@@ -21,7 +21,11 @@ from smart_llmrouter.core.errors import (
     UpstreamRejectedRequest,
     UpstreamTimeout,
 )
-from smart_llmrouter.upstream.transport import ConnectTimedOut, TransportError
+from smart_llmrouter.upstream.transport import (
+    AnswerTooLarge,
+    ConnectTimedOut,
+    TransportError,
+)
 
 RETRY_AFTER_MAX_S: Final = 60
 """A longer wait is not promised: clients would sit still for as long as it says."""
@@ -85,6 +89,22 @@ _MESSAGE_OF_ERROR: Final[Mapping[type[RouterError], str]] = {
     UpstreamTimeout: "no provider answered in time",
     UpstreamFailed: "every provider that was tried failed",
 }
+_MESSAGE_OF_CLASS: Final = {
+    AnswerTooLarge.error_class: (
+        "the provider's answer is larger than `upstream.max_response_bytes`"
+    ),
+}
+_CLASS_OF_CODE: Final[Mapping[str, str]] = {
+    "rate_limit_exceeded": "upstream_rate_limited",
+    "rate_limit_error": "upstream_rate_limited",
+    "overloaded_error": "upstream_overloaded",
+    "server_is_overloaded": "upstream_overloaded",
+    "timeout": "upstream_timeout",
+    "invalid_api_key": "upstream_auth_failed",
+    "authentication_error": "upstream_auth_failed",
+    "permission_error": "upstream_access_denied",
+    "model_not_found": "upstream_model_access_denied",
+}
 
 
 def failure_of_status(
@@ -103,8 +123,12 @@ def failure_of_status(
 
 
 def failure_of_transport(error: TransportError) -> Failure:
-    """Say what an exchange that broke below HTTP means."""
-    return Failure(error_class=error.error_class)
+    """Say what an exchange that broke below HTTP means.
+
+    An answer that is too large would be so elsewhere, too, and be paid for again.
+    """
+    too_large = isinstance(error, AnswerTooLarge)
+    return Failure(error_class=error.error_class, retryable=not too_large)
 
 
 def terminal_error(failures: Sequence[Failure]) -> RouterError:
@@ -128,7 +152,7 @@ def terminal_error(failures: Sequence[Failure]) -> RouterError:
     kinds = [_ERROR_OF_CLASS.get(each.error_class, UpstreamFailed) for each in failures]
     kind = kinds[-1] if len(set(kinds)) == 1 else UpstreamFailed
     return kind(
-        _MESSAGE_OF_ERROR[kind],
+        _MESSAGE_OF_CLASS.get(last.error_class, _MESSAGE_OF_ERROR[kind]),
         details=details,
         retry_after_s=_soonest(failures) if kind is UpstreamRateLimited else None,
     )
@@ -178,24 +202,28 @@ def failure_of_error_event(raw: bytes) -> Failure:
     """Say what an error inside a stream with status 200 means, before it began.
 
     Providers put the status they would have answered into `code`; where it is one, it
-    is read as that status, but another target may always be asked.
+    is read as that status. Others name the kind in `code` or `type`. Another target may
+    be asked in any case.
     """
     try:
-        code = _decode_error_event(raw).code
+        event = _decode_error_event(raw)
     except msgspec.DecodeError:
-        code = None
+        event = _ErrorEvent()
+    code = event.code
     if isinstance(code, int) and HTTPStatus.BAD_REQUEST <= code < _STATUS_END:
         return Failure(error_class=_class_of(code, raw), upstream_status=200)
     error_class = _class_of(HTTPStatus.BAD_REQUEST, raw)
     if error_class == "upstream_bad_request":
-        error_class = "upstream_error_in_stream"
+        named = _CLASS_OF_CODE.get(str(code)) or _CLASS_OF_CODE.get(str(event.type))
+        error_class = named or "upstream_error_in_stream"
     return Failure(error_class=error_class, upstream_status=200)
 
 
 class _ErrorEvent(msgspec.Struct):
-    """The one field of an error object that classes it."""
+    """The two fields of an error object that class it."""
 
     code: int | str | None = None
+    type: str | None = None
 
 
 _STATUS_END: Final = 600

@@ -19,7 +19,7 @@ from smart_llmrouter.upstream.failures import (
     scrubbed,
     terminal_error,
 )
-from smart_llmrouter.upstream.transport import TransportError
+from smart_llmrouter.upstream.transport import AnswerTooLarge, TransportError
 
 
 def failure(
@@ -114,10 +114,11 @@ def test_retry_after_is_read_in_seconds(value: str | None, seconds: int | None) 
 def test_every_broken_exchange_may_be_tried_elsewhere(
     kind: type[TransportError],
 ) -> None:
-    """Below HTTP nothing is the caller's fault; each kind has a class of its own."""
+    """Each kind has a class of its own; only too much of an answer is so everywhere."""
     found = failure_of_transport(kind("x"))
 
-    assert found == Failure(error_class=kind.error_class)
+    retryable = kind is not AnswerTooLarge
+    assert found == Failure(error_class=kind.error_class, retryable=retryable)
     assert len({each.error_class for each in kinds()}) == len(kinds())
 
 
@@ -133,6 +134,9 @@ def test_every_broken_exchange_may_be_tried_elsewhere(
         (b'{"code":"429"}', "upstream_error_in_stream"),
         (b'{"code":1}', "upstream_error_in_stream"),
         (b'{"code":"insufficient_quota"}', "upstream_quota_exhausted"),
+        (b'{"code":"rate_limit_exceeded"}', "upstream_rate_limited"),
+        (b'{"type":"overloaded_error"}', "upstream_overloaded"),
+        (b'{"code":"x","type":"server_error"}', "upstream_error_in_stream"),
         (b"not json", "upstream_error_in_stream"),
     ],
 )
