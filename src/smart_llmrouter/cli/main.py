@@ -11,11 +11,13 @@ from smart_llmrouter.cli import (
     token_commands,
     usage_commands,
 )
+from smart_llmrouter.cli.output import Program
 from smart_llmrouter.cli.serve_command import serve
 from smart_llmrouter.core.build_info import read_build_info
 
 app = typer.Typer(
     name="smart-llmrouter",
+    cls=Program,
     help="A governed gateway between LLM clients and LLM providers.",
     no_args_is_help=True,
     add_completion=False,

@@ -1,12 +1,14 @@
 """`smart-llmrouter token`: make tokens for callers."""
 
 import re
+import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+from smart_llmrouter.cli.output import OutputLost, forget_output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,9 +117,12 @@ def new(
         )
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    except (OSError, CannotAmend) as error:
-        typer.echo(f"error: {config}: {error}", err=True)
-        raise typer.Exit(1) from None
+    except CannotAmend as error:
+        _fail(f"{config}: {error}")
+    except OutputLost:
+        raise
+    except OSError as error:
+        _fail(f"{config}: {error}")
 
 
 def _print(config: "Path", wish: "Wish") -> None:
@@ -129,9 +134,8 @@ def _print(config: "Path", wish: "Wish") -> None:
     from smart_llmrouter.config.yamltext import list_item
 
     prepared = prepare(config, wish, random_bytes=secrets.token_bytes)
-    _announce(prepared.issued)
-    typer.echo("\nAdd this to `callers` in the configuration file (--write does it):\n")
-    typer.echo("\n".join(list_item(prepared.entry, indent=2)))
+    told = "Add this to `callers` in the configuration file (--write does it):"
+    typer.echo(_text(prepared.issued, told, list_item(prepared.entry, indent=2)))
     if prepared.findings:
         typer.echo(f"\nnote: with this entry, {config} has errors:", err=True)
         typer.echo(report(prepared.findings), err=True)
@@ -145,17 +149,39 @@ def _write(config: "Path", wish: "Wish") -> None:
     from smart_llmrouter.config.addition import add_caller
     from smart_llmrouter.config.yamltext import list_item
 
+    if sys.stdout is None:
+        _fail("the standard output is closed: the token could not be shown")
     added = add_caller(
         config, wish, random_bytes=secrets.token_bytes, wall_clock=time.time
     )
-    _announce(added.issued)
-    typer.echo(f"\nAdded to `callers` in {config}:\n")
-    typer.echo("\n".join(list_item(added.entry, indent=2)))
-    typer.echo(f"\nThe file as it was: {added.backup}")
+    told = f"Added to `callers` in {config}:"
+    text = _text(added.issued, told, list_item(added.entry, indent=2))
+    try:
+        typer.echo(f"{text}\n\nThe file as it was: {added.backup}")
+    except OutputLost:
+        forget_output()
+        _fail(
+            f"the entry {added.entry['id']} was added to {config}, but its token"
+            " could not be shown: remove that entry and make a new one"
+        )
 
 
-def _announce(issued: "IssuedToken") -> None:
-    """Print the token: the only time that it is ever shown."""
-    typer.echo(f"token:    {issued.token.reveal()}")
-    typer.echo(f"token id: {issued.token_id}")
-    typer.echo("\nKeep the token now: it is not stored, and cannot be shown again.")
+def _text(issued: "IssuedToken", told: str, entry: list[str]) -> str:
+    """Return what is printed, at once: the only time that the token is shown."""
+    return "\n".join(
+        [
+            f"token:    {issued.token.reveal()}",
+            f"token id: {issued.token_id}",
+            "",
+            "Keep the token now: it is not stored, and cannot be shown again.",
+            "",
+            told,
+            "",
+            *entry,
+        ]
+    )
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1)

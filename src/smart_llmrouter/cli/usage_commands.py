@@ -1,7 +1,6 @@
 """`smart-llmrouter usage`: what was used, by whom, and what it cost."""
 
 import os
-import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -92,7 +91,9 @@ def report(
 
     try:
         made = _made(config, since=since, until=until, group_by=group_by)
-        _deliver(render(made, to=to_format.value), out)
+        text = render(made, to=to_format.value)
+        if out is not None:
+            _deliver(text, out)
     except (BadMoment, UnknownDimension) as error:
         _fail(str(error), code=2)
     except (ConfigurationError, DatabaseUnusable) as error:
@@ -101,6 +102,8 @@ def report(
         _fail(f"the usage database cannot be read ({type(error).__name__})", code=1)
     except OSError as error:
         _fail(f"{error.filename or 'output'}: {error.strerror}", code=1)
+    if out is None:
+        typer.echo(text, nl=False)
 
 
 def _made(
@@ -154,15 +157,12 @@ def _state_of(config: Path) -> "State":
     return load_snapshot(config, environment={**os.environ, **stand_ins}).state
 
 
-def _deliver(text: str, out: Path | None) -> None:
-    """Print the text, or put it into a file that is never seen half-written.
+def _deliver(text: str, out: Path) -> None:
+    """Put the text into a file that is never seen half-written.
 
     What is there and is no file, such as `/dev/stdout` or a pipe, is written to; a link
     is followed. Raises `OSError` with the name that was given.
     """
-    if out is None:
-        sys.stdout.write(text)
-        return
     try:
         if out.exists() and not out.is_file():
             out.write_text(text, encoding="utf-8", newline="")
