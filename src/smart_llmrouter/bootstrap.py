@@ -98,7 +98,10 @@ async def serve(snapshot: Snapshot) -> None:
                 ingester=ingester.condition,
             )
             server = make_server(
-                edge, grace_s=snapshot.server.shutdown_grace_s, new_id=new_id
+                edge,
+                grace_s=snapshot.server.shutdown_grace_s,
+                new_id=new_id,
+                on_stop=ingester.expect_its_end,
             )
             _settle_memory()
             host, port = listening.getsockname()[:2]

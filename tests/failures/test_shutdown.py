@@ -147,6 +147,54 @@ async def test_what_outlives_the_grace_period_is_told_so(tmp_path: Path) -> None
     assert "Exception" not in gateway.log
 
 
+async def test_the_end_of_the_ingester_is_expected_while_stopping(
+    tmp_path: Path,
+) -> None:
+    """A signal to router and ingester is no fault, and nothing is started for it."""
+    async with (
+        routed(tmp_path) as (gateway, puppet),
+        line_to(gateway) as line,
+    ):
+        (ingester,) = children(gateway.pid)
+        line.send(chat())
+        call = await puppet.call()
+        for pid in (gateway.pid, ingester):
+            os.kill(pid, signal.SIGTERM)
+        await eventually(lambda: refuses(gateway) and not is_running(ingester))
+        call.write(completion())
+        answer = await line.answer()
+        status = await ended(gateway)
+        rows = gateway.rows()
+
+    assert (answer.status, status) == (200, 0)
+    assert [row["status"] for row in rows] == [200]
+    assert "ingester ended" not in gateway.log
+
+
+async def test_ctrl_c_reaches_only_the_router(tmp_path: Path) -> None:
+    """A terminal interrupts its whole group, also while the ingester still starts."""
+    settings = configuration({"acme": provider("http://127.0.0.1:9/v1")})
+    (tmp_path / "router.yaml").write_text(json.dumps(settings))
+    with (tmp_path / "router.log").open("wb") as log:
+        router = subprocess.Popen(
+            [sys.executable, "-m", "smart_llmrouter", "serve"],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"]},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    await eventually(lambda: children(router.pid), within_s=30)
+    (ingester,) = children(router.pid)
+    os.killpg(router.pid, signal.SIGINT)
+    await asyncio.to_thread(router.wait, 20)
+    await eventually(lambda: not is_running(ingester))
+
+    text = (tmp_path / "router.log").read_text()
+    assert "Traceback" not in text
+    assert "ingester ended" not in text
+
+
 async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
     """Asked twice, the router tells its callers and goes, with all on record."""
     async with (

@@ -2,8 +2,7 @@
 
 It reads its settings from the first line of its standard input, so that no secret
 stands on a command line, and works until that input ends or SIGTERM comes; both mean
-"ingest what is left and exit". SIGINT is ignored: Ctrl-C reaches the whole process
-group, and the router decides what it means.
+"ingest what is left and exit". SIGINT is ignored: the router decides what it means.
 """
 
 import os

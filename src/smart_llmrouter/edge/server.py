@@ -126,6 +126,11 @@ class Connection(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """A server that ends with status 0 when it was asked to end."""
 
+    def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], None]) -> None:
+        """Call `on_stop` in the moment in which the end is asked for."""
+        super().__init__(config)
+        self._on_stop = on_stop
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop on SIGINT and SIGTERM; uvicorn itself would raise them once more."""
@@ -145,12 +150,20 @@ class Server(uvicorn.Server):
             for task in self.server_state.tasks:
                 task.cancel()
         self.should_exit = True
+        self._on_stop()
 
 
-def make_server(app: AsgiApp, *, grace_s: float, new_id: Callable[[], str]) -> Server:
+def make_server(
+    app: AsgiApp,
+    *,
+    grace_s: float,
+    new_id: Callable[[], str],
+    on_stop: Callable[[], None] = lambda: None,
+) -> Server:
     """Return the server for `app`; calls in flight have `grace_s` to end.
 
-    `new_id` names what is refused before it has become a request.
+    `new_id` names what is refused before it has become a request; `on_stop` is called
+    when a signal asks for the end.
     """
     return Server(
         uvicorn.Config(
@@ -168,7 +181,8 @@ def make_server(app: AsgiApp, *, grace_s: float, new_id: Callable[[], str]) -> S
             # is they who close it, and no request meets a connection just closed.
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=max(1, round(grace_s)),
-        )
+        ),
+        on_stop=on_stop,
     )
 
 

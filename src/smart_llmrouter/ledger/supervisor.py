@@ -41,6 +41,7 @@ class IngesterSupervisor:
         self._state = state
         self._process: Process | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def __aenter__(self) -> Self:
         """Start the ingester and keep it alive from here on."""
@@ -74,6 +75,13 @@ class IngesterSupervisor:
             self._process.kill()
             await self._process.wait()
 
+    def expect_its_end(self) -> None:
+        """Take it for no fault from here on: the router itself is being stopped.
+
+        Whoever stops it may well signal all of its processes at once.
+        """
+        self._stopping = True
+
     def condition(self) -> str:
         """Say `ok`, or in safe words what keeps records from the database."""
         if self._process is None or self._process.returncode is not None:
@@ -90,6 +98,8 @@ class IngesterSupervisor:
             stdin=PIPE,
             stdout=DEVNULL,
             env=_without_secrets(os.environ),
+            # Ctrl-C is meant for the router, which then lets the ingester finish.
+            start_new_session=True,
         )
         assert process.stdin is not None  # noqa: S101 - it was asked for
         settings = settings_line(
@@ -106,6 +116,8 @@ class IngesterSupervisor:
         while self._process is not None:
             began_s = loop.time()
             status = await self._process.wait()
+            if self._stopping:
+                return
             if loop.time() - began_s > _LONG_LIFE_S:
                 pause_s = _FIRST_RESTART_S
             log.error("ingester ended", status=status, restart_in_s=pause_s)
