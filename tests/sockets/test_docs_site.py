@@ -105,6 +105,22 @@ async def test_the_bare_path_leads_to_the_first_page(site: Path) -> None:
     assert (page.status, page.url.path) == (200, "/docs/errors/")
 
 
+async def test_a_redirect_names_no_host(site: Path) -> None:
+    """Behind a proxy the router knows neither its name nor its scheme."""
+    async with (
+        served(site) as origin,
+        aiohttp.ClientSession(origin) as browser,
+        browser.get(
+            "/docs/errors?q=a%20b",
+            headers={"Host": "elsewhere.example"},
+            allow_redirects=False,
+        ) as answer,
+    ):
+        location = answer.headers["Location"]
+
+    assert (answer.status, location) == (307, "/docs/errors/?q=a%20b")
+
+
 async def test_an_unchanged_page_is_not_sent_again(site: Path) -> None:
     """A browser that shows its copy's tag is told to keep the copy."""
     async with served(site) as origin, aiohttp.ClientSession(origin) as browser:
@@ -140,10 +156,11 @@ async def test_nothing_outside_of_the_site_is_served(site: Path, path: str) -> N
 async def test_pages_are_only_for_reading(site: Path) -> None:
     """Another method than GET and HEAD is refused."""
     async with served(site) as origin, aiohttp.ClientSession(origin) as browser:
-        answer, _ = await fetch(browser, "/docs/", method="POST")
+        answer, body = await fetch(browser, "/docs/", method="POST")
         head, _ = await fetch(browser, "/docs/", method="HEAD")
 
-    assert answer.status == 405
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+    assert "takes GET and HEAD only" in body
     assert head.status == 200
 
 

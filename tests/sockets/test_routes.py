@@ -71,6 +71,18 @@ async def test_every_route_but_the_open_ones_needs_a_token(
 
 
 @pytest.mark.parametrize(
+    ("path", "location"),
+    [("/", "/docs/"), ("/docs", "/docs/"), ("/healthz/?deep=1", "/healthz?deep=1")],
+)
+async def test_redirects_name_no_host(router: Router, path: str, location: str) -> None:
+    """Behind a proxy the router knows neither its name nor its scheme."""
+    async with router.http(None) as stranger:
+        answer = await stranger.get(path, headers={"Host": "elsewhere.example"})
+
+    assert (answer.status_code, answer.headers["location"]) == (307, location)
+
+
+@pytest.mark.parametrize(
     "credential",
     [
         b"' OR '1'='1' --",

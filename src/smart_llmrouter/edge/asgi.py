@@ -18,6 +18,16 @@ CONNECTION: Final = "smart_llmrouter.connection"
 """The key of a scope under which our server's connection is found."""
 
 
+def hostless(scope: Scope) -> Scope:
+    """Return the scope without a host, so that redirects made from it are relative.
+
+    Behind a proxy the router knows neither the name nor the scheme that callers use,
+    and a caller's `Host` is no place to send anybody.
+    """
+    headers = [field for field in scope["headers"] if field[0] != b"host"]
+    return {**scope, "headers": headers, "server": None}
+
+
 class AsgiClient:
     """The way back to one caller. After the end it is silent."""
 

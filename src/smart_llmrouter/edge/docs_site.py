@@ -5,6 +5,7 @@ their delivery and the page that stands in where a checkout has not built them.
 """
 
 import mimetypes
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smart_llmrouter.core.build_info import UNKNOWN, BuildInfo, read_baked
+from smart_llmrouter.edge.asgi import hostless
 
 SITE_DIRECTORY: Final = Path(__file__).resolve().parent.parent / "_site"
 
@@ -38,6 +40,11 @@ an installed package brings them along.</p>
 _NO_SUCH_PAGE: Final = """\
 <!doctype html><html lang="en"><title>smart-llmrouter: no such page</title>
 <h1>No such page</h1><p><a href="{root}/">All pages of the documentation</a></p>
+"""
+
+_ONLY_READ: Final = """\
+<!doctype html><html lang="en"><title>smart-llmrouter: only for reading</title>
+<h1>Only for reading</h1><p>The documentation takes GET and HEAD only.</p>
 """
 
 
@@ -67,11 +74,13 @@ class _Pages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._files(scope, receive, send)
+            await self._files(hostless(scope), receive, send)
         except HTTPException as refusal:
             root = scope.get("root_path", "")
             page = HTMLResponse(
-                _NO_SUCH_PAGE.format(root=root),
+                _ONLY_READ
+                if refusal.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+                else _NO_SUCH_PAGE.format(root=root),
                 status_code=refusal.status_code,
                 headers=refusal.headers,
             )

@@ -29,7 +29,7 @@ from smart_llmrouter.core.errors import (
 )
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.core.ids import new_request_id
-from smart_llmrouter.edge.asgi import Message, Receive, Scope, Send
+from smart_llmrouter.edge.asgi import Message, Receive, Scope, Send, hostless
 from smart_llmrouter.edge.docs_site import docs_mount
 from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.metrics import Metrics
@@ -97,7 +97,7 @@ class Site:
                 message["headers"] = [*message["headers"], header]
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        await self._app(hostless(scope), receive, send_with_id)
 
     def _caller(self, request: Request) -> Caller:
         return self._authenticator.active_caller(request.headers.raw)
