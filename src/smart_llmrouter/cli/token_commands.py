@@ -51,6 +51,7 @@ def token() -> None:
 
 @app.command()
 def new(
+    context: typer.Context,
     *,
     user: Annotated[
         str, typer.Option(callback=_id, help="Id of the user who owns the token.")
@@ -109,6 +110,8 @@ def new(
         allow=tuple(allow),
         expires_at=None if expires is None else expires.date(),
     )
+    if _is_named(context, "config") and not config.is_file():
+        _fail(f"{config}: there is no such file")
     try:
         (_write if write else _print)(config, wish)
     except ConfigurationError as error:
@@ -125,6 +128,12 @@ def new(
         _fail(f"{config}: {error}")
 
 
+def _is_named(context: typer.Context, parameter: str) -> bool:
+    """Say whether somebody gave this parameter, in whatever way."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name != "DEFAULT"
+
+
 def _print(config: "Path", wish: "Wish") -> None:
     """Print the token and its entry; say what the file would have against it."""
     import secrets
@@ -136,6 +145,8 @@ def _print(config: "Path", wish: "Wish") -> None:
     prepared = prepare(config, wish, random_bytes=secrets.token_bytes)
     told = "Add this to `callers` in the configuration file (--write does it):"
     typer.echo(_text(prepared.issued, told, list_item(prepared.entry, indent=2)))
+    if prepared.before is None:
+        typer.echo(f"\nnote: there is no {config} here; nothing was checked", err=True)
     if prepared.findings:
         typer.echo(f"\nnote: with this entry, {config} has errors:", err=True)
         typer.echo(report(prepared.findings), err=True)

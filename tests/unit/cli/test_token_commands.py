@@ -17,11 +17,14 @@ TOKEN = re.compile(r"rtr_alice_search_prod_k1_[0-9a-f]{64}")
 ALICE = ("--user", "alice", "--project", "search", "--environment", "prod")
 
 
-def token_new(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def token_new(
+    *arguments: str | Path, cwd: Path | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
     """Run `smart-llmrouter token new`, without the secrets of any provider."""
     return subprocess.run(
         [PROGRAM, "token", "new", *map(str, arguments)],
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], **more},
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=30,
@@ -118,3 +121,23 @@ def test_a_missing_file_cannot_be_written_to(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no such file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """A mistyped name is told, whether the option or the variable holds it."""
+    option = token_new(*ALICE, "--allow", "chat", "--config", "typo.yaml", cwd=tmp_path)
+    variable = token_new(
+        *ALICE, "--allow", "chat", cwd=tmp_path, SMART_LLMROUTER_CONFIG="typo.yaml"
+    )
+
+    for done in (option, variable):
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "error: typo.yaml: there is no such file\n"
+
+
+def test_without_any_file_it_is_said_that_nothing_was_checked(tmp_path: Path) -> None:
+    """An entry for a file that is still to be written is made all the same."""
+    done = token_new(*ALICE, "--allow", "chat", cwd=tmp_path)
+
+    assert (done.returncode, len(TOKEN.findall(done.stdout))) == (0, 1)
+    assert "note: there is no router.yaml here; nothing was checked" in done.stderr
