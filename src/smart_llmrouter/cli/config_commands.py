@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,7 +46,8 @@ def check(
     from smart_llmrouter.config.load import load
 
     path = file or config
-    loaded = load(path, environment=os.environ)
+    today = datetime.now(UTC).date()
+    loaded = load(path, environment=os.environ, today=today)
     errors = sum(finding.is_error for finding in loaded.findings)
     warnings = len(loaded.findings) - errors
     snapshot = loaded.snapshot

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -42,6 +42,13 @@ def _groups(given: list[str]) -> list[str]:
     for name in names:
         _matching(name, NAME_PATTERN)
     return list(dict.fromkeys(names))
+
+
+def _ahead(day: datetime | None) -> datetime | None:
+    """Refuse a day from which on a token that is made now would never work."""
+    if day is not None and day.date() <= datetime.now(UTC).date():
+        raise typer.BadParameter("give a day after today (UTC); it would never work")
+    return day
 
 
 @app.callback()
@@ -84,7 +91,9 @@ def new(
     expires: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], help="First day (UTC) on which it does not work."
+            formats=["%Y-%m-%d"],
+            callback=_ahead,
+            help="First day (UTC) on which it does not work.",
         ),
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,

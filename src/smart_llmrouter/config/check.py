@@ -6,6 +6,7 @@ look at what can be read, also when the schema refuses other parts.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -42,11 +43,16 @@ class Checked:
 
 
 def check(
-    document: Document, *, environment: Mapping[str, str], beside: Path
+    document: Document,
+    *,
+    environment: Mapping[str, str],
+    beside: Path,
+    today: date | None = None,
 ) -> Checked:
     """Check everything; secrets are looked up in `environment` and files.
 
-    Relative `file:` paths start at the directory `beside`.
+    Relative `file:` paths start at the directory `beside`. Where `today` (UTC) is
+    given, active callers whose token has expired by then are warned about.
     """
     schema = check_schema(document)
     sketch = outline(document)
@@ -58,6 +64,8 @@ def check(
     ]
     if schema.settings is not None:
         findings += timing.timeouts_make_sense(document, schema.settings)
+    if today is not None:
+        findings += identities.active_callers_are_current(document, sketch, today)
     wrong = {found.key_path for found in findings if found.is_error}
     findings += (found for found in not_built(document) if found.key_path not in wrong)
     return Checked(

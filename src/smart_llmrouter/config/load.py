@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from smart_llmrouter.config.check import check
@@ -26,17 +27,26 @@ class Loaded:
     findings: tuple[Finding, ...]
 
 
-def load(path: Path, *, environment: Mapping[str, str]) -> Loaded:
+def load(
+    path: Path, *, environment: Mapping[str, str], today: date | None = None
+) -> Loaded:
     """Read and check the file, and compile it if there is no error in it.
 
     Secrets are looked up in `environment` and in files; relative paths in the file
-    start at its own directory.
+    start at its own directory. Where `today` (UTC) is given, active callers whose
+    token has expired by then are warned about.
     """
-    return load_reading(read_file(path), environment=environment, beside=path.parent)
+    return load_reading(
+        read_file(path), environment=environment, beside=path.parent, today=today
+    )
 
 
 def load_reading(
-    reading: Reading, *, environment: Mapping[str, str], beside: Path
+    reading: Reading,
+    *,
+    environment: Mapping[str, str],
+    beside: Path,
+    today: date | None = None,
 ) -> Loaded:
     """Check what was read, and compile it if there is no error in it."""
     document = reading.document
@@ -44,7 +54,7 @@ def load_reading(
         return Loaded(
             snapshot=None, settings=None, findings=in_reading_order(reading.findings)
         )
-    checked = check(document, environment=environment, beside=beside)
+    checked = check(document, environment=environment, beside=beside, today=today)
     findings = in_reading_order((*reading.findings, *checked.findings))
     settings = checked.settings
     if settings is None or any(finding.is_error for finding in findings):

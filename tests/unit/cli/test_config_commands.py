@@ -227,3 +227,21 @@ def test_the_schema_knows_every_key() -> None:
     assert server["additionalProperties"] is False
     assert server["properties"]["workers"]["maximum"] == 256
     assert done.returncode == 0
+
+
+def test_an_expired_caller_that_is_called_active_is_warned_about(
+    tmp_path: Path,
+) -> None:
+    """The file is served all the same; a caller that is switched off is no news."""
+    expired = changed("    token_id:", '    expires_at: "2026-01-01"\n    token_id:')
+    path = tmp_path / "router.yaml"
+    path.write_text(expired)
+    warned = config("check", path)
+    path.write_text(
+        changed("    expires_at", "    status: expired\n    expires_at", expired)
+    )
+    quiet = config("check", path)
+
+    assert (warned.returncode, quiet.returncode) == (0, 0)
+    assert "warning: callers[0].expires_at: the caller is active" in warned.stdout
+    assert "no errors, no warnings" in quiet.stdout

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,14 @@ def test_without_any_file_it_is_said_that_nothing_was_checked(tmp_path: Path) ->
 
     assert (done.returncode, len(TOKEN.findall(done.stdout))) == (0, 1)
     assert "note: there is no router.yaml here; nothing was checked" in done.stderr
+
+
+@pytest.mark.parametrize("day", ["2026-01-01", "today"])
+def test_a_token_that_would_never_work_is_not_made(path: Path, day: str) -> None:
+    """The first day on which it does not work lies ahead."""
+    today = datetime.now(UTC).date().isoformat()
+    day = today if day == "today" else day
+    done = token_new(*ALICE, "--allow", "chat", "--config", path, "--expires", day)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "after today" in done.stderr

@@ -1,6 +1,8 @@
 """Users, projects, memberships and callers: unique, and active where they must be."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from functools import partial
 from typing import Final
 
@@ -10,6 +12,7 @@ from smart_llmrouter.config.outline import Entry, Outline
 
 Names = tuple[str, ...]
 
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _ACTIVATE: Final = "set its status to active, or the caller's to disabled"
 
 
@@ -57,6 +60,23 @@ def active_callers_are_backed(
         yield from found
         if not found:
             yield from _membership(document, caller, memberships)
+
+
+def active_callers_are_current(
+    document: Document, outline: Outline, today: date
+) -> Iterator[Finding]:
+    """Yield a warning for each active caller whose token no longer works `today`."""
+    for caller in outline.callers:
+        expires = caller.named("expires_at")
+        # What is no day has an error of its own; days sort as their texts do.
+        if expires is None or not caller.is_active or not _DAY.fullmatch(expires.text):
+            continue
+        if expires.text <= today.isoformat():
+            yield document.warning(
+                expires.path,
+                f"the caller is active, but its token expired on {expires.text}",
+                "give it a later day, or set its status to expired",
+            )
 
 
 def _reference(
