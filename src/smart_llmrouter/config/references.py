@@ -13,7 +13,10 @@ from smart_llmrouter.core.secrets import Secret
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILE: Final = "file:"
+_UNEXPANDED: Final = re.compile(r"\$\{?[A-Za-z_]")
 _MOST_BYTES: Final = 65_536
+
+WRITE_IN_FULL: Final = "write the path in full, such as /srv/router/..."
 
 
 class Unresolved(Exception):
@@ -25,6 +28,15 @@ class Unresolved(Exception):
         self.message = message
         self.remedy = remedy
         self.awaits = awaits
+
+
+def unexpanded(path: str) -> str | None:
+    """Say what in a path a shell would expand and this file does not, if anything."""
+    if path.startswith("~"):
+        return "`~` is not expanded in paths"
+    if _UNEXPANDED.search(path):
+        return "variables are not expanded in paths"
+    return None
 
 
 def is_reference(text: str) -> bool:
@@ -71,6 +83,9 @@ def _from_environment(name: str, environment: Mapping[str, str]) -> str:
 
 def _from_file(text: str, beside: Path) -> str:
     path = text.removeprefix(_FILE)
+    problem = unexpanded(path)
+    if problem is not None:
+        raise Unresolved(problem, WRITE_IN_FULL, awaits=text)
     try:
         with (beside / path).open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)

@@ -114,6 +114,26 @@ MEMBERSHIP_IS_NOT = (
 )
 CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     (
+        "providers:\n",
+        "state: {directory: ~/state}\nproviders:\n",
+        [(1, "state.directory", "`~` is not expanded in paths")],
+    ),
+    (
+        "providers:\n",
+        "state: {directory: $HOME/state}\nproviders:\n",
+        [(1, "state.directory", "variables are not expanded in paths")],
+    ),
+    (
+        "${ACME_API_KEY}",
+        "file:~/secrets/acme",
+        [(5, "providers.acme.api_key", "`~` is not expanded in paths")],
+    ),
+    (
+        "${ACME_API_KEY}",
+        "file:$SECRETS/acme",
+        [(5, "providers.acme.api_key", "variables are not expanded in paths")],
+    ),
+    (
         "    allow: [chat]",
         "    alow: [chat]",
         [(28, "callers[0].alow", "the key alow is not known")],

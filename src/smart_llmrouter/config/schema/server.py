@@ -7,7 +7,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from smart_llmrouter.config.references import is_reference
+from smart_llmrouter.config.references import (
+    WRITE_IN_FULL,
+    holds_reference,
+    is_reference,
+    unexpanded,
+)
 from smart_llmrouter.config.schema.kinds import (
     Bytes,
     Name,
@@ -61,6 +66,14 @@ def _network(text: str) -> str:
         raise refusal(
             "an IP network is expected", "write a CIDR such as 10.0.0.0/8 or ::1/128"
         ) from None
+
+
+def _directory(text: str) -> str:
+    problem = unexpanded(text)
+    # About `${NAME}` there is a finding already: it is not a secret's place.
+    if problem is not None and not holds_reference(text):
+        raise refusal(problem, WRITE_IN_FULL)
+    return text
 
 
 def _database(text: str) -> str:
@@ -132,13 +145,14 @@ class Server(Section):
 class State(Section):
     """Where durable state lives."""
 
-    directory: str = Field(
+    directory: Annotated[str, AfterValidator(_directory)] = Field(
         default="./state",
         min_length=1,
         max_length=1024,
         description=(
             "Directory of the journal, the SQLite file and the configuration backups."
-            " A relative path starts at the directory of the configuration file."
+            " A relative path starts at the directory of the configuration file; `~`"
+            " and variables are not expanded."
         ),
     )
     database: Annotated[
