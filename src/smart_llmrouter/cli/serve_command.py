@@ -26,6 +26,9 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     try:
         snapshot = load_snapshot(config, environment=os.environ)
         uvloop.run(bootstrap.serve(snapshot))
-    except (ConfigurationError, bootstrap.CannotStart) as error:
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except bootstrap.CannotStart as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None

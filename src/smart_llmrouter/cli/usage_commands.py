@@ -96,7 +96,10 @@ def report(
             _deliver(text, out)
     except (BadMoment, UnknownDimension) as error:
         _fail(str(error), code=2)
-    except (ConfigurationError, DatabaseUnusable) as error:
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except DatabaseUnusable as error:
         _fail(str(error), code=1)
     except (sqlite3.Error, SQLAlchemyError) as error:
         _fail(f"the usage database cannot be read ({type(error).__name__})", code=1)

@@ -41,6 +41,8 @@ def parse_members(body: bytes) -> RawMembers:
     except msgspec.DecodeError as error:
         if has_half_pairs(body):
             return _members_around_half_pairs(body)
+        if not body.strip():
+            raise NotAnObject("the body is empty") from None
         raise NotAnObject(f"the body is not valid JSON: {error}") from None
     except RecursionError:
         raise NotAnObject("the JSON is nested too deeply") from None

@@ -114,3 +114,14 @@ def test_nothing_is_written_where_no_token_can_be_shown(directory: Path) -> None
         "error: the standard output is closed: the token could not be shown\n"
     )
     assert (directory / "router.yaml").read_text() == SMALL
+
+
+@pytest.mark.parametrize("command", [("serve",), ("usage", "report")], ids=" ".join)
+def test_a_missing_configuration_is_told_with_one_prefix(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Place, severity, what is wrong and what to do: as `config check` says it."""
+    done = run_into(subprocess.PIPE, tmp_path, *command)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("router.yaml:1:1: error: the file cannot be read:")

@@ -41,6 +41,8 @@ def test_the_last_of_two_equal_keys_counts() -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
+        (b"", "the body is empty"),
+        (b" \r\n", "the body is empty"),
         (b"[1]", "the body must be a JSON object"),
         (b"null", "the body must be a JSON object"),
         (b'{"a":' + b"[" * 100_000, "the JSON is nested too deeply"),
