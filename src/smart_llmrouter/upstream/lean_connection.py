@@ -39,7 +39,7 @@ class LeanConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._fault: TransportError | None = None
-        self._head_bytes = 0
+        self._head_bytes = self._framing_bytes = 0
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._paused = False
@@ -60,7 +60,7 @@ class LeanConnection(asyncio.Protocol):
         self.headers = {}
         self.status = 0
         self.heard = self.complete = False
-        self._head_bytes = 0
+        self._head_bytes = self._framing_bytes = 0
         self._until_eof = False
         if self._transport is not None:
             self._transport.write(request)
@@ -132,14 +132,13 @@ class LeanConnection(asyncio.Protocol):
             self.abort()
             return
         self.heard = True
+        self._framing_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(MalformedAnswer("the answer is not HTTP"))
-        if not self.status:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._fail(MalformedAnswer("the head of the answer is too large"))
+        if self._framing_bytes > MAX_HEAD_BYTES:
+            self._fail(MalformedAnswer("too much of the answer is no body"))
         if self._held_bytes > _READ_AHEAD_BYTES and not self._paused:
             self._paused = True
             cast("asyncio.Transport", self._transport).pause_reading()
@@ -166,12 +165,16 @@ class LeanConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the first value of each header; trailers are none (RFC 9110, 6.5)."""
         if not self.status:
+            self._head_bytes += len(name) + len(value)
             self.headers.setdefault(name.lower(), value.rstrip(_BLANKS))
 
     def on_headers_complete(self) -> None:
         """Note the status, and how the body will end."""
         status = self._parser.get_status_code()
         if self.complete or status <= _LAST_INTERIM:
+            return
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._fail(MalformedAnswer("the head of the answer is too large"))
             return
         self.status = status
         # Without either the connection's end is the answer's end (RFC 9112, 6.3).
@@ -181,6 +184,8 @@ class LeanConnection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Hold a piece of the body until it is asked for."""
+        # Chunk sizes and trailers may go on for ever only where body comes between.
+        self._framing_bytes = 0
         if not self.complete:
             self._held.append(body)
             self._held_bytes += len(body)

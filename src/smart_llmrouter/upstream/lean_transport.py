@@ -35,6 +35,7 @@ _FINISH_S: Final = 1.0
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _COMPRESSED: Final = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _ZLIB_OR_GZIP: Final = zlib.MAX_WBITS | 32
+_TOO_LARGE: Final = "the answer is larger than max_response_bytes"
 
 
 @dataclass(slots=True)
@@ -194,6 +195,8 @@ class LeanAnswer:
         "_headers",
         "_inflate",
         "_left_bytes",
+        "_left_packed_bytes",
+        "_max_bytes",
         "_origin",
         "_released",
         "_transport",
@@ -216,7 +219,7 @@ class LeanAnswer:
         self._connection = connection
         self._transport = transport
         self._origin = origin
-        self._left_bytes = max_bytes
+        self._max_bytes = self._left_bytes = self._left_packed_bytes = max_bytes
         # The connection's own are replaced when it carries the next answer.
         self._headers = connection.headers
         self._inflate = _inflater(connection.headers.get(b"content-encoding"))
@@ -245,7 +248,7 @@ class LeanAnswer:
             chunk = await self._inflated(self._inflate, chunk)
         self._left_bytes -= len(chunk)
         if self._left_bytes < 0:
-            raise AnswerTooLarge("the answer is larger than max_response_bytes")
+            raise AnswerTooLarge(_TOO_LARGE)
         return chunk
 
     async def finish(self) -> None:
@@ -266,19 +269,23 @@ class LeanAnswer:
         """Undo the compression, up to what may still be read; empty only at the end."""
         try:
             while chunk:
+                # What unpacks to nothing may come for ever, too.
+                self._left_packed_bytes -= len(chunk)
+                if self._left_packed_bytes < 0:
+                    raise AnswerTooLarge(_TOO_LARGE)
                 plain = inflate.decompress(chunk, self._left_bytes + 1)
                 if plain:
                     return plain
                 chunk = await self._connection.next_block()
         except zlib.error:
             raise MalformedAnswer("the answer's compression is broken") from None
-        if not inflate.eof:
+        if self._left_packed_bytes < self._max_bytes and not inflate.eof:
             raise MalformedAnswer("the answer's compression is cut short")
         return b""
 
 
 def _inflater(encoding: bytes | None) -> "zlib._Decompress | None":
-    if encoding is None or encoding.lower() == b"identity":
+    if not encoding or encoding.lower() == b"identity":
         return None
     if encoding.lower() not in _COMPRESSED:
         raise MalformedAnswer("the answer has a content encoding nobody asked for")
