@@ -18,6 +18,8 @@ from tests.support.upstream_server import Upstream
 
 MIB: Final = 1024 * 1024
 KEY: Final = "sk-canary-0123456789"
+# A call that takes longer hangs. The tests' own time-out cannot break into uvloop.
+_HANGS_S: Final = 20
 
 
 class Opener(Protocol):
@@ -90,11 +92,12 @@ async def ask(
 ) -> tuple[int, bytes]:
     """Send `body`, read the whole answer, and return its status and body."""
     endpoint = to if isinstance(to, Endpoint) else endpoint_to(to.port)
-    answer = await transport.send(endpoint, body)
-    try:
-        return answer.status, await answer.read()
-    finally:
-        answer.close()
+    async with asyncio.timeout(_HANGS_S):
+        answer = await transport.send(endpoint, body)
+        try:
+            return answer.status, await answer.read()
+        finally:
+            answer.close()
 
 
 def held() -> tuple[int, int]:
@@ -102,11 +105,35 @@ def held() -> tuple[int, int]:
     return len(asyncio.all_tasks()), len([*Path("/proc/self/fd").iterdir()])
 
 
-_HELD_BACK: Final = (
-    "aiohttp keeps what nobody asked for, and reads it as the next answer"
-)
+_JUNK: Final = "aiohttp keeps what nobody asked for, and reads it as the next answer"
+_LAX: Final = "aiohttp is lax where nothing can be told apart wrongly"
+_ENDLESS: Final = "aiohttp bounds a line and the headers, but not this"
 KNOWN_LIMITS: Final[Mapping[str, str]] = {
-    "test_junk_behind_an_answer_meets_no_other_call": _HELD_BACK,
-    "test_junk_on_an_idle_connection_meets_no_other_call": _HELD_BACK,
+    "test_junk_on_an_idle_connection_meets_no_other_call": _JUNK,
+    **{
+        f"test_junk_behind_an_answer_meets_no_other_call[{framing}-{junk}]": _JUNK
+        for framing in ("length", "chunks")
+        for junk in ("half", "byte", "zeros", "chunk")
+    },
+    "test_a_reset_does_not_end_an_answer_without_a_length": (
+        "aiohttp takes any end of the connection for the end of such an answer"
+    ),
+    **{
+        f"test_what_is_not_http_fails_and_its_connection_is_dropped[{name}]": _LAX
+        for name in ("a blank before the colon", "switching protocols")
+    },
+    "test_a_content_encoding_that_cannot_be_undone_fails[unknown]": _LAX,
+    "test_a_content_encoding_that_cannot_be_undone_fails[cut short]": _LAX,
+    "test_compressed_answers_are_undone[plain-x-gzip]": _LAX,
+    "test_compressed_answers_are_undone[chunked-x-gzip]": _LAX,
+    **{
+        f"test_what_has_no_end_is_given_up[{name}]": _ENDLESS
+        for name in (
+            "interim answers",
+            "a chunk size",
+            "a chunk extension",
+            "gzip of nothing",
+        )
+    },
 }
-"""Tests that aiohttp does not pass in every case, and why not."""
+"""Tests that aiohttp does not pass, without its name in theirs, and why not."""

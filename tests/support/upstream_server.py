@@ -19,6 +19,7 @@ from typing import Final, Literal
 Certificate = Literal["good", "expired", "wrong-name", "self-signed"]
 
 _CERTIFICATES: Final = Path(__file__).parent / "certificates"
+AUTHORITY: Final = _CERTIFICATES / "authority.pem"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 # How often the loop turns before the next piece, so that the last one has been read.
 _TURNS: Final = 3
@@ -67,6 +68,10 @@ class Peer:
             return await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             raise Gone from None
+
+    async def hello(self) -> bytes:
+        """Return the first bytes that come, whatever they are."""
+        return await self._reader.read(65536)
 
     async def request(self) -> Received:
         """Return the next request, when all of it has come."""
@@ -237,7 +242,7 @@ async def turns(count: int = _TURNS) -> None:
 
 def trusting() -> ssl.SSLContext:
     """Return the context of a client that trusts the tests' authority only."""
-    return ssl.create_default_context(cafile=_CERTIFICATES / "authority.pem")
+    return ssl.create_default_context(cafile=AUTHORITY)
 
 
 def _serving(certificate: Certificate) -> ssl.SSLContext:
