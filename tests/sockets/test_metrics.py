@@ -13,6 +13,7 @@ from smart_llmrouter.mockprovider.script import Step
 from tests.support.gateway import caller, configuration, provider
 from tests.support.mock import Mock
 from tests.support.router import Router, running_router
+from tools.metrics_page import LABELS, documented_samples
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
@@ -88,6 +89,25 @@ async def test_calls_are_counted(watched: Router, mock: Mock) -> None:
     assert value_of(metrics, "cost_usd_total", group="chat") == pytest.approx(0.00027)
     assert value_of(metrics, "call_duration_seconds_count", group="chat") == 2
     assert value_of(metrics, "calls_in_flight") == 0
+
+
+async def test_every_metric_is_documented(watched: Router, mock: Mock) -> None:
+    """The page of metrics names each sample, and each label of it."""
+    mock.will(Step(), Step(status=500))
+    async with watched.http() as client:
+        await client.post(CHAT, json={**BODY, "stream": True})
+        await client.post(CHAT, json=BODY)
+    async with watched.http(None) as client:
+        await client.post(CHAT, json=BODY)
+
+    families = (await metrics_of(watched)).values()
+
+    shown = {each.name for family in families for each in family.samples}
+    labels = {
+        label for family in families for each in family.samples for label in each.labels
+    }
+    assert shown == documented_samples()
+    assert labels == LABELS.keys()
 
 
 async def test_labels_are_bounded(watched: Router) -> None:

@@ -5,6 +5,7 @@ begin with `smart_llmrouter_`, and every label has a bounded set of values.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
@@ -25,10 +26,64 @@ from smart_llmrouter.engine.tally import LATENCY_BUCKETS_S, Histogram, Tally
 
 PREFIX: Final = "smart_llmrouter_"
 _US_PER_S: Final = 1_000_000
+_GROUP: Final = "group"
 
 
-def _name(name: str) -> str:
-    return PREFIX + name
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One metric: its name without the prefix, what it means, and its labels."""
+
+    name: str
+    told: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """Return the name under which it is shown, but for the endings of samples."""
+        return PREFIX + self.name
+
+
+BUILD: Final = Family(
+    name="build", told="The build that is running.", labels=("version", "commit")
+)
+IN_FLIGHT: Final = Family(name="calls_in_flight", told="Calls being served.")
+UNWRITTEN: Final = Family(
+    name="journal_write_failures", told="Calls whose record could not be written."
+)
+CALLS: Final = Family(
+    name="calls", told="Finished calls.", labels=(_GROUP, "status", "stream")
+)
+ERRORS: Final = Family(
+    name="call_errors", told="Failed calls.", labels=(_GROUP, "code")
+)
+TOKENS: Final = Family(
+    name="tokens", told="Tokens that providers reported.", labels=(_GROUP, "kind")
+)
+ATTEMPTS: Final = Family(
+    name="attempts", told="Attempts at targets.", labels=("target", "outcome")
+)
+COST: Final = Family(
+    name="cost_usd", told="Computed cost in dollars.", labels=(_GROUP,)
+)
+REFUSED: Final = Family(
+    name="refused_requests",
+    told="Requests turned away before their caller was known.",
+    labels=("code",),
+)
+DURATION: Final = Family(
+    name="call_duration_seconds",
+    told="From arrival to the record.",
+    labels=(_GROUP,),
+)
+FIRST_TOKEN: Final = Family(
+    name="time_to_first_token_seconds",
+    told="From arrival to the target's first meaningful event.",
+    labels=(_GROUP,),
+)
+FAMILIES: Final = (
+    BUILD, IN_FLIGHT, UNWRITTEN, CALLS, ERRORS, TOKENS, ATTEMPTS, COST, REFUSED,
+    DURATION, FIRST_TOKEN,
+)  # fmt: skip
 
 
 class TallyCollector(Collector):
@@ -43,94 +98,62 @@ class TallyCollector(Collector):
         """Yield every metric with its present values."""
         tally = self._tally
         yield InfoMetricFamily(
-            _name("build"),
-            "The build that is running.",
+            BUILD.full_name,
+            BUILD.told,
             value={"version": self._build.version, "commit": self._build.commit},
         )
         yield GaugeMetricFamily(
-            _name("calls_in_flight"), "Calls being served.", value=tally.in_flight
+            IN_FLIGHT.full_name, IN_FLIGHT.told, value=tally.in_flight
         )
         yield CounterMetricFamily(
-            _name("journal_write_failures"),
-            "Calls whose record could not be written.",
-            value=tally.unwritable,
+            UNWRITTEN.full_name, UNWRITTEN.told, value=tally.unwritable
         )
         yield from self._counters()
-        yield _histogram(
-            "call_duration_seconds", "From arrival to the record.", tally.latency
-        )
-        yield _histogram(
-            "time_to_first_token_seconds",
-            "From arrival to the target's first meaningful event.",
-            tally.first_token,
-        )
+        yield _histogram(DURATION, tally.latency)
+        yield _histogram(FIRST_TOKEN, tally.first_token)
 
     def _counters(self) -> Iterator[Metric]:
         tally = self._tally
         yield _counter(
-            "calls",
-            "Finished calls.",
-            ["group", "status", "stream"],
+            CALLS,
             (
                 ((group, str(status), str(stream).lower()), count)
                 for (group, status, stream), count in tally.calls.items()
             ),
         )
+        yield _counter(ERRORS, tally.errors.items())
+        yield _counter(TOKENS, tally.tokens.items())
+        yield _counter(ATTEMPTS, tally.attempts.items())
         yield _counter(
-            "call_errors", "Failed calls.", ["group", "code"], tally.errors.items()
-        )
-        yield _counter(
-            "tokens",
-            "Tokens that providers reported.",
-            ["group", "kind"],
-            tally.tokens.items(),
-        )
-        yield _counter(
-            "attempts",
-            "Attempts at targets.",
-            ["target", "outcome"],
-            tally.attempts.items(),
-        )
-        yield _counter(
-            "cost_usd",
-            "Computed cost in dollars.",
-            ["group"],
+            COST,
             (
                 ((group,), nusd / NUSD_PER_USD)
                 for group, nusd in tally.cost_nusd.items()
             ),
         )
         yield _counter(
-            "refused_requests",
-            "Requests turned away before their caller was known.",
-            ["code"],
-            (((code,), count) for code, count in tally.refusals.items()),
+            REFUSED, (((code,), count) for code, count in tally.refusals.items())
         )
 
 
-def _counter(
-    name: str,
-    told: str,
-    labels: list[str],
-    counts: Iterable[tuple[tuple[str, ...], float]],
-) -> Metric:
-    family = CounterMetricFamily(_name(name), told, labels=labels)
+def _counter(family: Family, counts: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    shown = CounterMetricFamily(family.full_name, family.told, labels=family.labels)
     for values, count in counts:
-        family.add_metric(values, count)
-    return family
+        shown.add_metric(values, count)
+    return shown
 
 
-def _histogram(name: str, told: str, groups: dict[str, Histogram]) -> Metric:
-    family = HistogramMetricFamily(_name(name), told, labels=["group"])
+def _histogram(family: Family, groups: dict[str, Histogram]) -> Metric:
+    shown = HistogramMetricFamily(family.full_name, family.told, labels=family.labels)
     bounds = [*(str(bound) for bound in LATENCY_BUCKETS_S), "+Inf"]
     for group, histogram in groups.items():
         totals = accumulate(histogram.counts)
-        family.add_metric(
+        shown.add_metric(
             [group],
             buckets=list(zip(bounds, totals, strict=True)),
             sum_value=histogram.sum_us / _US_PER_S,
         )
-    return family
+    return shown
 
 
 class Metrics:

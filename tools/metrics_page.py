@@ -1,0 +1,114 @@
+"""The page of metrics: its tables are derived from what `/metrics` shows."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from prometheus_client import Metric
+from prometheus_client.process_collector import ProcessCollector
+
+from smart_llmrouter.core.build_info import UNKNOWN, BuildInfo
+from smart_llmrouter.edge.metrics import FAMILIES, PREFIX, TallyCollector
+from smart_llmrouter.engine.tally import NO_GROUP, Tally
+
+HEAD: Final = """\
+# Metrics
+
+`GET /metrics` shows what the router has counted since it started, in the text format
+of Prometheus. It is for callers with `metrics_admin: true`; others get
+`403 metrics-forbidden`.
+
+```yaml
+scrape_configs:
+  - job_name: smart-llmrouter
+    authorization: {credentials_file: /run/secrets/metrics-token}
+    static_configs: [{targets: ["127.0.0.1:8080"]}]
+```
+
+Counters begin at zero with each start; what must last is in the
+[usage records](usage-records.md). A series appears when there is something to count.
+Every label takes its values from the configuration or from a closed list, never from a
+request, so that the number of series is bounded.
+
+*Generated from `edge/metrics.py`.*
+"""
+
+LABELS: Final[Mapping[str, str]] = {
+    "version": "the version of the package",
+    "commit": "the commit that it was built from",
+    "group": f"the group that the call resolved to; `{NO_GROUP}` where there was none",
+    "status": (
+        "the status of the answer, or of the error inside a stream that had begun with"
+        " 200; 499 where the caller left before the end"
+    ),
+    "stream": "`true` or `false`: whether a stream was asked for",
+    "code": "the code of the error, as on the page [Errors](errors.md)",
+    "kind": "`input` (cached tokens included) or `output` (reasoning included)",
+    "target": "`provider/model`, by their keys in the configuration",
+    "outcome": "`answered`, or the `error_class` of the usage record",
+    "le": "the upper bound of the bucket in seconds",
+}
+SAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "counter": ("_total",),
+    "gauge": ("",),
+    "info": ("_info",),
+    "histogram": ("_bucket", "_sum", "_count"),
+}
+_BUILD: Final = BuildInfo(
+    version=UNKNOWN, commit=UNKNOWN, built_at=None, python="", platform=""
+)
+
+
+def metrics_page() -> str:
+    """Return the page of all metrics and their labels."""
+    process = ProcessCollector(namespace=PREFIX.rstrip("_"), registry=None)
+    return "\n".join(
+        [
+            HEAD,
+            "## What is counted",
+            "",
+            *_table(TallyCollector(Tally(), _BUILD).collect()),
+            "",
+            "## The process",
+            "",
+            "About the router's own process; the ingester is not in these numbers.",
+            "",
+            *_table(process.collect()),
+            "",
+            "## Labels",
+            "",
+            "| label | what it holds |",
+            "| --- | --- |",
+            *(f"| `{label}` | {held} |" for label, held in LABELS.items()),
+            "",
+        ]
+    )
+
+
+def documented_samples() -> set[str]:
+    """Return the names of all samples on the page."""
+    process = ProcessCollector(namespace=PREFIX.rstrip("_"), registry=None)
+    tally = TallyCollector(Tally(), _BUILD)
+    return {
+        name
+        for metric in (*tally.collect(), *process.collect())
+        for name in _samples(metric)
+    }
+
+
+def _table(metrics: Iterable[Metric]) -> Iterator[str]:
+    yield "| name | type | labels | what it counts |"
+    yield "| --- | --- | --- | --- |"
+    labels = {family.full_name: family.labels for family in FAMILIES}
+    for metric in metrics:
+        names = "<br>".join(f"`{name}`" for name in _samples(metric))
+        held = [*labels.get(metric.name, ()), *_own_labels(metric)]
+        shown = ", ".join(f"`{label}`" for label in held)
+        yield f"| {names} | {metric.type} | {shown} | {metric.documentation} |"
+
+
+def _samples(metric: Metric) -> list[str]:
+    return [metric.name + ending for ending in SAMPLES[metric.type]]
+
+
+def _own_labels(metric: Metric) -> tuple[str, ...]:
+    return ("le",) if metric.type == "histogram" else ()
