@@ -78,7 +78,11 @@ REQUEST_USAGE: Final = Table(
     ),
     _text("strategy", "How the group orders its targets", empty="no group was found"),
     _text("target_provider", "The provider that served last", empty=_NO_TARGET),
-    _text("target_model", "The provider's model that served last", empty=_NO_TARGET),
+    _text(
+        "target_model",
+        "The model that served last, by its key in the configuration",
+        empty=_NO_TARGET,
+    ),
     _text("target_dialect", "The dialect spoken to the target", empty=_NO_TARGET),
     Column(
         "stream",
