@@ -48,7 +48,7 @@ class AiohttpTransport:
                 headers=endpoint.headers,
                 allow_redirects=False,
             )
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise _own(error) from None
         return AiohttpAnswer(response, max_bytes=self._max_response_bytes)
 
@@ -115,6 +115,8 @@ _OWN_ERRORS: Final[tuple[tuple[type[Exception], TransportError], ...]] = (
     (aiohttp.ClientPayloadError, ConnectionCut("the connection was cut")),
     (aiohttp.ClientConnectionError, ConnectionCut("the connection was cut")),
     (OSError, ConnectionCut("the connection was cut")),
+    # A host name that cannot be one in the DNS.
+    (UnicodeError, ConnectFailed("no connection")),
 )
 
 

@@ -8,7 +8,6 @@ idle.
 """
 
 import asyncio
-import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
@@ -157,7 +156,10 @@ class LeanTransport:
             raise ConnectTimedOut("no connection in time") from None
         except ssl.SSLError:
             raise TlsFailed("the TLS handshake failed") from None
-        except (OSError, socket.gaierror) as error:
+        except UnicodeError:
+            # A host name that cannot be one in the DNS.
+            raise ConnectFailed("no connection") from None
+        except OSError as error:
             raise _connect_error(error, secure=origin.secure) from None
         origin.open.add(connection)
         return connection
