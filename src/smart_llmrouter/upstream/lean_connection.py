@@ -62,8 +62,9 @@ class LeanConnection(asyncio.Protocol):
         self.heard = self.complete = False
         self._head_bytes = self._framing_bytes = 0
         self._until_eof = False
-        if self._transport is not None:
-            self._transport.write(request)
+        if self.closed or self._transport is None:
+            raise ConnectionCut("the connection was cut")
+        self._transport.write(request)
         while not self.status:
             await self._progress()
 

@@ -8,6 +8,7 @@ idle.
 """
 
 import asyncio
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
@@ -148,9 +149,9 @@ class LeanTransport:
             async with asyncio.timeout(self._connect_timeout_s):
                 _, connection = await loop.create_connection(
                     lambda: LeanConnection(lost),
-                    origin.host,
-                    origin.port,
+                    sock=await _connected(origin.host, origin.port),
                     ssl=self._context() if origin.secure else None,
+                    server_hostname=origin.host if origin.secure else None,
                 )
         except TimeoutError:
             raise ConnectTimedOut("no connection in time") from None
@@ -292,6 +293,31 @@ def _inflater(encoding: bytes | None) -> "zlib._Decompress | None":
     if encoding.lower() not in _COMPRESSED:
         raise MalformedAnswer("the answer has a content encoding nobody asked for")
     return zlib.decompressobj(_ZLIB_OR_GZIP)
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    """Return a socket connected to the first address that accepts. Raises `OSError`.
+
+    Left to itself, uvloop keeps the socket of a cancelled `create_connection` open for
+    as long as the kernel goes on knocking: minutes, where a provider is silent.
+    """
+    loop = asyncio.get_running_loop()
+    refused: OSError | None = None
+    for family, kind, protocol, _, address in await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        connecting = socket.socket(family, kind, protocol)
+        try:
+            connecting.settimeout(0)
+            await loop.sock_connect(connecting, address)
+            return connecting
+        except OSError as error:
+            connecting.close()
+            refused = error
+        except BaseException:
+            connecting.close()
+            raise
+    raise refused or OSError
 
 
 def _connect_error(error: OSError, *, secure: bool) -> TransportError:
