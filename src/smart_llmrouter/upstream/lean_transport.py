@@ -246,6 +246,9 @@ class LeanAnswer:
 
     async def next_chunk(self) -> bytes:
         """Return what has arrived; see `UpstreamAnswer.next_chunk`."""
+        if self._released:
+            # The connection may carry another call's answer by now.
+            raise ConnectionCut("the answer was closed")
         chunk = await self._connection.next_block()
         if self._inflate is not None:
             chunk = await self._inflated(self._inflate, chunk)
@@ -256,7 +259,7 @@ class LeanAnswer:
 
     async def finish(self) -> None:
         """Read to the end of the body; see `UpstreamAnswer.finish`."""
-        if self._connection.complete:
+        if self._released or self._connection.complete:
             return
         with suppress(TransportError, TimeoutError):
             async with asyncio.timeout(_FINISH_S):
