@@ -91,13 +91,13 @@ class Peer:
         for begin, end in pairwise(places):
             if begin:
                 await turns()
+            if self._writer.transport.is_closing():
+                raise Gone
             try:
                 self._writer.write(data[begin:end])
                 await self._writer.drain()
             except ConnectionError:
                 raise Gone from None
-            if self._writer.transport.is_closing():
-                raise Gone
             self.sent_bytes += end - begin
 
     def close(self) -> None:
@@ -153,8 +153,10 @@ class Upstream:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Play the script on one connection."""
-        # What the kernel has not taken yet does not count as sent.
-        writer.transport.set_write_buffer_limits(high=0)
+        if writer.get_extra_info("ssl_object") is None:
+            # What the kernel has not taken yet does not count as sent. Over TLS,
+            # uvloop does not always go on after such a pause.
+            writer.transport.set_write_buffer_limits(high=0)
         peer = Peer(reader, writer)
         self.peers.append(peer)
         try:
