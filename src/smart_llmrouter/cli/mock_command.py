@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 import uvloop
 
+from smart_llmrouter.cli.output import OutputLost
 from smart_llmrouter.mockprovider.provider import MockProvider, Settings
 from smart_llmrouter.mockprovider.script import InvalidScript, Orders, read_orders
 from smart_llmrouter.mockprovider.server import MockServer, listening
@@ -70,6 +71,8 @@ def mock(
     )
     try:
         uvloop.run(serving)
+    except OutputLost:
+        raise
     except OSError as error:
         typer.echo(
             f"cannot listen on {host}:{port}: {error.strerror}; "

@@ -65,6 +65,7 @@ def run_into_nobody(
         ("config", "check"),
         ("config", "check", "--format", "json"),
         TOKEN_NEW,
+        ("mock", "--port", "0"),
         ("--version",),
         ("--help",),
     ],
