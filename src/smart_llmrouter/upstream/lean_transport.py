@@ -147,10 +147,11 @@ class LeanTransport:
 
         try:
             async with asyncio.timeout(self._connect_timeout_s):
+                tls = await self._context() if origin.secure else None
                 _, connection = await loop.create_connection(
                     lambda: LeanConnection(lost),
                     sock=await _connected(origin.host, origin.port),
-                    ssl=self._context() if origin.secure else None,
+                    ssl=tls,
                     server_hostname=origin.host if origin.secure else None,
                 )
         except TimeoutError:
@@ -165,9 +166,10 @@ class LeanTransport:
         origin.open.add(connection)
         return connection
 
-    def _context(self) -> ssl.SSLContext:
+    async def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = ssl.create_default_context()
+            # It reads every certificate of the system, which takes a while.
+            self._tls = await asyncio.to_thread(ssl.create_default_context)
         return self._tls
 
     def _prepare(self, endpoint: Endpoint) -> _Prepared:
