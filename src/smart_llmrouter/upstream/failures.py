@@ -4,6 +4,8 @@ Each failed attempt becomes one `Failure`. When every attempt has failed,
 `terminal_error` says what the caller is told.
 """
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,6 +32,7 @@ from smart_llmrouter.upstream.transport import (
 RETRY_AFTER_MAX_S: Final = 60
 """A longer wait is not promised: clients would sit still for as long as it says."""
 
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _SCRUBBED: Final = b"[redacted]"
 
 
@@ -185,10 +188,10 @@ def _class_of(status: int, body: bytes) -> str:
 
 
 def _seconds(retry_after: str | None) -> int | None:
-    """Read `Retry-After` in seconds; a date or nonsense is not promised on."""
-    if retry_after is None or not retry_after.isascii() or not retry_after.isdigit():
+    """Read `Retry-After` in seconds, rounded up; a date or nonsense is not passed on."""
+    if retry_after is None or not _SECONDS.fullmatch(retry_after):
         return None
-    return int(retry_after[:9])
+    return math.ceil(float(retry_after))
 
 
 def _soonest(failures: Sequence[Failure]) -> int | None:
