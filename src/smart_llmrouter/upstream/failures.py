@@ -188,7 +188,7 @@ def _class_of(status: int, body: bytes) -> str:
 
 
 def _seconds(retry_after: str | None) -> int | None:
-    """Read `Retry-After` in seconds, rounded up; a date or nonsense is not passed on."""
+    """Read `Retry-After` in seconds, rounded up; a date is not passed on."""
     if retry_after is None or not _SECONDS.fullmatch(retry_after):
         return None
     return math.ceil(float(retry_after))
