@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from smart_llmrouter.ledger.ingester_loop import read_status
 from smart_llmrouter.mockprovider.script import Step
 from tests.conftest import SOAK
 from tests.support.gateway import Gateway, configuration, provider, running_gateway
@@ -137,11 +138,18 @@ async def test_router_and_ingester_killed_together(tmp_path: Path) -> None:
     assert set(rows.values()) == {1}, f"seed {SEED}"
 
 
+def _has_taken_over(gateway: Gateway, ingester: int) -> bool:
+    """Say whether this ingester is the one that holds the lock."""
+    status = read_status(gateway.state)
+    return status is not None and status.pid == ingester
+
+
 async def test_the_killed_routers_ingester_beside_the_new_one(tmp_path: Path) -> None:
     """The new ingester waits until the old one has finished; no row is there twice."""
     chance = random.Random(SEED)
     async with routed(tmp_path) as (gateway, _):
         (old,) = children(gateway.pid)
+        await eventually(lambda: _has_taken_over(gateway, old), within_s=20)
         os.kill(old, signal.SIGSTOP)
         async with under_load(gateway, callers=50, chance=chance) as seen:
             await eventually(_at_least(seen, 200), within_s=60)
