@@ -10,7 +10,6 @@ idle.
 import asyncio
 import socket
 import ssl
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,23 +18,18 @@ from urllib.parse import urlsplit
 
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.upstream.endpoints import Endpoint
+from smart_llmrouter.upstream.lean_answer import LeanAnswer
 from smart_llmrouter.upstream.lean_connection import LeanConnection
 from smart_llmrouter.upstream.transport import (
-    AnswerTooLarge,
     ConnectFailed,
     ConnectionCut,
     ConnectTimedOut,
-    MalformedAnswer,
     TlsFailed,
     TransportError,
 )
 
 _KEEPALIVE_S: Final = 30.0
-_FINISH_S: Final = 1.0
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_COMPRESSED: Final = frozenset({b"gzip", b"x-gzip", b"deflate"})
-_ZLIB_OR_GZIP: Final = zlib.MAX_WBITS | 32
-_TOO_LARGE: Final = "the answer is larger than max_response_bytes"
 
 
 @dataclass(slots=True)
@@ -45,8 +39,17 @@ class _Origin:
     host: str
     port: int
     secure: bool
+    now: Monotonic
     idle: list[LeanConnection] = field(default_factory=list)
     open: set[LeanConnection] = field(default_factory=set)
+
+    def release(self, connection: LeanConnection) -> None:
+        """Take a connection back whose answer is over, or not wanted any more."""
+        if connection.reusable:
+            connection.idle_since_s = self.now()
+            self.idle.append(connection)
+        else:
+            connection.abort()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class LeanTransport:
         # By identity: two endpoints may share a URL and differ in their credentials.
         self._prepared: dict[int, _Prepared] = {}
 
-    async def send(self, endpoint: Endpoint, body: bytes) -> "LeanAnswer":
+    async def send(self, endpoint: Endpoint, body: bytes) -> LeanAnswer:
         """POST `body`; see `Transport.send`."""
         prepared = self._prepared.get(id(endpoint)) or self._prepare(endpoint)
         origin = prepared.origin
@@ -94,23 +97,13 @@ class LeanTransport:
 
     async def _exchange(
         self, connection: LeanConnection, origin: _Origin, request: bytes
-    ) -> "LeanAnswer":
+    ) -> LeanAnswer:
         try:
             await connection.exchange(request)
-            return LeanAnswer(
-                connection, self, origin=origin, max_bytes=self._max_response_bytes
-            )
+            return LeanAnswer(connection, origin, max_bytes=self._max_response_bytes)
         except BaseException:
             connection.abort()
             raise
-
-    def release(self, connection: LeanConnection, origin: _Origin) -> None:
-        """Take a connection back whose answer is over, or not wanted any more."""
-        if connection.reusable:
-            connection.idle_since_s = self._now()
-            origin.idle.append(connection)
-        else:
-            connection.abort()
 
     def expire(self) -> None:
         """Close the connections that have been idle for too long."""
@@ -178,7 +171,8 @@ class LeanTransport:
         host = url.hostname or ""
         port = url.port or _DEFAULT_PORTS[url.scheme]
         origin = self._origins.setdefault(
-            (url.scheme, host, port), _Origin(host, port, url.scheme == "https")
+            (url.scheme, host, port),
+            _Origin(host, port, url.scheme == "https", self._now),
         )
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         lines = [
@@ -190,114 +184,6 @@ class LeanTransport:
         prepared = _Prepared(endpoint, origin, "\r\n".join(lines).encode())
         self._prepared[id(endpoint)] = prepared
         return prepared
-
-
-class LeanAnswer:
-    """An answer on a `LeanConnection`; see `UpstreamAnswer`."""
-
-    __slots__ = (
-        "_connection",
-        "_headers",
-        "_inflate",
-        "_left_bytes",
-        "_left_packed_bytes",
-        "_max_bytes",
-        "_origin",
-        "_released",
-        "_transport",
-        "status",
-    )
-
-    def __init__(
-        self,
-        connection: LeanConnection,
-        transport: LeanTransport,
-        *,
-        origin: _Origin,
-        max_bytes: int,
-    ) -> None:
-        """Read no more than `max_bytes`, then give `connection` back to its pool.
-
-        Raises `MalformedAnswer` for a content encoding that nobody asked for and that
-        cannot be undone.
-        """
-        self._connection = connection
-        self._transport = transport
-        self._origin = origin
-        self._max_bytes = self._left_bytes = self._left_packed_bytes = max_bytes
-        # The connection's own are replaced when it carries the next answer.
-        self._headers = connection.headers
-        self._inflate = _inflater(connection.headers.get(b"content-encoding"))
-        self._released = False
-        self.status = connection.status
-
-    def header(self, name: str) -> str | None:
-        """Return a header by its name, whatever the case."""
-        value = self._headers.get(name.lower().encode("latin-1"))
-        return None if value is None else value.decode("latin-1")
-
-    async def read(self) -> bytes:
-        """Return the whole body; see `UpstreamAnswer.read`."""
-        first = await self.next_chunk()
-        if self._connection.complete and self._inflate is None:
-            return first
-        chunks = [first]
-        while chunk := await self.next_chunk():
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    async def next_chunk(self) -> bytes:
-        """Return what has arrived; see `UpstreamAnswer.next_chunk`."""
-        if self._released:
-            # The connection may carry another call's answer by now.
-            raise ConnectionCut("the answer was closed")
-        chunk = await self._connection.next_block()
-        if self._inflate is not None:
-            chunk = await self._inflated(self._inflate, chunk)
-        self._left_bytes -= len(chunk)
-        if self._left_bytes < 0:
-            raise AnswerTooLarge(_TOO_LARGE)
-        return chunk
-
-    async def finish(self) -> None:
-        """Read to the end of the body; see `UpstreamAnswer.finish`."""
-        if self._released or self._connection.complete:
-            return
-        with suppress(TransportError, TimeoutError):
-            async with asyncio.timeout(_FINISH_S):
-                await self._connection.next_block()
-
-    def close(self) -> None:
-        """Give the connection back, or cut it."""
-        if not self._released:
-            self._released = True
-            self._transport.release(self._connection, self._origin)
-
-    async def _inflated(self, inflate: "zlib._Decompress", chunk: bytes) -> bytes:
-        """Undo the compression, up to what may still be read; empty only at the end."""
-        try:
-            while chunk:
-                # What unpacks to nothing may come for ever, too.
-                self._left_packed_bytes -= len(chunk)
-                if self._left_packed_bytes < 0:
-                    raise AnswerTooLarge(_TOO_LARGE)
-                plain = inflate.decompress(chunk, self._left_bytes + 1)
-                if plain:
-                    return plain
-                chunk = await self._connection.next_block()
-        except zlib.error:
-            raise MalformedAnswer("the answer's compression is broken") from None
-        if self._left_packed_bytes < self._max_bytes and not inflate.eof:
-            raise MalformedAnswer("the answer's compression is cut short")
-        return b""
-
-
-def _inflater(encoding: bytes | None) -> "zlib._Decompress | None":
-    if not encoding or encoding.lower() == b"identity":
-        return None
-    if encoding.lower() not in _COMPRESSED:
-        raise MalformedAnswer("the answer has a content encoding nobody asked for")
-    return zlib.decompressobj(_ZLIB_OR_GZIP)
 
 
 async def _connected(host: str, port: int) -> socket.socket:
