@@ -53,6 +53,7 @@ from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
 from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
 from smart_llmrouter.upstream.endpoints import endpoint_of
 from smart_llmrouter.upstream.lean_transport import open_lean_transport
+from smart_llmrouter.upstream.proxied_transport import ProxiesApart
 from smart_llmrouter.upstream.transport import Transport
 
 CHAT_PATH: Final = "/v1/chat/completions"
@@ -119,12 +120,12 @@ def new_id() -> str:
 @asynccontextmanager
 async def open_transport(upstream: Upstream) -> AsyncIterator[Transport]:
     """Open the transport that the configuration names."""
-    open_named = _TRANSPORTS[upstream.transport]
-    async with open_named(
-        connect_timeout_s=upstream.connect_timeout_s,
-        max_response_bytes=upstream.max_response_bytes,
-    ) as transport:
-        yield transport
+    async with _TRANSPORTS[upstream.transport](upstream) as transport:
+        if upstream.transport == "aiohttp" or not upstream.proxied:
+            yield transport
+        else:
+            async with open_aiohttp_transport(upstream) as through_proxies:
+                yield ProxiesApart(transport, through_proxies=through_proxies)
 
 
 def build_edge(

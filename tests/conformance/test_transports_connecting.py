@@ -13,7 +13,7 @@ from smart_llmrouter.upstream.transport import (
     Transport,
     TransportError,
 )
-from tests.support.transports import Kind, ask, endpoint_to, held
+from tests.support.transports import SYSTEM, Kind, ask, endpoint_to, held
 from tests.support.upstream_server import (
     AUTHORITY,
     Certificate,
@@ -23,7 +23,6 @@ from tests.support.upstream_server import (
     plain,
     refusing_port,
     running_upstream,
-    trusting,
 )
 from tests.support.wait import eventually
 
@@ -108,7 +107,7 @@ async def test_tls_to_a_name_and_to_an_address(kind: Kind, host: str) -> None:
     body = b"x" * 500_000
     async with (
         running_upstream(answering(plain(body)), certificate="good") as upstream,
-        kind.open(tls=trusting()) as transport,
+        kind.open() as transport,
     ):
         endpoint = endpoint_to(upstream.port, host=host, scheme="https")
         answers = [await ask(transport, endpoint, body) for _ in range(3)]
@@ -125,7 +124,7 @@ async def test_a_certificate_that_is_not_in_order_is_refused(
     """No request, and so no key, goes to whoever cannot prove who it is."""
     async with (
         running_upstream(answering(plain()), certificate=certificate) as upstream,
-        kind.open(tls=trusting()) as transport,
+        kind.open() as transport,
     ):
         before = held()
         with pytest.raises(TlsFailed):
@@ -140,8 +139,9 @@ async def test_an_authority_that_the_system_does_not_know_is_refused(
 ) -> None:
     """By default only the system's authorities are trusted."""
     async with running_upstream(answering(plain()), certificate="good") as upstream:
+        endpoint = endpoint_to(upstream.port, scheme="https", tls=SYSTEM)
         with pytest.raises(TlsFailed):
-            await ask(transport, endpoint_to(upstream.port, scheme="https"))
+            await ask(transport, endpoint)
 
         assert upstream.requests == []
 
@@ -150,14 +150,13 @@ async def test_an_authority_of_ssl_cert_file_is_trusted(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`SSL_CERT_FILE` says whom to trust, as it does for other programs."""
-    if kind.name == "aiohttp":
-        pytest.skip("aiohttp has read the system's authorities when it was imported")
     monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
     async with (
         running_upstream(answering(plain(b"ok")), certificate="good") as upstream,
         kind.open() as transport,
     ):
-        answer = await ask(transport, endpoint_to(upstream.port, scheme="https"))
+        endpoint = endpoint_to(upstream.port, scheme="https", tls=SYSTEM)
+        answer = await ask(transport, endpoint)
 
         assert answer == (200, b"ok")
 
@@ -172,7 +171,7 @@ async def test_a_handshake_that_breaks_off_has_failed(kind: Kind, ending: str) -
 
     async with (
         running_upstream(play) as upstream,
-        kind.open(tls=trusting()) as transport,
+        kind.open() as transport,
     ):
         with pytest.raises((TlsFailed, ConnectFailed)):
             await ask(transport, endpoint_to(upstream.port, scheme="https"))
@@ -187,7 +186,7 @@ async def test_a_provider_without_tls_has_failed(kind: Kind) -> None:
 
     async with (
         running_upstream(play) as upstream,
-        kind.open(tls=trusting()) as transport,
+        kind.open() as transport,
     ):
         with pytest.raises((TlsFailed, ConnectFailed)):
             await ask(transport, endpoint_to(upstream.port, scheme="https"))
@@ -204,7 +203,7 @@ async def test_a_handshake_that_never_ends_times_out(kind: Kind) -> None:
 
     async with (
         running_upstream(play) as upstream,
-        kind.open(connect_timeout_s=0.2, tls=trusting()) as transport,
+        kind.open(connect_timeout_s=0.2) as transport,
     ):
         endpoint = endpoint_to(upstream.port, scheme="https")
         with pytest.raises(TransportError):

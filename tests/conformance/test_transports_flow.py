@@ -21,7 +21,6 @@ from tests.support.upstream_server import (
     in_turn,
     plain,
     running_upstream,
-    trusting,
     turns,
 )
 from tests.support.wait import eventually
@@ -240,7 +239,7 @@ async def test_a_call_cancelled_in_the_handshake_leaves_nothing_behind(
 
     async with (
         running_upstream(play) as upstream,
-        kind.open(tls=trusting()) as transport,
+        kind.open() as transport,
     ):
         before = held()
         endpoint = endpoint_to(upstream.port, scheme="https")
@@ -273,7 +272,7 @@ async def test_a_call_may_be_cancelled_at_any_moment(
 
     async with running_upstream(play, certificate="good" if tls else None) as upstream:
         before = held()
-        async with kind.open(tls=trusting() if tls else None) as transport:
+        async with kind.open() as transport:
             endpoint = endpoint_to(upstream.port, scheme="https" if tls else "http")
             call = asyncio.create_task(ask(transport, endpoint))
             await turns(patience)

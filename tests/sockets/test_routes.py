@@ -28,9 +28,7 @@ async def route_table(directory: Path) -> dict[str, str]:
     )
     snapshot = load_snapshot(directory / "router.yaml", environment={})
     journal = bootstrap._new_journal(snapshot.state)
-    async with open_aiohttp_transport(
-        connect_timeout_s=1, max_response_bytes=1
-    ) as transport:
+    async with open_aiohttp_transport(snapshot.upstream) as transport:
         edge = bootstrap.build_edge(
             snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
         )

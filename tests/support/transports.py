@@ -1,23 +1,26 @@
 """The implementations of the transport's seam, and what their common tests need."""
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from smart_llmrouter.config.snapshot import Provider
+from smart_llmrouter.config.snapshot import Provider, Tls
+from smart_llmrouter.config.snapshot import Upstream as Settings
 from smart_llmrouter.core.secrets import Secret
+from smart_llmrouter.upstream.addresses import Resolve, resolve_by_system
 from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
 from smart_llmrouter.upstream.endpoints import Endpoint, endpoint_of
 from smart_llmrouter.upstream.lean_transport import open_lean_transport
 from smart_llmrouter.upstream.transport import Transport
-from tests.support.upstream_server import Upstream
+from tests.support.upstream_server import AUTHORITY, Upstream
 
 MIB: Final = 1024 * 1024
 KEY: Final = "sk-canary-0123456789"
+TRUSTING: Final = Tls(ca_file=str(AUTHORITY))
+SYSTEM: Final = Tls()
 # A call that takes longer hangs. The tests' own time-out cannot break into uvloop.
 _HANGS_S: Final = 20
 
@@ -26,11 +29,7 @@ class Opener(Protocol):
     """What opens a transport."""
 
     def __call__(
-        self,
-        *,
-        connect_timeout_s: float,
-        max_response_bytes: int,
-        tls: ssl.SSLContext | None = None,
+        self, upstream: Settings, *, resolve: Resolve = ...
     ) -> AbstractAsyncContextManager[Transport]:
         """Open a transport until the block ends."""
 
@@ -52,14 +51,25 @@ class Kind:
         *,
         connect_timeout_s: float = 5,
         max_response_bytes: int = MIB,
-        tls: ssl.SSLContext | None = None,
+        max_connections: int = 1024,
+        idle_connection_s: float = 30,
+        dns_ttl_s: float = 30,
+        resolve: Resolve = resolve_by_system,
     ) -> AbstractAsyncContextManager[Transport]:
         """Open a transport with the bounds of the tests."""
-        return self.opener(
+        settings = Settings(
+            transport="lean",
+            proxied=False,
+            max_connections=max_connections,
+            idle_connection_s=idle_connection_s,
+            dns_ttl_s=dns_ttl_s,
             connect_timeout_s=connect_timeout_s,
+            first_event_timeout_s=120,
+            idle_timeout_s=120,
+            total_timeout_s=600,
             max_response_bytes=max_response_bytes,
-            tls=tls,
         )
+        return self.opener(settings, resolve=resolve)
 
 
 KINDS: Final = (
@@ -75,14 +85,23 @@ def endpoint_to(
     scheme: str = "http",
     path: str = "/v1",
     headers: Mapping[str, str] | None = None,
+    tls: Tls = TRUSTING,
+    unix_socket: Path | None = None,
+    proxy: str | None = None,
 ) -> Endpoint:
-    """Return an endpoint on the loopback, with the key `KEY`."""
+    """Return an endpoint on the loopback, with the key `KEY`.
+
+    Over `https` the tests' authority is trusted.
+    """
     provider = Provider(
         name="acme",
         dialect="openai-chat",
         base_url=f"{scheme}://{host}:{port}{path}",
         api_key=Secret(KEY, source="tests"),
         headers=tuple((headers or {}).items()),
+        tls=tls,
+        unix_socket=None if unix_socket is None else str(unix_socket),
+        proxy=None if proxy is None else Secret(proxy, source="tests"),
     )
     return endpoint_of(provider, user_agent="conformance/1")
 

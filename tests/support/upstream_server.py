@@ -242,11 +242,6 @@ async def turns(count: int = _TURNS) -> None:
         await asyncio.sleep(0)
 
 
-def trusting() -> ssl.SSLContext:
-    """Return the context of a client that trusts the tests' authority only."""
-    return ssl.create_default_context(cafile=AUTHORITY)
-
-
 def _serving(certificate: Certificate) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(

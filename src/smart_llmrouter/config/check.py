@@ -13,7 +13,13 @@ from typing import Final
 from smart_llmrouter.config.document import Document
 from smart_llmrouter.config.findings import Finding, in_reading_order
 from smart_llmrouter.config.outline import Outline, outline
-from smart_llmrouter.config.rules import identities, names, secrecy, timing
+from smart_llmrouter.config.rules import (
+    connections,
+    identities,
+    names,
+    secrecy,
+    timing,
+)
 from smart_llmrouter.config.schema import Settings
 from smart_llmrouter.config.schema.tree import unbuilt
 from smart_llmrouter.config.schemacheck import check_schema
@@ -49,9 +55,9 @@ def check(
     beside: Path,
     today: date | None = None,
 ) -> Checked:
-    """Check everything; secrets are looked up in `environment` and files.
+    """Check everything; secrets and proxies are looked up in `environment` and files.
 
-    Relative `file:` paths start at the directory `beside`. Where `today` (UTC) is
+    Relative paths start at the directory `beside`. Where `today` (UTC) is
     given, active callers whose token has expired by then are warned about.
     """
     schema = check_schema(document)
@@ -61,9 +67,15 @@ def check(
         *(found for rule in _ACROSS for found in rule(document, sketch)),
         *(found for rule in _WITHIN for found in rule(document)),
         *secrecy.references_resolve(document, environment=environment, beside=beside),
+        *connections.tls_files_are_usable(document, beside),
+        *connections.sockets_are_sockets(document, beside),
     ]
     if schema.settings is not None:
         findings += timing.timeouts_make_sense(document, schema.settings)
+        findings += connections.tls_is_spoken(document, schema.settings)
+        findings += connections.proxies_are_usable(
+            document, schema.settings, environment
+        )
     if today is not None:
         findings += identities.active_callers_are_current(document, sketch, today)
     wrong = {found.key_path for found in findings if found.is_error}

@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from smart_llmrouter.config import schema
 from smart_llmrouter.config.fingerprint import price_fingerprint, settings_fingerprint
+from smart_llmrouter.config.proxies import proxy_for
 from smart_llmrouter.config.references import holds_reference, resolve
+from smart_llmrouter.config.schema import connections, identities, providers
 from smart_llmrouter.config.schema import groups as group_settings
-from smart_llmrouter.config.schema import identities, providers
 from smart_llmrouter.config.schema.server import parse_listen
 from smart_llmrouter.config.snapshot import (
     Group,
@@ -20,6 +21,7 @@ from smart_llmrouter.config.snapshot import (
     Snapshot,
     State,
     Target,
+    Tls,
     Upstream,
 )
 from smart_llmrouter.core.identity import Caller
@@ -49,7 +51,7 @@ def compile_snapshot(
         fingerprint=settings_fingerprint(settings),
         server=_server(settings),
         state=compiler.state(),
-        upstream=_upstream(settings),
+        upstream=compiler.upstream(),
         groups=MappingProxyType(groups),
         groups_by_name=MappingProxyType(by_name),
         callers_by_digest=MappingProxyType(
@@ -88,6 +90,22 @@ class _Compiler:
             directory=directory, database_url=url, journal_sync=state.journal_sync
         )
 
+    def upstream(self) -> Upstream:
+        upstream = self._settings.upstream
+        providers = self._providers.values()
+        return Upstream(
+            transport=upstream.transport,
+            proxied=any(each.proxy is not None for each in providers),
+            max_connections=upstream.max_connections,
+            idle_connection_s=upstream.idle_connection_s,
+            dns_ttl_s=upstream.dns_ttl_s,
+            connect_timeout_s=upstream.connect_timeout_s,
+            first_event_timeout_s=upstream.first_event_timeout_s,
+            idle_timeout_s=upstream.idle_timeout_s,
+            total_timeout_s=upstream.total_timeout_s,
+            max_response_bytes=upstream.max_response_bytes,
+        )
+
     def group(self, name: str, group: group_settings.Group) -> Group:
         first_event_s = self._settings.upstream.first_event_timeout_s
         return Group(
@@ -122,7 +140,27 @@ class _Compiler:
                 (header, self._secret(value) if holds_reference(value) else value)
                 for header, value in provider.headers.items()
             ),
+            tls=self._tls(provider.tls),
+            unix_socket=self._path(provider.unix_socket),
+            proxy=(
+                proxy_for(provider.base_url, self._environment)
+                if provider.unix_socket is None
+                else None
+            ),
         )
+
+    def _tls(self, tls: connections.Tls | None) -> Tls:
+        if tls is None:
+            return Tls()
+        return Tls(
+            ca_file=self._path(tls.ca_file),
+            client_cert_file=self._path(tls.client_cert_file),
+            client_key_file=self._path(tls.client_key_file),
+            server_name=tls.server_name,
+        )
+
+    def _path(self, path: str | None) -> str | None:
+        return None if path is None else str((self._beside / path).absolute())
 
     def _secret(self, reference: str) -> Secret:
         return resolve(reference, environment=self._environment, beside=self._beside)
@@ -138,18 +176,6 @@ def _server(settings: schema.Settings) -> Server:
         max_request_bytes=server.max_request_bytes,
         keepalive_after_s=server.keepalive_after_s,
         shutdown_grace_s=server.shutdown_grace_s,
-    )
-
-
-def _upstream(settings: schema.Settings) -> Upstream:
-    upstream = settings.upstream
-    return Upstream(
-        transport=upstream.transport,
-        connect_timeout_s=upstream.connect_timeout_s,
-        first_event_timeout_s=upstream.first_event_timeout_s,
-        idle_timeout_s=upstream.idle_timeout_s,
-        total_timeout_s=upstream.total_timeout_s,
-        max_response_bytes=upstream.max_response_bytes,
     )
 
 

@@ -48,9 +48,17 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """Time-outs (seconds) and bounds towards providers; `total_s` 0 means none."""
+    """Time-outs (seconds) and bounds towards providers; `total_s` 0 means none.
+
+    `max_connections` counts for each origin by itself. `proxied` says whether some
+    provider is reached through a proxy.
+    """
 
     transport: TransportName
+    proxied: bool
+    max_connections: int
+    idle_connection_s: float
+    dns_ttl_s: float
     connect_timeout_s: float
     first_event_timeout_s: float
     idle_timeout_s: float
@@ -59,11 +67,25 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Whom to trust, and who we are; without anything, the system's authorities.
+
+    `server_name` is the name to ask for and to insist on, where it is not the host's.
+    """
+
+    ca_file: str | None = None
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """One endpoint of a provider, and the credentials for it.
 
     `headers` are sent with each request; a value that came from the environment or a
-    file is a `Secret`.
+    file is a `Secret`. `unix_socket` is where to connect instead of the URL's host,
+    `proxy` the URL of the proxy that leads there: it may hold a password.
     """
 
     name: str
@@ -71,6 +93,9 @@ class Provider:
     base_url: str
     api_key: Secret | None
     headers: tuple[tuple[str, Secret | str], ...]
+    tls: Tls = field(default_factory=Tls)
+    unix_socket: str | None = None
+    proxy: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

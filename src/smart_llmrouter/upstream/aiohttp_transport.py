@@ -1,16 +1,24 @@
-"""The transport on aiohttp: its pool and its parser, our bounds and our errors."""
+"""The transport on aiohttp: its pools and its parser, our bounds and our errors.
+
+It is the reference for the other one, and it alone speaks to proxies.
+"""
 
 import asyncio
 import io
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Final
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, TypedDict
 
 import aiohttp
-from aiohttp import hdrs
+from aiohttp import abc, hdrs
+from yarl import URL
 
+from smart_llmrouter.config.snapshot import Upstream
+from smart_llmrouter.upstream.addresses import Addresses, Resolve, resolve_by_system
 from smart_llmrouter.upstream.endpoints import Endpoint
+from smart_llmrouter.upstream.origins import Origin, origin_of
 from smart_llmrouter.upstream.transport import (
     AnswerTooLarge,
     ConnectFailed,
@@ -20,37 +28,146 @@ from smart_llmrouter.upstream.transport import (
     TlsFailed,
     TransportError,
 )
+from smart_llmrouter.upstream.trust import Contexts, ResumingContext
 
 _READ_BUFFER_BYTES = 256 * 1024
 # What is larger is written piece by piece, so that other calls get their turn between.
 _AT_ONCE_BYTES: Final = 256 * 1024
-_KEEPALIVE_S = 30.0
-_FINISH_S = 1.0
+_FINISH_S: Final = 1.0
+
+
+class _Options(TypedDict, total=False):
+    """What aiohttp is told beside the URL, by its own names."""
+
+    headers: Mapping[str, str]
+    ssl: ResumingContext
+    server_hostname: str
+    proxy: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The session that leads to an endpoint, and how it is asked."""
+
+    session: aiohttp.ClientSession
+    url: URL
+    options: _Options
 
 
 class AiohttpTransport:
-    """Send requests through one `aiohttp.ClientSession`."""
+    """Send requests through sessions of aiohttp: one for TCP, one a Unix socket."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, max_response_bytes: int
+        self, upstream: Upstream, addresses: Addresses, sessions: AsyncExitStack
     ) -> None:
-        """Use `session`, which `open_aiohttp_transport` set up and closes."""
-        self._session = session
-        self._max_response_bytes = max_response_bytes
+        """Open sessions when they are needed; `sessions` closes them."""
+        self._upstream = upstream
+        self._addresses = addresses
+        self._sessions = sessions
+        self._contexts = Contexts()
+        self._session_of: dict[str | None, aiohttp.ClientSession] = {}
+        self._ways: dict[Endpoint, _Way] = {}
 
     async def send(self, endpoint: Endpoint, body: bytes) -> "AiohttpAnswer":
         """POST `body`; see `Transport.send`."""
+        way = self._ways.get(endpoint) or await self._way(endpoint)
         try:
-            response = await self._session.request(
+            response = await way.session.request(
                 hdrs.METH_POST,
-                endpoint.url,
+                way.url,
                 data=body if len(body) <= _AT_ONCE_BYTES else io.BytesIO(body),
-                headers=endpoint.headers,
                 allow_redirects=False,
+                **way.options,
             )
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise _own(error) from None
-        return AiohttpAnswer(response, max_bytes=self._max_response_bytes)
+        return AiohttpAnswer(response, max_bytes=self._upstream.max_response_bytes)
+
+    async def _way(self, endpoint: Endpoint) -> _Way:
+        """Compute once what every request to an endpoint needs."""
+        origin = origin_of(endpoint)
+        way = _Way(
+            await self._session(origin.unix_socket),
+            URL(endpoint.url, encoded=True),
+            await self._options(endpoint, origin),
+        )
+        self._ways[endpoint] = way
+        return way
+
+    async def _options(self, endpoint: Endpoint, origin: Origin) -> _Options:
+        options: _Options = {"headers": endpoint.headers}
+        if origin.tls is not None:
+            try:
+                options["ssl"] = await self._contexts.of(origin.tls)
+            except OSError:
+                raise TlsFailed(
+                    "a certificate or key of the router is unusable"
+                ) from None
+            if origin.tls.server_name is not None:
+                options["server_hostname"] = origin.tls.server_name
+        if endpoint.proxy is not None:
+            options["proxy"] = endpoint.proxy.reveal()
+        return options
+
+    async def _session(self, unix_socket: str | None) -> aiohttp.ClientSession:
+        """Return the session that connects by TCP, or to this Unix socket."""
+        session = self._session_of.get(unix_socket)
+        if session is None:
+            session = aiohttp.ClientSession(
+                connector=self._connector(unix_socket),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=self._upstream.connect_timeout_s
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                read_bufsize=_READ_BUFFER_BYTES,
+                trust_env=False,
+            )
+            self._session_of[unix_socket] = session
+            self._sessions.push_async_callback(session.close)
+        return session
+
+    def _connector(self, unix_socket: str | None) -> aiohttp.BaseConnector:
+        limit = self._upstream.max_connections
+        keep_s = self._upstream.idle_connection_s
+        if unix_socket is not None:
+            return aiohttp.UnixConnector(
+                unix_socket, limit=0, limit_per_host=limit, keepalive_timeout=keep_s
+            )
+        return aiohttp.TCPConnector(
+            limit=0,
+            limit_per_host=limit,
+            keepalive_timeout=keep_s,
+            resolver=_Resolver(self._addresses),
+            use_dns_cache=False,
+        )
+
+
+class _Resolver(abc.AbstractResolver):
+    """Let aiohttp share what we know of addresses."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: int = socket.AF_UNSPEC
+    ) -> list[abc.ResolveResult]:
+        """Return the addresses of a host. Raises `OSError`."""
+        found = await self._addresses.of(host, port)
+        return [
+            abc.ResolveResult(
+                hostname=host,
+                host=str(each.address[0]),
+                port=port,
+                family=each.family,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for each in found
+            if family in {socket.AF_UNSPEC, each.family}
+        ]
+
+    async def close(self) -> None:
+        """Leave the addresses to whoever opened them."""
 
 
 class AiohttpAnswer:
@@ -110,6 +227,8 @@ _OWN_ERRORS: Final[tuple[tuple[type[Exception], TransportError], ...]] = (
     (aiohttp.ClientConnectorCertificateError, TlsFailed("the TLS handshake failed")),
     (aiohttp.ConnectionTimeoutError, ConnectTimedOut("no connection in time")),
     (aiohttp.ClientConnectorError, ConnectFailed("no connection")),
+    # A proxy that does not let the connection through.
+    (aiohttp.ClientHttpProxyError, ConnectFailed("no connection")),
     (aiohttp.ClientResponseError, MalformedAnswer("the answer is not HTTP")),
     (aiohttp.InvalidURL, MalformedAnswer("the answer is not HTTP")),
     (aiohttp.ClientPayloadError, ConnectionCut("the connection was cut")),
@@ -130,26 +249,15 @@ def _own(error: Exception) -> TransportError:
 
 @asynccontextmanager
 async def open_aiohttp_transport(
-    *,
-    connect_timeout_s: float,
-    max_response_bytes: int,
-    tls: ssl.SSLContext | None = None,
+    upstream: Upstream, *, resolve: Resolve = resolve_by_system
 ) -> AsyncIterator[AiohttpTransport]:
-    """Open a transport with its pool, and close both at the end of the block.
+    """Open a transport, and close its sessions at the end of the block.
 
-    Certificates are checked against `tls`, by default against the system's CAs.
-    The pool is not bounded here: admission bounds what is in flight. `trust_env` stays
-    off, so that no proxy setting of the machine can redirect a provider's key.
+    `trust_env` stays off: only the configuration says which proxy a provider's key
+    goes through.
     """
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
-    connector = aiohttp.TCPConnector(
-        limit=0, keepalive_timeout=_KEEPALIVE_S, ssl=True if tls is None else tls
-    )
-    async with aiohttp.ClientSession(
-        connector=connector,
-        timeout=timeout,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=_READ_BUFFER_BYTES,
-        trust_env=False,
-    ) as session:
-        yield AiohttpTransport(session, max_response_bytes=max_response_bytes)
+    now = asyncio.get_running_loop().time
+    addresses = Addresses(resolve, ttl_s=upstream.dns_ttl_s, now=now)
+    async with AsyncExitStack() as sessions:
+        sessions.push_async_callback(addresses.close)
+        yield AiohttpTransport(upstream, addresses, sessions)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from smart_llmrouter.config.snapshot import DialectName, Provider
+from smart_llmrouter.config.snapshot import DialectName, Provider, Tls
 from smart_llmrouter.core.secrets import Secret
 
 PATH_OF_DIALECT: Final[Mapping[DialectName, str]] = {
@@ -19,16 +19,20 @@ _KEY_HEADER_OF_DIALECT: Final[Mapping[DialectName, tuple[str, str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Endpoint:
     """One URL of one provider. The headers hold credentials, so they do not print.
 
-    `credentials` are the texts that must not leave the router in an error body.
+    `credentials` are the texts that must not leave the router in an error body. Two
+    endpoints are never equal: a transport may keep what it computed for one.
     """
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
     credentials: tuple[bytes, ...] = field(repr=False)
+    tls: Tls
+    unix_socket: str | None
+    proxy: Secret | None
 
 
 def endpoint_of(provider: Provider, *, user_agent: str) -> Endpoint:
@@ -51,4 +55,7 @@ def endpoint_of(provider: Provider, *, user_agent: str) -> Endpoint:
         url=provider.base_url.rstrip("/") + PATH_OF_DIALECT[provider.dialect],
         headers=headers,
         credentials=tuple(each.reveal().encode() for each in secrets),
+        tls=provider.tls,
+        unix_socket=provider.unix_socket,
+        proxy=provider.proxy,
     )

@@ -26,6 +26,7 @@ from smart_llmrouter.core.errors import (
 from smart_llmrouter.upstream.transport import (
     AnswerTooLarge,
     ConnectTimedOut,
+    PoolExhausted,
     TransportError,
 )
 
@@ -84,6 +85,7 @@ _ERROR_OF_CLASS: Final[Mapping[str, type[RouterError]]] = {
     "upstream_idle_timeout": UpstreamTimeout,
     "upstream_total_timeout": UpstreamTimeout,
     ConnectTimedOut.error_class: UpstreamTimeout,
+    PoolExhausted.error_class: UpstreamTimeout,
 }
 _MESSAGE_OF_ERROR: Final[Mapping[type[RouterError], str]] = {
     UpstreamAccessDenied: "no provider gave the router access to this model",

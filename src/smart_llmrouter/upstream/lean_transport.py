@@ -1,4 +1,4 @@
-"""The transport on `asyncio.Protocol`: pools of `LeanConnection`, one for each origin.
+"""The transport on `asyncio.Protocol`: a pool of `LeanConnection` for each origin.
 
 It does what calls to a provider need and no more: HTTP/1.1 with keep-alive, TLS with
 verification, answers of every framing, `gzip` and `deflate` where a provider insists.
@@ -8,232 +8,164 @@ idle.
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
+from smart_llmrouter.config.snapshot import Upstream
 from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.upstream.addresses import Addresses, Resolve, resolve_by_system
+from smart_llmrouter.upstream.connecting import connect
 from smart_llmrouter.upstream.endpoints import Endpoint
 from smart_llmrouter.upstream.lean_answer import LeanAnswer
 from smart_llmrouter.upstream.lean_connection import LeanConnection
+from smart_llmrouter.upstream.origins import Origin, origin_of, request_head
+from smart_llmrouter.upstream.pools import Pool
 from smart_llmrouter.upstream.transport import (
     ConnectFailed,
     ConnectionCut,
     ConnectTimedOut,
-    TlsFailed,
-    TransportError,
+    PoolExhausted,
 )
+from smart_llmrouter.upstream.trust import Contexts, ResumingContext
 
-_KEEPALIVE_S: Final = 30.0
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
-
-@dataclass(slots=True)
-class _Origin:
-    """One host and port, and the connections to it that wait for a request."""
-
-    host: str
-    port: int
-    secure: bool
-    now: Monotonic
-    idle: list[LeanConnection] = field(default_factory=list)
-    open: set[LeanConnection] = field(default_factory=set)
-
-    def release(self, connection: LeanConnection) -> None:
-        """Take a connection back whose answer is over, or not wanted any more."""
-        if connection.reusable:
-            connection.idle_since_s = self.now()
-            self.idle.append(connection)
-        else:
-            connection.abort()
+_LOOKS_PER_IDLE_TIME: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    """An endpoint's origin, and its requests up to the value of `Content-Length`."""
+class _Way:
+    """An endpoint's pool, and its requests up to the value of `Content-Length`."""
 
-    endpoint: Endpoint
-    origin: _Origin
     head: bytes
+    pool: Pool
+    origin: Origin
 
 
 class LeanTransport:
     """Send requests over connections of its own."""
 
     def __init__(
-        self,
-        *,
-        connect_timeout_s: float,
-        max_response_bytes: int,
-        tls: ssl.SSLContext | None,
-        now: Monotonic,
+        self, upstream: Upstream, addresses: Addresses, *, now: Monotonic
     ) -> None:
-        """Begin with no connection; without `tls` the system's CAs are trusted."""
-        self._connect_timeout_s = connect_timeout_s
-        self._max_response_bytes = max_response_bytes
-        self._tls = tls
+        """Begin with no connection."""
+        self._upstream = upstream
+        self._max_response_bytes = upstream.max_response_bytes
+        self._addresses = addresses
+        self._contexts = Contexts()
         self._now = now
-        self._origins: dict[tuple[str, str, int], _Origin] = {}
-        # By identity: two endpoints may share a URL and differ in their credentials.
-        self._prepared: dict[int, _Prepared] = {}
+        self._pools: dict[Origin, Pool] = {}
+        self._ways: dict[Endpoint, _Way] = {}
 
     async def send(self, endpoint: Endpoint, body: bytes) -> LeanAnswer:
         """POST `body`; see `Transport.send`."""
-        prepared = self._prepared.get(id(endpoint)) or self._prepare(endpoint)
-        origin = prepared.origin
-        request = b"%b%d\r\n\r\n%b" % (prepared.head, len(body), body)
-        while (pooled := self._pooled(origin)) is not None:
+        way = self._ways.get(endpoint) or self._way(endpoint)
+        request = b"%b%d\r\n\r\n%b" % (way.head, len(body), body)
+        pool = way.pool
+        again = False
+        while pool.idle:
+            pooled = pool.idle.pop()
             try:
-                return await self._exchange(pooled, origin, request)
+                return await self._exchange(pooled, pool, request)
             except ConnectionCut:
                 if pooled.heard:
                     raise
-        fresh = await self._connect(origin)
-        return await self._exchange(fresh, origin, request)
+                again = True
+        return await self._send_on_granted(way, request, again=again)
+
+    async def _send_on_granted(
+        self, way: _Way, request: bytes, *, again: bool
+    ) -> LeanAnswer:
+        """Send on the next connection that may be had."""
+        while True:
+            connection, spoken, new = await self._granted(way, again=again)
+            try:
+                answer = await self._exchange(connection, way.pool, request)
+            except ConnectionCut:
+                if new or connection.heard:
+                    raise
+                again = True
+                continue
+            if spoken is not None and isinstance(spoken.context, ResumingContext):
+                spoken.context.remember(spoken)
+            return answer
 
     async def _exchange(
-        self, connection: LeanConnection, origin: _Origin, request: bytes
+        self, connection: LeanConnection, pool: Pool, request: bytes
     ) -> LeanAnswer:
         try:
             await connection.exchange(request)
-            return LeanAnswer(connection, origin, max_bytes=self._max_response_bytes)
+            return LeanAnswer(connection, pool, max_bytes=self._max_response_bytes)
         except BaseException:
-            connection.abort()
+            pool.drop(connection)
             raise
+
+    async def _granted(
+        self, way: _Way, *, again: bool
+    ) -> tuple[LeanConnection, ssl.SSLObject | None, bool]:
+        """Return a connection, its TLS where it is new, and whether it is."""
+        spoken = None
+        granted = False
+        try:
+            async with asyncio.timeout(self._upstream.connect_timeout_s):
+                connection, new = await way.pool.grant(again=again)
+                granted = True
+                if new:
+                    spoken = await self._connected(connection, way)
+        except TimeoutError:
+            if granted:
+                raise ConnectTimedOut("no connection in time") from None
+            raise PoolExhausted("all connections were in use for too long") from None
+        return connection, spoken, new
+
+    async def _connected(
+        self, connection: LeanConnection, way: _Way
+    ) -> ssl.SSLObject | None:
+        try:
+            return await connect(
+                connection,
+                way.origin,
+                addresses=self._addresses,
+                contexts=self._contexts,
+            )
+        except BaseException:
+            way.pool.drop(connection)
+            raise
+
+    def _way(self, endpoint: Endpoint) -> _Way:
+        """Compute once what every request to an endpoint needs."""
+        origin = origin_of(endpoint)
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = Pool(limit=self._upstream.max_connections, now=self._now)
+            self._pools[origin] = pool
+        way = _Way(request_head(endpoint), pool, origin)
+        self._ways[endpoint] = way
+        return way
 
     def expire(self) -> None:
         """Close the connections that have been idle for too long."""
-        oldest_s = self._now() - _KEEPALIVE_S
-        for origin in self._origins.values():
-            for connection in origin.idle:
-                if connection.idle_since_s < oldest_s:
-                    connection.abort()
+        for pool in self._pools.values():
+            pool.expire(idle_s=self._upstream.idle_connection_s)
 
     def close(self) -> None:
         """Cut every connection, idle or not."""
-        for origin in self._origins.values():
-            for connection in tuple(origin.open):
-                connection.abort()
-
-    def _pooled(self, origin: _Origin) -> LeanConnection | None:
-        """Return the connection that was used last, if there is one still open."""
-        oldest_s = self._now() - _KEEPALIVE_S
-        while origin.idle:
-            connection = origin.idle.pop()
-            if connection.reusable and connection.idle_since_s >= oldest_s:
-                return connection
-            connection.abort()
-        return None
-
-    async def _connect(self, origin: _Origin) -> LeanConnection:
-        """Open a connection. Raises what kept it from being made."""
-        loop = asyncio.get_running_loop()
-
-        def lost(connection: LeanConnection) -> None:
-            origin.open.discard(connection)
-            with suppress(ValueError):
-                origin.idle.remove(connection)
-
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                tls = await self._context() if origin.secure else None
-                _, connection = await loop.create_connection(
-                    lambda: LeanConnection(lost),
-                    sock=await _connected(origin.host, origin.port),
-                    ssl=tls,
-                    server_hostname=origin.host if origin.secure else None,
-                )
-        except TimeoutError:
-            raise ConnectTimedOut("no connection in time") from None
-        except ssl.SSLError:
-            raise TlsFailed("the TLS handshake failed") from None
-        except UnicodeError:
-            # A host name that cannot be one in the DNS.
-            raise ConnectFailed("no connection") from None
-        except OSError as error:
-            raise _connect_error(error, secure=origin.secure) from None
-        origin.open.add(connection)
-        return connection
-
-    async def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            # It reads every certificate of the system, which takes a while.
-            self._tls = await asyncio.to_thread(ssl.create_default_context)
-        return self._tls
-
-    def _prepare(self, endpoint: Endpoint) -> _Prepared:
-        """Compute once what every request to an endpoint begins with."""
-        url = urlsplit(endpoint.url)
-        host = url.hostname or ""
-        port = url.port or _DEFAULT_PORTS[url.scheme]
-        origin = self._origins.setdefault(
-            (url.scheme, host, port),
-            _Origin(host, port, url.scheme == "https", self._now),
-        )
-        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        lines = [
-            f"POST {path} HTTP/1.1",
-            f"Host: {url.netloc.rpartition('@')[2]}",
-            *(f"{name}: {value}" for name, value in endpoint.headers.items()),
-            "Content-Length: ",
-        ]
-        prepared = _Prepared(endpoint, origin, "\r\n".join(lines).encode())
-        self._prepared[id(endpoint)] = prepared
-        return prepared
-
-
-async def _connected(host: str, port: int) -> socket.socket:
-    """Return a socket connected to the first address that accepts. Raises `OSError`.
-
-    Left to itself, uvloop keeps the socket of a cancelled `create_connection` open for
-    as long as the kernel goes on knocking: minutes, where a provider is silent.
-    """
-    loop = asyncio.get_running_loop()
-    refused: OSError | None = None
-    for family, kind, protocol, _, address in await loop.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
-        connecting = socket.socket(family, kind, protocol)
-        try:
-            connecting.settimeout(0)
-            await loop.sock_connect(connecting, address)
-            return connecting
-        except OSError as error:
-            connecting.close()
-            refused = error
-        except BaseException:
-            connecting.close()
-            raise
-    raise refused or OSError
-
-
-def _connect_error(error: OSError, *, secure: bool) -> TransportError:
-    """Tell a handshake that the provider broke off from a connection never made."""
-    if secure and isinstance(error, (ConnectionResetError, ConnectionAbortedError)):
-        return TlsFailed("the TLS handshake failed")
-    return ConnectFailed("no connection")
+        for pool in self._pools.values():
+            pool.close(ConnectFailed("the router stops"))
 
 
 @asynccontextmanager
 async def open_lean_transport(
-    *,
-    connect_timeout_s: float,
-    max_response_bytes: int,
-    tls: ssl.SSLContext | None = None,
+    upstream: Upstream, *, resolve: Resolve = resolve_by_system
 ) -> AsyncIterator[LeanTransport]:
     """Open a transport, and cut its connections at the end of the block."""
-    loop = asyncio.get_running_loop()
-    transport = LeanTransport(
-        connect_timeout_s=connect_timeout_s,
-        max_response_bytes=max_response_bytes,
-        tls=tls,
-        now=loop.time,
+    now = asyncio.get_running_loop().time
+    addresses = Addresses(resolve, ttl_s=upstream.dns_ttl_s, now=now)
+    transport = LeanTransport(upstream, addresses, now=now)
+    expiring = asyncio.create_task(
+        _expire_now_and_then(transport, upstream.idle_connection_s)
     )
-    expiring = asyncio.create_task(_expire_now_and_then(transport))
     try:
         yield transport
     finally:
@@ -241,9 +173,10 @@ async def open_lean_transport(
         with suppress(asyncio.CancelledError):
             await expiring
         transport.close()
+        await addresses.close()
 
 
-async def _expire_now_and_then(transport: LeanTransport) -> None:
+async def _expire_now_and_then(transport: LeanTransport, idle_s: float) -> None:
     while True:
-        await asyncio.sleep(_KEEPALIVE_S)
+        await asyncio.sleep(idle_s / _LOOKS_PER_IDLE_TIME)
         transport.expire()

@@ -31,6 +31,12 @@ class ConnectTimedOut(TransportError):
     error_class = "upstream_connect_timeout"
 
 
+class PoolExhausted(ConnectTimedOut):
+    """No connection within `connect_timeout_s`, as all `max_connections` are in use."""
+
+    error_class = "upstream_pool_exhausted"
+
+
 class TlsFailed(TransportError):
     """The TLS handshake failed: a wrong certificate, most often."""
 

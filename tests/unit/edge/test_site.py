@@ -36,6 +36,10 @@ SNAPSHOT = Snapshot(
     ),
     upstream=Upstream(
         transport="lean",
+        proxied=False,
+        max_connections=1,
+        idle_connection_s=30,
+        dns_ttl_s=30,
         connect_timeout_s=5,
         first_event_timeout_s=120,
         idle_timeout_s=120,

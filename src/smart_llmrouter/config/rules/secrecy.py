@@ -79,7 +79,7 @@ def no_credentials_as_keys(document: Document) -> Iterator[Finding]:
 
 def headers_are_sound(document: Document) -> Iterator[Finding]:
     """Yield a finding for each header that must not be sent, or not like that."""
-    for provider, fields in _providers(document):
+    for provider, fields in each_provider(document):
         headers = fields.get("headers")
         if not isinstance(headers, dict):
             continue
@@ -96,7 +96,7 @@ def headers_are_sound(document: Document) -> Iterator[Finding]:
 
 def base_urls_are_private(document: Document) -> Iterator[Finding]:
     """Yield a warning for each plain http URL that leaves this machine."""
-    for provider, fields in _providers(document):
+    for provider, fields in each_provider(document):
         url = fields.get("base_url")
         if isinstance(url, str) and _is_open_http(url):
             yield document.warning(
@@ -190,7 +190,8 @@ def _texts(value: Plain, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
             yield from _texts(part, (*path, index))
 
 
-def _providers(document: Document) -> Iterator[tuple[str, dict[str, Plain]]]:
+def each_provider(document: Document) -> Iterator[tuple[str, dict[str, Plain]]]:
+    """Yield the name and the keys of each provider that has any."""
     providers = document.root.get("providers")
     if isinstance(providers, dict):
         for name, fields in providers.items():

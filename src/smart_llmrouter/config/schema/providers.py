@@ -1,12 +1,14 @@
 """Settings of providers: endpoints, credentials, models and what they cost."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from smart_llmrouter.config.references import is_reference
 from smart_llmrouter.config.schema.allowances import Flow
+from smart_llmrouter.config.schema.connections import FilePath, Tls
 from smart_llmrouter.config.schema.kinds import (
     Count,
     Day,
@@ -25,15 +27,18 @@ from smart_llmrouter.config.schema.kinds import (
 Modality = Literal["text", "image", "audio", "document"]
 Tool = Literal["function", "forced_choice", "parallel"]
 
+# What stands in a URL as it is (RFC 3986, 2). It goes out as it is written here.
+_URL_TEXT: Final = re.compile(r"(?:[A-Za-z0-9:/\[\]@!$&'()*+,;=._~-]|%[0-9A-Fa-f]{2})+")
+
 
 def _base_url(text: str) -> str:
     """Accept an http(s) URL of a host and a path; give it back without a last `/`."""
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018 - reading it raises for a port that is none
+        sound = parts.port != 0  # reading it raises for a port that is none
     except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts, sound = urlsplit(""), False
+    if not sound or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise refusal(
             "an http or https URL is expected",
             "write it such as https://api.acme.example/v1",
@@ -48,7 +53,7 @@ def _base_url(text: str) -> str:
             "the URL holds a query or fragment",
             "remove it; credentials belong into api_key or headers, as ${ENV_NAME}",
         )
-    if not text.isascii() or any(character <= " " for character in text):
+    if not _URL_TEXT.fullmatch(text):
         raise refusal(
             "the URL holds spaces or special characters", "percent-encode them"
         )
@@ -178,6 +183,16 @@ class Provider(Section):
         description=(
             "Headers of each request. Values may hold `${ENV_NAME}`; those of"
             " credential headers must, or be `file:/run/secrets/name`."
+        ),
+    )
+    tls: Tls | None = Field(
+        default=None, description="Whom to trust and who the router is, over `https`."
+    )
+    unix_socket: FilePath | None = Field(
+        default=None,
+        description=(
+            "Path of the Unix socket to connect to, instead of the host and port of"
+            " `base_url`, which then only name the provider."
         ),
     )
     shaping: Annotated[Flow | None, NotBuilt("provider shaping")] = Field(

@@ -199,8 +199,32 @@ class Upstream(Section):
             " which needs about twice the CPU."
         ),
     )
+    max_connections: Annotated[Whole, Field(ge=1, le=65_535)] = Field(
+        default=4096,
+        description=(
+            "Most connections to one origin at a time. Who finds them all in use waits"
+            " for one, first come, first served."
+        ),
+    )
+    idle_connection_s: Seconds = Field(
+        default=30.0,
+        description=(
+            "How long a connection is kept for the next call; best a little shorter"
+            " than the providers do."
+        ),
+    )
+    dns_ttl_s: SecondsOrNone = Field(
+        default=30.0,
+        description=(
+            "How long the addresses of a host are kept. 0 asks for each connection."
+        ),
+    )
     connect_timeout_s: Seconds = Field(
-        default=5.0, description="Until the connection stands."
+        default=5.0,
+        description=(
+            "Until a connection stands: waiting for a free one, finding the address,"
+            " connecting and the TLS handshake together."
+        ),
     )
     first_event_timeout_s: Seconds = Field(
         default=120.0,
