@@ -35,7 +35,7 @@ Everything lives in `state.directory`:
 
 | file | what it is |
 | --- | --- |
-| `journal/*.jsonl` | segments of about 64 MiB: one JSON line a call, appended |
+| `journal/*.jsonl` | segments of about 64 MiB: one line a call, a JSON array |
 | `journal/rejected.jsonl` | lines that were no records, with where they stood and why |
 | `usage.sqlite` (`-wal`, `-shm`) | the database, in WAL mode |
 | `ingester.lock` | held by the one ingester that works |
@@ -64,8 +64,8 @@ With `always`, calls that end together share one sync.
 **Each record becomes exactly one row.** The ingester commits a batch of rows together
 with the offset up to which the segment has been read. A crash before the commit leaves
 neither, after it both; the next ingester goes on at the committed offset. Beyond that
-`request_id` is the primary key, and a line that comes twice changes nothing. There is
-one ingester at a time: a second one waits for `ingester.lock`.
+a call's moment and id are the primary key, and a line that comes twice changes nothing.
+There is one ingester at a time: a second one waits for `ingester.lock`.
 
 **A segment is deleted last.** Only when its writer is gone (each segment is locked by
 the process that writes it), every line of it is committed, and that commit has been
@@ -83,13 +83,23 @@ schema, the journal grows, `/readyz` says `degraded`, and the ingester tries aga
 least every five seconds. Rows are never written to a file that was moved away, and an
 empty database is never made in its place. At the start it is different: the router
 creates the database where there is none, and refuses to start on any schema but its
-own.
+own. `smart-llmrouter db upgrade` brings the database of an older version to it.
 
 ## The columns of `request_usage`
 
 Empty (`NULL`) means unknown or not applicable, never zero. Money is in nano-dollars:
 one dollar is 1,000,000,000. Each part of a cost is tokens times the exact decimal
 price, rounded half to even once; the total is the sum of the parts.
+
+"""
+
+STORED: Final = """
+`request_usage` is a view. What many calls have in common (who called, what served, how
+it ended) stands once, in `request_labels`; `request_measures` has a short row a call,
+about 90 bytes, in the order of time, so that an interval is one stretch of it. Reports,
+and queries of your own, read the view and need to know none of this.
+
+`journal_positions` keeps the ingester's place:
 
 """
 
@@ -150,7 +160,7 @@ def usage_records_page() -> str:
         (
             HEAD,
             _columns(REQUEST_USAGE),
-            "\n`journal_positions` keeps the ingester's place:\n\n",
+            STORED,
             _columns(JOURNAL_POSITIONS),
             "\n",
             REPORTS_HEAD,

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from hypothesis import settings
@@ -12,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.record import encode_record
 from smart_llmrouter.stores.journal import JournalWriter
-from smart_llmrouter.stores.usage_store import Row, UsageStore
+from smart_llmrouter.stores.usage_store import Labels, Measures, UsageStore
 from tests.support.ledger import StateDirectory, a_record, state_in
 
 
@@ -29,10 +30,17 @@ class FragileStore(UsageStore):
         self._left = calls_to_live
         self._after = after
 
-    def add(self, rows: list[Row], *, segment: str, end_offset: int) -> int:  # type: ignore[override]  # the ingester gives lists
+    def add(
+        self,
+        measures: Sequence[Measures],
+        labels: Sequence[Labels],
+        *,
+        segment: str,
+        end_offset: int,
+    ) -> int:
         """Add rows, or die trying."""
         self._live(before=True)
-        new = super().add(rows, segment=segment, end_offset=end_offset)
+        new = super().add(measures, labels, segment=segment, end_offset=end_offset)
         self._live(before=False)
         return new
 
@@ -42,7 +50,7 @@ class FragileStore(UsageStore):
         super().settle(segment)
         self._live(before=False)
 
-    def forget(self, segments: list[str]) -> None:  # type: ignore[override]  # as above
+    def forget(self, segments: Sequence[str]) -> None:
         """Forget, or die trying."""
         self._live(before=True)
         super().forget(segments)

@@ -14,8 +14,8 @@ from pathlib import Path
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.ingester_loop import INGESTER_ARGUMENTS, settings_line
 from smart_llmrouter.ledger.record import UsageRecord, encode_record
-from smart_llmrouter.stores.database import create_or_check_schema, sqlite_url
 from smart_llmrouter.stores.journal import JournalWriter
+from smart_llmrouter.stores.sqlite import create_or_check_schema, sqlite_url
 from smart_llmrouter.stores.usage_store import UsageStore
 
 NOON_MS = 1_790_000_000_000

@@ -6,6 +6,7 @@ import typer
 
 from smart_llmrouter.cli import (
     config_commands,
+    db_commands,
     demo_command,
     mock_command,
     token_commands,
@@ -48,5 +49,6 @@ app.command()(serve)
 app.add_typer(config_commands.app, name="config")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(usage_commands.app, name="usage")
+app.add_typer(db_commands.app, name="db")
 app.command("mock")(mock_command.mock)
 app.command("demo")(demo_command.demo)

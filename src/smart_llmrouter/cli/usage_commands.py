@@ -87,7 +87,7 @@ def report(
     from smart_llmrouter.ledger.dimensions import UnknownDimension
     from smart_llmrouter.ledger.interval import BadMoment
     from smart_llmrouter.ledger.render import render
-    from smart_llmrouter.stores.database import DatabaseUnusable
+    from smart_llmrouter.stores.sqlite import DatabaseUnusable
 
     try:
         made = _made(config, since=since, until=until, group_by=group_by)
@@ -122,7 +122,7 @@ def _made(
     now_ms = int(time.time() * 1000)
     interval = interval_of(since, until, now_ms=now_ms)
     dimensions = dimensions_of(group_by) if group_by is not None else ()
-    state = _state_of(config)
+    state = state_of(config)
     url = state.database_url.reveal()
     reader = open_for_reading(url)
     with reader.connect() as connection:
@@ -145,7 +145,7 @@ def _made(
         )
 
 
-def _state_of(config: Path) -> "State":
+def state_of(config: Path) -> "State":
     """Return the `state` part of a configuration.
 
     A variable that is set where the router runs may well be missing here: only those

@@ -8,14 +8,18 @@ Nothing here waits: `Ingester.advance` does what can be done now. When to call i
 again is `ledger.ingester_loop`'s business.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from smart_llmrouter.ledger.record import UsageRecord, decode_record
+from smart_llmrouter.ledger.record import (
+    check_labels,
+    decode_record,
+    split_lines,
+    split_record,
+)
 from smart_llmrouter.ledger.rejected import RejectedLine, RejectedLines
 from smart_llmrouter.stores.segments import (
     Block,
@@ -23,13 +27,18 @@ from smart_llmrouter.stores.segments import (
     list_segments,
     open_segment,
 )
-from smart_llmrouter.stores.usage_store import Row, UnstorableRows, UsageStore
+from smart_llmrouter.stores.usage_store import (
+    Labels,
+    Measures,
+    UnstorableRows,
+    UsageStore,
+)
 
 BLOCK_BYTES: Final = 1 << 20
-"""About a thousand records: large enough to share a commit, small enough to hold."""
+"""About three thousand records: enough to share a commit, few enough to hold."""
 
 _BLOCKS_AT_ONCE: Final = 64
-_row_of: Final[Callable[[UsageRecord], Row]] = msgspec.structs.astuple
+_MOST_LABELS: Final = 8192
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
 
@@ -52,6 +61,22 @@ class Progress:
         )
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Lines that are records, what they say, and the lines that are none."""
+
+    lines: list[bytes] = field(default_factory=list)
+    measures: list[Measures] = field(default_factory=list)
+    labels: list[Labels] = field(default_factory=list)
+    rejected: list[RejectedLine] = field(default_factory=list)
+
+    def add(self, line: bytes, measures: Measures, labels: Labels) -> None:
+        """Take one more record."""
+        self.lines.append(line)
+        self.measures.append(measures)
+        self.labels.append(labels)
+
+
 class Ingester:
     """Move what one journal directory holds into one database.
 
@@ -68,6 +93,7 @@ class Ingester:
         self._block_bytes = block_bytes
         self._rejected = RejectedLines(journal / "rejected.jsonl")
         self._positions: dict[str, int] | None = None
+        self._read_labels: set[Labels] = set()
 
     def advance(self) -> Progress:
         """Ingest what is there now, within bounds, and delete what is finished.
@@ -120,16 +146,43 @@ class Ingester:
         return done + self._finish(segment, positions) if final else done
 
     def _commit(self, name: str, offset: int, block: Block) -> Progress:
-        rows, bad = _rows_of(block, segment=name, offset=offset)
-        self._rejected.add(bad)
+        batch = self._batch_of(name, offset, block)
+        self._rejected.add(batch.rejected)
         try:
-            new = self._store.add(rows, segment=name, end_offset=block.end)
+            new = self._add(batch, name, block.end)
         except UnstorableRows as unstorable:
-            rows, misfits = _without(rows, unstorable, segment=name, offset=offset)
+            batch, misfits = _without(batch, unstorable, segment=name, offset=offset)
             self._rejected.add(misfits)
-            bad += misfits
-            new = self._store.add(rows, segment=name, end_offset=block.end)
-        return Progress(records=new, duplicates=len(rows) - new, rejected=len(bad))
+            new = self._add(batch, name, block.end)
+        return Progress(
+            records=new,
+            duplicates=len(batch.lines) - new,
+            rejected=len(batch.rejected),
+        )
+
+    def _add(self, batch: _Batch, segment: str, end_offset: int) -> int:
+        return self._store.add(
+            batch.measures, batch.labels, segment=segment, end_offset=end_offset
+        )
+
+    def _batch_of(self, name: str, offset: int, block: Block) -> _Batch:
+        if block.oversized:
+            giant = RejectedLine(name, offset, "oversized", block.lines[0])
+            return _Batch([], [], [], [giant])
+        try:
+            measures, labels = split_lines(block.lines)
+            self._check(set(labels))
+        except _UNREADABLE:
+            return _sorted_out(block.lines, segment=name, offset=offset)
+        return _Batch(block.lines, measures, labels, [])
+
+    def _check(self, labels: set[Labels]) -> None:
+        """Read those labels that were not read before."""
+        for each in labels - self._read_labels:
+            check_labels(each)
+        if len(self._read_labels) > _MOST_LABELS:
+            self._read_labels.clear()
+        self._read_labels |= labels
 
     def _finish(self, segment: SegmentFile, positions: dict[str, int]) -> Progress:
         """Set a dead writer's torn line aside, and delete the segment."""
@@ -145,40 +198,33 @@ class Ingester:
         return Progress(rejected=1 if torn else 0)
 
 
-def _rows_of(
-    block: Block, *, segment: str, offset: int
-) -> tuple[list[Row], list[RejectedLine]]:
-    if block.oversized:
-        return [], [RejectedLine(segment, offset, "oversized", block.lines[0])]
-    try:
-        return [_row_of(decode_record(line)) for line in block.lines], []
-    except _UNREADABLE:
-        return _sorted_out(block.lines, segment=segment, offset=offset)
-
-
 def _without(
-    rows: list[Row], unstorable: UnstorableRows, *, segment: str, offset: int
-) -> tuple[list[Row], list[RejectedLine]]:
-    kept = [row for at, row in enumerate(rows) if at not in unstorable.indexes]
-    misfits = [
-        RejectedLine(segment, offset, "unstorable", msgspec.json.encode(row))
-        for at, row in enumerate(rows)
-        if at in unstorable.indexes
-    ]
+    batch: _Batch, unstorable: UnstorableRows, *, segment: str, offset: int
+) -> tuple[_Batch, list[RejectedLine]]:
+    kept, misfits = _Batch(), []
+    for at, row in enumerate(
+        zip(batch.lines, batch.measures, batch.labels, strict=True)
+    ):
+        if at in unstorable.indexes:
+            misfits.append(RejectedLine(segment, offset, "unstorable", row[0]))
+        else:
+            kept.add(*row)
+    kept.rejected.extend([*batch.rejected, *misfits])
     return kept, misfits
 
 
-def _sorted_out(
-    lines: Iterable[bytes], *, segment: str, offset: int
-) -> tuple[list[Row], list[RejectedLine]]:
-    rows, bad = [], []
+def _sorted_out(lines: list[bytes], *, segment: str, offset: int) -> _Batch:
+    """Read line by line, and tell those that are records from the others."""
+    batch = _Batch()
     for line in lines:
         try:
-            rows.append(_row_of(decode_record(line)))
+            batch.add(line, *split_record(decode_record(line)))
         except msgspec.ValidationError:
-            bad.append(RejectedLine(segment, offset, "not a usage record", line))
+            batch.rejected.append(
+                RejectedLine(segment, offset, "not a usage record", line)
+            )
         except _UNREADABLE:
             if line:
-                bad.append(RejectedLine(segment, offset, "not JSON", line))
+                batch.rejected.append(RejectedLine(segment, offset, "not JSON", line))
         offset += len(line) + 1
-    return rows, bad
+    return batch

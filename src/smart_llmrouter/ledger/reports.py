@@ -103,7 +103,7 @@ def make_report(
     unread_bytes: int = 0,
 ) -> Report:
     """Read the interval and return the report; `group_by` replaces the usual tables."""
-    within = _within(connection, interval)
+    within = and_(_USAGE.ts_ms >= interval.from_ms, _USAGE.ts_ms < interval.to_ms)
     if group_by:
         sections, totals = _asked_for(connection, within, tuple(group_by))
     else:
@@ -118,21 +118,6 @@ def make_report(
         sections=sections,
         errors=_errors(connection, within),
     )
-
-
-def _within(connection: Connection, interval: Interval) -> ColumnElement[bool]:
-    """Return the condition for the interval, with the index only where it helps.
-
-    The index is a detour when a large part of the table is wanted: one row at a time
-    instead of one after the other. SQLite does not know; the counts are cheap.
-    """
-    narrow = and_(_USAGE.ts_ms >= interval.from_ms, _USAGE.ts_ms < interval.to_ms)
-    wanted = connection.scalar(select(func.count()).where(narrow)) or 0
-    there = connection.scalar(select(func.count(_USAGE.ts_ms))) or 0
-    if wanted * 5 < there:
-        return narrow
-    unindexed = _USAGE.ts_ms + 0
-    return and_(unindexed >= interval.from_ms, unindexed < interval.to_ms)
 
 
 def _usual(

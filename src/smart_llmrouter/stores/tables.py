@@ -1,21 +1,34 @@
 """The tables of the usage database, column by column.
 
-`request_usage` has the columns of a usage record, in the record's order, so that a
-record becomes a row without a look at its fields. The comments say what a column
-means, in what unit, and when it is empty; the page on usage records is made of them.
-Changing a table needs a migration in `stores.migrations`.
+`request_usage`, which is what reports and people read, has the columns of a usage
+record in the record's order. It is a view: what many calls have in common stands once,
+in `request_labels`, so that adding a call writes little. The comments say what a
+column means, in what unit, and when it is empty; the page on usage records is made of
+them. Changing a table needs a migration in `stores.migrations`, and the same change in
+`stores.sqlite_schema`.
 """
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 METADATA: Final = MetaData(
     naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     }
 )
+VIEWS: Final = MetaData()
 _UNPRICED: Final = "the tokens or the price are unknown"
 _NO_USAGE: Final = "the provider did not say"
 _NO_TARGET: Final = "no target was chosen"
@@ -35,143 +48,179 @@ def _number(
     )
 
 
+def _measures() -> list[Column[str] | Column[int]]:
+    return [
+        _text(
+            "request_id",
+            "The call's id, as every answer carries it in `X-Request-Id`",
+        ),
+        _number("ts_ms", "When the call began", unit="milliseconds since 1970, UTC"),
+        _number(
+            "latency_us",
+            "From the first byte of the request to just before the last of the answer",
+            unit="microseconds",
+        ),
+        _number(
+            "ttfb_us",
+            "From the first byte of the request to the first of the target's answer",
+            unit="microseconds",
+            empty="no target answered",
+        ),
+        _number(
+            "ttft_us",
+            "From the first byte of the request to the first meaningful event",
+            unit="microseconds",
+            empty="there was none",
+        ),
+        _number(
+            "input_tokens",
+            "Tokens of the prompt, cached ones included",
+            unit="tokens",
+            empty=_NO_USAGE,
+        ),
+        _number(
+            "cached_input_tokens",
+            "Those of them that the provider had cached",
+            unit="tokens",
+            empty=_NO_USAGE,
+        ),
+        _number(
+            "output_tokens",
+            "Tokens of the answer, reasoning included",
+            unit="tokens",
+            empty=_NO_USAGE,
+        ),
+        _number(
+            "reasoning_tokens",
+            "Those of them spent on reasoning",
+            unit="tokens",
+            empty=_NO_USAGE,
+        ),
+        _number(
+            "input_cost_nusd",
+            "What the input that was not cached cost",
+            unit="nano-dollars",
+            empty=_UNPRICED,
+        ),
+        _number(
+            "cached_input_cost_nusd",
+            "What the cached input cost",
+            unit="nano-dollars",
+            empty=_UNPRICED,
+        ),
+        _number(
+            "output_cost_nusd",
+            "What the output cost",
+            unit="nano-dollars",
+            empty=_UNPRICED,
+        ),
+        _number(
+            "total_cost_nusd",
+            "The sum of the parts",
+            unit="nano-dollars",
+            empty="the input or the output part is",
+        ),
+        _number(
+            "upstream_reported_cost_nusd",
+            "What the provider itself says that the call cost",
+            unit="nano-dollars",
+            empty=_NO_USAGE,
+        ),
+    ]
+
+
+def _labels() -> list[Column[str] | Column[int] | Column[bool]]:
+    return [
+        _text("caller_id", "The caller's id in the configuration"),
+        _text("caller_user", "The user who owns the caller"),
+        _text("caller_project", "The caller's project"),
+        _text("caller_environment", "The caller's environment, such as `dev`"),
+        _text("token_id", "The public id of the token; never the token"),
+        _text("client", "The client program, as its user agent names it"),
+        _text("inbound_dialect", "The dialect that the client spoke"),
+        _number(
+            "status",
+            "How the call ended: the status of the answer, or of the error inside a "
+            "stream that had begun with 200; 499: the caller left before the end",
+        ),
+        _number("attempts", "How many targets were tried"),
+        _text("config_fingerprint", "Which configuration was in force"),
+        _text("router_version", "Which version of the router served the call"),
+        _text(
+            "requested_model",
+            "The model name that the caller sent",
+            empty="the request named none",
+        ),
+        _text(
+            "resolved_group",
+            "The model group that the name stands for",
+            empty="the name stands for none",
+        ),
+        _text(
+            "strategy", "How the group orders its targets", empty="no group was found"
+        ),
+        _text("target_provider", "The provider that served last", empty=_NO_TARGET),
+        _text(
+            "target_model",
+            "The model that served last, by its key in the configuration",
+            empty=_NO_TARGET,
+        ),
+        _text("target_dialect", "The dialect spoken to the target", empty=_NO_TARGET),
+        Column(
+            "stream",
+            Boolean,
+            nullable=False,
+            comment="Whether the caller asked for a stream (1) or not (0)",
+            info={"unit": "", "empty": ""},
+        ),
+        _text("error_code", "The stable code of the error", empty="the call succeeded"),
+        _text("error_class", "The kind of failure", empty="the call succeeded"),
+        _number(
+            "upstream_status",
+            "The last HTTP status that a target answered",
+            empty="no target answered",
+        ),
+        _text(
+            "price_fingerprint",
+            "Which price the costs were computed from",
+            empty="the target has no price",
+        ),
+    ]
+
+
 REQUEST_USAGE: Final = Table(
     "request_usage",
+    VIEWS,
+    *_measures(),
+    *_labels(),
+    comment="One row a finished call",
+)
+
+REQUEST_MEASURES: Final = Table(
+    "request_measures",
+    METADATA,
+    *_measures(),
+    _number("labels_id", "The `id` of the call's labels"),
+    # In the order of time, so that an interval is one stretch of the table.
+    PrimaryKeyConstraint("ts_ms", "request_id"),
+    sqlite_with_rowid=False,
+    comment="What differs from call to call",
+)
+
+REQUEST_LABELS: Final = Table(
+    "request_labels",
     METADATA,
     Column(
-        "request_id",
-        String,
+        "id",
+        Integer,
         primary_key=True,
-        comment="The call's id, as every answer carries it in `X-Request-Id`",
+        comment="Counts up",
         info={"unit": "", "empty": ""},
     ),
-    _number("ts_ms", "When the call began", unit="milliseconds since 1970, UTC"),
-    _text("caller_id", "The caller's id in the configuration"),
-    _text("caller_user", "The user who owns the caller"),
-    _text("caller_project", "The caller's project"),
-    _text("caller_environment", "The caller's environment, such as `dev`"),
-    _text("token_id", "The public id of the token; never the token"),
-    _text("client", "The client program, as its user agent names it"),
-    _text("inbound_dialect", "The dialect that the client spoke"),
-    _number(
-        "status",
-        "How the call ended: the status of the answer, or of the error inside a stream "
-        "that had begun with 200; 499: the caller left before the end",
-    ),
-    _number("attempts", "How many targets were tried"),
-    _number(
-        "latency_us",
-        "From the first byte of the request to just before the last of the answer",
-        unit="microseconds",
-    ),
-    _text("config_fingerprint", "Which configuration was in force"),
-    _text("router_version", "Which version of the router served the call"),
-    _text(
-        "requested_model",
-        "The model name that the caller sent",
-        empty="the request named none",
-    ),
-    _text(
-        "resolved_group",
-        "The model group that the name stands for",
-        empty="the name stands for none",
-    ),
-    _text("strategy", "How the group orders its targets", empty="no group was found"),
-    _text("target_provider", "The provider that served last", empty=_NO_TARGET),
-    _text(
-        "target_model",
-        "The model that served last, by its key in the configuration",
-        empty=_NO_TARGET,
-    ),
-    _text("target_dialect", "The dialect spoken to the target", empty=_NO_TARGET),
-    Column(
-        "stream",
-        Boolean,
-        nullable=False,
-        comment="Whether the caller asked for a stream (1) or not (0)",
-        info={"unit": "", "empty": ""},
-    ),
-    _text("error_code", "The stable code of the error", empty="the call succeeded"),
-    _text("error_class", "The kind of failure", empty="the call succeeded"),
-    _number(
-        "upstream_status",
-        "The last HTTP status that a target answered",
-        empty="no target answered",
-    ),
-    _number(
-        "ttfb_us",
-        "From the first byte of the request to the first of the target's answer",
-        unit="microseconds",
-        empty="no target answered",
-    ),
-    _number(
-        "ttft_us",
-        "From the first byte of the request to the first meaningful event",
-        unit="microseconds",
-        empty="there was none",
-    ),
-    _number(
-        "input_tokens",
-        "Tokens of the prompt, cached ones included",
-        unit="tokens",
-        empty=_NO_USAGE,
-    ),
-    _number(
-        "cached_input_tokens",
-        "Those of them that the provider had cached",
-        unit="tokens",
-        empty=_NO_USAGE,
-    ),
-    _number(
-        "output_tokens",
-        "Tokens of the answer, reasoning included",
-        unit="tokens",
-        empty=_NO_USAGE,
-    ),
-    _number(
-        "reasoning_tokens",
-        "Those of them spent on reasoning",
-        unit="tokens",
-        empty=_NO_USAGE,
-    ),
-    _number(
-        "input_cost_nusd",
-        "What the input that was not cached cost",
-        unit="nano-dollars",
-        empty=_UNPRICED,
-    ),
-    _number(
-        "cached_input_cost_nusd",
-        "What the cached input cost",
-        unit="nano-dollars",
-        empty=_UNPRICED,
-    ),
-    _number(
-        "output_cost_nusd",
-        "What the output cost",
-        unit="nano-dollars",
-        empty=_UNPRICED,
-    ),
-    _number(
-        "total_cost_nusd",
-        "The sum of the parts",
-        unit="nano-dollars",
-        empty="the input or the output part is",
-    ),
-    _number(
-        "upstream_reported_cost_nusd",
-        "What the provider itself says that the call cost",
-        unit="nano-dollars",
-        empty=_NO_USAGE,
-    ),
-    _text(
-        "price_fingerprint",
-        "Which price the costs were computed from",
-        empty="the target has no price",
-    ),
-    # Every report asks for an interval; no other index pays for its upkeep.
-    Index(None, "ts_ms"),
-    comment="One row a finished call",
+    _text("digest", "BLAKE2b of the labels as they stand in the journal"),
+    *_labels(),
+    UniqueConstraint("digest"),
+    comment="What many calls have in common",
 )
 
 JOURNAL_POSITIONS: Final = Table(

@@ -3,32 +3,64 @@
 One `UsageStore` is the only writer of a database. It opens its connection when it
 first needs it, and again after a failure; it never takes another file for the one it
 began with.
+
+It speaks to SQLite itself: between a record and its row stands nothing that costs.
 """
 
+import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, cast
 
-from sqlalchemy import Connection, Engine, delete, select
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+import msgspec
 
-from smart_llmrouter.stores.database import (
+from smart_llmrouter.stores.sqlite import (
     SchemaMismatch,
     check_schema,
+    connect,
     database_path,
-    open_database,
 )
-from smart_llmrouter.stores.tables import JOURNAL_POSITIONS, REQUEST_USAGE
 
-Row = tuple[object, ...]
-"""One value a column of `request_usage`, in the table's order."""
+Measures = tuple[object, ...]
+"""A row of `request_measures`, in the table's order, but for its labels."""
 
+Labels = bytes
+"""A row of `request_labels`: JSON values in the table's order, and a `]` at the end.
+
+Equal labels are equal byte by byte.
+"""
+
+_MOST_LABELS: Final = 8192
+_ADD_ROW: Final = (
+    "INSERT INTO request_measures "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_ADD_LABELS: Final = (
+    "INSERT INTO request_labels VALUES (NULL, ?, "
+    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT DO NOTHING"
+)
+_FIND_LABELS: Final = "SELECT id FROM request_labels WHERE digest = ?"
+_SET_POSITION: Final = (
+    "INSERT INTO journal_positions VALUES (?, ?) "
+    "ON CONFLICT (segment) DO UPDATE SET end_offset = excluded.end_offset"
+)
 _TOUCH_POSITION: Final = (
     "UPDATE journal_positions SET end_offset = end_offset WHERE segment = ?"
 )
+_ABOUT_A_ROW: Final = (
+    OverflowError,
+    UnicodeError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+)
+
+# Without an adapter of its own, binding a `None` makes and drops an exception, which
+# costs more than all else of a value; an empty dictionary's `get` gives it back.
+sqlite3.register_adapter(type(None), cast("Callable[[None], None]", {}.get))
 
 
 class DatabaseAway(Exception):
@@ -52,117 +84,153 @@ class UnstorableRows(Exception):
         self.indexes = indexes
 
 
+def labels_digest(labels: Labels) -> str:
+    """Return the key under which labels are found."""
+    return hashlib.blake2b(labels, digest_size=16).hexdigest()
+
+
 class UsageStore:
     """Add usage rows exactly once; not safe in several threads at a time."""
 
     def __init__(self, url: str) -> None:
         """Name the database; nothing is opened yet."""
         self._path = database_path(url)
-        self._engine: Engine = open_database(url)
-        self._connection: Connection | None = None
+        self._connection: sqlite3.Connection | None = None
         self._inode = (0, 0)
-        dialect = self._engine.dialect
-        self._add_row: Final = str(
-            insert(REQUEST_USAGE)
-            .on_conflict_do_nothing(index_elements=["request_id"])
-            .compile(dialect=dialect)
-        )
-        position = insert(JOURNAL_POSITIONS)
-        self._set_position: Final = str(
-            position.on_conflict_do_update(
-                index_elements=["segment"],
-                set_={"end_offset": position.excluded.end_offset},
-            ).compile(dialect=dialect)
-        )
+        self._label_ids: dict[Labels, int] = {}
 
     def positions(self) -> dict[str, int]:
         """Return the offset up to which each known segment is in the database."""
-        with self._transaction() as connection:
+        with self._in_use() as connection:
             rows = connection.execute(
-                select(JOURNAL_POSITIONS.c.segment, JOURNAL_POSITIONS.c.end_offset)
+                "SELECT segment, end_offset FROM journal_positions"
             )
             return {str(segment): int(end) for segment, end in rows}
 
-    def add(self, rows: Sequence[Row], *, segment: str, end_offset: int) -> int:
-        """Commit `rows` and how far their segment has been read, in one transaction.
+    def add(
+        self,
+        measures: Sequence[Measures],
+        labels: Sequence[Labels],
+        *,
+        segment: str,
+        end_offset: int,
+    ) -> int:
+        """Commit rows and how far their segment has been read, in one transaction.
 
-        Return how many rows are new: one whose `request_id` is already there changes
+        Of each row its measures and, at the same place of the other sequence, its
+        labels. Return how many rows are new: one that is already there changes
         nothing. Raise `DatabaseAway`, or `UnstorableRows` where a value fits into no
         column (a number beyond 64 bits): then nothing at all was committed.
         """
         with self._transaction() as connection:
-            new = self._add_rows(connection, rows) if rows else 0
-            connection.exec_driver_sql(self._set_position, (segment, end_offset))
+            new = self._add_rows(connection, measures, labels) if measures else 0
+            connection.execute(_SET_POSITION, (segment, end_offset))
         return new
 
-    def _add_rows(self, connection: Connection, rows: Sequence[Row]) -> int:
+    def _add_rows(
+        self,
+        connection: sqlite3.Connection,
+        measures: Sequence[Measures],
+        labels: Sequence[Labels],
+    ) -> int:
         try:
-            return connection.exec_driver_sql(self._add_row, list(rows)).rowcount
-        except (OverflowError, UnicodeError, DBAPIError) as error:
-            if not _is_about_a_row(error):
-                raise
-            raise UnstorableRows(self._unstorable(connection, rows)) from error
+            return self._insert(connection, measures, labels)
+        except _ABOUT_A_ROW as error:
+            unstorable = self._unstorable(connection, measures, labels)
+            raise UnstorableRows(unstorable) from error
+
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        measures: Sequence[Measures],
+        labels: Sequence[Labels],
+    ) -> int:
+        ids = self._ids_of(connection, set(labels))
+        rows = [
+            (*values, ids[each]) for values, each in zip(measures, labels, strict=True)
+        ]
+        return connection.executemany(_ADD_ROW, rows).rowcount
+
+    def _ids_of(
+        self, connection: sqlite3.Connection, labels: set[Labels]
+    ) -> Mapping[Labels, int]:
+        """Return the ids of at least these labels, which are added where new."""
+        known = self._label_ids
+        if len(known) > _MOST_LABELS:
+            known.clear()
+        for each in labels - known.keys():
+            digest = labels_digest(each)
+            connection.execute(_ADD_LABELS, (digest, *msgspec.json.decode(b"[" + each)))
+            (known[each],) = connection.execute(_FIND_LABELS, (digest,)).fetchone()
+        return known
 
     def _unstorable(
-        self, connection: Connection, rows: Sequence[Row]
+        self,
+        connection: sqlite3.Connection,
+        measures: Sequence[Measures],
+        labels: Sequence[Labels],
     ) -> frozenset[int]:
         found = set()
-        for index, row in enumerate(rows):
+        for index, row in enumerate(zip(measures, labels, strict=True)):
             try:
-                connection.exec_driver_sql(self._add_row, row)
-            except (OverflowError, UnicodeError, DBAPIError) as error:
-                if not _is_about_a_row(error):
-                    raise
+                self._insert(connection, [row[0]], [row[1]])
+            except _ABOUT_A_ROW:
                 found.add(index)
         return frozenset(found)
 
     def settle(self, segment: str) -> None:
         """Make all that was added survive a loss of power, up to `segment` at least."""
         with self._in_use() as connection:
-            _set_synchronous(connection, "FULL")
+            connection.execute("PRAGMA synchronous=FULL")
             try:
                 # Any commit will do: in this mode it syncs the write-ahead log, and
                 # with it all that earlier commits left there.
-                with connection.begin():
-                    connection.exec_driver_sql(_TOUCH_POSITION, (segment,))
+                connection.execute(_TOUCH_POSITION, (segment,))
             finally:
-                _set_synchronous(connection, "NORMAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
 
     def forget(self, segments: Sequence[str]) -> None:
         """Drop the positions of segments that are no more."""
         if segments:
             with self._transaction() as connection:
-                connection.execute(
-                    delete(JOURNAL_POSITIONS).where(
-                        JOURNAL_POSITIONS.c.segment.in_(segments)
-                    )
+                connection.executemany(
+                    "DELETE FROM journal_positions WHERE segment = ?",
+                    [(segment,) for segment in segments],
                 )
 
     def close(self) -> None:
         """Close the connection, which also folds the write-ahead log in."""
         self._drop_connection()
-        self._engine.dispose()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with self._in_use() as connection, connection.begin():
-            yield connection
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._in_use() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # Ids of labels that were new in it are no ids any more.
+                self._label_ids.clear()
+                with suppress(sqlite3.Error):
+                    connection.rollback()
+                raise
 
     @contextmanager
-    def _in_use(self) -> Iterator[Connection]:
+    def _in_use(self) -> Iterator[sqlite3.Connection]:
         try:
             yield self._connected()
-        except (SQLAlchemyError, sqlite3.Error, OSError, SchemaMismatch) as error:
+        except (sqlite3.Error, OSError, SchemaMismatch) as error:
             self._drop_connection()
             raise DatabaseAway(_reason(error)) from error
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> sqlite3.Connection:
         found = self._path.stat()
         inode = (found.st_dev, found.st_ino)
         if self._connection is not None and inode == self._inode:
             return self._connection
         self._drop_connection()
-        connection = self._engine.connect()
+        connection = connect(self._path, mode="rw")
         try:
             check_schema(connection)
         except BaseException:
@@ -173,35 +241,14 @@ class UsageStore:
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
+        self._label_ids.clear()
         if connection is not None:
-            with suppress(SQLAlchemyError, sqlite3.Error):
+            with suppress(sqlite3.Error):
                 connection.close()
 
 
-def _set_synchronous(connection: Connection, level: str) -> None:
-    # Past the engine, which would begin a transaction first.
-    raw = connection.connection.driver_connection
-    if isinstance(raw, sqlite3.Connection):
-        raw.execute(f"PRAGMA synchronous={level}")
-
-
-def _is_about_a_row(error: Exception) -> bool:
-    """Say whether a value is to blame, and not the database as a whole."""
-    if not isinstance(error, DBAPIError):
-        return True
-    return isinstance(
-        error.orig,
-        sqlite3.IntegrityError | sqlite3.DataError | sqlite3.InterfaceError,
-    )
-
-
 def _reason(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, sqlite3.Error):
-        # SQLite's own sentences, such as `disk I/O error`, name no values.
-        return str(cause)
-    if isinstance(cause, OSError):
-        return os.strerror(cause.errno or 0)
-    if isinstance(cause, SchemaMismatch):
-        return str(cause)
-    return type(cause).__name__
+    if isinstance(error, OSError):
+        return os.strerror(error.errno or 0)
+    # SQLite's own sentences, such as `disk I/O error`, name no values.
+    return str(error)

@@ -99,7 +99,10 @@ def test_a_repeated_request_id_is_counted_as_a_duplicate(
         (b"\xff\xfe", "not JSON"),
         (b'{"request_id":"x"}', "not a usage record"),
         (b"[]", "not a usage record"),
-        (LINE.replace(b'"status":200', b'"status":"200"'), "not a usage record"),
+        (LINE.replace(b",200,", b',"200",'), "not a usage record"),
+        (LINE[:-1] + b",null]", "not a usage record"),
+        (LINE[: LINE.rindex(b',"openai-chat"')] + b"]", "not a usage record"),
+        (b",".join([*LINE.split(b",")[:14]]) + b"]", "not a usage record"),
         (LINE.replace(b"alice-search-dev", b"\xc3\x28"), "not JSON"),
         (b'{"x":' * 5000, "not JSON"),
     ],
@@ -120,6 +123,35 @@ def test_a_line_that_is_no_record_is_set_aside(
     assert rejected["offset"] == len(LINE) + 1
     assert rejected["bytes"] == len(bad)
     assert (state.journal / "rejected.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_of_an_older_version_is_ingested(state: StateDirectory) -> None:
+    """What a router left behind before it was replaced had names in it."""
+    old = (
+        b'{"request_id":"req_1","ts_ms":5,"caller_id":"c","caller_user":"u",'
+        b'"caller_project":"p","caller_environment":"e","token_id":"t","client":"curl",'
+        b'"inbound_dialect":"openai-chat","status":200,"attempts":1,"latency_us":7,'
+        b'"config_fingerprint":"f","router_version":"v","ttft_us":3,"stream":true}'
+    )
+    segment_of_a_dead_writer(state, old + b"\n" + LINE + b"\n")
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=2)
+    columns = "ts_ms, request_id, client, latency_us, ttft_us, stream, error_code"
+    assert state.rows(columns)[0] == (5, "req_1", "curl", 7, 3, 1, None)
+
+
+def test_an_id_with_commas_moves_nothing(state: StateDirectory) -> None:
+    """Where a line is cut does not depend on what its first value holds."""
+    odd = a_record(1, request_id='a,"b,,[', ttft_us=9, client="x,y")
+    state.journalled([odd, a_record(2)])
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=2)
+    rows = state.rows("ts_ms, request_id, ttft_us, client")
+    assert rows[0] == (odd.ts_ms, 'a,"b,,[', 9, "x,y")
 
 
 def test_a_number_beyond_64_bits_is_set_aside(state: StateDirectory) -> None:

@@ -1,1 +1,1 @@
-"""One module a revision; `HEAD_REVISION` in `stores.database` names the last."""
+"""One module a revision; `HEAD_REVISION` in `stores.sqlite_schema` names the last."""

@@ -1,0 +1,100 @@
+"""The usage database as SQLite is told to build it: the schema of this version.
+
+A new database is made from these statements, so that neither a first start nor the
+ingester loads what only migrations and reports need. Tests hold them against
+`stores.tables` and against what the migrations make of an older database.
+"""
+
+from typing import Final
+
+HEAD_REVISION: Final = "usage_0002"
+OLDER_REVISIONS: Final = frozenset({"usage_0001"})
+"""What `smart-llmrouter db upgrade` can bring to the head."""
+
+_MEASURES: Final = """
+CREATE TABLE request_measures (
+    request_id VARCHAR NOT NULL,
+    ts_ms BIGINT NOT NULL,
+    latency_us BIGINT NOT NULL,
+    ttfb_us BIGINT,
+    ttft_us BIGINT,
+    input_tokens BIGINT,
+    cached_input_tokens BIGINT,
+    output_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    input_cost_nusd BIGINT,
+    cached_input_cost_nusd BIGINT,
+    output_cost_nusd BIGINT,
+    total_cost_nusd BIGINT,
+    upstream_reported_cost_nusd BIGINT,
+    labels_id BIGINT NOT NULL,
+    CONSTRAINT pk_request_measures PRIMARY KEY (ts_ms, request_id)
+) WITHOUT ROWID
+"""
+_LABELS: Final = """
+CREATE TABLE request_labels (
+    id INTEGER NOT NULL,
+    digest VARCHAR NOT NULL,
+    caller_id VARCHAR NOT NULL,
+    caller_user VARCHAR NOT NULL,
+    caller_project VARCHAR NOT NULL,
+    caller_environment VARCHAR NOT NULL,
+    token_id VARCHAR NOT NULL,
+    client VARCHAR NOT NULL,
+    inbound_dialect VARCHAR NOT NULL,
+    status BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    config_fingerprint VARCHAR NOT NULL,
+    router_version VARCHAR NOT NULL,
+    requested_model VARCHAR,
+    resolved_group VARCHAR,
+    strategy VARCHAR,
+    target_provider VARCHAR,
+    target_model VARCHAR,
+    target_dialect VARCHAR,
+    stream BOOLEAN NOT NULL,
+    error_code VARCHAR,
+    error_class VARCHAR,
+    upstream_status BIGINT,
+    price_fingerprint VARCHAR,
+    CONSTRAINT pk_request_labels PRIMARY KEY (id),
+    CONSTRAINT uq_request_labels_digest UNIQUE (digest)
+)
+"""
+# The outer join keeps a row whatever the labels say, and is left out of the plan by
+# SQLite where a query needs none of them, such as a count.
+_USAGE: Final = """
+CREATE VIEW request_usage AS SELECT
+    request_id, ts_ms, latency_us, ttfb_us, ttft_us,
+    input_tokens, cached_input_tokens, output_tokens, reasoning_tokens,
+    input_cost_nusd, cached_input_cost_nusd, output_cost_nusd, total_cost_nusd,
+    upstream_reported_cost_nusd,
+    caller_id, caller_user, caller_project, caller_environment, token_id, client,
+    inbound_dialect, status, attempts, config_fingerprint, router_version,
+    requested_model, resolved_group, strategy, target_provider, target_model,
+    target_dialect, stream, error_code, error_class, upstream_status,
+    price_fingerprint
+FROM request_measures LEFT JOIN request_labels ON request_labels.id = labels_id
+"""
+_POSITIONS: Final = """
+CREATE TABLE journal_positions (
+    segment VARCHAR NOT NULL,
+    end_offset BIGINT NOT NULL,
+    CONSTRAINT pk_journal_positions PRIMARY KEY (segment)
+)
+"""
+_REVISION: Final = """
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+"""
+SCHEMA: Final = (_MEASURES, _LABELS, _USAGE, _POSITIONS, _REVISION)
+"""The statements that make an empty database ours, but for its revision."""
+
+RELATIONS: Final = (
+    "request_measures",
+    "request_labels",
+    "request_usage",
+    "journal_positions",
+)
