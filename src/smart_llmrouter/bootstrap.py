@@ -21,37 +21,33 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from smart_llmrouter.admission.gate import OpenGate
 from smart_llmrouter.config.snapshot import Snapshot, State, TransportName, Upstream
 from smart_llmrouter.core.build_info import read_build_info
-from smart_llmrouter.core.ids import new_request_id
-from smart_llmrouter.dialects.openai_chat.requests import encode_model
-from smart_llmrouter.edge.app import Edge
+from smart_llmrouter.core.ids import RequestIds
+from smart_llmrouter.edge.asgi import AsgiRoute
+from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.inference import InferenceRoute
 from smart_llmrouter.edge.metrics import Metrics
-from smart_llmrouter.edge.readiness import OK, Readiness
-from smart_llmrouter.edge.server import listening_socket, make_server
+from smart_llmrouter.edge.readiness import Readiness
+from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.edge.site import Site
-from smart_llmrouter.engine.attempts import Attempts, Route
+from smart_llmrouter.engine.attempts import Attempts, Route, route_to
 from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.engine.vigil import Watch
 from smart_llmrouter.ledger.supervisor import IngesterSupervisor
 from smart_llmrouter.routing.health import HealthBook
-from smart_llmrouter.stores.database import (
-    DatabaseMissing,
-    DatabaseUnusable,
-    SchemaMismatch,
-    check_schema,
-    create_or_check_schema,
-    open_for_reading,
-)
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
+from smart_llmrouter.stores.sqlite import (
+    DatabaseUnusable,
+    condition,
+    create_or_check_schema,
+)
 from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
-from smart_llmrouter.upstream.endpoints import endpoint_of
 from smart_llmrouter.upstream.lean_transport import open_lean_transport
 from smart_llmrouter.upstream.proxied_transport import ProxiesApart
 from smart_llmrouter.upstream.transport import Transport
@@ -91,30 +87,25 @@ async def serve(snapshot: Snapshot) -> None:
             _flushed(journal, every_s=_sync_every_s(snapshot.state)),
             open_transport(snapshot.upstream) as transport,
         ):
-            edge = build_edge(
+            hub = build_edge(
                 snapshot,
                 transport,
                 journal,
                 tally=tally,
                 ingester=ingester.condition,
             )
-            server = make_server(
-                edge,
+            server = Server(
+                hub,
                 grace_s=snapshot.server.shutdown_grace_s,
-                new_id=new_id,
                 on_stop=ingester.expect_its_end,
             )
+            server.stop_on_signals()
             _settle_memory()
             host, port = listening.getsockname()[:2]
             log.info("listening", host=host, port=port)
-            await server.serve(sockets=[listening])
+            await server.serve(listening)
             await _stragglers(tally)
     log.info("stopped")
-
-
-def new_id() -> str:
-    """Return a request id for what is refused before it has become a request."""
-    return new_request_id(int(time.time() * 1000), os.urandom)
 
 
 @asynccontextmanager
@@ -135,8 +126,9 @@ def build_edge(
     *,
     tally: Tally,
     ingester: Callable[[], str],
-) -> Edge:
-    """Put the public surface together for one configuration."""
+) -> Hub:
+    """Put the public surface together for one configuration, on the running loop."""
+    loop = asyncio.get_running_loop()
     build = read_build_info()
     routes = _routes(snapshot, user_agent=f"smart-llmrouter/{build.version}")
     health = HealthBook(routes)
@@ -147,20 +139,25 @@ def build_edge(
     recorder = Recorder(
         journal,
         tally,
+        loop=loop,
         sync_always=snapshot.state.journal_sync == "always",
         config_fingerprint=snapshot.fingerprint,
         router_version=build.version,
         now=time.monotonic,
     )
-    pipeline = Pipeline(snapshot, OpenGate(), attempts, recorder=recorder, tally=tally)
+    pipeline = Pipeline(
+        snapshot,
+        OpenGate(),
+        attempts,
+        recorder=recorder,
+        tally=tally,
+        watch=Watch(loop),
+    )
     chat = InferenceRoute(
         pipeline,
         authenticator,
         tally,
         max_request_bytes=snapshot.server.max_request_bytes,
-        now=time.monotonic,
-        wall_clock=time.time,
-        random_bytes=os.urandom,
     )
     readiness = Readiness(
         snapshot,
@@ -175,19 +172,21 @@ def build_edge(
         readiness=readiness,
         metrics=Metrics(tally, build),
         build=build,
-        wall_clock=time.time,
-        random_bytes=os.urandom,
     )
-    return Edge({CHAT_PATH: chat}, site)
+    return Hub(
+        {CHAT_PATH: chat},
+        AsgiRoute(site),
+        loop=loop,
+        client_timeout_s=snapshot.server.client_timeout_s,
+        now=time.monotonic,
+        wall_clock=time.time,
+        new_id=RequestIds(os.urandom),
+    )
 
 
 def _routes(snapshot: Snapshot, *, user_agent: str) -> dict[str, Route]:
     return {
-        target.label: Route(
-            target=target,
-            endpoint=endpoint_of(target.provider, user_agent=user_agent),
-            model=encode_model(target.model),
-        )
+        target.label: route_to(target, user_agent=user_agent)
         for group in snapshot.groups.values()
         for target in group.targets
     }
@@ -228,7 +227,7 @@ def _starting() -> Iterator[None]:
         yield
     except (DatabaseUnusable, JournalUnwritable) as error:
         raise CannotStart(str(error)) from None
-    except (sqlite3.Error, SQLAlchemyError) as error:
+    except sqlite3.Error as error:
         raise CannotStart(
             f"the usage database cannot be opened ({type(error).__name__}); see "
             "`state.database` and the permissions of `state.directory`"
@@ -279,23 +278,9 @@ async def _database_condition(state: State) -> str:
     """Say `ok`, or in safe words why the database cannot be read now."""
     try:
         async with asyncio.timeout(_PROBE_WITHIN_S):
-            return await asyncio.to_thread(_probe_database, state)
+            return await asyncio.to_thread(condition, state.database_url.reveal())
     except TimeoutError:
         return "does not answer"
-
-
-def _probe_database(state: State) -> str:
-    try:
-        engine = open_for_reading(state.database_url.reveal())
-        with engine.connect() as connection:
-            check_schema(connection)
-    except SchemaMismatch:
-        return "has another schema than this version's"
-    except DatabaseMissing:
-        return "is missing"
-    except (sqlite3.Error, SQLAlchemyError):
-        return "cannot be read"
-    return OK
 
 
 def _settle_memory() -> None:

@@ -22,8 +22,9 @@ from smart_llmrouter.admission.gate import Reservation
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.core.errors import Refused
 from smart_llmrouter.core.identity import Caller
-from smart_llmrouter.edge.app import Edge
+from smart_llmrouter.edge.asgi import AsgiRoute
 from smart_llmrouter.edge.clients import client_label
+from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.site import Site
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
@@ -158,7 +159,7 @@ def test_expressions_in_the_configuration_are_text() -> None:
 
 
 @asynccontextmanager
-async def edge_of(tmp_path: Path) -> AsyncGenerator[Edge]:
+async def hub_of(tmp_path: Path) -> AsyncGenerator[Hub]:
     """Put the public surface together as `serve` does."""
     config = tmp_path / "router.yaml"
     settings = configuration({"acme": provider("http://127.0.0.1:9/v1")})
@@ -181,14 +182,15 @@ def _path_of(route: BaseRoute) -> str:
 
 async def test_a_route_that_forgot_to_ask_who_calls(tmp_path: Path) -> None:
     """Every route but the public ones refuses a request without a token."""
-    async with edge_of(tmp_path) as edge:
-        assert isinstance(edge._site, Site)
-        listed = [_path_of(route) for route in edge._site._app.routes]
-        paths = {*edge._hot, *listed}
+    async with hub_of(tmp_path) as hub:
+        assert isinstance(hub._site, AsgiRoute)
+        assert isinstance(hub._site.app, Site)
+        listed = [_path_of(route) for route in hub._site.app._app.routes]
+        paths = {*hub.paths, *listed}
     async with routed(tmp_path / "running") as (router, puppet):
         closed = {}
         for path in sorted(paths - PUBLIC):
-            method = "POST" if path in edge._hot else "GET"
+            method = "POST" if path in hub.paths else "GET"
             named = path.replace("{name:path}", "chat")
             answer = await ask(router, request(method, named, key=None))
             closed[path] = answer.status
@@ -222,8 +224,8 @@ async def test_a_path_to_a_provider_around_the_gate(
 ) -> None:
     """No hot route, alias or lane reaches a provider when the gate refuses."""
     monkeypatch.setattr(bootstrap, "OpenGate", RefusingGate)
-    async with edge_of(tmp_path) as edge:
-        hot = sorted(edge._hot)
+    async with hub_of(tmp_path) as hub:
+        hot = sorted(hub.paths)
     group = {"strategy": "static", "targets": [{"use": "acme/mini"}]}
     changes = {
         "groups": {"chat": {**group, "aliases": ["another-name"]}},

@@ -8,7 +8,8 @@ from starlette.routing import Mount, Route
 
 from smart_llmrouter import bootstrap
 from smart_llmrouter.config.load import load_snapshot
-from smart_llmrouter.edge.app import Edge
+from smart_llmrouter.edge.asgi import AsgiRoute
+from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.site import Site
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.mockprovider.script import Step
@@ -29,18 +30,19 @@ async def route_table(directory: Path) -> dict[str, str]:
     snapshot = load_snapshot(directory / "router.yaml", environment={})
     journal = bootstrap._new_journal(snapshot.state)
     async with open_aiohttp_transport(snapshot.upstream) as transport:
-        edge = bootstrap.build_edge(
+        hub = bootstrap.build_edge(
             snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
         )
     journal.close()
-    return paths_of(edge)
+    return paths_of(hub)
 
 
-def paths_of(edge: Edge) -> dict[str, str]:
-    """Return the paths of `edge`, names filled in, each with one method."""
-    paths = dict.fromkeys(edge._hot, "POST")
-    assert isinstance(edge._site, Site)
-    for route in edge._site._app.routes:
+def paths_of(hub: Hub) -> dict[str, str]:
+    """Return the paths of `hub`, names filled in, each with one method."""
+    paths = dict.fromkeys(hub.paths, "POST")
+    assert isinstance(hub._site, AsgiRoute)
+    assert isinstance(hub._site.app, Site)
+    for route in hub._site.app._app.routes:
         assert isinstance(route, Route | Mount)
         paths[route.path.replace("{name:path}", "chat")] = "GET"
     return paths

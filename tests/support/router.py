@@ -21,7 +21,7 @@ import uvloop
 
 from smart_llmrouter import bootstrap
 from smart_llmrouter.config.load import load_snapshot
-from smart_llmrouter.edge.server import listening_socket, make_server
+from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.record import UsageRecord, decode_record
 from smart_llmrouter.stores.segments import list_segments
@@ -90,20 +90,19 @@ async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[R
     snapshot = load_snapshot(config, environment={})
     journal = bootstrap._new_journal(snapshot.state)
     async with bootstrap.open_transport(snapshot.upstream) as transport:
-        edge = bootstrap.build_edge(
+        hub = bootstrap.build_edge(
             snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
         )
-        server = make_server(edge, grace_s=1, new_id=bootstrap.new_id)
+        server = Server(hub, grace_s=1)
         listening = listening_socket("127.0.0.1", 0)
-        # `serve` itself would take over the signals of the test process.
-        task = asyncio.create_task(server._serve(sockets=[listening]))
+        task = asyncio.create_task(server.serve(listening))
         try:
-            await eventually(lambda: server.started, what="listening")
+            await server.listening.wait()
             yield Router(
                 listening.getsockname()[1], snapshot.state.directory / "journal"
             )
         finally:
-            server.should_exit = True
+            server.stop()
             await task
             listening.close()
             journal.close()

@@ -175,6 +175,7 @@ def _server(settings: schema.Settings) -> Server:
         default_group=server.default_group,
         max_request_bytes=server.max_request_bytes,
         keepalive_after_s=server.keepalive_after_s,
+        client_timeout_s=server.client_timeout_s,
         shutdown_grace_s=server.shutdown_grace_s,
     )
 

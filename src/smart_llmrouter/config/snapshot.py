@@ -31,6 +31,7 @@ class Server:
     default_group: str | None
     max_request_bytes: int
     keepalive_after_s: float
+    client_timeout_s: float
     shutdown_grace_s: float
 
 

@@ -4,7 +4,7 @@
     ├── RequestFault        the request itself is wrong (4xx)
     │   ├── InvalidHttp, InvalidJson, InvalidRequest, MissingModel
     │   ├── ResponsesBodyOnChatEndpoint, UnsupportedContentType
-    │   ├── RequestTooLarge, MethodNotAllowed
+    │   ├── RequestTooLarge, RequestTimeout, MethodNotAllowed
     │   └── UnknownPath, UnknownModel
     ├── Refused             the caller may not (401, 403)
     │   ├── Unauthorized, ModelNotAllowed, MetricsForbidden
@@ -125,6 +125,18 @@ class RequestTooLarge(RequestFault):
             f"the request body is larger than {limit_bytes} bytes",
             details={"max_request_bytes": limit_bytes},
         )
+
+
+class RequestTimeout(RequestFault):
+    """The request did not arrive in `server.client_timeout_s`, or too slowly."""
+
+    status = 408
+    code = "request-timeout"
+    permanent = False
+
+    def __init__(self) -> None:
+        """Say whose time was up."""
+        super().__init__("the request took too long to arrive")
 
 
 class MethodNotAllowed(RequestFault):

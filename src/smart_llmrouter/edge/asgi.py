@@ -1,11 +1,17 @@
-"""The ASGI side of `engine.Client`, and reading a request's body within its bound."""
+"""The bridge to what is not hot: an ASGI application behind the same connections."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import unquote
 
-from smart_llmrouter.core.errors import ClientLeft, RequestTooLarge
-from smart_llmrouter.engine.client import Headers
+import structlog
+
+from smart_llmrouter.core.errors import InternalError, RouterError, ShuttingDown
+from smart_llmrouter.edge.exchange import Exchange, Fields
+from smart_llmrouter.edge.heads import split_target
+from smart_llmrouter.edge.hub import refuse
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -13,9 +19,15 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_FAREWELL_S: Final = 2.0
-CONNECTION: Final = "smart_llmrouter.connection"
-"""The key of a scope under which our server's connection is found."""
+REQUEST_ID: Final = "smart_llmrouter.request_id"
+"""The key of a scope under which the request's id is found."""
+
+_MAX_BODY_BYTES: Final = 1024 * 1024
+_BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+# The connection's own affair (RFC 9110, 7.6.1).
+_HOP_BY_HOP: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
+
+log = structlog.get_logger()
 
 
 def hostless(scope: Scope) -> Scope:
@@ -28,102 +40,118 @@ def hostless(scope: Scope) -> Scope:
     return {**scope, "headers": headers, "server": None}
 
 
-class AsgiClient:
-    """The way back to one caller. After the end it is silent."""
+class AsgiRoute:
+    """Serves requests by an ASGI application; bodies up to 1 MiB."""
 
-    __slots__ = ("_cut", "_request_id", "_send", "began", "ended", "left")
+    max_body_bytes = _MAX_BODY_BYTES
 
-    def __init__(
-        self,
-        send: Send,
-        *,
-        request_id: str,
-        cut: Callable[[], None] | None = None,
-    ) -> None:
-        """Answer through `send`, with the request id; `cut` drops the connection."""
-        self._send = send
-        self._cut = cut
-        self._request_id = request_id.encode()
-        self.began = False
-        self.ended = False
-        self.left = False
+    def __init__(self, app: AsgiApp) -> None:
+        """Serve by `app`, which is never told of a life before or after requests."""
+        self.app = app
 
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer at once."""
-        if self.began:
-            return
-        await self._start(status, [*headers, (b"content-length", b"%d" % len(body))])
-        await self._body(body, more=False)
+    def open(self, exchange: Exchange) -> None:
+        """Let every head pass: the application looks at it."""
 
-    async def begin(self, headers: Headers) -> None:
-        """Open a stream with status 200."""
-        if not self.began:
-            await self._start(200, headers)
+    def refuse(self, exchange: Exchange, error: RouterError) -> None:
+        """Answer with an error of the router's."""
+        refuse(exchange, error)
 
-    async def send(self, block: bytes) -> None:
-        """Send a block of whole events."""
-        await self._body(block, more=True)
+    async def serve(self, exchange: Exchange) -> None:
+        """Let the application answer."""
+        answer = _Answer(exchange)
+        body: list[bytes] = [exchange.take_body()]
 
-    async def end(self, last: bytes) -> None:
-        """Send the last block, and end the answer."""
-        await self._body(last, more=False)
+        async def receive() -> Message:
+            if body:
+                return {"type": "http.request", "body": body.pop(), "more_body": False}
+            # A caller that leaves ends this by cancelling the task.
+            await asyncio.Event().wait()
+            return {"type": "http.disconnect"}
 
-    async def fail(self, last: bytes) -> None:
-        """End the answer, but cut off a caller that makes no room for its end."""
-        await self._or_cut(self._body(last, more=False))
-
-    async def refuse(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer, but cut off a caller that makes no room for it."""
-        await self._or_cut(self.answer(status, headers, body))
-
-    async def _or_cut(self, farewell: Coroutine[None, None, None]) -> None:
-        """Send the last there is to say, and wait no longer than a moment for room.
-
-        A caller that reads nothing would otherwise hold its call for ever.
-        """
         try:
-            async with asyncio.timeout(_FAREWELL_S):
-                await farewell
-        except TimeoutError:
-            if self._cut is not None:
-                self._cut()
+            await self.app(_scope_of(exchange), receive, answer.send)
+        except asyncio.CancelledError:
+            answer.give_up(ShuttingDown())
+        except Exception:
+            # An application that answers its own faults raises them all the same.
+            if not exchange.began:
+                log.exception("request failed", request_id=exchange.request_id)
+            answer.give_up(InternalError())
+        else:
+            answer.give_up(InternalError())
 
-    async def _start(self, status: int, headers: Headers) -> None:
-        self.began = True
-        with_id = [*headers, (b"x-request-id", self._request_id)]
-        await self._send(
-            {"type": "http.response.start", "status": status, "headers": with_id}
-        )
+
+class _Answer:
+    """Puts an application's messages into the exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._status = 500
+        self._headers: Fields = []
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the application."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._headers = [
+                (name, value)
+                for name, value in message.get("headers", ())
+                if name not in _HOP_BY_HOP
+            ]
+            return
+        more = message.get("more_body", False)
+        await self._body(message.get("body", b""), more=more)
 
     async def _body(self, body: bytes, *, more: bool) -> None:
-        if self.ended:
+        exchange = self._exchange
+        bodiless = exchange.method == b"HEAD" or self._status in _BODILESS
+        if not exchange.began:
+            self._begin(body, whole=not more, bodiless=bodiless)
+        elif not bodiless:
+            await exchange.send(body)
+        if not more and not exchange.ended:
+            exchange.end(b"")
+
+    def _begin(self, body: bytes, *, whole: bool, bodiless: bool) -> None:
+        exchange, headers = self._exchange, self._headers
+        sized = any(name == b"content-length" for name, _ in headers)
+        if whole and not bodiless:
+            bare = [field for field in headers if field[0] != b"content-length"]
+            exchange.answer(self._status, bare, body)
             return
-        self.ended = not more
-        await self._send(
-            {"type": "http.response.body", "body": body, "more_body": more}
-        )
+        if sized or bodiless:
+            exchange.begin_sized(headers, status=self._status)
+        else:
+            exchange.begin(headers, status=self._status)
+        if body and not bodiless:
+            exchange.write(body)
+
+    def give_up(self, error: RouterError) -> None:
+        """End what the application has not ended."""
+        exchange = self._exchange
+        if not exchange.began:
+            refuse(exchange, error)
+        elif not exchange.ended and not exchange.left:
+            exchange.cut()
 
 
-async def read_body(receive: Receive, *, max_bytes: int) -> bytes:
-    """Read a whole request body. Raises `RequestTooLarge` and `ClientLeft`."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False) and message["type"] == "http.request":
-        return _bounded(body, max_bytes)
-    chunks, size = [body], len(body)
-    while message["type"] == "http.request" and message.get("more_body", False):
-        if size > max_bytes:
-            raise RequestTooLarge(max_bytes)
-        message = await receive()
-        chunk: bytes = message.get("body", b"")
-        chunks.append(chunk)
-        size += len(chunk)
-    if message["type"] != "http.request":
-        raise ClientLeft
-    return _bounded(b"".join(chunks), max_bytes)
-
-
-def _bounded(body: bytes, max_bytes: int) -> bytes:
-    if len(body) > max_bytes:
-        raise RequestTooLarge(max_bytes)
-    return body
+def _scope_of(exchange: Exchange) -> Scope:
+    path, query = split_target(exchange.target)
+    transport = exchange.connection.transport
+    secure = transport.get_extra_info("ssl_object") is not None
+    peer = transport.get_extra_info("peername")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1" if exchange.chunked else "1.0",
+        "method": exchange.method.decode("ascii"),
+        "scheme": "https" if secure else "http",
+        "path": unquote(path.decode("latin-1")),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": "",
+        "headers": exchange.fields,
+        "client": tuple(peer[:2]) if isinstance(peer, tuple) else None,
+        "server": None,
+        REQUEST_ID: exchange.request_id,
+    }

@@ -1,189 +1,91 @@
-"""uvicorn, told to let go of a call in the moment in which its caller leaves.
-
-ASGI shows a disconnect only to whoever waits for it in `receive`, which would cost a
-second task for each call. The connection itself knows, so it is asked to say so.
-"""
+"""Listening, and ending gracefully."""
 
 import asyncio
 import signal
 import socket
-import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-import httptools
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import (
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from smart_llmrouter.edge.connection import Connection
+from smart_llmrouter.edge.hub import Hub
 
-from smart_llmrouter.core.errors import InvalidHttp
-from smart_llmrouter.edge.asgi import CONNECTION, AsgiApp
-from smart_llmrouter.engine.refusals import error_headers, render_refusal
-
-_KEEP_ALIVE_S: Final = 75
-_MAX_HEAD_BYTES: Final = 64 * 1024
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_BACKLOG: Final = 2048
+_SWEEP_S: Final = 1.0
+_STRAGGLERS_S: Final = 5.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-class Connection(HttpToolsProtocol):
-    """One connection. `on_leave` is called when it is lost while a call is served."""
+class Server:
+    """Serves a hub's routes on a socket until it is asked to stop."""
 
-    on_leave: Callable[[], None] | None = None
-    new_id: Callable[[], str]
-    _head_bytes = 0
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        grace_s: float,
+        tls: ssl.SSLContext | None = None,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Give calls in flight `grace_s` to end once a stop was asked for.
 
-    def data_received(self, data: bytes) -> None:
-        """Read on, but not without end where no request comes out of it."""
-        self._head_bytes += len(data)
-        self._unset_keepalive_if_required()
-        try:
-            self._feed(data)
-        except httptools.HttpParserError:
-            self.send_400_response("this is not an HTTP/1.1 request")
-        if self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("the head of the request is too large")
-
-    def _feed(self, data: bytes | memoryview) -> None:
-        """Parse `data`; a request for another protocol is served in this one.
-
-        The parser takes the body of such a request for the other protocol, and what
-        comes after it for a request. So it reads the head once more, without the wish.
+        `on_stop` is called in that moment; with `tls` only TLS is spoken.
         """
-        while True:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as asked:
-                data = memoryview(data)[asked.args[0] :]
-                self.parser.feed_data(self._head_without_upgrade())
-            else:
-                return
-
-    def _head_without_upgrade(self) -> bytes:
-        method = self.parser.get_method()
-        if method == b"CONNECT":
-            raise httptools.HttpParserError("a tunnel was asked for")
-        version = self.parser.get_http_version().encode()
-        lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
-        lines += [b"%s: %s" % field for field in self.headers if field[0] != b"upgrade"]
-        return b"\r\n".join(lines) + b"\r\n\r\n"
-
-    def on_message_begin(self) -> None:
-        """Put this connection into the scope of the request that begins."""
-        super().on_message_begin()
-        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]  # own key
-
-    def on_headers_complete(self) -> None:
-        """Begin the request; its head was not too large."""
-        self._head_bytes = 0
-        if not self.parser.should_upgrade():
-            super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """Take a piece of the body, which has a bound of its own."""
-        self._head_bytes = 0
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """End the request, unless its body is still to be read."""
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, but never in the middle of another's answer."""
-        # There is none before the first request, whatever its annotation says.
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            self.cut()
-            return
-        request_id = self.new_id()
-        error = InvalidHttp(msg)
-        headers = [*error_headers(error), (b"x-request-id", request_id.encode())]
-        body = render_refusal(error, request_id=request_id)
-        lines = [b"HTTP/1.1 400 Bad Request"]
-        lines += [b"%s: %s" % header for header in headers]
-        lines += [b"content-length: %d" % len(body), b"connection: close", b"", body]
-        self.transport.write(b"\r\n".join(lines))
-        self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the call that is being served."""
-        super().connection_lost(exc)
-        if self.on_leave is not None:
-            self.on_leave()
-
-    def cut(self) -> None:
-        """Drop the connection at once, and what the caller has not taken yet."""
-        self.cycle.disconnected = True
-        # Otherwise the kernel would go on offering it, for many minutes.
-        connected: socket.socket = self.transport.get_extra_info("socket")
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.transport.abort()
-
-
-class Server(uvicorn.Server):
-    """A server that ends with status 0 when it was asked to end."""
-
-    def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], None]) -> None:
-        """Call `on_stop` in the moment in which the end is asked for."""
-        super().__init__(config)
+        self._hub = hub
+        self._grace_s = grace_s
+        self._tls = tls
         self._on_stop = on_stop
+        self._stopping = asyncio.Event()
+        self.listening = asyncio.Event()
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGINT and SIGTERM; uvicorn itself would raise them once more."""
-        loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(each, self._ask_to_stop)
+    async def serve(self, bound: socket.socket) -> None:
+        """Accept connections until the stop, then let what is in flight end."""
+        hub = self._hub
+        listener = await hub.loop.create_server(
+            lambda: Connection(hub), sock=bound, backlog=_BACKLOG, ssl=self._tls
+        )
+        sweeping = asyncio.create_task(self._sweep())
+        self.listening.set()
         try:
-            yield
+            await self._stopping.wait()
+            listener.close()
+            await self._drain()
         finally:
-            for each in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(each)
+            sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeping
 
-    def _ask_to_stop(self) -> None:
-        """Stop gracefully; when asked twice, end what is in flight at once."""
-        if self.should_exit:
-            self.force_exit = True
-            for task in self.server_state.tasks:
-                task.cancel()
-        self.should_exit = True
-        self._on_stop()
+    def stop(self) -> None:
+        """Ask for the end; when asked twice, end what is in flight at once."""
+        if self._stopping.is_set():
+            self._hub.stop()
+        else:
+            self._stopping.set()
+            self._on_stop()
 
+    def stop_on_signals(self) -> None:
+        """Stop on SIGINT and SIGTERM from now on."""
+        for each in _SIGNALS:
+            self._hub.loop.add_signal_handler(each, self.stop)
 
-def make_server(
-    app: AsgiApp,
-    *,
-    grace_s: float,
-    new_id: Callable[[], str],
-    on_stop: Callable[[], None] = lambda: None,
-) -> Server:
-    """Return the server for `app`; calls in flight have `grace_s` to end.
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            self._hub.sweep()
 
-    `new_id` names what is refused before it has become a request; `on_stop` is called
-    when a signal asks for the end.
-    """
-    return Server(
-        uvicorn.Config(
-            app,
-            http=type("Connection", (Connection,), {"new_id": staticmethod(new_id)}),
-            loop="uvloop",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            # Longer than the pools of the usual clients keep a connection, so that it
-            # is they who close it, and no request meets a connection just closed.
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=max(1, round(grace_s)),
-        ),
-        on_stop=on_stop,
-    )
+    async def _drain(self) -> None:
+        hub = self._hub
+        hub.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._grace_s):
+                await hub.gone.wait()
+        hub.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STRAGGLERS_S):
+                await hub.gone.wait()
+        for connection in tuple(hub.connections):
+            connection.cut()
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

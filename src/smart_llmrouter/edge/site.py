@@ -1,7 +1,6 @@
 """Everything but inference: models, health, metrics, version, documentation.
 
-None of it is hot, so it is ordinary Starlette. Errors have OpenAI's shape here too, and
-each answer carries a request id.
+None of it is hot, so it is ordinary Starlette. Errors have OpenAI's shape here too.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +17,6 @@ from starlette.routing import Route
 
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.build_info import BuildInfo
-from smart_llmrouter.core.clock import RandomBytes, WallClock
 from smart_llmrouter.core.errors import (
     InternalError,
     InvalidRequest,
@@ -28,8 +26,7 @@ from smart_llmrouter.core.errors import (
     UnknownPath,
 )
 from smart_llmrouter.core.identity import Caller
-from smart_llmrouter.core.ids import new_request_id
-from smart_llmrouter.edge.asgi import Message, Receive, Scope, Send, hostless
+from smart_llmrouter.edge.asgi import REQUEST_ID, Receive, Scope, Send, hostless
 from smart_llmrouter.edge.docs_site import docs_mount
 from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.metrics import Metrics
@@ -39,8 +36,6 @@ from smart_llmrouter.engine.refusals import error_headers, render_refusal
 
 METRICS_CONTENT_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 Endpoint = Callable[[Request], Awaitable[Response]]
-_MS_PER_S: Final = 1000
-REQUEST_ID: Final = "smart_llmrouter.request_id"
 
 log = structlog.get_logger()
 
@@ -56,8 +51,6 @@ class Site:
         readiness: Readiness,
         metrics: Metrics,
         build: BuildInfo,
-        wall_clock: WallClock,
-        random_bytes: RandomBytes,
     ) -> None:
         """Serve what `snapshot` allows to whom `authenticator` knows."""
         self._snapshot = snapshot
@@ -65,8 +58,6 @@ class Site:
         self._readiness = readiness
         self._metrics = metrics
         self._build = build
-        self._wall_clock = wall_clock
-        self._random_bytes = random_bytes
         self._app = Starlette(
             routes=[
                 Route("/", _to_docs),
@@ -86,18 +77,8 @@ class Site:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; its answer carries a request id."""
-        ts_ms = int(self._wall_clock() * _MS_PER_S)
-        request_id = new_request_id(ts_ms, self._random_bytes)
-        scope[REQUEST_ID] = request_id
-        header = (b"x-request-id", request_id.encode())
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], header]
-            await send(message)
-
-        await self._app(hostless(scope), receive, send_with_id)
+        """Serve one request."""
+        await self._app(hostless(scope), receive, send)
 
     def _caller(self, request: Request) -> Caller:
         return self._authenticator.active_caller(request.headers.raw)

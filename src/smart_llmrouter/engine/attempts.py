@@ -18,14 +18,18 @@ from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.openai_chat.answers import NotAnAnswer, parse_answer
-from smart_llmrouter.dialects.openai_chat.requests import ChatRequest, render_request
+from smart_llmrouter.dialects.openai_chat.requests import (
+    ChatRequest,
+    encode_model,
+    render_request,
+)
 from smart_llmrouter.dialects.openai_chat.streams import NotAStream, StreamMeter
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.routing.plan import Plan
-from smart_llmrouter.upstream.endpoints import Endpoint
+from smart_llmrouter.upstream.endpoints import Endpoint, endpoint_of
 from smart_llmrouter.upstream.failures import (
     Failure,
     failure_of_error_event,
@@ -46,11 +50,30 @@ _MALFORMED: Final = Failure(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """How one target is reached; `model` is its JSON-encoded model id."""
+    """How one target is reached, and what of it can be computed once.
+
+    `model` is its JSON-encoded model id; `name_header` tells callers who answered.
+    """
 
     target: Target
     endpoint: Endpoint
     model: bytes
+    name_header: tuple[bytes, bytes]
+
+
+def route_to(target: Target, *, user_agent: str) -> Route:
+    """Compute how `target` is reached; `user_agent` is what the provider is told."""
+    return Route(
+        target=target,
+        endpoint=endpoint_of(target.provider, user_agent=user_agent),
+        model=encode_model(target.model),
+        name_header=name_header(target),
+    )
+
+
+def name_header(target: Target) -> tuple[bytes, bytes]:
+    """Return the header that tells which target gave an answer."""
+    return b"x-router-target", target.label.encode()
 
 
 class PlainWin(msgspec.Struct, kw_only=True):

@@ -12,13 +12,13 @@ and closed or cancelled whatever was open towards the provider.
 """
 
 import asyncio
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Final
 
 import structlog
 
 from smart_llmrouter.admission.gate import Gate, Reservation
-from smart_llmrouter.config.snapshot import Group, Snapshot, Target
+from smart_llmrouter.config.snapshot import Group, Snapshot
 from smart_llmrouter.core.errors import (
     ClientLeft,
     InternalError,
@@ -35,14 +35,19 @@ from smart_llmrouter.core.errors import (
 from smart_llmrouter.dialects.openai_chat.errors import encode_error_event
 from smart_llmrouter.dialects.openai_chat.requests import ChatRequest, parse_request
 from smart_llmrouter.dialects.openai_chat.streams import KEEP_ALIVE
-from smart_llmrouter.engine.attempts import Attempts, PlainWin, StreamWin
+from smart_llmrouter.engine.attempts import (
+    Attempts,
+    PlainWin,
+    StreamWin,
+    name_header,
+)
 from smart_llmrouter.engine.client import Arrival, Client, Headers
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import error_headers, render_refusal
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.tally import Tally
-from smart_llmrouter.engine.vigil import Vigil
+from smart_llmrouter.engine.vigil import Vigil, Watch
 from smart_llmrouter.routing.plan import Plan, plan_of
 
 DIALECT: Final = "openai-chat"
@@ -67,6 +72,7 @@ class Pipeline:
         *,
         recorder: Recorder,
         tally: Tally,
+        watch: Watch,
     ) -> None:
         """Put the steps together."""
         self._snapshot = snapshot
@@ -74,36 +80,42 @@ class Pipeline:
         self._attempts = attempts
         self._recorder = recorder
         self._tally = tally
+        self._watch = watch
+        self._total_timeout_s = snapshot.upstream.total_timeout_s
         self._plans = {
             group.name: plan_of(group, dialect=DIALECT)
             for group in snapshot.groups.values()
         }
 
-    async def carry(self, arrival: Arrival, client: Client) -> None:
+    async def carry(self, arrival: Arrival, body: bytes, client: Client) -> None:
         """Carry one call from its arrival to the ledger."""
         entry = Entry(arrival=arrival, dialect=DIALECT)
         self._tally.in_flight += 1
         try:
-            await self._carry(arrival, entry, client)
+            await self._carry(entry, body, client)
         except RouterError as error:
-            await self._refuse(error, entry, client)
+            self._refuse(error, entry, client)
         except asyncio.CancelledError:
-            await self._abandon(entry, client)
+            self._abandon(entry, client)
         except Exception:
             log.exception("call failed", request_id=arrival.request_id)
-            await self._refuse(InternalError(), entry, client)
+            self._refuse(InternalError(), entry, client)
         finally:
             self._tally.in_flight -= 1
 
-    async def _carry(self, arrival: Arrival, entry: Entry, client: Client) -> None:
+    def refuse(self, error: RouterError, arrival: Arrival, client: Client) -> None:
+        """Refuse a request of a known caller before its body was looked at."""
+        self._refuse(error, Entry(arrival=arrival, dialect=DIALECT), client)
+
+    async def _carry(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""
-        request = parse_request(arrival.body)
+        request = parse_request(body)
         entry.stream = request.stream
         group = self._allowed_group(request, entry)
         self._recorder.check()
         with (
-            self._gate.reserve(arrival.caller, group.name) as reservation,
-            Vigil(total_s=self._snapshot.upstream.total_timeout_s) as vigil,
+            self._gate.reserve(entry.arrival.caller, group.name) as reservation,
+            Vigil(self._watch, total_s=self._total_timeout_s) as vigil,
         ):
             if request.stream:
                 self._keep_alive(vigil, client)
@@ -116,7 +128,7 @@ class Pipeline:
                 reservation=reservation,
             )
             if isinstance(win, PlainWin):
-                await self._answer(win, entry, client, reservation=reservation)
+                self._answer(win, entry, client, reservation=reservation)
             else:
                 await self._stream(
                     win, entry, client, vigil=vigil, reservation=reservation
@@ -148,22 +160,26 @@ class Pipeline:
     def _keep_alive(self, vigil: Vigil, client: Client) -> None:
         async def beat() -> None:
             if not client.began:
-                await client.begin(STREAM_HEADERS)
+                client.begin(STREAM_HEADERS)
             await client.send(KEEP_ALIVE)
 
         vigil.keep_alive(beat, self._snapshot.server.keepalive_after_s)
 
-    async def _answer(
+    def _answer(
         self, win: PlainWin, entry: Entry, client: Client, *, reservation: Reservation
     ) -> None:
-        """Send a plain answer on, as it came."""
+        """Send a plain answer on, as it came, once it is on record."""
         entry.usage = reservation.used = win.usage
-        await self._recorder.close(entry, status=200)
-        headers = [
-            (b"content-type", win.content_type),
-            _named(win.route.target),
-        ]
-        await client.answer(200, headers, win.body)
+        headers = [(b"content-type", win.content_type), win.route.name_header]
+        body = win.body
+
+        def send(unwritable: JournalUnwritable | None) -> None:
+            if unwritable is None:
+                client.answer(200, headers, body)
+            else:
+                self._tell(unwritable, entry, client)
+
+        self._recorder.close(entry, status=200, ending=send)
 
     async def _stream(
         self,
@@ -179,8 +195,8 @@ class Pipeline:
             try:
                 await vigil.sending()
                 if not client.began:
-                    await client.begin([*STREAM_HEADERS, _named(win.route.target)])
-                ending = await relay_stream(
+                    client.begin([*STREAM_HEADERS, win.route.name_header])
+                last = await relay_stream(
                     win,
                     client,
                     vigil=vigil,
@@ -195,54 +211,49 @@ class Pipeline:
                 raise
             finally:
                 entry.usage = reservation.used = win.meter.usage
-            await self._recorder.close(entry, status=200)
-            await client.end(ending)
+
+            def end(unwritable: JournalUnwritable | None) -> None:
+                if unwritable is None:
+                    client.end(last)
+                else:
+                    self._tell(unwritable, entry, client)
+
+            self._recorder.close(entry, status=200, ending=end)
             await win.answer.finish()
 
-    async def refuse(
-        self, error: RouterError, arrival: Arrival, client: Client
-    ) -> None:
-        """Refuse a request of a known caller before its body was looked at."""
-        await self._refuse(error, Entry(arrival=arrival, dialect=DIALECT), client)
-
-    async def _refuse(self, error: RouterError, entry: Entry, client: Client) -> None:
+    def _refuse(self, error: RouterError, entry: Entry, client: Client) -> None:
         """Write down how the call failed, and tell the caller in its dialect."""
-        request_id = entry.arrival.request_id
         if isinstance(error, UpstreamError):
             entry.error_class = error.error_class
         failed = isinstance(error, (UpstreamError, RouterFault))
         if failed and not isinstance(error, ClientLeft):
             log.warning(
                 "call failed",
-                request_id=request_id,
+                request_id=entry.arrival.request_id,
                 code=error.code,
                 error_class=entry.error_class,
                 target=entry.target.label if entry.target else None,
             )
-        try:
-            await self._recorder.close(entry, status=error.status, error=error)
-        except JournalUnwritable as unwritable:
-            error = unwritable
+        self._recorder.close(
+            entry,
+            status=error.status,
+            error=error,
+            ending=lambda unwritable: self._tell(unwritable or error, entry, client),
+        )
+
+    def _tell(self, error: RouterError, entry: Entry, client: Client) -> None:
+        """Tell the caller how its call failed, in its dialect."""
+        request_id = entry.arrival.request_id
+        if client.began:
+            client.fail(encode_error_event(error, request_id=request_id))
+            return
         headers = error_headers(error)
         if isinstance(error, UpstreamRejectedRequest) and entry.target is not None:
-            headers.append(_named(entry.target))
-        with suppress(OSError, asyncio.CancelledError):
-            if client.began:
-                await client.fail(encode_error_event(error, request_id=request_id))
-            else:
-                body = render_refusal(error, request_id=request_id)
-                await client.refuse(error.status, headers, body)
+            headers.append(name_header(entry.target))
+        client.answer(
+            error.status, headers, render_refusal(error, request_id=request_id)
+        )
 
-    async def _abandon(self, entry: Entry, client: Client) -> None:
+    def _abandon(self, entry: Entry, client: Client) -> None:
         """Write down that the caller left, or tell it that the process is stopping."""
-        if not client.left:
-            await self._refuse(ShuttingDown(), entry, client)
-            return
-        left = ClientLeft()
-        with suppress(JournalUnwritable):
-            await self._recorder.close(entry, status=left.status, error=left)
-
-
-def _named(target: Target) -> tuple[bytes, bytes]:
-    """Return the header that tells which target gave an answer."""
-    return b"x-router-target", target.label.encode()
+        self._refuse(ClientLeft() if client.left else ShuttingDown(), entry, client)

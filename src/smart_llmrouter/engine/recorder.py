@@ -1,7 +1,15 @@
-"""Closing entries: one record a call, in the journal before its last byte leaves."""
+"""Closing entries: one record a call, in the journal before its last byte leaves.
+
+All calls that end in the same turn of the event loop share one `write`, and with
+`journal_sync: always` one wait for the disk: what ends their answers is handed over
+with their records, and leaves when these are written.
+"""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
+
+import structlog
 
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.errors import JournalUnwritable, RouterError
@@ -11,12 +19,17 @@ from smart_llmrouter.ledger.record import encode_record
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
 
+log = structlog.get_logger()
+
+Ending = Callable[[JournalUnwritable | None], None]
+"""What follows a record: told `None` when it is written, else why it is not."""
+
 
 class Journal(Protocol):
     """Where records are appended."""
 
-    def append(self, record: bytes) -> int:
-        """Append one record in one write. Raises `stores.JournalUnwritable`."""
+    def append(self, *records: bytes) -> int:
+        """Append records in one write. Raises `stores.JournalUnwritable`."""
 
     def sync(self, mark: int) -> object:
         """Bring all up to a mark, which `append` returned, to the disk."""
@@ -33,6 +46,7 @@ class Recorder:
         journal: Journal,
         tally: Tally,
         *,
+        loop: asyncio.AbstractEventLoop,
         sync_always: bool,
         config_fingerprint: str,
         router_version: str,
@@ -41,11 +55,20 @@ class Recorder:
         """Write to `journal`; with `sync_always` each record is on the disk at once."""
         self._journal = journal
         self._tally = tally
+        self._loop = loop
         self._sync_always = sync_always
         self._config_fingerprint = config_fingerprint
         self._router_version = router_version
         self._now = now
         self._doubtful = False
+        self._records: list[bytes] = []
+        self._endings: list[Ending] = []
+        self._unsynced = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether a record is not in the journal yet, or not surely on the disk."""
+        return bool(self._records or self._unsynced)
 
     def check(self) -> None:
         """Raise `JournalUnwritable` while the call could not be written down.
@@ -58,12 +81,17 @@ class Recorder:
                 raise JournalUnwritable
             self._doubtful = False
 
-    async def close(
-        self, entry: Entry, *, status: int, error: RouterError | None = None
+    def close(
+        self,
+        entry: Entry,
+        *,
+        status: int,
+        error: RouterError | None = None,
+        ending: Ending,
     ) -> None:
-        """Write the entry's record, unless it is written already.
+        """Write the entry's record, then do what ends its answer.
 
-        Raises `JournalUnwritable`: then the answer must not leave.
+        An entry that is closed already is left as it is, and nothing is done.
         """
         if entry.closed:
             return
@@ -75,12 +103,46 @@ class Recorder:
             router_version=self._router_version,
         )
         self._tally.count(record)
+        if not self._records:
+            self._loop.call_soon(self._write)
+        self._records.append(encode_record(record))
+        self._endings.append(ending)
+
+    def _write(self) -> None:
+        """Write what has gathered since the last turn of the loop."""
+        records, self._records = self._records, []
+        endings, self._endings = self._endings, []
         try:
-            mark = self._journal.append(encode_record(record))
-            if self._sync_always:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(None, self._journal.sync, mark)
-        except Unwritable:
-            self._doubtful = True
-            self._tally.unwritable += 1
-            raise JournalUnwritable from None
+            mark = self._journal.append(*records)
+        except Unwritable as unwritable:
+            # What is only in the kernel's memory is not enough where all is synced.
+            sure = 0 if self._sync_always else unwritable.written
+            _end(endings[:sure], None)
+            self._give_up(endings[sure:], unwritable.reason)
+            return
+        if self._sync_always:
+            self._unsynced += 1
+            syncing = self._loop.run_in_executor(None, self._journal.sync, mark)
+            syncing.add_done_callback(lambda synced: self._synced(synced, endings))
+        else:
+            _end(endings, None)
+
+    def _synced(self, synced: asyncio.Future[object], endings: list[Ending]) -> None:
+        self._unsynced -= 1
+        if synced.cancelled():
+            self._give_up(endings, "the router is stopping")
+        elif (fault := synced.exception()) is not None:
+            self._give_up(endings, str(fault))
+        else:
+            _end(endings, None)
+
+    def _give_up(self, endings: list[Ending], reason: str) -> None:
+        log.warning("calls not on record", reason=reason, calls=len(endings))
+        self._doubtful = True
+        self._tally.unwritable += len(endings)
+        _end(endings, JournalUnwritable())
+
+
+def _end(endings: list[Ending], unwritable: JournalUnwritable | None) -> None:
+    for ending in endings:
+        ending(unwritable)

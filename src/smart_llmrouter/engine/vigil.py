@@ -1,9 +1,9 @@
-"""One timer that watches every silence of a call.
+"""Watching every silence of every call with one timer.
 
 Deadlines, not time-outs: a call has one deadline, and while it waits for the provider
-also a limit on that one wait. Both are times on the loop's clock that one timer looks
-at when it fires; moving a limit costs two assignments and no timer. The same timer
-sends keep-alives while a stream is silent.
+also a limit on that one wait. Both are times on the loop's clock. Moving one costs an
+assignment: the one timer of the process is set to the nearest of all, and looks at
+every call when it fires. It also sends keep-alives while a stream is silent.
 """
 
 import asyncio
@@ -14,8 +14,37 @@ from typing import Final, Literal, Self
 from smart_llmrouter.core.errors import UpstreamTimeout
 
 Silence = Literal["first_event", "idle", "total"]
+Beat = Callable[[], Awaitable[None]]
 
 _NEVER: Final = float("inf")
+_TICK_S: Final = 0.01
+"""How often the timer fires at most, however many limits there are."""
+
+
+class Watch:
+    """The timer that all vigils of one event loop share."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch nobody yet."""
+        self.loop = loop
+        self.vigils: set[Vigil] = set()
+        self.fires_at = _NEVER
+        self._timer: asyncio.TimerHandle | None = None
+
+    def fire_by(self, at: float) -> None:
+        """Look at every vigil at the time `at`, or before."""
+        if at < self.fires_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self.fires_at = at
+            self._timer = self.loop.call_at(at, self._fire)
+
+    def _fire(self) -> None:
+        self._timer, self.fires_at = None, _NEVER
+        now = self.loop.time()
+        nearest = min((each.look(now) for each in tuple(self.vigils)), default=_NEVER)
+        if nearest < _NEVER:
+            self.fire_by(max(nearest, now + _TICK_S))
 
 
 class Vigil:
@@ -32,32 +61,32 @@ class Vigil:
         "_beat_at",
         "_beating",
         "_deadline",
-        "_fires_at",
         "_limit_at",
         "_limit_kind",
-        "_loop",
         "_task",
-        "_timer",
+        "_watch",
         "expired",
     )
 
-    def __init__(self, *, total_s: float) -> None:
+    def __init__(self, watch: Watch, *, total_s: float) -> None:
         """Let the whole call take `total_s` seconds; 0 for no such limit."""
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task(self._loop)
-        self._deadline = self._loop.time() + total_s if total_s else _NEVER
+        loop = watch.loop
+        self._watch = watch
+        self._task = asyncio.current_task(loop)
+        self._deadline = loop.time() + total_s if total_s else _NEVER
         self._limit_at = _NEVER
         self._limit_kind: Silence = "first_event"
-        self._beat: Callable[[], Awaitable[None]] | None = None
+        self._beat: Beat | None = None
         self._beat_after_s = _NEVER
         self._beat_at = _NEVER
         self._beating: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._fires_at = _NEVER
         self.expired: Silence | None = None
 
     def __enter__(self) -> Self:
-        """Begin to watch; the timer is set by the first `wait_for`."""
+        """Begin to watch."""
+        self._watch.vigils.add(self)
+        if self._deadline < self._watch.fires_at:
+            self._watch.fire_by(self._deadline)
         return self
 
     def __exit__(
@@ -67,37 +96,34 @@ class Vigil:
         traceback: TracebackType | None,
     ) -> None:
         """Stop watching; a limit that passed is raised as its error."""
-        cut = self.expired is not None and isinstance(error, asyncio.CancelledError)
-        passed = self.forgive() if cut else None
-        # Last, because a deadline that has passed would be met again at once.
-        if self._timer is not None:
-            self._timer.cancel()
+        self._watch.vigils.discard(self)
         if self._beating is not None:
             self._beating.cancel()
-        if cut:
-            raise self._timed_out(passed) from None
+        if self.expired is not None and isinstance(error, asyncio.CancelledError):
+            raise self._timed_out(self._uncancelled()) from None
 
     def wait_for(self, kind: Silence, limit_s: float) -> None:
         """Let the wait that begins now take no more than `limit_s` seconds."""
-        self._limit_at = self._loop.time() + limit_s
         self._limit_kind = kind
-        if self._limit_at < self._fires_at:
-            self._arm()
+        self._limit_at = at = self._watch.loop.time() + limit_s
+        if at < self._watch.fires_at:
+            self._watch.fire_by(at)
 
     def rest(self) -> None:
         """Wait for the provider no longer: only the deadline counts now."""
         self._limit_at = _NEVER
 
-    def keep_alive(self, beat: Callable[[], Awaitable[None]], after_s: float) -> None:
+    def keep_alive(self, beat: Beat, after_s: float) -> None:
         """Call `beat` whenever nothing was sent for `after_s` seconds; 0: never."""
         if after_s:
             self._beat, self._beat_after_s = beat, after_s
-            self._beat_at = self._loop.time() + after_s
+            self._beat_at = self._watch.loop.time() + after_s
+            self._watch.fire_by(self._beat_at)
 
     async def sending(self) -> None:
         """Put the next keep-alive off, and wait for one that is on its way."""
         if self._beat is not None:
-            self._beat_at = self._loop.time() + self._beat_after_s
+            self._beat_at = self._watch.loop.time() + self._beat_after_s
         if self._beating is not None:
             await self._beating
 
@@ -106,11 +132,27 @@ class Vigil:
 
         Raises `CancelledError` where the task was cancelled by others, too.
         """
+        kind = self._uncancelled()
+        self._limit_at = _NEVER
+        self._watch.fire_by(self._next())
+        return kind
+
+    def look(self, now: float) -> float:
+        """Act on what has passed by `now`; return when to look again."""
+        if self.expired is not None:
+            return _NEVER
+        if now >= self._deadline:
+            return self._expire("total")
+        if now >= self._limit_at:
+            return self._expire(self._limit_kind)
+        if now >= self._beat_at:
+            self._start_beat(now)
+        return self._next()
+
+    def _uncancelled(self) -> Silence | None:
         kind, self.expired = self.expired, None
         if self._task is not None and self._task.uncancel():
             raise asyncio.CancelledError
-        self._limit_at = _NEVER
-        self._arm()
         return kind
 
     @staticmethod
@@ -125,28 +167,11 @@ class Vigil:
     def _next(self) -> float:
         return min(self._limit_at, self._deadline, self._beat_at)
 
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._fires_at = at = self._next()
-        self._timer = self._loop.call_at(at, self._fire) if at < _NEVER else None
-
-    def _fire(self) -> None:
-        now = self._loop.time()
-        if now >= self._deadline:
-            self._expire("total")
-        elif now >= self._limit_at:
-            self._expire(self._limit_kind)
-        elif now >= self._beat_at:
-            self._start_beat(now)
-        self._timer = None
-        if self.expired is None:
-            self._arm()
-
-    def _expire(self, kind: Silence) -> None:
+    def _expire(self, kind: Silence) -> float:
         self.expired = kind
         if self._task is not None:
             self._task.cancel()
+        return _NEVER
 
     def _start_beat(self, now: float) -> None:
         """Send a keep-alive, unless the caller reads so slowly that one still waits."""

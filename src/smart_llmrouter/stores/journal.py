@@ -1,8 +1,8 @@
 """The journal: where a finished call is on record before its answer has left.
 
-`JournalWriter` appends bytes to a segment with one `write` a line and never waits for
-a disk in `append`. What a line means is the ledger's business; reading is in
-`segments`.
+`JournalWriter` appends lines to a segment, those handed over together with one write,
+and never waits for a disk in `append`. What a line means is the ledger's business;
+reading is in `segments`.
 
 A segment that could not take a whole line is never written to again: its torn end
 has no newline, so no reader takes it for a record, and good lines go to a new
@@ -29,12 +29,17 @@ _NEW_SEGMENT: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_
 
 
 class JournalUnwritable(Exception):
-    """A record could not be written; what the operating system said is in `reason`."""
+    """Not all records could be written.
 
-    def __init__(self, reason: str) -> None:
+    What the operating system said is in `reason`; the first `written` of the records
+    that were handed over together are in the journal all the same.
+    """
+
+    def __init__(self, reason: str, *, written: int = 0) -> None:
         """Keep the safe reason, such as `No space left on device`."""
         super().__init__(f"the journal cannot be written: {reason}")
         self.reason = reason
+        self.written = written
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +93,30 @@ class JournalWriter:
         self._segment_lost = False
         self._open_segment()
 
-    def append(self, record: bytes) -> int:
-        """Write one record, which holds no newline, with one `write`.
+    def append(self, *records: bytes) -> int:
+        """Write records, which hold no newline, with one `write`.
 
-        Return the mark to give to `sync`. Raise `JournalUnwritable` if the record is
+        Return the mark to give to `sync`. Raise `JournalUnwritable` if one of them is
         not, or not surely, in the journal.
         """
-        return self._write(record + b"\n")
+        return self._write(b"\n".join(records) + b"\n")
 
-    def _write(self, line: bytes) -> int:
+    def _write(self, lines: bytes) -> int:
         if self._fd < 0 or self._segment_lost:
             self._reopen()
+        written = 0
         try:
-            written = os.write(self._fd, line)
-            if written != len(line):
-                written += self._write_rest(line[written:])
+            while written < len(lines):
+                # Nearly always the first is the last, and then nothing is copied.
+                written += os.write(self._fd, lines[written:])
         except OSError as error:
-            raise self._unwritable(error) from error
+            if written:
+                # The torn end stays where it is; the next line goes elsewhere.
+                self._retire()
+            self._appended += written
+            raise self._unwritable(
+                error, written=lines.count(b"\n", 0, written)
+            ) from error
         self._fault = None
         self._appended += written
         self._size += written
@@ -112,19 +124,9 @@ class JournalWriter:
             self._rotate()
         return self._appended
 
-    def _write_rest(self, rest: bytes) -> int:
-        total = 0
-        try:
-            while total < len(rest):
-                total += os.write(self._fd, rest[total:])
-        except OSError:
-            self._retire()
-            raise
-        return total
-
-    def _unwritable(self, error: OSError) -> JournalUnwritable:
+    def _unwritable(self, error: OSError, *, written: int = 0) -> JournalUnwritable:
         self._fault = error.strerror or type(error).__name__
-        return JournalUnwritable(self._fault)
+        return JournalUnwritable(self._fault, written=written)
 
     def _rotate(self) -> None:
         full = self._fd

@@ -28,7 +28,6 @@ ARRIVAL = Arrival(
     request_id="req_1",
     caller=CALLER,
     client="curl",
-    body=b"{}",
     began_s=100.0,
     ts_ms=1_700_000_000_000,
 )

@@ -137,6 +137,13 @@ class Server(Section):
         default=15.0,
         description="Silence after which a stream is opened and kept alive.",
     )
+    client_timeout_s: Seconds = Field(
+        default=60.0,
+        description=(
+            "How long a caller may be silent in the middle of its request, or take"
+            " nothing of its answer; a request that drips is cut off, too."
+        ),
+    )
     shutdown_grace_s: SecondsOrNone = Field(
         default=30.0, description="How long calls in flight may go on after SIGTERM."
     )

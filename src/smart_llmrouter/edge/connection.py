@@ -1,0 +1,422 @@
+"""One connection of a caller: requests in, answers out, one after the other.
+
+The parser is llhttp, through httptools, and it is strict. What is kept here is what
+HTTP leaves to a server: when a request is complete, in which order answers go out,
+when the connection may go on, and how much and how long is waited for.
+"""
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Final, cast
+
+import httptools
+
+from smart_llmrouter.core.errors import (
+    ClientLeft,
+    InvalidHttp,
+    RequestTimeout,
+    RequestTooLarge,
+    RouterError,
+    ShuttingDown,
+)
+from smart_llmrouter.edge.exchange import Exchange, Fields
+from smart_llmrouter.edge.heads import fault_of_head, head_bytes
+
+if TYPE_CHECKING:
+    from smart_llmrouter.edge.hub import Hub
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+IDLE_S: Final = 75.0
+"""Longer than the pools of the usual clients keep a connection, so that it is they who
+close it, and no request meets a connection that was just closed."""
+
+_NEVER: Final = float("inf")
+_HURRY_S: Final = 2.0
+_LINGER_S: Final = 5.0
+_WORTH_READING_BYTES: Final = 1024 * 1024
+_LEAST_BYTES_PER_S: Final = 1024
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_NOT_HTTP: Final = "this is not an HTTP/1.1 request"
+_HEAD_TOO_LARGE: Final = "the head of the request is too large"
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests, has them served in their order, and writes the answers.
+
+    `congested` is a future while the caller takes nothing: it is done when there is
+    room again, or nobody there any more.
+    """
+
+    __slots__ = (
+        "_body_since_s",
+        "_current",
+        "_cut_at_s",
+        "_deaf",
+        "_fields",
+        "_framing_bytes",
+        "_head_since_s",
+        "_heard_s",
+        "_hub",
+        "_lingering",
+        "_parser",
+        "_paused",
+        "_reading",
+        "_stuck_since_s",
+        "_target",
+        "_task",
+        "_transport",
+        "_unsent_bytes",
+        "_waiting",
+        "congested",
+    )
+
+    def __init__(self, hub: "Hub") -> None:
+        """Serve what comes as `hub` says."""
+        self._hub = hub
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._target = b""
+        self._fields: Fields = []
+        # Whose turn it is, whose body is being read, and who has to wait.
+        self._current: Exchange | None = None
+        self._reading: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._paused = self._deaf = self._lingering = False
+        self._framing_bytes = 0
+        # All on the loop's clock: when the present head and body began, when the last
+        # byte of a request came or its answer ended, and since when nothing was taken.
+        self._head_since_s: float | None = None
+        self._heard_s = self._body_since_s = self._stuck_since_s = hub.loop.time()
+        self._unsent_bytes = 0
+        self._cut_at_s = _NEVER
+        self.congested: asyncio.Future[None] | None = None
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport to write to."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._hub.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, but not without end where neither a head nor a body comes of it."""
+        if self._deaf:
+            return
+        self._framing_bytes += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._reject(InvalidHttp(_NOT_HTTP))
+        if self._framing_bytes > MAX_HEAD_BYTES:
+            self._reject(InvalidHttp(_HEAD_TOO_LARGE))
+
+    def pause_writing(self) -> None:
+        """Let whoever sends wait: the caller takes nothing."""
+        self.congested = self._hub.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Let whoever sends go on."""
+        congested, self.congested = self.congested, None
+        if congested is not None and not congested.done():
+            congested.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of what is being served: nobody waits for it any more."""
+        self._hub.forget(self)
+        self._deaf = True
+        self._waiting.clear()
+        current = self._current
+        if current is not None and not current.ended:
+            current.left = True
+            if self._task is not None:
+                self._hub.cancel(self._task)
+            elif not current.refused:
+                self._refuse(current, ClientLeft())
+        self.resume_writing()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._target, self._fields = b"", []
+        self._head_since_s = self._hub.loop.time()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of what the request line asks for."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field; those that come after a body are never looked at."""
+        self._fields.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Begin with a request whose head is complete, or let it wait for its turn."""
+        parser, fields = self._parser, self._fields
+        if parser.should_upgrade() or self._deaf:
+            return
+        large = self._framing_bytes > MAX_HEAD_BYTES < head_bytes(fields)
+        self._framing_bytes, self._head_since_s = 0, None
+        self._heard_s = self._body_since_s = self._hub.loop.time()
+        headers = dict(fields)
+        keep_alive = parser.should_keep_alive()
+        usual = keep_alive and b"connection" not in headers
+        version = "1.1" if usual else parser.get_http_version()
+        exchange = self._hub.exchange(self, self._target, parser.get_method(), fields)
+        exchange.headers = headers
+        exchange.keep_alive = keep_alive
+        exchange.chunked = version != "1.0"
+        if not usual or len(headers) != len(fields) or b"host" not in headers:
+            exchange.fault = fault_of_head(fields, version=version)
+        if large:
+            exchange.fault = InvalidHttp(_HEAD_TOO_LARGE)
+        if exchange.fault is not None:
+            self._deaf, exchange.keep_alive = True, False
+        self._reading = exchange
+        if self._current is None and not self._waiting:
+            self._begin(exchange)
+        else:
+            self._waiting.append(exchange)
+            self._pause()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body, within its bound."""
+        self._framing_bytes = 0
+        exchange = self._reading
+        if exchange is None or self._deaf:
+            return
+        self._heard_s = self._hub.loop.time()
+        exchange.body_bytes += len(body)
+        if exchange.refused:
+            return
+        if exchange.body_bytes <= exchange.route.max_body_bytes:
+            exchange.pieces.append(body)
+            return
+        exchange.pieces.clear()
+        exchange.fault = RequestTooLarge(exchange.route.max_body_bytes)
+        if exchange is self._current:
+            self._refuse(exchange, exchange.fault)
+
+    def on_message_complete(self) -> None:
+        """Have the request served, now that all of it is here."""
+        exchange, self._reading = self._reading, None
+        if exchange is None or self._deaf:
+            return
+        exchange.complete = True
+        if exchange is not self._current:
+            return
+        if exchange.ended:
+            self._go_on(exchange)
+        elif not exchange.refused:
+            self._serve(exchange)
+
+    # What an exchange does.
+
+    def write(self, data: bytes) -> None:
+        """Send `data`, in order; never waits."""
+        self._transport.write(data)
+
+    def closes_after(self, exchange: Exchange) -> bool:
+        """Say whether the connection ends with the answer that begins now."""
+        if exchange.complete:
+            ending = self._hub.draining and not self._waiting
+        else:
+            ending = self._deaf or not _worth_reading(exchange)
+        exchange.keep_alive = exchange.keep_alive and not ending
+        return not exchange.keep_alive
+
+    def answered(self, exchange: Exchange) -> None:
+        """Go on with the next request, once the answered one was read to its end."""
+        self._heard_s = self._hub.loop.time()
+        if not exchange.complete and not exchange.keep_alive:
+            self._linger()
+        elif exchange.complete:
+            self._go_on(exchange)
+
+    def hurry(self) -> None:
+        """Cut the connection soon if the caller makes no room for what was sent."""
+        if self.congested is not None:
+            self._cut_at_s = self._hub.loop.time() + _HURRY_S
+
+    def cut(self) -> None:
+        """Drop the connection at once, and what the caller has not taken yet."""
+        # Otherwise the kernel would go on offering it, for many minutes.
+        connected: socket.socket | None = self._transport.get_extra_info("socket")
+        if connected is not None:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.abort()
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The transport, to ask for addresses."""
+        return self._transport
+
+    # What the hub does.
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being read or served."""
+        return self._current is not None or self._head_since_s is not None
+
+    def drain(self) -> None:
+        """Close now if nothing is being served, else after the present answer."""
+        if not self.busy and not self._waiting:
+            self._transport.close()
+
+    def stop(self) -> None:
+        """End what is being served or read, at once."""
+        current = self._current
+        if current is None or current.ended:
+            self._transport.close()
+        elif self._task is not None:
+            self._hub.cancel(self._task)
+        elif not current.refused:
+            self._refuse(current, ShuttingDown())
+
+    def look(self, now_s: float) -> None:
+        """Act where the caller has been silent, or has taken nothing, for too long."""
+        if now_s >= self._cut_at_s or self._takes_nothing(now_s):
+            self.cut()
+        elif self._lingering or self._paused or self._deaf:
+            return
+        elif self._reading is not None:
+            self._look_at_body(self._reading, now_s)
+        elif self._head_since_s is not None:
+            if now_s - self._head_since_s > self._hub.client_timeout_s:
+                self._reject(RequestTimeout())
+        elif self._current is None and now_s - self._heard_s > IDLE_S:
+            self._transport.close()
+
+    # The rest is this connection's own.
+
+    def _takes_nothing(self, now_s: float) -> bool:
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent_bytes or not unsent:
+            self._unsent_bytes, self._stuck_since_s = unsent, now_s
+        if unsent and self._lingering:
+            self._cut_at_s = now_s + _LINGER_S
+        return now_s - self._stuck_since_s > self._hub.client_timeout_s
+
+    def _look_at_body(self, exchange: Exchange, now_s: float) -> None:
+        """Refuse a body that has stopped coming, or that drips."""
+        patience_s = self._hub.client_timeout_s
+        silent = now_s - self._heard_s > patience_s
+        allowed_s = patience_s + exchange.body_bytes / _LEAST_BYTES_PER_S
+        if silent or now_s - self._body_since_s > allowed_s:
+            self._reject(RequestTimeout())
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Parse `data`; a request for another protocol is served in this one.
+
+        The parser takes the body of such a request for the other protocol, and what
+        comes after it for a request. So it reads the head once more, without the wish.
+        """
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as asked:
+                data = memoryview(data)[asked.args[0] :]
+                self._parser.feed_data(self._head_without_upgrade())
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            raise httptools.HttpParserError("a tunnel was asked for")
+        version = self._parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (method, self._target, version)]
+        lines += [b"%s: %s" % each for each in self._fields if each[0] != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _reject(self, fault: RouterError) -> None:
+        """Hear nothing more; refuse what is being read, in its turn, and close."""
+        if self._deaf:
+            return
+        self._deaf = True
+        broken, self._reading = self._reading, None
+        if broken is None:
+            broken = self._hub.exchange(self, b"", b"", [])
+            self._waiting.append(broken)
+        broken.fault, broken.keep_alive = fault, False
+        if broken is self._current:
+            if broken.ended:
+                self._linger()
+            elif not broken.refused:
+                self._refuse(broken, fault)
+        elif self._current is None:
+            self._next()
+
+    def _begin(self, exchange: Exchange) -> None:
+        """Look at a head whose turn it is."""
+        self._current = exchange
+        try:
+            exchange.route.open(exchange)
+            if exchange.fault is not None:
+                raise exchange.fault
+        except RouterError as error:
+            self._refuse(exchange, error)
+            return
+        if exchange.complete:
+            self._serve(exchange)
+        elif exchange.expects_continue and not exchange.body_bytes:
+            self._transport.write(_CONTINUE)
+
+    def _serve(self, exchange: Exchange) -> None:
+        self._task = self._hub.loop.create_task(exchange.route.serve(exchange))
+
+    def _refuse(self, exchange: Exchange, error: RouterError) -> None:
+        exchange.refused = True
+        exchange.route.refuse(exchange, error)
+
+    def _go_on(self, exchange: Exchange) -> None:
+        """Turn to the next request, or close."""
+        self._current = self._task = None
+        if not exchange.keep_alive:
+            if self._deaf:
+                self._linger()
+            else:
+                self._transport.close()
+        elif self._waiting:
+            # Not at once: a thousand requests may wait, and each be refused at once.
+            self._hub.loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        if not self._waiting or self._current is not None:
+            return
+        exchange = self._waiting.popleft()
+        if not self._waiting and self._paused and not self._deaf:
+            self._paused = False
+            self._transport.resume_reading()
+        self._begin(exchange)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _linger(self) -> None:
+        """Close, but let the caller read the answer before it learns that.
+
+        Closing a socket with unread bytes in it would reset the connection, and what
+        was sent might be lost.
+        """
+        if self._lingering:
+            return
+        self._lingering = self._deaf = True
+        self._cut_at_s = self._hub.loop.time() + _LINGER_S
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+
+def _worth_reading(exchange: Exchange) -> bool:
+    """Say whether the rest of a refused body is read, to keep the connection."""
+    length = exchange.headers.get(b"content-length", b"")
+    if exchange.expects_continue or not length.isdigit():
+        return False
+    return int(length) - exchange.body_bytes <= _WORTH_READING_BYTES

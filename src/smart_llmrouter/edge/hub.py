@@ -1,0 +1,137 @@
+"""What all connections of a process share: routes, bounds, clocks, and each other."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from smart_llmrouter.core.clock import Monotonic, WallClock
+from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.edge.connection import Connection
+from smart_llmrouter.edge.exchange import Exchange, Fields, Route
+from smart_llmrouter.edge.heads import split_target
+from smart_llmrouter.engine.refusals import error_headers, render_refusal
+
+_MS_PER_S: Final = 1000
+NewId = Callable[[int], str]
+"""Makes a request id out of the time, in milliseconds since 1970 UTC."""
+
+
+class Hub:
+    """The connections of one event loop, and where their requests go."""
+
+    def __init__(
+        self,
+        hot: Mapping[str, Route],
+        site: Route,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        client_timeout_s: float,
+        now: Monotonic,
+        wall_clock: WallClock,
+        new_id: NewId,
+    ) -> None:
+        """Serve the paths in `hot` by their own routes, and all others by `site`.
+
+        A caller that is silent in the middle of a request, or takes nothing of its
+        answer, for `client_timeout_s` seconds is let go. `gone` is set when the last
+        connection has ended after a `drain`.
+        """
+        self._hot = {path.encode(): route for path, route in hot.items()}
+        self._site = site
+        self._now = now
+        self._wall_clock = wall_clock
+        self._new_id = new_id
+        self._cancelled: set[asyncio.Task[None]] = set()
+        self.loop = loop
+        self.client_timeout_s = client_timeout_s
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self.gone = asyncio.Event()
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths that have a route of their own."""
+        return [path.decode() for path in self._hot]
+
+    def exchange(
+        self, connection: Connection, target: bytes, method: bytes, fields: Fields
+    ) -> Exchange:
+        """Begin an exchange with a head; without a target it only can be refused."""
+        ts_ms = int(self._wall_clock() * _MS_PER_S)
+        return Exchange(
+            connection,
+            self._hot.get(target) or self._route_of(target),
+            method=method,
+            target=target,
+            fields=fields,
+            request_id=self._new_id(ts_ms),
+            began_s=self._now(),
+            ts_ms=ts_ms,
+        )
+
+    def cancel(self, task: asyncio.Task[None]) -> None:
+        """Cancel what serves an exchange, and hold it until it has ended."""
+        self._cancelled.add(task)
+        task.add_done_callback(self._cancelled.discard)
+        task.cancel()
+
+    def drain(self) -> None:
+        """Close idle connections now, and each other one after its present answer."""
+        self.draining = True
+        for connection in tuple(self.connections):
+            connection.drain()
+        self._note_the_last()
+
+    def forget(self, connection: Connection) -> None:
+        """Take note that a connection is no more."""
+        self.connections.discard(connection)
+        if self.draining:
+            self._note_the_last()
+
+    def stop(self) -> None:
+        """End whatever is being served."""
+        for connection in tuple(self.connections):
+            connection.stop()
+
+    def sweep(self) -> None:
+        """Let go of callers that have been silent for too long."""
+        now_s = self.loop.time()
+        for connection in tuple(self.connections):
+            connection.look(now_s)
+
+    def _note_the_last(self) -> None:
+        if not self.connections:
+            self.gone.set()
+
+    def _route_of(self, target: bytes) -> Route:
+        """Find the route of a target that is not simply the path of one."""
+        if not target:
+            return NOBODYS
+        path, _ = split_target(target)
+        return self._hot.get(unquote_to_bytes(path), self._site)
+
+
+class Nobodys:
+    """The route of what is no request: it can only be refused."""
+
+    max_body_bytes = 0
+
+    def open(self, exchange: Exchange) -> None:
+        """Leave it to what was found wrong."""
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Do nothing: there is nothing to serve."""
+
+    def refuse(self, exchange: Exchange, error: RouterError) -> None:
+        """Say what is wrong, in the shape of every other error."""
+        refuse(exchange, error)
+
+
+NOBODYS: Final = Nobodys()
+
+
+def refuse(exchange: Exchange, error: RouterError) -> None:
+    """Answer a request with an error."""
+    body = render_refusal(error, request_id=exchange.request_id)
+    exchange.answer(error.status, error_headers(error), body)
