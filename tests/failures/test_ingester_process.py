@@ -7,14 +7,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from smart_llmrouter.ledger.ingester_loop import INGESTER_ARGUMENTS, read_status
+from smart_llmrouter.ledger.ingester_loop import (
+    INGESTER_ARGUMENTS,
+    read_status,
+    unread_bytes,
+)
 from smart_llmrouter.ledger.record import encode_record
 from tests.support.ledger import StateDirectory, a_record, state_in
 from tests.support.wait import eventually_sync
@@ -29,9 +33,11 @@ def state(tmp_path: Path) -> StateDirectory:
 
 
 @contextmanager
-def ingesting(state: StateDirectory) -> Iterator[subprocess.Popen[bytes]]:
+def ingesting(
+    state: StateDirectory, *, cpus: Iterable[int] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run an ingester for the length of a block, and never longer."""
-    process = state.ingester_process()
+    process = state.ingester_process(cpus=cpus)
     try:
         yield process
     finally:
@@ -184,9 +190,56 @@ def test_started_by_hand_it_says_who_starts_it() -> None:
     assert b"started by `smart-llmrouter serve`" in done.stderr
 
 
+def test_it_lets_others_go_first_and_stays_where_it_is_wanted(
+    state: StateDirectory,
+) -> None:
+    """Its priority is below the router's, and its processor the one that was named."""
+    wanted = max(os.sched_getaffinity(0))
+
+    with ingesting(state, cpus=[wanted]) as process:
+        eventually(lambda: read_status(state.path))
+        niceness = os.getpriority(os.PRIO_PROCESS, process.pid)
+        cpus = os.sched_getaffinity(process.pid)
+
+    assert niceness == os.getpriority(os.PRIO_PROCESS, 0) + 7
+    assert cpus == {wanted}
+
+
+def test_where_it_cannot_stay_it_works_all_the_same(state: StateDirectory) -> None:
+    """A processor that went away since the start costs a log line, not records."""
+    state.journalled([a_record(1)])
+
+    with ingesting(state, cpus=[4095]) as process:
+        _, err = process.communicate(timeout=30)
+
+    assert json.loads(err)["event"] == "not_pinned"
+    assert len(state.request_ids()) == 1
+
+
+def test_what_it_has_not_read_is_told(state: StateDirectory) -> None:
+    """The journal's unread bytes grow while it cannot work, and fall to nothing."""
+    with ingesting(state):
+        eventually(lambda: read_status(state.path))
+        with closing(sqlite3.connect(state.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writer = state.writer()
+            writer.append(encode_record(a_record(1)))
+            behind = unread_bytes(state.path)
+            other.execute("ROLLBACK")
+        eventually(lambda: unread_bytes(state.path) == 0)
+        writer.append(encode_record(a_record(2)))
+        eventually(lambda: unread_bytes(state.path) == 0)
+        writer.close()
+
+    assert behind == len(encode_record(a_record(1))) + 1
+
+
 def test_the_process_loads_little() -> None:
     """What the ingester does not need it does not load: it runs beside the router."""
-    heavy = "alembic|pydantic|starlette|aiohttp|typer|rich|structlog|uvicorn|msgpack"
+    heavy = (
+        "alembic|sqlalchemy|pydantic|starlette|aiohttp|typer|rich|structlog|uvicorn|"
+        "yaml|asyncio|logging|ssl|http"
+    )
     script = (
         "import sys, smart_llmrouter.cli.ingest_command\n"
         f"print(sorted(set({heavy!r}.split('|')) & set(sys.modules)))"

@@ -84,7 +84,7 @@ class StateDirectory:
         """Return an ingester in this process."""
         return Ingester(self.journal, UsageStore(self.url), block_bytes=block_bytes)
 
-    def ingester_process(self) -> subprocess.Popen[bytes]:
+    def ingester_process(self, *, cpus: Iterable[int] = ()) -> subprocess.Popen[bytes]:
         """Start the ingester as the router does."""
         process = subprocess.Popen(
             [sys.executable, *INGESTER_ARGUMENTS],
@@ -93,7 +93,7 @@ class StateDirectory:
             stderr=subprocess.PIPE,
         )
         assert process.stdin is not None
-        process.stdin.write(settings_line(self.path, self.url))
+        process.stdin.write(settings_line(self.path, self.url, cpus=cpus))
         process.stdin.flush()
         return process
 

@@ -5,6 +5,7 @@ stands on a command line, and works until that input ends or SIGTERM comes; both
 "ingest what is left and exit". SIGINT is ignored: the router decides what it means.
 """
 
+import gc
 import os
 import select
 import signal
@@ -27,6 +28,8 @@ from smart_llmrouter.stores.usage_store import UsageStore
 _STDIN: Final = 0
 _LOCK_POLL_S: Final = 0.1
 _MAX_SETTINGS_BYTES: Final = 65536
+_NICENESS: Final = 7
+_COLLECT_EVERY: Final = 50_000
 
 
 class StopSignal:
@@ -83,6 +86,23 @@ def _read_settings() -> IngesterSettings | None:
         return None
 
 
+def _take_its_place(settings: IngesterSettings) -> None:
+    """Let calls go first, and stay where the operator wants this process.
+
+    On a saturated core that leaves a sixth of it, which is enough for more records
+    than calls are served in the rest.
+    """
+    os.nice(_NICENESS)
+    if settings.cpus:
+        try:
+            os.sched_setaffinity(0, settings.cpus)
+        except OSError as error:
+            log("not_pinned", reason=os.strerror(error.errno or 0))
+    # A batch is thousands of tuples that are freed without any collector's help.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY)
+
+
 def ingest() -> None:
     """Move the journal into the database; started by `serve`, not by hand."""
     stop = StopSignal()
@@ -93,6 +113,7 @@ def ingest() -> None:
             "with its settings on the standard input\n"
         )
         sys.exit(2)
+    _take_its_place(settings)
     state = Path(settings.state_directory)
     with ingester_lock(state) as acquired:
         while not acquired():

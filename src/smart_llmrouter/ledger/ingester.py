@@ -61,6 +61,9 @@ class Progress:
         )
 
 
+NOTHING: Final = Progress()
+
+
 @dataclass(slots=True)
 class _Batch:
     """Lines that are records, what they say, and the lines that are none."""
@@ -94,6 +97,11 @@ class Ingester:
         self._rejected = RejectedLines(journal / "rejected.jsonl")
         self._positions: dict[str, int] | None = None
         self._read_labels: set[Labels] = set()
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Return up to where each segment is in the database, as far as is known."""
+        return dict(self._positions or {})
 
     def advance(self) -> Progress:
         """Ingest what is there now, within bounds, and delete what is finished.

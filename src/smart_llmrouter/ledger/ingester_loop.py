@@ -7,7 +7,7 @@ also when it comes because the parent was killed.
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
@@ -15,10 +15,13 @@ from typing import Final, Protocol
 import msgspec
 
 from smart_llmrouter.core.clock import Monotonic
-from smart_llmrouter.ledger.ingester import Ingester, Progress
+from smart_llmrouter.ledger.ingester import NOTHING, Ingester, Progress
+from smart_llmrouter.stores.segments import segment_sizes
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
-POLL_S: Final = 0.1
+POLL_S: Final = 0.25
+"""How long records gather between two batches: the fewer, the less each one costs."""
+
 _FIRST_RETRY_S: Final = 0.2
 _LAST_RETRY_S: Final = 5.0
 _DRAIN_S: Final = 10.0
@@ -38,22 +41,34 @@ class IngesterSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     state_directory: str
     database_url: str
+    cpus: tuple[int, ...] = ()
 
 
-def settings_line(state_directory: Path, database_url: str) -> bytes:
-    """Return the first line for the standard input of the ingester process."""
+def settings_line(
+    state_directory: Path, database_url: str, *, cpus: Iterable[int] = ()
+) -> bytes:
+    """Return the first line for the standard input of the ingester process.
+
+    `cpus` are the processors that it shall run on; none means any.
+    """
     settings = IngesterSettings(
-        state_directory=str(state_directory), database_url=database_url
+        state_directory=str(state_directory),
+        database_url=database_url,
+        cpus=tuple(sorted(cpus)),
     )
     return msgspec.json.encode(settings) + b"\n"
 
 
 class IngesterStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ingester last said of the database; `reason` where it is away."""
+    """What the ingester last said of the database; `reason` where it is away.
+
+    `positions` says up to which byte each segment is in the database.
+    """
 
     pid: int
     database: str
     reason: str | None = None
+    positions: dict[str, int] = {}
 
 
 def read_status(state_directory: Path) -> IngesterStatus | None:
@@ -63,6 +78,14 @@ def read_status(state_directory: Path) -> IngesterStatus | None:
         return msgspec.json.decode(line, type=IngesterStatus)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def unread_bytes(state_directory: Path) -> int:
+    """Return how many bytes of the journal the ingester has not yet told of."""
+    status = read_status(state_directory)
+    positions = {} if status is None else status.positions
+    sizes = segment_sizes(state_directory / "journal")
+    return sum(max(0, size - positions.get(name, 0)) for name, size in sizes.items())
 
 
 class Log(Protocol):
@@ -131,6 +154,8 @@ class PatientIngester:
             self._away = None
             self._log("database_back")
             self.publish()
+        elif done != NOTHING:
+            self.publish()
         self._retry_s = _FIRST_RETRY_S
         if done.rejected:
             self._log("journal_lines_rejected", lines=done.rejected)
@@ -151,6 +176,7 @@ class PatientIngester:
             pid=os.getpid(),
             database="ok" if self._away is None else "away",
             reason=self._away,
+            positions=self._ingester.positions,
         )
         unfinished = self._status_path.with_name(STATUS_NAME + ".new")
         try:

@@ -36,9 +36,13 @@ log = structlog.get_logger()
 class IngesterSupervisor:
     """Run one ingester; start it again when it dies, later each time."""
 
-    def __init__(self, state: State) -> None:
-        """Ingest the journal in the state directory into its database."""
+    def __init__(self, state: State, *, cpus: frozenset[int] = frozenset()) -> None:
+        """Ingest the journal in the state directory into its database.
+
+        `cpus` are the processors that the ingester shall run on; none means any.
+        """
         self._state = state
+        self._cpus = cpus
         self._process: Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
@@ -103,7 +107,9 @@ class IngesterSupervisor:
         )
         assert process.stdin is not None  # noqa: S101 - it was asked for
         settings = settings_line(
-            self._state.directory.absolute(), self._state.database_url.reveal()
+            self._state.directory.absolute(),
+            self._state.database_url.reveal(),
+            cpus=self._cpus,
         )
         # It may have died already (uvloop says so with a RuntimeError); whoever waits
         # for it will see.

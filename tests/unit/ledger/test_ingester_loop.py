@@ -56,7 +56,7 @@ def test_retries_come_later_and_later_up_to_five_seconds(
     assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert status is not None
     assert (status.database, status.reason) == ("away", "No such file or directory")
-    assert (done, patient.pause_s) == (Progress(), 0.1)
+    assert (done, patient.pause_s) == (Progress(), 0.25)
     assert [event for event, _ in told.lines] == ["database_away", "database_back"]
 
 
