@@ -104,9 +104,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, but not without end where neither a head nor a body comes of it."""
-        if self._deaf:
-            return
         self._framing_bytes += len(data)
+        if self._deaf:
+            if self._framing_bytes > _WORTH_READING_BYTES:
+                self.cut()
+            return
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -121,8 +123,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let whoever sends go on."""
         congested, self.congested = self.congested, None
-        if congested is not None and not congested.done():
+        if congested is not None:
             congested.set_result(None)
+        self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of what is being served: nobody waits for it any more."""
@@ -176,7 +179,7 @@ class Connection(asyncio.Protocol):
         if exchange.fault is not None:
             self._deaf, exchange.keep_alive = True, False
         self._reading = exchange
-        if self._current is None and not self._waiting:
+        if self._current is None and not self._waiting and self.congested is None:
             self._begin(exchange)
         else:
             self._waiting.append(exchange)
@@ -347,7 +350,7 @@ class Connection(asyncio.Protocol):
                 self._linger()
             elif not broken.refused:
                 self._refuse(broken, fault)
-        elif self._current is None:
+        else:
             self._next()
 
     def _begin(self, exchange: Exchange) -> None:
@@ -375,17 +378,18 @@ class Connection(asyncio.Protocol):
     def _go_on(self, exchange: Exchange) -> None:
         """Turn to the next request, or close."""
         self._current = self._task = None
-        if not exchange.keep_alive:
-            if self._deaf:
-                self._linger()
-            else:
-                self._transport.close()
+        if self._deaf and not exchange.keep_alive:
+            self._linger()
+        elif not exchange.keep_alive or (self._hub.draining and not self._waiting):
+            self._transport.close()
         elif self._waiting:
             # Not at once: a thousand requests may wait, and each be refused at once.
             self._hub.loop.call_soon(self._next)
 
     def _next(self) -> None:
-        if not self._waiting or self._current is not None:
+        # Nothing is begun, and nothing paid for, behind an answer that is not taken.
+        busy = self._current is not None or self.congested is not None
+        if busy or not self._waiting:
             return
         exchange = self._waiting.popleft()
         if not self._waiting and self._paused and not self._deaf:

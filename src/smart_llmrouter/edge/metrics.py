@@ -4,7 +4,8 @@ Counting is the tally's work, on the path; this only shows it when asked. All na
 begin with `smart_llmrouter_`, and every label has a bounded set of values.
 """
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
@@ -50,6 +51,10 @@ IN_FLIGHT: Final = Family(name="calls_in_flight", told="Calls being served.")
 UNWRITTEN: Final = Family(
     name="journal_write_failures", told="Calls whose record could not be written."
 )
+UNREAD: Final = Family(
+    name="journal_unread_bytes",
+    told="Bytes of the journal that are not in the database yet.",
+)
 CALLS: Final = Family(
     name="calls", told="Finished calls.", labels=(_GROUP, "status", "stream")
 )
@@ -81,7 +86,7 @@ FIRST_TOKEN: Final = Family(
     labels=(_GROUP,),
 )
 FAMILIES: Final = (
-    BUILD, IN_FLIGHT, UNWRITTEN, CALLS, ERRORS, TOKENS, ATTEMPTS, COST, REFUSED,
+    BUILD, IN_FLIGHT, UNWRITTEN, UNREAD, CALLS, ERRORS, TOKENS, ATTEMPTS, COST, REFUSED,
     DURATION, FIRST_TOKEN,
 )  # fmt: skip
 
@@ -93,6 +98,7 @@ class TallyCollector(Collector):
         """Show `tally`, and which build counts."""
         self._tally = tally
         self._build = build
+        self.unread_bytes = 0
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its present values."""
@@ -108,6 +114,7 @@ class TallyCollector(Collector):
         yield CounterMetricFamily(
             UNWRITTEN.full_name, UNWRITTEN.told, value=tally.unwritable
         )
+        yield GaugeMetricFamily(UNREAD.full_name, UNREAD.told, value=self.unread_bytes)
         yield from self._counters()
         yield _histogram(DURATION, tally.latency)
         yield _histogram(FIRST_TOKEN, tally.first_token)
@@ -159,12 +166,20 @@ def _histogram(family: Family, groups: dict[str, Histogram]) -> Metric:
 class Metrics:
     """Renders everything that this process can say about itself in numbers."""
 
-    def __init__(self, tally: Tally, build: BuildInfo) -> None:
-        """Use a registry of its own: nothing global is counted or shown."""
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(TallyCollector(tally, build))
-        ProcessCollector(namespace=PREFIX.rstrip("_"), registry=self._registry)
+    def __init__(
+        self, tally: Tally, build: BuildInfo, *, unread_bytes: Callable[[], int]
+    ) -> None:
+        """Use a registry of its own: nothing global is counted or shown.
 
-    def render(self) -> bytes:
+        `unread_bytes` says how much of the journal is not in the database yet.
+        """
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._collector = TallyCollector(tally, build)
+        self._registry.register(self._collector)
+        ProcessCollector(namespace=PREFIX.rstrip("_"), registry=self._registry)
+        self._unread_bytes = unread_bytes
+
+    async def render(self) -> bytes:
         """Return the exposition text."""
+        self._collector.unread_bytes = await asyncio.to_thread(self._unread_bytes)
         return generate_latest(self._registry)

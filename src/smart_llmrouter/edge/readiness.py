@@ -6,6 +6,7 @@ calls go on, and their records wait in the journal. The health of targets is kno
 traffic alone and fails nothing.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal, Protocol
 
@@ -35,13 +36,18 @@ class Readiness:
         journal: Callable[[], JournalCondition],
         database: Callable[[], Awaitable[str]],
         ingester: Callable[[], str],
+        unread_bytes: Callable[[], int],
     ) -> None:
-        """Ask the three parts; the last two say `ok` or why not."""
+        """Ask the three parts; the last two say `ok` or why not.
+
+        `unread_bytes` says how much of the journal is not in the database yet.
+        """
         self._snapshot = snapshot
         self._health = health
         self._journal = journal
         self._database = database
         self._ingester = ingester
+        self._unread_bytes = unread_bytes
 
     async def report(self) -> tuple[Status, dict[str, object]]:
         """Return the overall status and the body of the answer."""
@@ -53,6 +59,7 @@ class Readiness:
         return status, {
             "status": status,
             "parts": {"configuration": OK, "journal": journal, **beside},
+            "journal_unread_bytes": await asyncio.to_thread(self._unread_bytes),
             "configuration_fingerprint": self._snapshot.fingerprint,
             "groups": self._groups(),
         }

@@ -93,7 +93,7 @@ class Site:
     async def _show_metrics(self, request: Request) -> Response:
         if not self._caller(request).metrics_admin:
             raise MetricsForbidden
-        return Response(self._metrics.render(), media_type=METRICS_CONTENT_TYPE)
+        return Response(await self._metrics.render(), media_type=METRICS_CONTENT_TYPE)
 
     async def _ready(self, request: Request) -> Response:
         status, report = await self._readiness.report()

@@ -1,20 +1,21 @@
 """What is learned about a call while it runs, and becomes its record."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from smart_llmrouter.config.snapshot import Group, Target
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, cost_of
 from smart_llmrouter.engine.client import Arrival
-from smart_llmrouter.ledger.record import UsageRecord
+from smart_llmrouter.ledger.record import MEASURE_NAMES, CallMeasures, UsageRecord
 
 _US_PER_S: Final = 1_000_000
+Likeness = tuple[str | int | None, ...]
 
 
 @dataclass(slots=True)
 class Entry:
-    """The open entry of one call in the ledger. It is closed by `record`, once."""
+    """The open entry of one call in the ledger. The recorder closes it, once."""
 
     arrival: Arrival
     dialect: str
@@ -39,16 +40,11 @@ class Entry:
         config_fingerprint: str,
         router_version: str,
     ) -> UsageRecord:
-        """Close the entry: this call ended with `status` at `now_s`."""
-        self.closed = True
-        arrival, caller, usage = self.arrival, self.arrival.caller, self.usage
+        """Return the record of this call, which ended with `status` at `now_s`."""
+        arrival, caller = self.arrival, self.arrival.caller
         group, target = self.group, self.target
-        price = target.price if target else None
-        cost = cost_of(usage, price)
-        began_s = arrival.began_s
         return UsageRecord(
-            request_id=arrival.request_id,
-            ts_ms=arrival.ts_ms,
+            **_named(self.measures(now_s)),
             caller_id=caller.id,
             caller_user=caller.owner_user,
             caller_project=caller.project,
@@ -58,7 +54,6 @@ class Entry:
             inbound_dialect=self.dialect,
             status=status,
             attempts=self.attempts,
-            latency_us=_us(began_s, now_s) or 0,
             config_fingerprint=config_fingerprint,
             router_version=router_version,
             requested_model=self.requested_model,
@@ -71,20 +66,54 @@ class Entry:
             error_code=error.code if error else None,
             error_class=self.error_class,
             upstream_status=self.upstream_status,
-            ttfb_us=_us(began_s, self.first_byte_s),
-            ttft_us=_us(began_s, self.first_event_s),
-            input_tokens=usage.input_tokens,
-            cached_input_tokens=usage.cached_input_tokens,
-            output_tokens=usage.output_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            input_cost_nusd=cost.input_nusd,
-            cached_input_cost_nusd=cost.cached_input_nusd,
-            output_cost_nusd=cost.output_nusd,
-            total_cost_nusd=cost.total_nusd,
-            upstream_reported_cost_nusd=usage.reported_cost_nusd,
-            price_fingerprint=price.fingerprint if price else None,
+            price_fingerprint=target.price.fingerprint
+            if target and target.price
+            else None,
+        )
+
+    def measures(self, now_s: float) -> CallMeasures:
+        """Return what differs from call to call, in the order of a record's fields."""
+        arrival, usage, target = self.arrival, self.usage, self.target
+        cost = cost_of(usage, target.price if target else None)
+        began_s, byte_s, event_s = (
+            arrival.began_s,
+            self.first_byte_s,
+            self.first_event_s,
+        )
+        return (
+            arrival.request_id,
+            arrival.ts_ms,
+            round((now_s - began_s) * _US_PER_S),
+            None if byte_s is None else round((byte_s - began_s) * _US_PER_S),
+            None if event_s is None else round((event_s - began_s) * _US_PER_S),
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+            cost.input_nusd,
+            cost.cached_input_nusd,
+            cost.output_nusd,
+            cost.total_nusd,
+            usage.reported_cost_nusd,
+        )
+
+    def likeness(self, status: int, error: RouterError | None) -> Likeness:
+        """Return a key that is the same for calls whose records have equal labels."""
+        arrival, group, target = self.arrival, self.group, self.target
+        return (
+            arrival.caller.token_id,
+            arrival.client,
+            status,
+            self.attempts,
+            self.requested_model,
+            group.name if group else None,
+            target.label if target else None,
+            self.stream,
+            error.code if error else None,
+            self.error_class,
+            self.upstream_status,
         )
 
 
-def _us(began_s: float, at_s: float | None) -> int | None:
-    return None if at_s is None else round((at_s - began_s) * _US_PER_S)
+def _named(measures: CallMeasures) -> dict[str, Any]:
+    return dict(zip(MEASURE_NAMES, measures, strict=True))

@@ -7,17 +7,20 @@ with their records, and leaves when these are written.
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import structlog
 
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.errors import JournalUnwritable, RouterError
-from smart_llmrouter.engine.entry import Entry
-from smart_llmrouter.engine.tally import Tally
-from smart_llmrouter.ledger.record import encode_record
+from smart_llmrouter.engine.entry import Entry, Likeness
+from smart_llmrouter.engine.tally import Series, Tally
+from smart_llmrouter.ledger.record import join_line, split_record
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
+
+_MOST_KINDS: Final = 10_000
 
 log = structlog.get_logger()
 
@@ -36,6 +39,14 @@ class Journal(Protocol):
 
     def probe(self) -> JournalHealth:
         """Say whether the next record can be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What the calls with equal labels share: those, encoded, and where they count."""
+
+    labels: bytes
+    series: Series
 
 
 class Recorder:
@@ -64,6 +75,7 @@ class Recorder:
         self._records: list[bytes] = []
         self._endings: list[Ending] = []
         self._unsynced = 0
+        self._kinds: dict[Likeness, _Kind] = {}
 
     @property
     def pending(self) -> bool:
@@ -95,18 +107,39 @@ class Recorder:
         """
         if entry.closed:
             return
+        entry.closed = True
+        now_s, likeness = self._now(), entry.likeness(status, error)
+        kind = self._kinds.get(likeness)
+        if kind is None:
+            kind = self._kind_of(entry, status=status, error=error)
+            self._kinds[likeness] = kind
+        measures = entry.measures(now_s)
+        self._tally.count(kind.series, measures)
+        if not self._records:
+            self._loop.call_soon(self._write)
+        self._records.append(join_line(measures, kind.labels))
+        self._endings.append(ending)
+
+    def _kind_of(
+        self, entry: Entry, *, status: int, error: RouterError | None
+    ) -> _Kind:
+        """Compute what calls like this one have in common."""
+        if len(self._kinds) >= _MOST_KINDS:
+            self._kinds.clear()
         record = entry.record(
             status=status,
             error=error,
-            now_s=self._now(),
+            now_s=0.0,
             config_fingerprint=self._config_fingerprint,
             router_version=self._router_version,
         )
-        self._tally.count(record)
-        if not self._records:
-            self._loop.call_soon(self._write)
-        self._records.append(encode_record(record))
-        self._endings.append(ending)
+        series = self._tally.series(
+            record.resolved_group,
+            status=status,
+            stream=record.stream,
+            error_code=record.error_code,
+        )
+        return _Kind(labels=split_record(record)[1], series=series)
 
     def _write(self) -> None:
         """Write what has gathered since the last turn of the loop."""

@@ -6,9 +6,10 @@ number of series is bounded. `edge.metrics` shows them.
 
 from bisect import bisect_left
 from collections import Counter
+from dataclasses import dataclass
 from typing import Final
 
-from smart_llmrouter.ledger.record import UsageRecord
+from smart_llmrouter.ledger.record import CallMeasures
 
 _US_PER_S: Final = 1_000_000
 LATENCY_BUCKETS_S: Final = (
@@ -35,6 +36,17 @@ class Histogram:
         self.sum_us += duration_us
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The labels under which calls that ended alike are counted."""
+
+    calls: tuple[str, int, bool]
+    errors: tuple[str, str] | None
+    input_tokens: tuple[str, str]
+    output_tokens: tuple[str, str]
+    group: str
+
+
 class Tally:
     """What the process has counted since it started."""
 
@@ -51,24 +63,41 @@ class Tally:
         self.in_flight = 0
         self.unwritable = 0
 
-    def count(self, record: UsageRecord) -> None:
+    def series(
+        self, group: str | None, *, status: int, stream: bool, error_code: str | None
+    ) -> Series:
+        """Return where calls that ended like this are counted."""
+        name = group or NO_GROUP
+        return Series(
+            calls=(name, status, stream),
+            errors=None if error_code is None else (name, error_code),
+            input_tokens=(name, "input"),
+            output_tokens=(name, "output"),
+            group=name,
+        )
+
+    def count(self, series: Series, measures: CallMeasures) -> None:
         """Count one finished call."""
-        group = record.resolved_group or NO_GROUP
-        self.calls[group, record.status, record.stream] += 1
-        if record.error_code is not None:
-            self.errors[group, record.error_code] += 1
-        _observe(self.latency, group, record.latency_us)
-        if record.ttft_us is not None:
-            _observe(self.first_token, group, record.ttft_us)
-        if record.input_tokens is not None:
-            self.tokens[group, "input"] += record.input_tokens
-        if record.output_tokens is not None:
-            self.tokens[group, "output"] += record.output_tokens
-        if record.total_cost_nusd is not None:
-            self.cost_nusd[group] += record.total_cost_nusd
+        (
+            _, _, latency_us, _, ttft_us, tokens_in, _, tokens_out, _, _, _, _,
+            total_nusd, _,
+        ) = measures  # fmt: skip
+        self.calls[series.calls] += 1
+        if series.errors is not None:
+            self.errors[series.errors] += 1
+        _observe(self.latency, series.group, latency_us)
+        if ttft_us is not None:
+            _observe(self.first_token, series.group, ttft_us)
+        if tokens_in is not None:
+            self.tokens[series.input_tokens] += tokens_in
+        if tokens_out is not None:
+            self.tokens[series.output_tokens] += tokens_out
+        if total_nusd is not None:
+            self.cost_nusd[series.group] += total_nusd
 
 
 def _observe(histograms: dict[str, Histogram], group: str, duration_us: int) -> None:
-    if group not in histograms:
-        histograms[group] = Histogram()
-    histograms[group].observe(duration_us)
+    histogram = histograms.get(group)
+    if histogram is None:
+        histogram = histograms[group] = Histogram()
+    histogram.observe(duration_us)

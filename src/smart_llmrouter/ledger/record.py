@@ -75,6 +75,13 @@ class UsageRecord(
 _FIELDS: Final = msgspec.structs.fields(UsageRecord)
 MEASURES: Final = 14
 """How many of a record's fields are measures; the rest are labels."""
+MEASURE_NAMES: Final = tuple(field.name for field in _FIELDS[:MEASURES])
+_Count = int | None
+CallMeasures = tuple[
+    str, int, int, _Count, _Count, _Count, _Count, _Count, _Count, _Count, _Count,
+    _Count, _Count, _Count,
+]  # fmt: skip
+"""The measures of one call, in the order of `MEASURE_NAMES`."""
 
 # Of a longer array, what has no field here is passed over without a look.
 _Measures = msgspec.defstruct(
@@ -135,6 +142,11 @@ def split_lines(lines: list[bytes]) -> tuple[list[Measures], list[Labels]]:
 def check_labels(labels: Labels) -> None:
     """Raise `msgspec.DecodeError` unless `labels` are those of a line."""
     _decode_labels(b"[" + labels)
+
+
+def join_line(measures: Measures, labels: Labels) -> bytes:
+    """Return the line that `split_lines` takes apart."""
+    return encode_record(measures)[:-1] + b"," + labels
 
 
 def split_record(record: UsageRecord) -> tuple[Measures, Labels]:

@@ -1,45 +1,30 @@
 """Running counts: what one record adds to them."""
 
 import pytest
-from msgspec.structs import replace
 
 from smart_llmrouter.engine.tally import LATENCY_BUCKETS_S, NO_GROUP, Histogram, Tally
-from smart_llmrouter.ledger.record import UsageRecord
+from smart_llmrouter.ledger.record import CallMeasures
 
-PLAIN = UsageRecord(
-    request_id="req_1",
-    ts_ms=0,
-    caller_id="c",
-    caller_user="u",
-    caller_project="p",
-    caller_environment="e",
-    token_id="t",
-    client="curl",
-    inbound_dialect="openai-chat",
-    status=200,
-    attempts=1,
-    latency_us=1000,
-    config_fingerprint="f",
-    router_version="v",
-)
+
+def measures(
+    *, ttft_us: int | None = None, tokens: tuple[int, int] | None = None
+) -> CallMeasures:
+    """Return what was measured of a call that took a millisecond."""
+    tokens_in, tokens_out = tokens or (None, None)
+    cost_nusd = 50 if tokens else None
+    return (
+        "req_1", 0, 1000, None, ttft_us, tokens_in, None, tokens_out, None,
+        None, None, None, cost_nusd, None,
+    )  # fmt: skip
 
 
 def test_a_successful_call() -> None:
     """Calls, tokens, cost and times are counted under the group."""
     tally = Tally()
+    series = tally.series("chat", status=200, stream=True, error_code=None)
 
     for _ in range(2):
-        tally.count(
-            replace(
-                PLAIN,
-                resolved_group="chat",
-                stream=True,
-                input_tokens=7,
-                output_tokens=3,
-                total_cost_nusd=50,
-                ttft_us=500,
-            )
-        )
+        tally.count(series, measures(ttft_us=500, tokens=(7, 3)))
 
     assert tally.calls == {("chat", 200, True): 2}
     assert tally.tokens == {("chat", "input"): 14, ("chat", "output"): 6}
@@ -52,11 +37,14 @@ def test_a_successful_call() -> None:
 def test_a_refused_call() -> None:
     """A call without a group is counted, and unknown numbers are not zeros."""
     tally = Tally()
+    code = "model-not-allowed"
 
-    tally.count(replace(PLAIN, status=403, error_code="model-not-allowed"))
+    tally.count(
+        tally.series(None, status=403, stream=False, error_code=code), measures()
+    )
 
     assert tally.calls == {(NO_GROUP, 403, False): 1}
-    assert tally.errors == {(NO_GROUP, "model-not-allowed"): 1}
+    assert tally.errors == {(NO_GROUP, code): 1}
     assert (tally.tokens, tally.cost_nusd, tally.first_token) == ({}, {}, {})
 
 
