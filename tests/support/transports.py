@@ -124,10 +124,31 @@ def held() -> tuple[int, int]:
     return len(asyncio.all_tasks()), len([*Path("/proc/self/fd").iterdir()])
 
 
+_FULL_HANDSHAKES: Final = "aiohttp does not tell when the session has come"
 _JUNK: Final = "aiohttp keeps what nobody asked for, and reads it as the next answer"
 _LAX: Final = "aiohttp is lax where nothing can be told apart wrongly"
 _ENDLESS: Final = "aiohttp bounds a line and the headers, but not this"
 KNOWN_LIMITS: Final[Mapping[str, str]] = {
+    **{
+        f"test_a_session_is_resumed[{version}]": _FULL_HANDSHAKES
+        for version in ("TLSv1_2", "TLSv1_3")
+    },
+    **{
+        f"test_a_call_cancelled_when_its_turn_comes_passes_it_on[{order} first]": (
+            "aiohttp may wake the call that was cancelled, and nobody after it"
+        )
+        for order in ("cancelled", "given back")
+    },
+    "test_an_exhausted_pool_is_told_from_a_silent_provider": (
+        "aiohttp has one time-out for waiting and for connecting"
+    ),
+    "test_closing_the_transport_ends_the_waiting": ("aiohttp cancels those who wait"),
+    "test_a_unix_socket_with_a_full_queue_is_waited_for": (
+        "the event loop takes a full queue for a failure"
+    ),
+    "test_tls_is_spoken_over_a_unix_socket": (
+        "aiohttp speaks no TLS there; the call is refused"
+    ),
     "test_junk_on_an_idle_connection_meets_no_other_call": _JUNK,
     **{
         f"test_junk_behind_an_answer_meets_no_other_call[{framing}-{junk}]": _JUNK

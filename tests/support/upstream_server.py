@@ -18,8 +18,9 @@ from typing import Final, Literal
 
 Certificate = Literal["good", "expired", "wrong-name", "self-signed"]
 
-_CERTIFICATES: Final = Path(__file__).parent / "certificates"
-AUTHORITY: Final = _CERTIFICATES / "authority.pem"
+CERTIFICATES: Final = Path(__file__).parent / "certificates"
+AUTHORITY: Final = CERTIFICATES / "authority.pem"
+KEY_FILE: Final = CERTIFICATES / "leaf.test-key.pem"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 # How often the loop turns before the next piece, so that the last one has been read.
 _TURNS: Final = 3
@@ -59,6 +60,7 @@ class Peer:
         self._reader = reader
         self._writer = writer
         self.requests: list[Received] = []
+        self.tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
         self.sent_bytes = 0
         self.over = asyncio.Event()
 
@@ -104,6 +106,10 @@ class Peer:
         """End the connection in good order."""
         self.over.set()
         self._writer.close()
+
+    def shut(self) -> None:
+        """Send no more, but go on reading (a half-closed connection)."""
+        self._writer.write_eof()
 
     def reset(self) -> None:
         """Break the connection off (RST)."""
@@ -153,11 +159,11 @@ class Upstream:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Play the script on one connection."""
-        if writer.get_extra_info("ssl_object") is None:
+        peer = Peer(reader, writer)
+        if peer.tls is None:
             # What the kernel has not taken yet does not count as sent. Over TLS,
             # uvloop does not always go on after such a pause.
             writer.transport.set_write_buffer_limits(high=0)
-        peer = Peer(reader, writer)
         self.peers.append(peer)
         try:
             await self.script(peer)
@@ -172,13 +178,30 @@ class Upstream:
 
 @asynccontextmanager
 async def running_upstream(
-    script: Script, *, host: str = "127.0.0.1", certificate: Certificate | None = None
+    script: Script,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    certificate: Certificate | None = None,
+    tls: ssl.SSLContext | None = None,
+    unix_socket: Path | None = None,
 ) -> AsyncGenerator[Upstream]:
-    """Listen on a free port until the block ends; then raise what a script raised."""
+    """Listen on a free port until the block ends; then raise what a script raised.
+
+    With a `certificate` TLS is spoken, as `serving` sets it up; `tls` says it in full.
+    """
     upstream = Upstream(script, host)
-    tls = None if certificate is None else _serving(certificate)
-    server = await asyncio.start_server(upstream.serve, host, 0, ssl=tls, backlog=512)
-    upstream.port = server.sockets[0].getsockname()[1]
+    if certificate is not None:
+        tls = serving(certificate)
+    if unix_socket is not None:
+        server = await asyncio.start_unix_server(
+            upstream.serve, unix_socket, ssl=tls, backlog=512
+        )
+    else:
+        server = await asyncio.start_server(
+            upstream.serve, host, port, ssl=tls, backlog=512
+        )
+        upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream
     finally:
@@ -242,11 +265,19 @@ async def turns(count: int = _TURNS) -> None:
         await asyncio.sleep(0)
 
 
-def _serving(certificate: Certificate) -> ssl.SSLContext:
+def serving(
+    certificate: Certificate, *, asks_who: bool = False, newest: str = "TLSv1_3"
+) -> ssl.SSLContext:
+    """Return the context of a provider that has a certificate.
+
+    `asks_who` lets only those in whom the tests' authority knows.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(
-        _CERTIFICATES / f"{certificate}.pem", _CERTIFICATES / "leaf.test-key.pem"
-    )
+    context.load_cert_chain(CERTIFICATES / f"{certificate}.pem", KEY_FILE)
+    context.maximum_version = ssl.TLSVersion[newest]
+    if asks_who:
+        context.load_verify_locations(cafile=AUTHORITY)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
@@ -259,10 +290,10 @@ def refusing_port() -> Iterator[int]:
 
 
 @contextmanager
-def full_backlog() -> Iterator[int]:
+def full_backlog(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Return a port where connecting neither succeeds nor fails."""
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.bind((host, port))
         listening.listen(0)
         waiting = [socket.socket() for _ in range(4)]
         try:

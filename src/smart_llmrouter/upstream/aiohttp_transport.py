@@ -97,12 +97,10 @@ class AiohttpTransport:
     async def _options(self, endpoint: Endpoint, origin: Origin) -> _Options:
         options: _Options = {"headers": endpoint.headers}
         if origin.tls is not None:
-            try:
-                options["ssl"] = await self._contexts.of(origin.tls)
-            except OSError:
-                raise TlsFailed(
-                    "a certificate or key of the router is unusable"
-                ) from None
+            if origin.unix_socket is not None:
+                # It would speak in clear text, and say nothing.
+                raise TlsFailed("aiohttp speaks no TLS over a Unix socket")
+            options["ssl"] = await self._contexts.of(origin.tls)
             if origin.tls.server_name is not None:
                 options["server_hostname"] = origin.tls.server_name
         if endpoint.proxy is not None:

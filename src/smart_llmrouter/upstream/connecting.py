@@ -36,14 +36,12 @@ async def connect(
     Raises `TransportError`. However the wait ends, no socket is left but the one that
     `protocol` has.
     """
+    tls = None if origin.tls is None else await contexts.of(origin.tls)
     try:
-        tls = None if origin.tls is None else await contexts.of(origin.tls)
         connected = await _socket_to(origin, addresses)
     except UnicodeError:
         # A host name that cannot be one in the DNS.
         raise ConnectFailed("no connection") from None
-    except ssl.SSLError:
-        raise TlsFailed("a certificate or key of the router is unusable") from None
     except OSError:
         raise ConnectFailed("no connection") from None
     try:

@@ -9,6 +9,7 @@ import ssl
 from typing import Final
 
 from smart_llmrouter.config.snapshot import Tls
+from smart_llmrouter.upstream.transport import TlsFailed
 
 _WITHOUT_TICKETS: Final = frozenset({"TLSv1", "TLSv1.1", "TLSv1.2"})
 
@@ -73,6 +74,14 @@ def make_context(tls: Tls) -> ResumingContext:
     return context
 
 
+async def _made(tls: Tls) -> ResumingContext:
+    try:
+        return await asyncio.to_thread(make_context, tls)
+    except OSError:
+        # It was in order when the configuration was checked.
+        raise TlsFailed("a certificate or key of the router is unusable") from None
+
+
 def _no_password() -> str:
     """Give an encrypted key no password, so that nobody is asked on a terminal."""
     return ""
@@ -87,12 +96,12 @@ class Contexts:
         self._reading: dict[Tls, asyncio.Lock] = {}
 
     async def of(self, tls: Tls) -> ResumingContext:
-        """Return the context of some settings. Raises `OSError`; see `make_context`."""
+        """Return the context of some settings. Raises `TlsFailed`."""
         context = self._contexts.get(tls)
         if context is None:
             async with self._reading.setdefault(tls, asyncio.Lock()):
                 context = self._contexts.get(tls)
                 if context is None:
-                    context = await asyncio.to_thread(make_context, tls)
+                    context = await _made(tls)
                     self._contexts[tls] = context
         return context

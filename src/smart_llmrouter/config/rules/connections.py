@@ -89,9 +89,17 @@ def proxies_are_usable(
 
 
 def tls_is_spoken(document: Document, settings: Settings) -> Iterator[Finding]:
-    """Yield a warning for each `tls` section of a provider without TLS."""
+    """Yield a finding for each provider to which TLS is meant, and not spoken."""
+    lean = settings.upstream.transport == "lean"
     for name, provider in settings.providers.items():
-        if provider.tls is not None and provider.base_url.startswith("http:"):
+        secure = provider.base_url.startswith("https:")
+        if secure and provider.unix_socket is not None and not lean:
+            yield document.error(
+                ("providers", name, "unix_socket"),
+                "the aiohttp transport speaks no TLS over a Unix socket",
+                "write http in base_url, or upstream.transport: lean",
+            )
+        if provider.tls is not None and not secure:
             yield document.warning(
                 ("providers", name, "tls"),
                 "the setting has no effect: base_url is not https",
