@@ -158,6 +158,7 @@ def test_an_error_before_the_first_token(raw: bytes, error_class: str) -> None:
         (["upstream_model_access_denied"], UpstreamAccessDenied),
         (["upstream_first_event_timeout", "upstream_timeout"], UpstreamTimeout),
         (["upstream_connect_timeout"], UpstreamTimeout),
+        (["upstream_pool_exhausted"], UpstreamTimeout),
         (["upstream_total_timeout"], UpstreamTimeout),
         (["upstream_server_error"], UpstreamFailed),
         (["upstream_rate_limited", "upstream_quota_exhausted"], UpstreamFailed),
