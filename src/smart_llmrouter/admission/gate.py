@@ -7,23 +7,21 @@ version that could refuse, so the gate always admits.
 
 from typing import Protocol, Self
 
+import msgspec
+
 from smart_llmrouter.core.identity import Caller
-from smart_llmrouter.core.usage import UNKNOWN_USAGE
+from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 
 
-class Reservation:
+class Reservation(msgspec.Struct, eq=False):
     """What a call has been granted; a block that settles it when it is left.
 
     `used` is set by the meter as it learns; the reservation is settled with it.
     """
 
-    __slots__ = ("caller", "group", "used")
-
-    def __init__(self, caller: Caller, group: str) -> None:
-        """Grant `caller` a call to `group`."""
-        self.caller = caller
-        self.group = group
-        self.used = UNKNOWN_USAGE
+    caller: Caller
+    group: str
+    used: Usage = UNKNOWN_USAGE
 
     def __enter__(self) -> Self:
         """Hold the reservation."""

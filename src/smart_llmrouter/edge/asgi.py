@@ -12,6 +12,7 @@ from smart_llmrouter.core.errors import InternalError, RouterError, ShuttingDown
 from smart_llmrouter.edge.exchange import Exchange, Fields
 from smart_llmrouter.edge.heads import split_target
 from smart_llmrouter.edge.hub import refuse
+from smart_llmrouter.engine.client import header_lines
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -117,12 +118,12 @@ class _Answer:
         sized = any(name == b"content-length" for name, _ in headers)
         if whole and not bodiless:
             bare = [field for field in headers if field[0] != b"content-length"]
-            exchange.answer(self._status, bare, body)
+            exchange.answer(self._status, header_lines(*bare), body)
             return
         if sized or bodiless:
-            exchange.begin_sized(headers, status=self._status)
+            exchange.begin_sized(header_lines(*headers), status=self._status)
         else:
-            exchange.begin(headers, status=self._status)
+            exchange.begin(header_lines(*headers), status=self._status)
         if body and not bodiless:
             exchange.write(body)
 

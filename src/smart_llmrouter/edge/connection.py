@@ -51,7 +51,6 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_body_since_s",
         "_current",
         "_cut_at_s",
         "_deaf",
@@ -60,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_head_since_s",
         "_heard_s",
         "_hub",
+        "_in_head",
         "_lingering",
         "_parser",
         "_paused",
@@ -85,12 +85,12 @@ class Connection(asyncio.Protocol):
         self._reading: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._paused = self._deaf = self._lingering = False
+        self._paused = self._deaf = self._lingering = self._in_head = False
         self._framing_bytes = 0
-        # All on the loop's clock: when the present head and body began, when the last
-        # byte of a request came or its answer ended, and since when nothing was taken.
+        # All on the hub's clock: when the present head began, when the last byte of an
+        # unfinished request came or its answer ended, and since when nothing was taken.
         self._head_since_s: float | None = None
-        self._heard_s = self._body_since_s = self._stuck_since_s = hub.loop.time()
+        self._heard_s = self._stuck_since_s = hub.now()
         self._unsent_bytes = 0
         self._cut_at_s = _NEVER
         self.congested: asyncio.Future[None] | None = None
@@ -110,11 +110,17 @@ class Connection(asyncio.Protocol):
                 self.cut()
             return
         try:
-            self._feed(data)
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as asked:
+            self._pass_over_upgrade(data, asked)
         except httptools.HttpParserError:
             self._reject(InvalidHttp(_NOT_HTTP))
         if self._framing_bytes > MAX_HEAD_BYTES:
             self._reject(InvalidHttp(_HEAD_TOO_LARGE))
+        if self._reading is not None or self._in_head:
+            self._heard_s = self._hub.now()
+            if self._head_since_s is None:
+                self._head_since_s = self._heard_s
 
     def pause_writing(self) -> None:
         """Let whoever sends wait: the caller takes nothing."""
@@ -146,7 +152,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._target, self._fields = b"", []
-        self._head_since_s = self._hub.loop.time()
+        self._in_head, self._head_since_s = True, None
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of what the request line asks for."""
@@ -162,17 +168,20 @@ class Connection(asyncio.Protocol):
         if parser.should_upgrade() or self._deaf:
             return
         large = self._framing_bytes > MAX_HEAD_BYTES < head_bytes(fields)
-        self._framing_bytes, self._head_since_s = 0, None
-        self._heard_s = self._body_since_s = self._hub.loop.time()
+        self._framing_bytes, self._in_head = 0, False
         headers = dict(fields)
         keep_alive = parser.should_keep_alive()
         usual = keep_alive and b"connection" not in headers
-        version = "1.1" if usual else parser.get_http_version()
-        exchange = self._hub.exchange(self, self._target, parser.get_method(), fields)
-        exchange.headers = headers
-        exchange.keep_alive = keep_alive
-        exchange.chunked = version != "1.0"
+        exchange = self._hub.exchange(
+            self,
+            self._target,
+            method=parser.get_method(),
+            fields=fields,
+            headers=headers,
+        )
         if not usual or len(headers) != len(fields) or b"host" not in headers:
+            version = parser.get_http_version()
+            exchange.keep_alive, exchange.chunked = keep_alive, version != "1.0"
             exchange.fault = fault_of_head(fields, version=version)
         if large:
             exchange.fault = InvalidHttp(_HEAD_TOO_LARGE)
@@ -191,7 +200,6 @@ class Connection(asyncio.Protocol):
         exchange = self._reading
         if exchange is None or self._deaf:
             return
-        self._heard_s = self._hub.loop.time()
         exchange.body_bytes += len(body)
         if exchange.refused:
             return
@@ -233,7 +241,7 @@ class Connection(asyncio.Protocol):
 
     def answered(self, exchange: Exchange) -> None:
         """Go on with the next request, once the answered one was read to its end."""
-        self._heard_s = self._hub.loop.time()
+        self._heard_s = self._hub.now()
         if not exchange.complete and not exchange.keep_alive:
             self._linger()
         elif exchange.complete:
@@ -242,7 +250,7 @@ class Connection(asyncio.Protocol):
     def hurry(self) -> None:
         """Cut the connection soon if the caller makes no room for what was sent."""
         if self.congested is not None:
-            self._cut_at_s = self._hub.loop.time() + _HURRY_S
+            self._cut_at_s = self._hub.now() + _HURRY_S
 
     def cut(self) -> None:
         """Drop the connection at once, and what the caller has not taken yet."""
@@ -262,7 +270,7 @@ class Connection(asyncio.Protocol):
     @property
     def busy(self) -> bool:
         """Whether a request is being read or served."""
-        return self._current is not None or self._head_since_s is not None
+        return self._current is not None or self._in_head
 
     def drain(self) -> None:
         """Close now if nothing is being served, else after the present answer."""
@@ -287,7 +295,7 @@ class Connection(asyncio.Protocol):
             return
         elif self._reading is not None:
             self._look_at_body(self._reading, now_s)
-        elif self._head_since_s is not None:
+        elif self._in_head and self._head_since_s is not None:
             if now_s - self._head_since_s > self._hub.client_timeout_s:
                 self._reject(RequestTimeout())
         elif self._current is None and now_s - self._heard_s > IDLE_S:
@@ -308,23 +316,29 @@ class Connection(asyncio.Protocol):
         patience_s = self._hub.client_timeout_s
         silent = now_s - self._heard_s > patience_s
         allowed_s = patience_s + exchange.body_bytes / _LEAST_BYTES_PER_S
-        if silent or now_s - self._body_since_s > allowed_s:
+        if silent or now_s - exchange.began_s > allowed_s:
             self._reject(RequestTimeout())
 
-    def _feed(self, data: bytes | memoryview) -> None:
-        """Parse `data`; a request for another protocol is served in this one.
+    def _pass_over_upgrade(
+        self, data: bytes, asked: httptools.HttpParserUpgrade
+    ) -> None:
+        """Serve a request for another protocol in this one.
 
         The parser takes the body of such a request for the other protocol, and what
         comes after it for a request. So it reads the head once more, without the wish.
         """
-        while True:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as asked:
-                data = memoryview(data)[asked.args[0] :]
+        rest = memoryview(data)[asked.args[0] :]
+        try:
+            while True:
                 self._parser.feed_data(self._head_without_upgrade())
-            else:
-                return
+                try:
+                    self._parser.feed_data(rest)
+                except httptools.HttpParserUpgrade as again:
+                    rest = rest[again.args[0] :]
+                else:
+                    return
+        except httptools.HttpParserError:
+            self._reject(InvalidHttp(_NOT_HTTP))
 
     def _head_without_upgrade(self) -> bytes:
         method = self._parser.get_method()
@@ -342,7 +356,7 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         broken, self._reading = self._reading, None
         if broken is None:
-            broken = self._hub.exchange(self, b"", b"", [])
+            broken = self._hub.exchange(self, b"", method=b"", fields=[], headers={})
             self._waiting.append(broken)
         broken.fault, broken.keep_alive = fault, False
         if broken is self._current:
@@ -369,7 +383,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(_CONTINUE)
 
     def _serve(self, exchange: Exchange) -> None:
-        self._task = self._hub.loop.create_task(exchange.route.serve(exchange))
+        # Naming it spares the loop to make up a name.
+        self._task = asyncio.Task(
+            exchange.route.serve(exchange), loop=self._hub.loop, name="call"
+        )
 
     def _refuse(self, exchange: Exchange, error: RouterError) -> None:
         exchange.refused = True
@@ -411,7 +428,7 @@ class Connection(asyncio.Protocol):
         if self._lingering:
             return
         self._lingering = self._deaf = True
-        self._cut_at_s = self._hub.loop.time() + _LINGER_S
+        self._cut_at_s = self._hub.now() + _LINGER_S
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:

@@ -10,7 +10,7 @@ from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.edge.connection import Connection
 from smart_llmrouter.edge.exchange import Exchange, Fields, Route
 from smart_llmrouter.edge.heads import split_target
-from smart_llmrouter.engine.refusals import error_headers, render_refusal
+from smart_llmrouter.engine.refusals import error_lines, render_refusal
 
 _MS_PER_S: Final = 1000
 NewId = Callable[[int], str]
@@ -39,7 +39,7 @@ class Hub:
         """
         self._hot = {path.encode(): route for path, route in hot.items()}
         self._site = site
-        self._now = now
+        self.now = now
         self._wall_clock = wall_clock
         self._new_id = new_id
         self._cancelled: set[asyncio.Task[None]] = set()
@@ -55,19 +55,26 @@ class Hub:
         return [path.decode() for path in self._hot]
 
     def exchange(
-        self, connection: Connection, target: bytes, method: bytes, fields: Fields
+        self,
+        connection: Connection,
+        target: bytes,
+        *,
+        method: bytes,
+        fields: Fields,
+        headers: dict[bytes, bytes],
     ) -> Exchange:
         """Begin an exchange with a head; without a target it only can be refused."""
         ts_ms = int(self._wall_clock() * _MS_PER_S)
         return Exchange(
             connection,
             self._hot.get(target) or self._route_of(target),
-            method=method,
-            target=target,
-            fields=fields,
-            request_id=self._new_id(ts_ms),
-            began_s=self._now(),
-            ts_ms=ts_ms,
+            method,
+            target,
+            fields,
+            headers,
+            self._new_id(ts_ms),
+            self.now(),
+            ts_ms,
         )
 
     def cancel(self, task: asyncio.Task[None]) -> None:
@@ -96,7 +103,7 @@ class Hub:
 
     def sweep(self) -> None:
         """Let go of callers that have been silent for too long."""
-        now_s = self.loop.time()
+        now_s = self.now()
         for connection in tuple(self.connections):
             connection.look(now_s)
 
@@ -134,4 +141,4 @@ NOBODYS: Final = Nobodys()
 def refuse(exchange: Exchange, error: RouterError) -> None:
     """Answer a request with an error."""
     body = render_refusal(error, request_id=exchange.request_id)
-    exchange.answer(error.status, error_headers(error), body)
+    exchange.answer(error.status, error_lines(error), body)

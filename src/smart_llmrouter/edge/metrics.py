@@ -98,7 +98,7 @@ class TallyCollector(Collector):
         """Show `tally`, and which build counts."""
         self._tally = tally
         self._build = build
-        self.unread_bytes = 0
+        self.unread_bytes: int | None = 0
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its present values."""
@@ -114,7 +114,10 @@ class TallyCollector(Collector):
         yield CounterMetricFamily(
             UNWRITTEN.full_name, UNWRITTEN.told, value=tally.unwritable
         )
-        yield GaugeMetricFamily(UNREAD.full_name, UNREAD.told, value=self.unread_bytes)
+        if self.unread_bytes is not None:
+            yield GaugeMetricFamily(
+                UNREAD.full_name, UNREAD.told, value=self.unread_bytes
+            )
         yield from self._counters()
         yield _histogram(DURATION, tally.latency)
         yield _histogram(FIRST_TOKEN, tally.first_token)
@@ -167,11 +170,12 @@ class Metrics:
     """Renders everything that this process can say about itself in numbers."""
 
     def __init__(
-        self, tally: Tally, build: BuildInfo, *, unread_bytes: Callable[[], int]
+        self, tally: Tally, build: BuildInfo, *, unread_bytes: Callable[[], int | None]
     ) -> None:
         """Use a registry of its own: nothing global is counted or shown.
 
-        `unread_bytes` says how much of the journal is not in the database yet.
+        `unread_bytes` says how much of the journal is not in the database yet,
+        `None` where nobody knows.
         """
         self._registry = CollectorRegistry(auto_describe=False)
         self._collector = TallyCollector(tally, build)

@@ -36,11 +36,12 @@ class Readiness:
         journal: Callable[[], JournalCondition],
         database: Callable[[], Awaitable[str]],
         ingester: Callable[[], str],
-        unread_bytes: Callable[[], int],
+        unread_bytes: Callable[[], int | None],
     ) -> None:
         """Ask the three parts; the last two say `ok` or why not.
 
-        `unread_bytes` says how much of the journal is not in the database yet.
+        `unread_bytes` says how much of the journal is not in the database yet,
+        `None` where nobody knows.
         """
         self._snapshot = snapshot
         self._health = health

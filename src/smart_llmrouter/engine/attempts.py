@@ -24,6 +24,7 @@ from smart_llmrouter.dialects.openai_chat.requests import (
     render_request,
 )
 from smart_llmrouter.dialects.openai_chat.streams import NotAStream, StreamMeter
+from smart_llmrouter.engine.client import HeaderLines, header_lines
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Vigil
@@ -43,6 +44,7 @@ from smart_llmrouter.wire.sse import EventTooLarge
 _ERROR_BODY_MAX_BYTES: Final = 64 * 1024
 _PREAMBLE_MAX_BYTES: Final = 256 * 1024
 _EVENT_STREAM: Final = "text/event-stream"
+_JSON: Final = "application/json"
 _MALFORMED: Final = Failure(
     error_class="upstream_malformed_answer", upstream_status=HTTPStatus.OK
 )
@@ -52,22 +54,26 @@ _MALFORMED: Final = Failure(
 class Route:
     """How one target is reached, and what of it can be computed once.
 
-    `model` is its JSON-encoded model id; `name_header` tells callers who answered.
+    `model` is its JSON-encoded model id; `name_line` is the header that tells callers
+    who answered, and `headers` are those of a plain answer of the usual type.
     """
 
     target: Target
     endpoint: Endpoint
     model: bytes
-    name_header: tuple[bytes, bytes]
+    name_line: HeaderLines
+    headers: HeaderLines
 
 
 def route_to(target: Target, *, user_agent: str) -> Route:
     """Compute how `target` is reached; `user_agent` is what the provider is told."""
+    name_line = header_lines(name_header(target))
     return Route(
         target=target,
         endpoint=endpoint_of(target.provider, user_agent=user_agent),
         model=encode_model(target.model),
-        name_header=name_header(target),
+        name_line=name_line,
+        headers=header_lines((b"content-type", _JSON.encode())) + name_line,
     )
 
 
@@ -77,10 +83,10 @@ def name_header(target: Target) -> tuple[bytes, bytes]:
 
 
 class PlainWin(msgspec.Struct, kw_only=True):
-    """A target's whole plain answer."""
+    """A target's whole plain answer, and the headers that it is sent on with."""
 
     route: Route
-    content_type: bytes
+    headers: HeaderLines
     body: bytes
     usage: Usage
 
@@ -219,8 +225,9 @@ class Attempts:
         entry.first_event_s = self._now()
         return PlainWin(
             route=route,
-            content_type=content_type.encode("utf-8", "surrogateescape")
-            or b"application/json",
+            headers=route.headers
+            if content_type == _JSON
+            else header_lines(_typed(content_type)) + route.name_line,
             body=body,
             usage=usage,
         )
@@ -246,6 +253,11 @@ class Attempts:
                 raise _AttemptFailed(_MALFORMED)
         entry.first_event_s = self._now()
         return StreamWin(route=route, answer=answer, meter=meter, first=first)
+
+
+def _typed(content_type: str) -> tuple[bytes, bytes]:
+    """Return the header for a content type as the provider wrote it."""
+    return b"content-type", (content_type or _JSON).encode("utf-8", "surrogateescape")
 
 
 def _failure_of_silence(vigil: Vigil) -> Failure:

@@ -7,7 +7,8 @@ import msgspec
 
 from smart_llmrouter.core.identity import Caller
 
-Headers = list[tuple[bytes, bytes]]
+HeaderLines = bytes
+"""Headers as they are sent: each a line of its own, ended by CRLF."""
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +24,11 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     client: str
     began_s: float
     ts_ms: int
+
+
+def header_lines(*fields: tuple[bytes, bytes]) -> HeaderLines:
+    """Encode headers, whose names and values are known to be such."""
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
 class Client(Protocol):
@@ -41,10 +47,10 @@ class Client(Protocol):
     def left(self) -> bool:
         """Whether the caller closed its connection."""
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+    def answer(self, status: int, headers: HeaderLines, body: bytes) -> None:
         """Send a whole answer at once."""
 
-    def begin(self, headers: Headers) -> None:
+    def begin(self, headers: HeaderLines) -> None:
         """Open a stream with status 200."""
 
     def send(self, block: bytes) -> Awaitable[None]:

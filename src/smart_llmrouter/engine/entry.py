@@ -1,7 +1,8 @@
 """What is learned about a call while it runs, and becomes its record."""
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from smart_llmrouter.config.snapshot import Group, Target
 from smart_llmrouter.core.errors import RouterError
@@ -13,8 +14,7 @@ _US_PER_S: Final = 1_000_000
 Likeness = tuple[str | int | None, ...]
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """The open entry of one call in the ledger. The recorder closes it, once."""
 
     arrival: Arrival

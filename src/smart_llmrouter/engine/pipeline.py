@@ -15,6 +15,7 @@ import asyncio
 from contextlib import closing
 from typing import Final
 
+import msgspec
 import structlog
 
 from smart_llmrouter.admission.gate import Gate, Reservation
@@ -41,22 +42,22 @@ from smart_llmrouter.engine.attempts import (
     StreamWin,
     name_header,
 )
-from smart_llmrouter.engine.client import Arrival, Client, Headers
+from smart_llmrouter.engine.client import Arrival, Client, header_lines
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
-from smart_llmrouter.engine.refusals import error_headers, render_refusal
+from smart_llmrouter.engine.refusals import error_lines, render_refusal
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Vigil, Watch
 from smart_llmrouter.routing.plan import Plan, plan_of
 
 DIALECT: Final = "openai-chat"
-STREAM_HEADERS: Final[Headers] = [
+STREAM_HEADERS: Final = header_lines(
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     # nginx and its kin would hold events back until their buffers are full.
     (b"x-accel-buffering", b"no"),
-]
+)
 
 log = structlog.get_logger()
 
@@ -115,7 +116,7 @@ class Pipeline:
         self._recorder.check()
         with (
             self._gate.reserve(entry.arrival.caller, group.name) as reservation,
-            Vigil(self._watch, total_s=self._total_timeout_s) as vigil,
+            self._watch.over_this_task(total_s=self._total_timeout_s) as vigil,
         ):
             if request.stream:
                 self._keep_alive(vigil, client)
@@ -170,16 +171,7 @@ class Pipeline:
     ) -> None:
         """Send a plain answer on, as it came, once it is on record."""
         entry.usage = reservation.used = win.usage
-        headers = [(b"content-type", win.content_type), win.route.name_header]
-        body = win.body
-
-        def send(unwritable: JournalUnwritable | None) -> None:
-            if unwritable is None:
-                client.answer(200, headers, body)
-            else:
-                self._tell(unwritable, entry, client)
-
-        self._recorder.close(entry, status=200, ending=send)
+        self._recorder.close(entry, status=200, ending=_Answered(entry, client, win))
 
     async def _stream(
         self,
@@ -195,7 +187,7 @@ class Pipeline:
             try:
                 await vigil.sending()
                 if not client.began:
-                    client.begin([*STREAM_HEADERS, win.route.name_header])
+                    client.begin(STREAM_HEADERS + win.route.name_line)
                 last = await relay_stream(
                     win,
                     client,
@@ -211,14 +203,9 @@ class Pipeline:
                 raise
             finally:
                 entry.usage = reservation.used = win.meter.usage
-
-            def end(unwritable: JournalUnwritable | None) -> None:
-                if unwritable is None:
-                    client.end(last)
-                else:
-                    self._tell(unwritable, entry, client)
-
-            self._recorder.close(entry, status=200, ending=end)
+            self._recorder.close(
+                entry, status=200, ending=_Streamed(entry, client, last)
+            )
             await win.answer.finish()
 
     def _refuse(self, error: RouterError, entry: Entry, client: Client) -> None:
@@ -238,22 +225,64 @@ class Pipeline:
             entry,
             status=error.status,
             error=error,
-            ending=lambda unwritable: self._tell(unwritable or error, entry, client),
-        )
-
-    def _tell(self, error: RouterError, entry: Entry, client: Client) -> None:
-        """Tell the caller how its call failed, in its dialect."""
-        request_id = entry.arrival.request_id
-        if client.began:
-            client.fail(encode_error_event(error, request_id=request_id))
-            return
-        headers = error_headers(error)
-        if isinstance(error, UpstreamRejectedRequest) and entry.target is not None:
-            headers.append(name_header(entry.target))
-        client.answer(
-            error.status, headers, render_refusal(error, request_id=request_id)
+            ending=_Refused(entry, client, error),
         )
 
     def _abandon(self, entry: Entry, client: Client) -> None:
         """Write down that the caller left, or tell it that the process is stopping."""
         self._refuse(ClientLeft() if client.left else ShuttingDown(), entry, client)
+
+
+class _Answered(msgspec.Struct, frozen=True, eq=False):
+    """A plain answer, ready to be sent on as it came."""
+
+    entry: Entry
+    client: Client
+    win: PlainWin
+
+    def send(self, unwritable: JournalUnwritable | None) -> None:
+        """Send it, unless its call is not on record."""
+        win = self.win
+        if unwritable is None:
+            self.client.answer(200, win.headers, win.body)
+        else:
+            _tell(unwritable, self.entry, self.client)
+
+
+class _Streamed(msgspec.Struct, frozen=True, eq=False):
+    """The last event of a stream."""
+
+    entry: Entry
+    client: Client
+    last: bytes
+
+    def send(self, unwritable: JournalUnwritable | None) -> None:
+        """Send it, unless the call is not on record."""
+        if unwritable is None:
+            self.client.end(self.last)
+        else:
+            _tell(unwritable, self.entry, self.client)
+
+
+class _Refused(msgspec.Struct, frozen=True, eq=False):
+    """An error instead of an answer, or behind what there is of one."""
+
+    entry: Entry
+    client: Client
+    error: RouterError
+
+    def send(self, unwritable: JournalUnwritable | None) -> None:
+        """Send it, or the worse one that the call is not on record."""
+        _tell(unwritable or self.error, self.entry, self.client)
+
+
+def _tell(error: RouterError, entry: Entry, client: Client) -> None:
+    """Tell the caller how its call failed, in its dialect."""
+    request_id = entry.arrival.request_id
+    if client.began:
+        client.fail(encode_error_event(error, request_id=request_id))
+        return
+    rejected = isinstance(error, UpstreamRejectedRequest) and entry.target is not None
+    named = [name_header(entry.target)] if rejected and entry.target else []
+    body = render_refusal(error, request_id=request_id)
+    client.answer(error.status, error_lines(error, *named), body)

@@ -6,7 +6,6 @@ with their records, and leaves when these are written.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -24,8 +23,12 @@ _MOST_KINDS: Final = 10_000
 
 log = structlog.get_logger()
 
-Ending = Callable[[JournalUnwritable | None], None]
-"""What follows a record: told `None` when it is written, else why it is not."""
+
+class Ending(Protocol):
+    """What follows a record."""
+
+    def send(self, unwritable: JournalUnwritable | None) -> None:
+        """End the answer: the record is written, or is not for this reason."""
 
 
 class Journal(Protocol):
@@ -114,7 +117,7 @@ class Recorder:
             kind = self._kind_of(entry, status=status, error=error)
             self._kinds[likeness] = kind
         measures = entry.measures(now_s)
-        self._tally.count(kind.series, measures)
+        kind.series.count(measures)
         if not self._records:
             self._loop.call_soon(self._write)
         self._records.append(join_line(measures, kind.labels))
@@ -178,4 +181,4 @@ class Recorder:
 
 def _end(endings: list[Ending], unwritable: JournalUnwritable | None) -> None:
     for ending in endings:
-        ending(unwritable)
+        ending.send(unwritable)

@@ -7,7 +7,7 @@ from smart_llmrouter.core.errors import (
     UpstreamError,
 )
 from smart_llmrouter.dialects.openai_chat.errors import render_error
-from smart_llmrouter.engine.client import Headers
+from smart_llmrouter.engine.client import HeaderLines, header_lines
 
 
 def render_refusal(error: RouterError, *, request_id: str) -> bytes:
@@ -15,9 +15,17 @@ def render_refusal(error: RouterError, *, request_id: str) -> bytes:
     return render_error(error, request_id=request_id)
 
 
-def error_headers(error: RouterError) -> Headers:
+Fields = list[tuple[bytes, bytes]]
+
+
+def error_lines(error: RouterError, *more: tuple[bytes, bytes]) -> HeaderLines:
+    """Return the headers that go with an error, and `more`, as they are sent."""
+    return header_lines(*error_headers(error), *more)
+
+
+def error_headers(error: RouterError) -> Fields:
     """Return the headers that go with an error."""
-    headers: Headers = [(b"content-type", b"application/json")]
+    headers: Fields = [(b"content-type", b"application/json")]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     if error.permanent:
@@ -31,7 +39,7 @@ def error_headers(error: RouterError) -> Headers:
     return headers
 
 
-def _upstream_headers(error: UpstreamError) -> Headers:
+def _upstream_headers(error: UpstreamError) -> Fields:
     names = {
         "error_class": b"x-router-error-class",
         "upstream_status": b"x-upstream-status",

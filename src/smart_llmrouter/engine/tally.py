@@ -5,11 +5,15 @@ number of series is bounded. `edge.metrics` shows them.
 """
 
 from bisect import bisect_left
-from collections import Counter
-from dataclasses import dataclass
-from typing import Final
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
 
 from smart_llmrouter.ledger.record import CallMeasures
+
+K = TypeVar("K")
 
 _US_PER_S: Final = 1_000_000
 LATENCY_BUCKETS_S: Final = (
@@ -36,15 +40,33 @@ class Histogram:
         self.sum_us += duration_us
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """The labels under which calls that ended alike are counted."""
+class Series(msgspec.Struct, eq=False):
+    """The calls of one group that ended alike, and what they add up to."""
 
-    calls: tuple[str, int, bool]
-    errors: tuple[str, str] | None
-    input_tokens: tuple[str, str]
-    output_tokens: tuple[str, str]
     group: str
+    status: int
+    stream: bool
+    error_code: str | None
+    latency: Histogram
+    first_token: Histogram
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nusd: int = 0
+
+    def count(self, measures: CallMeasures) -> None:
+        """Count one finished call; what is unknown of it adds nothing."""
+        (
+            _, _, latency_us, _, ttft_us, tokens_in, _, tokens_out, _, _, _, _,
+            total_nusd, _,
+        ) = measures  # fmt: skip
+        self.calls += 1
+        self.latency.observe(latency_us)
+        if ttft_us is not None:
+            self.first_token.observe(ttft_us)
+        self.input_tokens += tokens_in or 0
+        self.output_tokens += tokens_out or 0
+        self.cost_nusd += total_nusd or 0
 
 
 class Tally:
@@ -52,52 +74,60 @@ class Tally:
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self.calls: Counter[tuple[str, int, bool]] = Counter()
-        self.errors: Counter[tuple[str, str]] = Counter()
-        self.tokens: Counter[tuple[str, str]] = Counter()
-        self.cost_nusd: Counter[str] = Counter()
-        self.attempts: Counter[tuple[str, str]] = Counter()
-        self.refusals: Counter[str] = Counter()
+        self.attempts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.refusals: defaultdict[str, int] = defaultdict(int)
         self.latency: dict[str, Histogram] = {}
         self.first_token: dict[str, Histogram] = {}
         self.in_flight = 0
         self.unwritable = 0
+        self._series: dict[tuple[str, int, bool, str | None], Series] = {}
 
     def series(
         self, group: str | None, *, status: int, stream: bool, error_code: str | None
     ) -> Series:
         """Return where calls that ended like this are counted."""
         name = group or NO_GROUP
-        return Series(
-            calls=(name, status, stream),
-            errors=None if error_code is None else (name, error_code),
-            input_tokens=(name, "input"),
-            output_tokens=(name, "output"),
-            group=name,
+        key = (name, status, stream, error_code)
+        if key not in self._series:
+            self._series[key] = Series(
+                *key,
+                self.latency.setdefault(name, Histogram()),
+                self.first_token.setdefault(name, Histogram()),
+            )
+        return self._series[key]
+
+    @property
+    def calls(self) -> dict[tuple[str, int, bool], int]:
+        """Finished calls by group, status, and whether they were streams."""
+        return self._sum(lambda s: (s.group, s.status, s.stream), lambda s: s.calls)
+
+    @property
+    def errors(self) -> dict[tuple[str, str], int]:
+        """Failed calls by group and stable code."""
+        return self._sum(
+            lambda s: None if s.error_code is None else (s.group, s.error_code),
+            lambda s: s.calls,
         )
 
-    def count(self, series: Series, measures: CallMeasures) -> None:
-        """Count one finished call."""
-        (
-            _, _, latency_us, _, ttft_us, tokens_in, _, tokens_out, _, _, _, _,
-            total_nusd, _,
-        ) = measures  # fmt: skip
-        self.calls[series.calls] += 1
-        if series.errors is not None:
-            self.errors[series.errors] += 1
-        _observe(self.latency, series.group, latency_us)
-        if ttft_us is not None:
-            _observe(self.first_token, series.group, ttft_us)
-        if tokens_in is not None:
-            self.tokens[series.input_tokens] += tokens_in
-        if tokens_out is not None:
-            self.tokens[series.output_tokens] += tokens_out
-        if total_nusd is not None:
-            self.cost_nusd[series.group] += total_nusd
+    @property
+    def tokens(self) -> dict[tuple[str, str], int]:
+        """Tokens by group and kind, as providers reported them."""
+        return self._sum(
+            lambda s: (s.group, "input"), lambda s: s.input_tokens
+        ) | self._sum(lambda s: (s.group, "output"), lambda s: s.output_tokens)
 
+    @property
+    def cost_nusd(self) -> dict[str, int]:
+        """Computed cost by group, in nano-dollars."""
+        return self._sum(lambda s: s.group, lambda s: s.cost_nusd)
 
-def _observe(histograms: dict[str, Histogram], group: str, duration_us: int) -> None:
-    histogram = histograms.get(group)
-    if histogram is None:
-        histogram = histograms[group] = Histogram()
-    histogram.observe(duration_us)
+    def _sum(
+        self, key_of: Callable[[Series], K | None], amount_of: Callable[[Series], int]
+    ) -> dict[K, int]:
+        """Add the series up, those with the same key together; without zeros."""
+        sums: defaultdict[K, int] = defaultdict(int)
+        for series in self._series.values():
+            key, amount = key_of(series), amount_of(series)
+            if key is not None and amount:
+                sums[key] += amount
+        return dict(sums)

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Final, Literal, Self
 
+import msgspec
+
 from smart_llmrouter.core.errors import UpstreamTimeout
 
 Silence = Literal["first_event", "idle", "total"]
@@ -31,6 +33,15 @@ class Watch:
         self.fires_at = _NEVER
         self._timer: asyncio.TimerHandle | None = None
 
+    def over_this_task(self, *, total_s: float) -> "Vigil":
+        """Return a vigil for the running task, which may take `total_s` in all.
+
+        0 means that there is no such limit.
+        """
+        loop = self.loop
+        deadline = loop.time() + total_s if total_s else _NEVER
+        return Vigil(self, asyncio.current_task(loop), deadline)
+
     def fire_by(self, at: float) -> None:
         """Look at every vigil at the time `at`, or before."""
         if at < self.fires_at:
@@ -47,40 +58,24 @@ class Watch:
             self.fire_by(max(nearest, now + _TICK_S))
 
 
-class Vigil:
-    """Watch over the task that entered the block.
+class Vigil(msgspec.Struct, eq=False):
+    """Watch over the task that entered the block; made by `Watch.over_this_task`.
 
     When a limit passes, `expired` names it and the task is cancelled. Whoever can go
     on catches the `CancelledError`, asks `expired` and calls `forgive`; otherwise the
     block ends with `UpstreamTimeout`.
     """
 
-    __slots__ = (
-        "_beat",
-        "_beat_after_s",
-        "_beat_at",
-        "_beating",
-        "_deadline",
-        "_limit_at",
-        "_limit_kind",
-        "_task",
-        "_watch",
-        "expired",
-    )
-
-    def __init__(self, watch: Watch, *, total_s: float) -> None:
-        """Let the whole call take `total_s` seconds; 0 for no such limit."""
-        loop = watch.loop
-        self._watch = watch
-        self._task = asyncio.current_task(loop)
-        self._deadline = loop.time() + total_s if total_s else _NEVER
-        self._limit_at = _NEVER
-        self._limit_kind: Silence = "first_event"
-        self._beat: Beat | None = None
-        self._beat_after_s = _NEVER
-        self._beat_at = _NEVER
-        self._beating: asyncio.Future[None] | None = None
-        self.expired: Silence | None = None
+    _watch: Watch
+    _task: asyncio.Task[object] | None
+    _deadline: float
+    _limit_at: float = _NEVER
+    _limit_kind: Silence = "first_event"
+    _beat: Beat | None = None
+    _beat_after_s: float = _NEVER
+    _beat_at: float = _NEVER
+    _beating: asyncio.Future[None] | None = None
+    expired: Silence | None = None
 
     def __enter__(self) -> Self:
         """Begin to watch."""

@@ -24,7 +24,7 @@ def test_a_successful_call() -> None:
     series = tally.series("chat", status=200, stream=True, error_code=None)
 
     for _ in range(2):
-        tally.count(series, measures(ttft_us=500, tokens=(7, 3)))
+        series.count(measures(ttft_us=500, tokens=(7, 3)))
 
     assert tally.calls == {("chat", 200, True): 2}
     assert tally.tokens == {("chat", "input"): 14, ("chat", "output"): 6}
@@ -39,13 +39,12 @@ def test_a_refused_call() -> None:
     tally = Tally()
     code = "model-not-allowed"
 
-    tally.count(
-        tally.series(None, status=403, stream=False, error_code=code), measures()
-    )
+    tally.series(None, status=403, stream=False, error_code=code).count(measures())
 
     assert tally.calls == {(NO_GROUP, 403, False): 1}
     assert tally.errors == {(NO_GROUP, code): 1}
-    assert (tally.tokens, tally.cost_nusd, tally.first_token) == ({}, {}, {})
+    assert (tally.tokens, tally.cost_nusd) == ({}, {})
+    assert tally.first_token[NO_GROUP].sum_us == 0
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ async def silence() -> None:
 
 async def endure(total_s: float, *limits: tuple[Silence, float], rest: bool) -> None:
     """Wait in silence under a vigil with these limits, until it ends that."""
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=total_s) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=total_s) as vigil:
         for kind, limit_s in limits:
             vigil.wait_for(kind, limit_s)
         if rest:
@@ -64,7 +64,7 @@ async def test_the_deadline_counts_while_at_rest() -> None:
 
 async def test_a_limit_can_be_forgiven_and_set_again() -> None:
     """Each attempt has its own limit, and the task is cancelled for none but it."""
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=LONG_S) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
         kinds = [await wait_out(vigil, "first_event", SHORT_S) for _ in range(3)]
         await asyncio.sleep(0)
 
@@ -77,7 +77,7 @@ async def test_a_limit_can_be_forgiven_and_set_again() -> None:
 async def test_a_later_limit_may_be_shorter() -> None:
     """The timer is moved to what passes first."""
     began = time.monotonic()
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=LONG_S) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
         vigil.wait_for("first_event", LONG_S)
         vigil.rest()
         kind = await wait_out(vigil, "idle", SHORT_S)
@@ -88,7 +88,7 @@ async def test_a_later_limit_may_be_shorter() -> None:
 
 async def test_nothing_passes_in_time() -> None:
     """A block that ends in time ends as if nobody had watched."""
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=SHORT_S) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=SHORT_S) as vigil:
         vigil.wait_for("idle", SHORT_S)
         vigil.rest()
     await asyncio.sleep(2 * SHORT_S)
@@ -98,7 +98,7 @@ async def test_nothing_passes_in_time() -> None:
 
 async def test_without_a_deadline() -> None:
     """`total_timeout_s: 0` is no limit at all."""
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=0) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=0) as vigil:
         kind = await wait_out(vigil, "first_event", SHORT_S)
 
     assert kind == "first_event"
@@ -110,7 +110,7 @@ async def test_another_cancellation_is_not_taken_for_a_limit() -> None:
     async def watched() -> None:
         task = asyncio.current_task()
         assert task is not None
-        with Vigil(Watch(asyncio.get_running_loop()), total_s=LONG_S) as vigil:
+        with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
             vigil.wait_for("idle", SHORT_S)
             try:
                 await silence()
@@ -129,7 +129,7 @@ async def test_keep_alives_in_a_silence() -> None:
     async def beat() -> None:
         beats.append(time.monotonic())
 
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=LONG_S) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
         vigil.keep_alive(beat, SHORT_S)
         vigil.wait_for("first_event", LONG_S)
         await eventually(lambda: len(beats) >= 3, what="three beats")
@@ -145,7 +145,7 @@ async def test_no_keep_alive_at_rest() -> None:
     async def beat() -> None:
         beats.append(time.monotonic())
 
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=LONG_S) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
         vigil.keep_alive(beat, SHORT_S)
         vigil.wait_for("first_event", LONG_S)
         vigil.rest()
@@ -163,7 +163,7 @@ async def test_sending_waits_for_a_beat_on_its_way() -> None:
         await released.wait()
         sent.append("beat")
 
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=LONG_S) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
         vigil.keep_alive(beat, SHORT_S)
         vigil.wait_for("first_event", LONG_S)
         await eventually(lambda: sent, what="a beat on its way")
@@ -182,7 +182,7 @@ async def test_a_beat_that_fails_harms_nothing() -> None:
         beats.append(1)
         raise OSError
 
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=LONG_S) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
         vigil.keep_alive(beat, SHORT_S)
         vigil.wait_for("first_event", LONG_S)
         await eventually(lambda: len(beats) >= 2, what="two beats")
@@ -201,7 +201,7 @@ async def test_a_beat_ends_with_the_call() -> None:
         finally:
             ended.append(True)
 
-    with Vigil(Watch(asyncio.get_running_loop()), total_s=LONG_S) as vigil:
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
         vigil.keep_alive(beat, SHORT_S)
         vigil.wait_for("first_event", LONG_S)
         await began.wait()
