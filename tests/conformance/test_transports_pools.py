@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smart_llmrouter.upstream.transport import (
     ConnectTimedOut,
@@ -360,3 +363,95 @@ async def test_closing_the_transport_ends_the_waiting(kind: Kind) -> None:
 
         assert all(isinstance(each, TransportError) for each in results), results
         await eventually(lambda: upstream.open == 0)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One call: when it begins, what the provider does with it, when it is given up.
+
+    Times are turns of the loop; `None` is never.
+    """
+
+    begins: int
+    ends: str
+    given_up: int | None
+
+
+MOVES = st.builds(
+    Move,
+    begins=st.integers(0, 12),
+    ends=st.sampled_from(["kept", "closed", "closed unasked", "cut", "reset"]),
+    given_up=st.none() | st.integers(0, 20),
+)
+
+
+class Obedient:
+    """A provider that ends each answer as the request says.
+
+    `most` is the number of connections that were open at a time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Answer `together` when so many have said it."""
+        self._together = asyncio.Barrier(limit)
+        self.open: set[Peer] = set()
+        self.most = 0
+
+    async def play(self, peer: Peer) -> None:
+        """Do as it is told, until the connection has ended."""
+        self.open = {each for each in self.open if not each.over.is_set()} | {peer}
+        self.most = max(self.most, len(self.open))
+        while not peer.over.is_set():
+            request = await peer.request()
+            ends = request.body.decode().partition(":")[0]
+            if ends == "together":
+                await self._together.wait()
+            if ends == "cut":
+                await peer.send(head("Content-Length: 99") + b"half")
+            elif ends != "reset":
+                said = ["Connection: close"] if ends == "closed" else []
+                await peer.send(plain(request.body, *said))
+            if ends == "reset":
+                peer.reset()
+            elif ends not in {"kept", "together"}:
+                peer.close()
+
+
+async def _make(
+    move: Move, number: int, transport: Transport, upstream: Upstream
+) -> None:
+    await turns(move.begins)
+    body = f"{move.ends}:{number}".encode()
+    call = asyncio.create_task(ask(transport, upstream, body))
+    if move.given_up is not None:
+        await turns(move.given_up)
+        call.cancel()
+    await asyncio.wait([call])
+    if move.given_up is None and move.ends in {"cut", "reset"}:
+        assert isinstance(call.exception(), TransportError)
+    elif move.given_up is None:
+        assert call.result() == (200, body)
+
+
+@given(moves=st.lists(MOVES, min_size=1, max_size=25), limit=st.integers(1, 3))
+async def test_whatever_happens_no_place_is_lost(
+    kind: Kind, moves: list[Move], limit: int
+) -> None:
+    """Calls that fail, are given up, or meet a closed connection cost no place."""
+    if not kind.sends_again:
+        pytest.skip("aiohttp may forget who waits when others are cancelled")
+    provider = Obedient(limit)
+    async with (
+        running_upstream(provider.play) as upstream,
+        kind.open(max_connections=limit, connect_timeout_s=5) as transport,
+    ):
+        await asyncio.gather(
+            *(
+                _make(move, number, transport, upstream)
+                for number, move in enumerate(moves)
+            )
+        )
+        last = [ask(transport, upstream, b"together") for _ in range(limit)]
+
+        assert await asyncio.gather(*last) == [(200, b"together")] * limit
+        assert provider.most <= limit

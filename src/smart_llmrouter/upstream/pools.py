@@ -30,9 +30,11 @@ class Pool:
     async def grant(self, *, again: bool) -> tuple[LeanConnection, bool]:
         """Wait for a connection, and return it and whether it has yet to be made.
 
-        Nothing may be idle. First come, first served; `again` is for whoever was
-        served and got a connection that had just been closed.
+        First come, first served; `again` is for whoever was served and got a connection
+        that had just been closed.
         """
+        if self.idle:
+            return self.idle.pop(), False
         if len(self._taken) < self._limit:
             return self._place(), True
         turn: asyncio.Future[tuple[LeanConnection, bool]]
