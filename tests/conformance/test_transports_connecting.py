@@ -1,7 +1,9 @@
 """How a connection comes about, and every way in which it does not."""
 
 import asyncio
+import os
 import socket
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -68,6 +70,40 @@ async def test_the_time_limit_of_connecting_is_not_the_answers(kind: Kind) -> No
         kind.open(connect_timeout_s=0.1) as transport,
     ):
         assert await ask(transport, upstream) == (200, b"at last")
+
+
+async def test_a_silent_connection_is_kept_alive(transport: Transport) -> None:
+    """The kernel asks now and then, so that nothing on the way forgets it."""
+    async with running_upstream(answering(plain(b"ok"))) as upstream:
+        await ask(transport, upstream)
+
+        [connection] = _sockets_to(upstream.port)
+        with connection:
+            kept = connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            after_s = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            delays = not connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert kept
+        assert after_s <= 60
+        assert not delays
+
+
+def _sockets_to(port: int) -> list[socket.socket]:
+    """Return copies of this process' sockets that are connected to a port."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        try:
+            copy = socket.socket(fileno=os.dup(int(each.name)))
+        except OSError:
+            continue
+        try:
+            matches = copy.getpeername()[1] == port
+        except (OSError, IndexError):
+            matches = False
+        if matches:
+            found.append(copy)
+        else:
+            copy.close()
+    return found
 
 
 def _ipv6() -> bool:

@@ -148,6 +148,18 @@ async def test_the_host_is_asked_for_but_no_address_is(transport: Transport) -> 
         assert asked == ["localhost", None]
 
 
+async def test_http_1_1_is_what_is_offered(transport: Transport) -> None:
+    """A provider that could speak HTTP/2 is told not to (ALPN)."""
+    tls = serving("good")
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    async with running_upstream(answering(ANSWER), tls=tls) as upstream:
+        await ask(transport, endpoint_to(upstream.port, scheme="https"))
+
+        [peer] = upstream.peers
+        assert peer.tls is not None
+        assert peer.tls.selected_alpn_protocol() == "http/1.1"
+
+
 @pytest.mark.parametrize("missing", ["ca_file", "client_cert_file"])
 async def test_a_file_that_has_gone_is_a_failure_of_tls(
     transport: Transport, tmp_path: Path, missing: str

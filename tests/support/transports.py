@@ -142,6 +142,7 @@ KNOWN_LIMITS: Final[Mapping[str, str]] = {
     "test_an_exhausted_pool_is_told_from_a_silent_provider": (
         "aiohttp has one time-out for waiting and for connecting"
     ),
+    "test_a_silent_connection_is_kept_alive": "aiohttp leaves this to the system",
     "test_closing_the_transport_ends_the_waiting": ("aiohttp cancels those who wait"),
     "test_a_unix_socket_with_a_full_queue_is_waited_for": (
         "the event loop takes a full queue for a failure"

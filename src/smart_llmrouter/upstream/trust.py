@@ -85,6 +85,7 @@ def make_context(tls: Tls) -> ResumingContext:
     """
     # A client's protocol: certificates and names are checked.
     context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["http/1.1"])
     if tls.ca_file is None:
         context.load_default_certs()
     else:

@@ -209,8 +209,8 @@ class Upstream(Section):
     max_connections: Annotated[Whole, Field(ge=1, le=65_535)] = Field(
         default=4096,
         description=(
-            "Most connections to one origin at a time. Who finds them all in use waits"
-            " for one, first come, first served."
+            "Most connections of a process to one origin. Who finds them all in use"
+            " waits for one, first come, first served."
         ),
     )
     idle_connection_s: Seconds = Field(
