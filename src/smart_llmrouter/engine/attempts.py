@@ -45,6 +45,8 @@ _ERROR_BODY_MAX_BYTES: Final = 64 * 1024
 _PREAMBLE_MAX_BYTES: Final = 256 * 1024
 _EVENT_STREAM: Final = "text/event-stream"
 _JSON: Final = "application/json"
+# Looking a member of an enumeration up costs as much as a call.
+_OK: Final = int(HTTPStatus.OK)
 _MALFORMED: Final = Failure(
     error_class="upstream_malformed_answer", upstream_status=HTTPStatus.OK
 )
@@ -209,7 +211,7 @@ class Attempts:
         request: ChatRequest,
         entry: Entry,
     ) -> PlainWin | StreamWin:
-        if answer.status != HTTPStatus.OK:
+        if answer.status != _OK:
             raise _AttemptFailed(await _failure_of_answer(answer, route.endpoint))
         content_type = answer.header("content-type") or ""
         streamed = content_type.startswith(_EVENT_STREAM)
