@@ -187,7 +187,7 @@ async def test_a_session_is_resumed(transport: Transport, newest: str) -> None:
 
 
 async def test_a_session_that_the_provider_forgot_costs_nothing(kind: Kind) -> None:
-    """A provider that was restarted gets a full handshake, and the call its answer."""
+    """A provider that was restarted gets a full handshake, and its new session kept."""
     async with kind.open() as transport:
         port = 0
         for _ in range(2):
@@ -196,9 +196,14 @@ async def test_a_session_that_the_provider_forgot_costs_nothing(kind: Kind) -> N
             ) as upstream:
                 port = upstream.port
                 endpoint = endpoint_to(port, scheme="https")
-                answers = [await ask(transport, endpoint) for _ in range(2)]
+                answers = [await ask(transport, endpoint) for _ in range(3)]
 
-                assert answers == [(200, b"ok")] * 2
+                assert answers == [(200, b"ok")] * 3
+                resumes = kind.name == "lean"
+                reused = [
+                    peer.tls and peer.tls.session_reused for peer in upstream.peers
+                ]
+                assert reused == [False, resumes, resumes]
 
 
 async def test_a_session_is_of_one_name_and_one_trust(transport: Transport) -> None:

@@ -37,7 +37,7 @@ class _RecordReader(ssl.SSLObject):
 
 
 class ResumingContext(ssl.SSLContext):
-    """A client's context that offers each server the newest session with it.
+    """A client's context that offers each server a session that it should know.
 
     Sessions are kept by the name that the server proved to have: within one context,
     what a session stands for is exactly that proof.
@@ -54,8 +54,11 @@ class ResumingContext(ssl.SSLContext):
         """Keep the session of a connection of this context, for the next one.
 
         In TLS 1.3 the server sends what is needed for that after the handshake: the
-        right time is when its first answer has arrived.
+        right time is when its first answer has arrived. One that was just resumed is
+        good enough: to copy a session takes longer than resuming it saves.
         """
+        if spoken.session_reused:
+            return
         name, session = spoken.server_hostname, spoken.session
         if name is None or session is None:
             return
