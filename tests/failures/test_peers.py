@@ -27,7 +27,6 @@ from smart_llmrouter.edge.clients import client_label
 from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.site import Site
 from smart_llmrouter.engine.tally import Tally
-from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
 from tests.support.configuration import errors
 from tests.support.gateway import (
     caller,
@@ -168,9 +167,7 @@ async def hub_of(tmp_path: Path) -> AsyncGenerator[Hub]:
     config.write_text(json.dumps(settings))
     snapshot = load_snapshot(config, environment={})
     journal = bootstrap._new_journal(snapshot.state)
-    async with open_aiohttp_transport(
-        connect_timeout_s=1, max_response_bytes=MIB
-    ) as transport:
+    async with bootstrap.open_transport(snapshot.upstream) as transport:
         yield bootstrap.build_edge(
             snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
         )

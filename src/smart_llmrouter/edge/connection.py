@@ -106,8 +106,9 @@ class Connection(asyncio.Protocol):
         """Read on, but not without end where neither a head nor a body comes of it."""
         self._framing_bytes += len(data)
         if self._deaf:
+            # Reset at once, the caller might lose the answer that it has not read yet.
             if self._framing_bytes > _WORTH_READING_BYTES:
-                self.cut()
+                self._pause()
             return
         try:
             self._parser.feed_data(data)

@@ -10,6 +10,7 @@ from smart_llmrouter.core.errors import (
     NoEligibleTarget,
     Refused,
     RequestFault,
+    RequestTimeout,
     RequestTooLarge,
     RouterError,
     ShuttingDown,
@@ -37,6 +38,7 @@ CODES = {
     "model-not-allowed": 403,
     "model-not-found": 404,
     "no-eligible-target": 502,
+    "request-timeout": 408,
     "request-too-large": 413,
     "responses-body-on-chat-endpoint-disabled": 400,
     "shutting-down": 503,
@@ -73,7 +75,9 @@ def test_a_refusal_is_permanent_and_a_failure_is_not(kind: type[RouterError]) ->
     """`x-should-retry: false` is sent where asking again can never help."""
     never_helps = (RequestFault, Refused, NoEligibleTarget, UpstreamRejectedRequest)
 
-    assert kind.permanent == issubclass(kind, never_helps)
+    slow = kind is RequestTimeout
+
+    assert kind.permanent == (issubclass(kind, never_helps) and not slow)
 
 
 def test_no_eligible_target_says_all() -> None:
