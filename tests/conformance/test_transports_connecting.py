@@ -1,9 +1,7 @@
 """How a connection comes about, and every way in which it does not."""
 
 import asyncio
-import os
 import socket
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -15,7 +13,14 @@ from smart_llmrouter.upstream.transport import (
     Transport,
     TransportError,
 )
-from tests.support.transports import SYSTEM, Kind, ask, endpoint_to, held
+from tests.support.transports import (
+    SYSTEM,
+    Kind,
+    ask,
+    endpoint_to,
+    held,
+    sockets_to,
+)
 from tests.support.upstream_server import (
     AUTHORITY,
     Certificate,
@@ -77,7 +82,7 @@ async def test_a_silent_connection_is_kept_alive(transport: Transport) -> None:
     async with running_upstream(answering(plain(b"ok"))) as upstream:
         await ask(transport, upstream)
 
-        [connection] = _sockets_to(upstream.port)
+        [connection] = sockets_to(upstream.port)
         with connection:
             kept = connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             after_s = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
@@ -85,25 +90,6 @@ async def test_a_silent_connection_is_kept_alive(transport: Transport) -> None:
         assert kept
         assert after_s <= 60
         assert not delays
-
-
-def _sockets_to(port: int) -> list[socket.socket]:
-    """Return copies of this process' sockets that are connected to a port."""
-    found = []
-    for each in Path("/proc/self/fd").iterdir():
-        try:
-            copy = socket.socket(fileno=os.dup(int(each.name)))
-        except OSError:
-            continue
-        try:
-            matches = copy.getpeername()[1] == port
-        except (OSError, IndexError):
-            matches = False
-        if matches:
-            found.append(copy)
-        else:
-            copy.close()
-    return found
 
 
 def _ipv6() -> bool:

@@ -386,21 +386,14 @@ MOVES = st.builds(
 
 
 class Obedient:
-    """A provider that ends each answer as the request says.
-
-    `most` is the number of connections that were open at a time.
-    """
+    """A provider that ends each answer as the request says."""
 
     def __init__(self, limit: int) -> None:
         """Answer `together` when so many have said it."""
         self._together = asyncio.Barrier(limit)
-        self.open: set[Peer] = set()
-        self.most = 0
 
     async def play(self, peer: Peer) -> None:
         """Do as it is told, until the connection has ended."""
-        self.open = {each for each in self.open if not each.over.is_set()} | {peer}
-        self.most = max(self.most, len(self.open))
         while not peer.over.is_set():
             request = await peer.request()
             ends = request.body.decode().partition(":")[0]
@@ -454,4 +447,3 @@ async def test_whatever_happens_no_place_is_lost(
         last = [ask(transport, upstream, b"together") for _ in range(limit)]
 
         assert await asyncio.gather(*last) == [(200, b"together")] * limit
-        assert provider.most <= limit

@@ -1,8 +1,10 @@
 """The implementations of the transport's seam, and what their common tests need."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -122,6 +124,24 @@ async def ask(
 def held() -> tuple[int, int]:
     """Return how many tasks the loop has, and how many files the process."""
     return len(asyncio.all_tasks()), len([*Path("/proc/self/fd").iterdir()])
+
+
+def sockets_to(port: int) -> list[socket.socket]:
+    """Return copies of this process' sockets that are connected to a port."""
+    numbers = {}
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            numbers[str(each.readlink())] = int(each.name)
+    found = []
+    for name, number in numbers.items():
+        if name.startswith("socket:"):
+            copy = socket.socket(fileno=os.dup(number))
+            with suppress(OSError, IndexError):
+                if copy.getpeername()[1] == port:
+                    found.append(copy)
+                    continue
+            copy.close()
+    return found
 
 
 _FULL_HANDSHAKES: Final = "aiohttp does not tell when the session has come"

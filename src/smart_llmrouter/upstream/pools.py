@@ -33,6 +33,15 @@ class Pool:
         First come, first served; `again` is for whoever was served and got a connection
         that had just been closed.
         """
+        while True:
+            connection, new = await self._next(again=again)
+            if new or connection.reusable:
+                return connection, new
+            # It was closed between being passed on and being taken.
+            self.drop(connection)
+            again = True
+
+    async def _next(self, *, again: bool) -> tuple[LeanConnection, bool]:
         if self.idle:
             return self.idle.pop(), False
         if len(self._taken) < self._limit:
@@ -60,7 +69,10 @@ class Pool:
             self.idle.append(connection)
 
     def drop(self, connection: LeanConnection) -> None:
-        """Cut a connection, whether it was made or not, and give its place away."""
+        """Cut a connection, whether it was made or not, and give its place away.
+
+        Its socket is closed in the same turn of the loop or the next.
+        """
         connection.abort()
         self.lost(connection)
 
