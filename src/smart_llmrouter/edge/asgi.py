@@ -108,8 +108,8 @@ class _Answer:
         bodiless = exchange.method == b"HEAD" or self._status in _BODILESS
         if not exchange.began:
             self._begin(body, whole=not more, bodiless=bodiless)
-        elif not bodiless:
-            await exchange.send(body)
+        elif not bodiless and (room := exchange.send(body)) is not None:
+            await room
         if not more and not exchange.ended:
             exchange.end(b"")
 
@@ -125,7 +125,7 @@ class _Answer:
         else:
             exchange.begin(header_lines(*headers), status=self._status)
         if body and not bodiless:
-            exchange.write(body)
+            exchange.send(body)
 
     def give_up(self, error: RouterError) -> None:
         """End what the application has not ended."""

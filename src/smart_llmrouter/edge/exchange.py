@@ -1,7 +1,7 @@
 """One request on a connection, and the answer to it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -123,27 +123,29 @@ class Exchange(msgspec.Struct, eq=False):
         self.chunked = False
         self.connection.write(self._head(status, headers, b""))
 
-    def write(self, block: bytes) -> None:
-        """Send a block."""
+    def send(self, block: bytes) -> Awaitable[None] | None:
+        """Send a block; where the caller reads slowly, return what waits for room."""
         if block and not (self.ended or self.left):
-            self.connection.write(self._framed(block))
-
-    async def send(self, block: bytes) -> None:
-        """Send a block, and wait for room where the caller reads slowly."""
-        self.write(block)
-        if self.connection.congested is not None:
-            # Others may wait for the same.
-            await asyncio.shield(self.connection.congested)
+            connection = self.connection
+            connection.write(
+                b"%x\r\n%b\r\n" % (len(block), block) if self.chunked else block
+            )
+            if connection.congested is not None:
+                # Others may wait for the same.
+                return asyncio.shield(connection.congested)
+        return None
 
     def end(self, last: bytes) -> None:
         """Send the last block, and end the answer."""
         if self.ended or self.left:
             return
         if self.chunked:
-            last = self._framed(last) + b"0\r\n\r\n" if last else b"0\r\n\r\n"
+            last = b"%x\r\n%b\r\n" % (len(last), last) if last else b""
+            last += b"0\r\n\r\n"
         if last:
             self.connection.write(last)
-        self._end()
+        self.ended = True
+        self.connection.answered(self)
 
     def fail(self, last: bytes) -> None:
         """End the answer, but cut off a caller that makes no room for its end."""
@@ -154,9 +156,6 @@ class Exchange(msgspec.Struct, eq=False):
         """Drop the connection at once, and what the caller has not taken yet."""
         self.connection.cut()
 
-    def _framed(self, block: bytes) -> bytes:
-        return b"%x\r\n%b\r\n" % (len(block), block) if self.chunked else block
-
     def _head(self, status: int, headers: HeaderLines, framing: bytes) -> bytes:
         return b"%b%b%bx-request-id: %b\r\n%b\r\n" % (
             STATUS_LINES[status],
@@ -165,7 +164,3 @@ class Exchange(msgspec.Struct, eq=False):
             self.request_id.encode(),
             _CLOSE if self.connection.closes_after(self) else b"",
         )
-
-    def _end(self) -> None:
-        self.ended = True
-        self.connection.answered(self)

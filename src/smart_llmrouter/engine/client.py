@@ -34,7 +34,7 @@ def header_lines(*fields: tuple[bytes, bytes]) -> HeaderLines:
 class Client(Protocol):
     """The way back to the caller. After the end, or when the caller left, it is silent.
 
-    Only `send` makes its caller wait while the other side reads slowly: what ends an
+    Only `send` lets its caller wait while the other side reads slowly: what ends an
     answer is given away at once, and whoever owns the connection sees to it that it is
     not kept for ever.
     """
@@ -53,8 +53,8 @@ class Client(Protocol):
     def begin(self, headers: HeaderLines) -> None:
         """Open a stream with status 200."""
 
-    def send(self, block: bytes) -> Awaitable[None]:
-        """Send a block of whole events, and wait for room where there is none."""
+    def send(self, block: bytes) -> Awaitable[None] | None:
+        """Send a block of whole events; what is returned is awaited before the next."""
 
     def end(self, last: bytes) -> None:
         """Send the last block, and end the answer."""

@@ -162,7 +162,8 @@ class Pipeline:
         async def beat() -> None:
             if not client.began:
                 client.begin(STREAM_HEADERS)
-            await client.send(KEEP_ALIVE)
+            if (room := client.send(KEEP_ALIVE)) is not None:
+                await room
 
         vigil.keep_alive(beat, self._snapshot.server.keepalive_after_s)
 
@@ -185,7 +186,8 @@ class Pipeline:
         """Send a stream on, event by event, and its last one after the record."""
         with closing(win.answer):
             try:
-                await vigil.sending()
+                if vigil.beating is not None:
+                    await vigil.beating
                 if not client.began:
                     client.begin(STREAM_HEADERS + win.route.name_line)
                 last = await relay_stream(

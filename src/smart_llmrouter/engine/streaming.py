@@ -21,11 +21,13 @@ async def relay_stream(
     meter, block, at_eof = win.meter, win.first, False
     while True:
         if block:
-            await vigil.sending()
-            await client.send(block)
+            if vigil.beating is not None:
+                await vigil.beating
+            if (room := client.send(block)) is not None:
+                await room
         if at_eof or meter.done or meter.error is not None:
             return _ending(meter)
-        vigil.wait_for("idle", idle_timeout_s)
+        vigil.wait_for_more(idle_timeout_s)
         try:
             chunk = await win.answer.next_chunk()
             block = meter.feed(chunk) if chunk else meter.end()

@@ -7,7 +7,7 @@ every call when it fires. It also sends keep-alives while a stream is silent.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -16,7 +16,7 @@ import msgspec
 from smart_llmrouter.core.errors import UpstreamTimeout
 
 Silence = Literal["first_event", "idle", "total"]
-Beat = Callable[[], Awaitable[None]]
+Beat = Callable[[], Coroutine[None, None, None]]
 
 _NEVER: Final = float("inf")
 _TICK_S: Final = 0.01
@@ -104,6 +104,15 @@ class Vigil(msgspec.Struct, eq=False):
         if at < self._watch.fires_at:
             self._watch.fire_by(at)
 
+    def wait_for_more(self, limit_s: float) -> None:
+        """Let the next event take `limit_s` seconds, now that something was sent on."""
+        now = self._watch.loop.time()
+        self._limit_kind = "idle"
+        self._limit_at = at = now + limit_s
+        self._beat_at = now + self._beat_after_s
+        if at < self._watch.fires_at:
+            self._watch.fire_by(at)
+
     def rest(self) -> None:
         """Wait for the provider no longer: only the deadline counts now."""
         self._limit_at = _NEVER
@@ -115,12 +124,10 @@ class Vigil(msgspec.Struct, eq=False):
             self._beat_at = self._watch.loop.time() + after_s
             self._watch.fire_by(self._beat_at)
 
-    async def sending(self) -> None:
-        """Put the next keep-alive off, and wait for one that is on its way."""
-        if self._beat is not None:
-            self._beat_at = self._watch.loop.time() + self._beat_after_s
-        if self._beating is not None:
-            await self._beating
+    @property
+    def beating(self) -> Awaitable[None] | None:
+        """A keep-alive on its way, which whoever wants to send waits for."""
+        return self._beating
 
     def forgive(self) -> Silence | None:
         """Take back the cancellation, so that the task can go on; return its reason.
@@ -173,7 +180,7 @@ class Vigil(msgspec.Struct, eq=False):
         self._beat_at = now + self._beat_after_s
         waiting = self._limit_at < _NEVER
         if self._beat is not None and self._beating is None and waiting:
-            self._beating = asyncio.ensure_future(self._beat())
+            self._beating = self._watch.loop.create_task(self._beat())
             self._beating.add_done_callback(self._beat_ended)
 
     def _beat_ended(self, beating: asyncio.Future[None]) -> None:
