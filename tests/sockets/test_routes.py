@@ -13,6 +13,7 @@ from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.site import Site
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.mockprovider.script import Step
+from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
 from tests.support.gateway import configuration, provider
 from tests.support.mock import Mock
 from tests.support.router import Router
