@@ -7,8 +7,8 @@ from prometheus_client import Metric
 from prometheus_client.process_collector import ProcessCollector
 
 from smart_llmrouter.core.build_info import UNKNOWN, BuildInfo
-from smart_llmrouter.edge.metrics import FAMILIES, PREFIX, TallyCollector
-from smart_llmrouter.engine.tally import NO_GROUP, Tally
+from smart_llmrouter.edge.metrics import FAMILIES, PREFIX, WORKER, CountsCollector
+from smart_llmrouter.engine.tally import NO_GROUP
 
 HEAD: Final = """\
 # Metrics
@@ -25,7 +25,8 @@ scrape_configs:
 ```
 
 Counters begin at zero with each start; what must last is in the
-[usage records](usage-records.md). A series appears when there is something to count.
+[usage records](usage-records.md). With [several workers](workers.md) they are sums over
+all of them, whichever answers. A series appears when there is something to count.
 Every label takes its values from the configuration or from a closed list, never from a
 request, so that the number of series is bounded.
 
@@ -45,6 +46,7 @@ LABELS: Final[Mapping[str, str]] = {
     "kind": "`input` (cached tokens included) or `output` (reasoning included)",
     "target": "`provider/model`, by their keys in the configuration",
     "outcome": "`answered`, or the `error_class` of the usage record",
+    WORKER: "the number of the worker, from 1 to `server.workers`",
     "le": "the upper bound of the bucket in seconds",
 }
 SAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -66,13 +68,13 @@ def metrics_page() -> str:
             HEAD,
             "## What is counted",
             "",
-            *_table(TallyCollector(Tally(), _BUILD).collect()),
+            *_table(_collector().collect()),
             "",
             "## The process",
             "",
-            "About the router's own process; the ingester is not in these numbers.",
+            "About the process of each worker; the ingester is not in these numbers.",
             "",
-            *_table(process.collect()),
+            *_table(process.collect(), WORKER),
             "",
             "## Labels",
             "",
@@ -87,7 +89,7 @@ def metrics_page() -> str:
 def documented_samples() -> set[str]:
     """Return the names of all samples on the page."""
     process = ProcessCollector(namespace=PREFIX.rstrip("_"), registry=None)
-    tally = TallyCollector(Tally(), _BUILD)
+    tally = _collector()
     return {
         name
         for metric in (*tally.collect(), *process.collect())
@@ -95,13 +97,17 @@ def documented_samples() -> set[str]:
     }
 
 
-def _table(metrics: Iterable[Metric]) -> Iterator[str]:
+def _collector() -> CountsCollector:
+    return CountsCollector(_BUILD)
+
+
+def _table(metrics: Iterable[Metric], *more: str) -> Iterator[str]:
     yield "| name | type | labels | what it counts |"
     yield "| --- | --- | --- | --- |"
     labels = {family.full_name: family.labels for family in FAMILIES}
     for metric in metrics:
         names = "<br>".join(f"`{name}`" for name in _samples(metric))
-        held = [*labels.get(metric.name, ()), *_own_labels(metric)]
+        held = [*labels.get(metric.name, ()), *_own_labels(metric), *more]
         shown = ", ".join(f"`{label}`" for label in held)
         yield f"| {names} | {metric.type} | {shown} | {metric.documentation} |"
 

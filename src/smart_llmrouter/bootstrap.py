@@ -10,23 +10,27 @@ import gc
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
     contextmanager,
     suppress,
 )
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import Final
 
 import structlog
 
 from smart_llmrouter.admission.gate import OpenGate
-from smart_llmrouter.config.snapshot import Snapshot, State, TransportName, Upstream
+from smart_llmrouter.config.snapshot import Snapshot, State, Upstream
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.ids import RequestIds
 from smart_llmrouter.edge.asgi import AsgiRoute
+from smart_llmrouter.edge.crew import Alone, Colleagues, Crew, Seat, own_report
 from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.inference import InferenceRoute
@@ -39,7 +43,9 @@ from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Watch
-from smart_llmrouter.ledger.supervisor import IngesterSupervisor
+from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
+from smart_llmrouter.ledger.ingester_loop import unread_bytes
+from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
 from smart_llmrouter.stores.sqlite import (
@@ -47,7 +53,6 @@ from smart_llmrouter.stores.sqlite import (
     condition,
     create_or_check_schema,
 )
-from smart_llmrouter.upstream.aiohttp_transport import open_aiohttp_transport
 from smart_llmrouter.upstream.lean_transport import open_lean_transport
 from smart_llmrouter.upstream.proxied_transport import ProxiesApart
 from smart_llmrouter.upstream.transport import Transport
@@ -60,9 +65,6 @@ _STRAGGLERS_S: Final = 5.0
 _POLL_S: Final = 0.01
 _WRITER_ID_BYTES: Final = 4
 _COLLECT_EVERY: Final = 10_000
-_TRANSPORTS: Final[
-    Mapping[TransportName, Callable[..., AbstractAsyncContextManager[Transport]]]
-] = {"lean": open_lean_transport, "aiohttp": open_aiohttp_transport}
 
 log = structlog.get_logger()
 
@@ -76,26 +78,16 @@ async def serve(snapshot: Snapshot) -> None:
 
     Raises `CannotStart` when something that is needed cannot be had.
     """
-    with _only_router(snapshot.state.directory):
+    with only_router(snapshot.state.directory):
+        listening, cpus = prepared(snapshot)
         with _starting():
-            create_or_check_schema(snapshot.state.database_url.reveal())
-            listening = listening_socket(snapshot.server.host, snapshot.server.port)
             journal = _new_journal(snapshot.state)
-        tally = Tally()
         async with (
-            IngesterSupervisor(snapshot.state) as ingester,
-            _flushed(journal, every_s=_sync_every_s(snapshot.state)),
-            open_transport(snapshot.upstream) as transport,
+            IngesterSupervisor(snapshot.state, cpus=cpus) as ingester,
+            _edge(snapshot, journal, ingester=ingester.condition) as edge,
         ):
-            hub = build_edge(
-                snapshot,
-                transport,
-                journal,
-                tally=tally,
-                ingester=ingester.condition,
-            )
             server = Server(
-                hub,
+                edge.hub,
                 grace_s=snapshot.server.shutdown_grace_s,
                 on_stop=ingester.expect_its_end,
             )
@@ -104,19 +96,94 @@ async def serve(snapshot: Snapshot) -> None:
             host, port = listening.getsockname()[:2]
             log.info("listening", host=host, port=port)
             await server.serve(listening)
-            await _stragglers(tally)
+            await _stragglers(edge.tally)
     log.info("stopped")
+
+
+async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
+    """Serve as one of several, until the parent says when to stop.
+
+    Raises `CannotStart` when something that is needed cannot be had.
+    """
+    with _starting():
+        server = snapshot.server
+        listening = listening_socket(server.host, server.port, shared=True)
+        journal = _new_journal(snapshot.state)
+    crew = Colleagues(seat, loop=asyncio.get_running_loop(), now=time.monotonic)
+    async with _edge(
+        snapshot,
+        journal,
+        ingester=lambda: condition_of(crew.staffing().ingester, snapshot.state),
+        crew=crew,
+    ) as edge:
+        serving = Server(edge.hub, grace_s=server.shutdown_grace_s)
+        serving.stop_as_told()
+        _settle_memory()
+        await serving.serve(listening, on_listening=seat.ready)
+        await _stragglers(edge.tally)
+        crew.leave()
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """The public surface of a process, and what it counts in."""
+
+    hub: Hub
+    tally: Tally
+
+
+@asynccontextmanager
+async def _edge(
+    snapshot: Snapshot,
+    journal: JournalWriter,
+    *,
+    ingester: Callable[[], str],
+    crew: Crew | None = None,
+) -> AsyncIterator[_Edge]:
+    tally = Tally()
+    async with (
+        _flushed(journal, every_s=_sync_every_s(snapshot.state)),
+        open_transport(snapshot.upstream) as transport,
+    ):
+        hub = build_edge(
+            snapshot, transport, journal, tally=tally, ingester=ingester, crew=crew
+        )
+        yield _Edge(hub, tally)
+
+
+def prepared(snapshot: Snapshot) -> tuple[socket, frozenset[int]]:
+    """Check the database, and take the port; return it and the ingester's processors.
+
+    Raises `CannotStart` when something cannot be had.
+    """
+    with _starting():
+        create_or_check_schema(snapshot.state.database_url.reveal())
+        cpus = ingester_cpus(os.environ)
+        return listening_socket(snapshot.server.host, snapshot.server.port), cpus
 
 
 @asynccontextmanager
 async def open_transport(upstream: Upstream) -> AsyncIterator[Transport]:
     """Open the transport that the configuration names."""
-    async with _TRANSPORTS[upstream.transport](upstream) as transport:
-        if upstream.transport == "aiohttp" or not upstream.proxied:
+    if upstream.transport == "aiohttp":
+        async with _aiohttp_transport(upstream) as transport:
             yield transport
-        else:
-            async with open_aiohttp_transport(upstream) as through_proxies:
-                yield ProxiesApart(transport, through_proxies=through_proxies)
+    else:
+        async with open_lean_transport(upstream) as transport:
+            if not upstream.proxied:
+                yield transport
+            else:
+                async with _aiohttp_transport(upstream) as through_proxies:
+                    yield ProxiesApart(transport, through_proxies=through_proxies)
+
+
+def _aiohttp_transport(upstream: Upstream) -> AbstractAsyncContextManager[Transport]:
+    # It takes as long to load as all else together, and most routers never use it.
+    from smart_llmrouter.upstream.aiohttp_transport import (  # noqa: PLC0415
+        open_aiohttp_transport,
+    )
+
+    return open_aiohttp_transport(upstream)
 
 
 def build_edge(
@@ -126,10 +193,15 @@ def build_edge(
     *,
     tally: Tally,
     ingester: Callable[[], str],
+    crew: Crew | None = None,
 ) -> Hub:
-    """Put the public surface together for one configuration, on the running loop."""
-    loop = asyncio.get_running_loop()
+    """Put the public surface together for one configuration, on the running loop.
+
+    `crew` are the other workers; there are none by default.
+    """
+    loop, crew = asyncio.get_running_loop(), crew or Alone()
     build = read_build_info()
+    unread = partial(unread_bytes, snapshot.state.directory)
     routes = _routes(snapshot, user_agent=f"smart-llmrouter/{build.version}")
     health = HealthBook(routes)
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
@@ -159,18 +231,19 @@ def build_edge(
         tally,
         max_request_bytes=snapshot.server.max_request_bytes,
     )
+    crew.speak_for(own_report(tally, health, journal=journal.probe))
     readiness = Readiness(
         snapshot,
-        health,
-        journal=journal.probe,
+        crew,
         database=lambda: _database_condition(snapshot.state),
         ingester=ingester,
+        unread_bytes=unread,
     )
     site = Site(
         snapshot,
         authenticator,
         readiness=readiness,
-        metrics=Metrics(tally, build),
+        metrics=Metrics(crew, build, unread_bytes=unread),
         build=build,
     )
     return Hub(
@@ -193,7 +266,7 @@ def _routes(snapshot: Snapshot, *, user_agent: str) -> dict[str, Route]:
 
 
 @contextmanager
-def _only_router(directory: Path) -> Iterator[None]:
+def only_router(directory: Path) -> Iterator[None]:
     """Hold the state directory, which belongs to one router at a time."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -225,7 +298,7 @@ def _starting() -> Iterator[None]:
     """Say in one sentence what keeps the router from starting."""
     try:
         yield
-    except (DatabaseUnusable, JournalUnwritable) as error:
+    except (BadCpus, DatabaseUnusable, JournalUnwritable) as error:
         raise CannotStart(str(error)) from None
     except sqlite3.Error as error:
         raise CannotStart(

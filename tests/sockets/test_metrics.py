@@ -131,6 +131,7 @@ async def test_labels_are_bounded(watched: Router) -> None:
         "target": {"acme/mini"},
         "outcome": {"answered"},
         "code": {kind.code for kind in _kinds()},
+        "worker": {"1"},
         "le": None,
         "version": None,
         "commit": None,

@@ -1,10 +1,15 @@
 """`smart-llmrouter serve`: the router, in the foreground."""
 
 import os
+import time
+from typing import TYPE_CHECKING
 
 import typer
 
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from smart_llmrouter.config.snapshot import Snapshot
 
 
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -12,7 +17,9 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
     Creates the state directory and the usage database where there are none yet. On
     SIGTERM it stops accepting, finishes what is in flight within
-    `server.shutdown_grace_s`, writes everything down and exits with 0.
+    `server.shutdown_grace_s`, writes everything down and exits with 0; a second
+    signal ends at once what is in flight. With `server.workers` above 1 this process
+    serves no calls itself: it starts the workers, and again when one ends.
     """
     # The router's own parts are loaded here, so that no other command pays for them.
     import uvloop
@@ -25,10 +32,26 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     log_to_stderr()
     try:
         snapshot = load_snapshot(config, environment=os.environ)
-        uvloop.run(bootstrap.serve(snapshot))
+        if snapshot.server.workers == 1:
+            uvloop.run(bootstrap.serve(snapshot))
+        else:
+            _serve_with_workers(snapshot)
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except bootstrap.CannotStart as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _serve_with_workers(snapshot: "Snapshot") -> None:
+    import uvloop
+
+    from smart_llmrouter.bootstrap import serve_as_worker
+    from smart_llmrouter.workers.serving import serve as serve_with_workers
+
+    serve_with_workers(
+        snapshot,
+        lambda seat: uvloop.run(serve_as_worker(snapshot, seat)),
+        now=time.monotonic,
+    )

@@ -18,6 +18,7 @@ from smart_llmrouter.config.rules import (
     identities,
     names,
     secrecy,
+    sharing,
     timing,
 )
 from smart_llmrouter.config.schema import Settings
@@ -72,6 +73,7 @@ def check(
     ]
     if schema.settings is not None:
         findings += timing.timeouts_make_sense(document, schema.settings)
+        findings += sharing.counters_are_shared(document, schema.settings)
         findings += connections.tls_is_spoken(document, schema.settings)
         findings += connections.proxies_are_usable(
             document, schema.settings, environment

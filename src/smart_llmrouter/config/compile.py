@@ -172,6 +172,7 @@ def _server(settings: schema.Settings) -> Server:
     return Server(
         host=host,
         port=port,
+        workers=server.workers,
         default_group=server.default_group,
         max_request_bytes=server.max_request_bytes,
         keepalive_after_s=server.keepalive_after_s,

@@ -37,6 +37,14 @@ $ smart-llmrouter config schema > schema.json  # JSON Schema, for editors
 Every command takes the file with `--config`, from `$SMART_LLMROUTER_CONFIG`, or as
 `./router.yaml`.
 
+Two variables of the environment are about the machine rather than the service, and
+are no settings of the file:
+
+- `SMART_LLMROUTER_CONFIG` names the configuration file, where `--config` does not.
+- `SMART_LLMROUTER_INGESTER_CPUS`, such as `1` or `0,2-3`, says on which processors
+  `serve` keeps its [ingester](usage-records.md#the-ingester-yields); any, where it is
+  not set.
+
 ## Rules
 
 - **Everything is optional** except one provider, one group and one caller, with the

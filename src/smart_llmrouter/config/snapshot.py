@@ -24,10 +24,11 @@ JournalSync = Literal["interval", "always", "off"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Where and how the public surface listens."""
+    """Where and how the public surface listens; `workers` processes share the port."""
 
     host: str
     port: int
+    workers: int = 1
     default_group: str | None
     max_request_bytes: int
     keepalive_after_s: float

@@ -1,12 +1,13 @@
-"""`GET /metrics`: the tally, in the exposition format of Prometheus.
+"""`GET /metrics`: what all workers have counted, in Prometheus' exposition format.
 
-Counting is the tally's work, on the path; this only shows it when asked. All names
-begin with `smart_llmrouter_`, and every label has a bounded set of values.
+Counting is the tally's work, on the path; this only shows it when asked, and shows the
+same whichever worker is asked. All names begin with `smart_llmrouter_`, and every label
+has a bounded set of values.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
@@ -23,11 +24,15 @@ from prometheus_client.registry import Collector
 
 from smart_llmrouter.core.build_info import BuildInfo
 from smart_llmrouter.core.money import NUSD_PER_USD
-from smart_llmrouter.engine.tally import LATENCY_BUCKETS_S, Histogram, Tally
+from smart_llmrouter.edge.crew import Crew, Staffing, present
+from smart_llmrouter.engine.counts import Counts, Durations
+from smart_llmrouter.engine.tally import LATENCY_BUCKETS_S
 
 PREFIX: Final = "smart_llmrouter_"
 _US_PER_S: Final = 1_000_000
 _GROUP: Final = "group"
+WORKER: Final = "worker"
+"""The label of what is told of each worker's process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,12 @@ BUILD: Final = Family(
     name="build", told="The build that is running.", labels=("version", "commit")
 )
 IN_FLIGHT: Final = Family(name="calls_in_flight", told="Calls being served.")
+WORKERS: Final = Family(name="workers", told="Workers that the router shall have.")
+WORKERS_UP: Final = Family(name="workers_up", told="Workers that serve.")
+RESTARTS: Final = Family(
+    name="worker_restarts",
+    told="Workers that were started again after one had ended.",
+)
 UNWRITTEN: Final = Family(
     name="journal_write_failures", told="Calls whose record could not be written."
 )
@@ -86,64 +97,104 @@ FIRST_TOKEN: Final = Family(
     labels=(_GROUP,),
 )
 FAMILIES: Final = (
-    BUILD, IN_FLIGHT, UNWRITTEN, UNREAD, CALLS, ERRORS, TOKENS, ATTEMPTS, COST, REFUSED,
-    DURATION, FIRST_TOKEN,
+    BUILD, WORKERS, WORKERS_UP, RESTARTS, IN_FLIGHT, UNWRITTEN, UNREAD, CALLS, ERRORS,
+    TOKENS, ATTEMPTS, COST, REFUSED, DURATION, FIRST_TOKEN,
 )  # fmt: skip
 
 
-class TallyCollector(Collector):
-    """Shows a tally to prometheus-client."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is shown at one moment.
 
-    def __init__(self, tally: Tally, build: BuildInfo) -> None:
-        """Show `tally`, and which build counts."""
-        self._tally = tally
+    `unread_bytes` is `None` where nobody knows.
+    """
+
+    counts: Counts = field(default_factory=Counts)
+    in_flight: int = 0
+    staffing: Staffing = field(default_factory=Staffing)
+    unread_bytes: int | None = 0
+
+
+class CountsCollector(Collector):
+    """Shows what was counted to prometheus-client."""
+
+    def __init__(self, build: BuildInfo) -> None:
+        """Begin with nothing in `shown`; `build` counts."""
         self._build = build
-        self.unread_bytes: int | None = 0
+        self.shown = Shown()
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its present values."""
-        tally = self._tally
+        shown, counts = self.shown, self.shown.counts
         yield InfoMetricFamily(
             BUILD.full_name,
             BUILD.told,
             value={"version": self._build.version, "commit": self._build.commit},
         )
-        yield GaugeMetricFamily(
-            IN_FLIGHT.full_name, IN_FLIGHT.told, value=tally.in_flight
-        )
-        yield CounterMetricFamily(
-            UNWRITTEN.full_name, UNWRITTEN.told, value=tally.unwritable
-        )
-        if self.unread_bytes is not None:
-            yield GaugeMetricFamily(
-                UNREAD.full_name, UNREAD.told, value=self.unread_bytes
-            )
-        yield from self._counters()
-        yield _histogram(DURATION, tally.latency)
-        yield _histogram(FIRST_TOKEN, tally.first_token)
+        yield _gauge(WORKERS, len(shown.staffing.workers))
+        yield _gauge(WORKERS_UP, shown.staffing.up)
+        yield _single(RESTARTS, sum(shown.staffing.restarts))
+        yield _gauge(IN_FLIGHT, shown.in_flight)
+        yield _single(UNWRITTEN, counts.unwritable)
+        if shown.unread_bytes is not None:
+            yield _gauge(UNREAD, shown.unread_bytes)
+        yield from _counters(counts)
+        yield _histogram(DURATION, counts.latency)
+        yield _histogram(FIRST_TOKEN, counts.first_token)
 
-    def _counters(self) -> Iterator[Metric]:
-        tally = self._tally
-        yield _counter(
-            CALLS,
-            (
-                ((group, str(status), str(stream).lower()), count)
-                for (group, status, stream), count in tally.calls.items()
-            ),
-        )
-        yield _counter(ERRORS, tally.errors.items())
-        yield _counter(TOKENS, tally.tokens.items())
-        yield _counter(ATTEMPTS, tally.attempts.items())
-        yield _counter(
-            COST,
-            (
-                ((group,), nusd / NUSD_PER_USD)
-                for group, nusd in tally.cost_nusd.items()
-            ),
-        )
-        yield _counter(
-            REFUSED, (((code,), count) for code, count in tally.refusals.items())
-        )
+
+class ProcessesCollector(Collector):
+    """Shows what the system says of each worker's process."""
+
+    def __init__(self) -> None:
+        """Begin without any in `processes`: ids of processes by the workers' number."""
+        self.processes: Mapping[int, int] = {}
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics of all processes, told apart by a label."""
+        found: dict[str, Metric] = {}
+        for number, pid in self.processes.items():
+            for metric in _process_metrics(pid):
+                samples = [
+                    sample._replace(labels={WORKER: str(number)})
+                    for sample in metric.samples
+                ]
+                metric.samples = []
+                found.setdefault(metric.name, metric).samples += samples
+        return found.values()
+
+
+def _process_metrics(pid: int) -> Iterable[Metric]:
+    namespace = PREFIX.rstrip("_")
+    return ProcessCollector(namespace, pid=lambda: pid, registry=None).collect()
+
+
+def _gauge(family: Family, value: float) -> Metric:
+    return GaugeMetricFamily(family.full_name, family.told, value=value)
+
+
+def _single(family: Family, count: int) -> Metric:
+    return CounterMetricFamily(family.full_name, family.told, value=count)
+
+
+def _counters(counts: Counts) -> Iterator[Metric]:
+    yield _counter(
+        CALLS,
+        (
+            ((group, str(status), str(stream).lower()), count)
+            for (group, status, stream), count in counts.calls.items()
+        ),
+    )
+    yield _counter(ERRORS, counts.errors.items())
+    yield _counter(TOKENS, counts.tokens.items())
+    yield _counter(ATTEMPTS, counts.attempts.items())
+    yield _counter(
+        COST,
+        (((group,), nusd / NUSD_PER_USD) for group, nusd in counts.cost_nusd.items()),
+    )
+    yield _counter(
+        REFUSED, (((code,), count) for code, count in counts.refusals.items())
+    )
 
 
 def _counter(family: Family, counts: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
@@ -153,7 +204,7 @@ def _counter(family: Family, counts: Iterable[tuple[tuple[str, ...], float]]) ->
     return shown
 
 
-def _histogram(family: Family, groups: dict[str, Histogram]) -> Metric:
+def _histogram(family: Family, groups: Mapping[str, Durations]) -> Metric:
     shown = HistogramMetricFamily(family.full_name, family.told, labels=family.labels)
     bounds = [*(str(bound) for bound in LATENCY_BUCKETS_S), "+Inf"]
     for group, histogram in groups.items():
@@ -167,23 +218,36 @@ def _histogram(family: Family, groups: dict[str, Histogram]) -> Metric:
 
 
 class Metrics:
-    """Renders everything that this process can say about itself in numbers."""
+    """Renders everything that the router can say about itself in numbers."""
 
     def __init__(
-        self, tally: Tally, build: BuildInfo, *, unread_bytes: Callable[[], int | None]
+        self, crew: Crew, build: BuildInfo, *, unread_bytes: Callable[[], int | None]
     ) -> None:
         """Use a registry of its own: nothing global is counted or shown.
 
         `unread_bytes` says how much of the journal is not in the database yet,
         `None` where nobody knows.
         """
+        self._crew = crew
         self._registry = CollectorRegistry(auto_describe=False)
-        self._collector = TallyCollector(tally, build)
-        self._registry.register(self._collector)
-        ProcessCollector(namespace=PREFIX.rstrip("_"), registry=self._registry)
+        self._counts = CountsCollector(build)
+        self._processes = ProcessesCollector()
+        self._registry.register(self._counts)
+        self._registry.register(self._processes)
         self._unread_bytes = unread_bytes
 
     async def render(self) -> bytes:
         """Return the exposition text."""
-        self._collector.unread_bytes = await asyncio.to_thread(self._unread_bytes)
+        unread_bytes = await asyncio.to_thread(self._unread_bytes)
+        reports, staffing = await self._crew.reports(), self._crew.staffing()
+        living = present(reports, staffing)
+        self._counts.shown = Shown(
+            counts=Counts.sum(report.counts for report in reports.values()),
+            in_flight=sum(report.in_flight for report in living),
+            staffing=staffing,
+            unread_bytes=unread_bytes,
+        )
+        self._processes.processes = {
+            number: report.pid for number, report in reports.items() if report in living
+        }
         return generate_latest(self._registry)

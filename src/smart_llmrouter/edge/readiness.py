@@ -1,28 +1,28 @@
-"""`GET /readyz`: can this process serve, and how are the parts it depends on?
+"""`GET /readyz`: can the router serve, and how are the parts it depends on?
 
 It is ready when its configuration is loaded and its journal can be written; the schema
 was checked before it began to listen. A database that went away later degrades it:
-calls go on, and their records wait in the journal. The health of targets is known from
-traffic alone and fails nothing.
+calls go on, and their records wait in the journal. So does a worker that is missing
+among several: the others go on, and each of them says the same. The health of targets
+is known from traffic alone and fails nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Literal, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal
 
 from smart_llmrouter.config.snapshot import Snapshot
-from smart_llmrouter.routing.health import HealthBook
+from smart_llmrouter.edge.crew import (
+    Crew,
+    Staffing,
+    TargetReport,
+    WorkerReport,
+    present,
+)
 
 OK: Final = "ok"
 Status = Literal["ready", "degraded", "not-ready"]
-
-
-class JournalCondition(Protocol):
-    """What the journal says of itself; `reason` is `None` when all is well."""
-
-    @property
-    def reason(self) -> str | None:
-        """Why the next record could not be written, in safe words."""
+_UNKNOWN: Final = TargetReport("unknown", None)
 
 
 class Readiness:
@@ -31,48 +31,76 @@ class Readiness:
     def __init__(
         self,
         snapshot: Snapshot,
-        health: HealthBook,
+        crew: Crew,
         *,
-        journal: Callable[[], JournalCondition],
         database: Callable[[], Awaitable[str]],
         ingester: Callable[[], str],
         unread_bytes: Callable[[], int | None],
     ) -> None:
-        """Ask the three parts; the last two say `ok` or why not.
+        """Ask all workers, and the two parts that say `ok` or why not.
 
         `unread_bytes` says how much of the journal is not in the database yet,
         `None` where nobody knows.
         """
         self._snapshot = snapshot
-        self._health = health
-        self._journal = journal
+        self._crew = crew
         self._database = database
         self._ingester = ingester
         self._unread_bytes = unread_bytes
 
     async def report(self) -> tuple[Status, dict[str, object]]:
         """Return the overall status and the body of the answer."""
-        journal = self._journal().reason or OK
-        beside = {"database": await self._database(), "ingester": self._ingester()}
-        status: Status = "ready" if set(beside.values()) == {OK} else "degraded"
-        if journal != OK:
+        reports, staffing = await self._crew.reports(), self._crew.staffing()
+        living = present(reports, staffing)
+        parts = {
+            "configuration": OK,
+            "journal": _journal(living),
+            "database": await self._database(),
+            "ingester": self._ingester(),
+            "workers": _workers(staffing),
+        }
+        status: Status = "ready" if set(parts.values()) == {OK} else "degraded"
+        if all(report.journal is not None for report in living):
             status = "not-ready"
         return status, {
             "status": status,
-            "parts": {"configuration": OK, "journal": journal, **beside},
+            "parts": parts,
+            "workers": {"wanted": len(staffing.workers), "up": staffing.up},
             "journal_unread_bytes": await asyncio.to_thread(self._unread_bytes),
             "configuration_fingerprint": self._snapshot.fingerprint,
-            "groups": self._groups(),
+            "groups": self._groups(living),
         }
 
-    def _groups(self) -> Mapping[str, Mapping[str, Mapping[str, str | None]]]:
+    def _groups(
+        self, living: Sequence[WorkerReport]
+    ) -> Mapping[str, Mapping[str, Mapping[str, str | None]]]:
         return {
             group.name: {
-                target.label: {
-                    "condition": self._health.of(target.label).condition,
-                    "last_error": self._health.of(target.label).last_error,
-                }
+                target.label: _together(
+                    report.targets.get(target.label, _UNKNOWN) for report in living
+                )
                 for target in group.targets
             }
             for group in self._snapshot.groups.values()
         }
+
+
+def _journal(living: Sequence[WorkerReport]) -> str:
+    """Say `ok`, or why a worker cannot write; there is one disk for all of them."""
+    return next((each.journal for each in living if each.journal is not None), OK)
+
+
+def _workers(staffing: Staffing) -> str:
+    wanted, up = len(staffing.workers), staffing.up
+    if up == wanted:
+        return OK
+    return f"{up} of {wanted} are up; what is missing is being started"
+
+
+def _together(found: Iterable[TargetReport]) -> Mapping[str, str | None]:
+    """Say how a target is, after all who have called it: `degraded` if they differ."""
+    known = [each for each in found if each.condition != _UNKNOWN.condition]
+    conditions = {each.condition for each in known} or {_UNKNOWN.condition}
+    condition = conditions.pop() if len(conditions) == 1 else "degraded"
+    errors = (each.last_error for each in known if each.last_error is not None)
+    return {"condition": condition, "last_error": next(errors, None)}

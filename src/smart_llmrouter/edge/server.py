@@ -39,14 +39,20 @@ class Server:
         self._stopping = asyncio.Event()
         self.listening = asyncio.Event()
 
-    async def serve(self, bound: socket.socket) -> None:
-        """Accept connections until the stop, then let what is in flight end."""
+    async def serve(
+        self, bound: socket.socket, *, on_listening: Callable[[], None] = lambda: None
+    ) -> None:
+        """Accept connections until the stop, then let what is in flight end.
+
+        `on_listening` is called as soon as connections are accepted.
+        """
         hub = self._hub
         listener = await hub.loop.create_server(
             lambda: Connection(hub), sock=bound, backlog=_BACKLOG, ssl=self._tls
         )
         sweeping = asyncio.create_task(self._sweep())
         self.listening.set()
+        on_listening()
         try:
             await self._stopping.wait()
             listener.close()
@@ -69,6 +75,22 @@ class Server:
         for each in _SIGNALS:
             self._hub.loop.add_signal_handler(each, self.stop)
 
+    def stop_as_told(self) -> None:
+        """Stop on SIGTERM, however often it comes; end at once only on SIGUSR2.
+
+        Whoever stops all processes of a router signals each of them, and so does the
+        parent of its workers: that is one wish to stop, and no hurry.
+        """
+        self._hub.loop.add_signal_handler(
+            signal.SIGTERM, lambda: None if self._stopping.is_set() else self.stop()
+        )
+        self._hub.loop.add_signal_handler(signal.SIGUSR2, self._hurry)
+
+    def _hurry(self) -> None:
+        if not self._stopping.is_set():
+            self.stop()
+        self.stop()
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
@@ -88,14 +110,27 @@ class Server:
             connection.cut()
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Bind and return a socket. Raises `OSError` with the address in its message."""
+def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Bind and return a socket. Raises `OSError` with the address in its message.
+
+    `shared` takes a part of a port that `let_others_share` was called for.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            let_others_share(bound)
         bound.bind((host, port))
     except OSError as error:
         bound.close()
         raise OSError(error.errno, f"{error.strerror}: {host}:{port}") from None
     return bound
+
+
+def let_others_share(bound: socket.socket) -> None:
+    """Let sockets of this user that are shared, too, have the same port.
+
+    A socket that was bound before this has made sure that nobody else had it.
+    """
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

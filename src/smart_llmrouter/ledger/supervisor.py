@@ -88,12 +88,9 @@ class IngesterSupervisor:
 
     def condition(self) -> str:
         """Say `ok`, or in safe words what keeps records from the database."""
-        if self._process is None or self._process.returncode is not None:
-            return "not running; it is being started again"
-        status = read_status(self._state.directory)
-        if status is None or status.pid != self._process.pid or status.database == _OK:
-            return _OK
-        return f"database {status.database}: {status.reason}"
+        process = self._process
+        alive = process is not None and process.returncode is None
+        return condition_of(process.pid if process and alive else None, self._state)
 
     async def _start(self) -> Process:
         process = await asyncio.create_subprocess_exec(
@@ -101,16 +98,12 @@ class IngesterSupervisor:
             *INGESTER_ARGUMENTS,
             stdin=PIPE,
             stdout=DEVNULL,
-            env=_without_secrets(os.environ),
+            env=without_secrets(os.environ),
             # Ctrl-C is meant for the router, which then lets the ingester finish.
             start_new_session=True,
         )
         assert process.stdin is not None  # noqa: S101 - it was asked for
-        settings = settings_line(
-            self._state.directory.absolute(),
-            self._state.database_url.reveal(),
-            cpus=self._cpus,
-        )
+        settings = settings_for(self._state, cpus=self._cpus)
         # It may have died already (uvloop says so with a RuntimeError); whoever waits
         # for it will see.
         with suppress(OSError, RuntimeError):
@@ -135,7 +128,24 @@ class IngesterSupervisor:
                 log.warning("ingester cannot be started", reason=error.strerror)
 
 
-def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+def condition_of(pid: int | None, state: State) -> str:
+    """Say `ok`, or what the ingester with this process id (`None`: none) has told."""
+    if pid is None:
+        return "not running; it is being started again"
+    status = read_status(state.directory)
+    if status is None or status.pid != pid or status.database == _OK:
+        return _OK
+    return f"database {status.database}: {status.reason}"
+
+
+def settings_for(state: State, *, cpus: frozenset[int]) -> bytes:
+    """Return the first line for the standard input of the ingester of `state`."""
+    return settings_line(
+        state.directory.absolute(), state.database_url.reveal(), cpus=cpus
+    )
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what an interpreter needs; providers' keys are none of its business."""
     return {
         name: value

@@ -1,7 +1,7 @@
 """How each target has fared lately, learned from traffic alone; nothing is probed."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -44,6 +44,11 @@ class HealthBook:
     def note(self, label: str, error_class: str | None) -> None:
         """Write down how an attempt at a target ended; `None`: it won."""
         self._targets[label].recent.append(error_class)
+
+    @property
+    def targets(self) -> Mapping[str, TargetHealth]:
+        """What is known of every target, by its label."""
+        return self._targets
 
     def of(self, label: str) -> TargetHealth:
         """Return what is known of one target."""

@@ -532,6 +532,20 @@ def test_time_outs_that_are_never_reached_are_warned_about() -> None:
     ]
 
 
+def test_several_workers_that_share_no_counters_are_warned_about() -> None:
+    """It works, and limits let more pass than they say; one worker is no matter."""
+    found = loaded(f"server: {{workers: 4}}\n{SMALL}")
+    one = loaded(f"server: {{workers: 1}}\n{SMALL}").findings
+
+    assert found.snapshot is not None
+    assert found.snapshot.server.workers == 4
+    assert [(each.severity, each.line, each.key_path) for each in found.findings] == [
+        ("warning", 1, "server.workers")
+    ]
+    assert "4 times" in found.findings[0].message
+    assert one == ()
+
+
 def test_what_is_not_built_is_warned_about_where_it_is_set() -> None:
     """A marked section is one warning; defaults and built values are none."""
     text = changed(

@@ -11,6 +11,7 @@ from smart_llmrouter.config.snapshot import Server, Snapshot, State, Upstream
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.secrets import Secret
 from smart_llmrouter.edge.asgi import REQUEST_ID, Receive, Scope, Send
+from smart_llmrouter.edge.crew import Alone, own_report
 from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.readiness import Readiness
@@ -59,18 +60,22 @@ def site(
     database: Callable[[], Awaitable[str]], *, journal: str | None = None
 ) -> httpx2.AsyncClient:
     """Return a client of a site whose database is in this condition."""
+    crew = Alone()
+    crew.speak_for(
+        own_report(Tally(), HealthBook([]), journal=lambda: JournalHealth(journal))
+    )
     readiness = Readiness(
         SNAPSHOT,
-        HealthBook([]),
-        journal=lambda: JournalHealth(journal),
+        crew,
         database=database,
         ingester=lambda: "ok",
+        unread_bytes=lambda: 7,
     )
     app = Site(
         SNAPSHOT,
         Authenticator({}, wall_clock=lambda: 0.0),
         readiness=readiness,
-        metrics=Metrics(Tally(), BUILD),
+        metrics=Metrics(crew, BUILD, unread_bytes=lambda: 7),
         build=BUILD,
     )
 
@@ -135,5 +140,6 @@ async def test_readiness_follows_the_journal_first(
         "journal": journal or "ok",
         "database": await database(),
         "ingester": "ok",
+        "workers": "ok",
     }
     assert answer.json()["configuration_fingerprint"] == "f1"

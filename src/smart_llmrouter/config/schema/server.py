@@ -112,13 +112,14 @@ class Server(Section):
             " all interfaces."
         ),
     )
-    workers: Annotated[
-        Whole, NotBuilt("more than one worker", lambda value: value != 1)
-    ] = Field(
+    workers: Whole = Field(
         default=1,
         ge=1,
         le=256,
-        description="Processes; above 1 needs `state.counters` to be shared.",
+        description=(
+            "Processes that serve on this address, best one for each core. Limits and"
+            " budgets count in each by itself until `state.counters` is shared."
+        ),
     )
     default_group: Name | None = Field(
         default=None, description="The group (or alias) of requests that name no model."

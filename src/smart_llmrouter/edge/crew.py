@@ -1,0 +1,269 @@
+"""What the workers of a router know of each other, so that each answers for all.
+
+Each worker publishes what it has counted, once a second and whenever another one asks
+by ringing its bell, in memory that outlives it: what a dead worker had counted stays
+counted, and the one in its place goes on from there. The parent publishes who is up.
+A router with one worker shares nothing: there is nobody to ask.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+
+from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.engine.counts import Counts
+from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.routing.health import HealthBook
+from smart_llmrouter.stores.shared_value import SharedValue
+
+PUBLISH_EVERY_S: Final = 1.0
+_ANSWER_WITHIN_S: Final = 0.25
+_POLL_S: Final = 0.001
+_RING: Final = b"?"
+
+
+class TargetReport(msgspec.Struct, frozen=True):
+    """How a worker finds a target: the words of `routing.health`."""
+
+    condition: str
+    last_error: str | None
+
+
+class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What one worker has counted and finds at this moment.
+
+    `journal` says why its next record could not be written, `None` where it can.
+    """
+
+    pid: int
+    counts: Counts
+    in_flight: int
+    journal: str | None
+    targets: dict[str, TargetReport]
+
+
+class Staffing(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is up: a process id for each worker that serves, `None` for one that is not.
+
+    `restarts` counts for each worker how often it had to be started again.
+    """
+
+    workers: tuple[int | None, ...] = ()
+    restarts: tuple[int, ...] = ()
+    ingester: int | None = None
+
+    @property
+    def up(self) -> int:
+        """How many workers serve."""
+        return sum(pid is not None for pid in self.workers)
+
+
+OwnReport = Callable[[], WorkerReport]
+
+
+class JournalCondition(Protocol):
+    """What the journal says of itself; `reason` is `None` when all is well."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why the next record could not be written, in safe words."""
+
+
+def own_report(
+    tally: Tally, health: HealthBook, *, journal: Callable[[], JournalCondition]
+) -> OwnReport:
+    """Return what makes a report of these three whenever it is called."""
+
+    def report() -> WorkerReport:
+        return WorkerReport(
+            pid=os.getpid(),
+            counts=Counts.of(tally),
+            in_flight=tally.in_flight,
+            journal=journal().reason,
+            targets={
+                label: TargetReport(target.condition, target.last_error)
+                for label, target in health.targets.items()
+            },
+        )
+
+    return report
+
+
+class Crew(Protocol):
+    """All workers of the router, as one of them knows them."""
+
+    def staffing(self) -> Staffing:
+        """Say who is up now."""
+
+    def speak_for(self, own: OwnReport) -> None:
+        """Ask `own` for what this worker has to report, from now on."""
+
+    async def reports(self) -> Mapping[int, WorkerReport]:
+        """Return what each worker has counted, by its number, the dead included."""
+
+
+class Alone:
+    """The crew of one."""
+
+    def __init__(self) -> None:
+        """Begin with nothing to report."""
+        self._own: OwnReport | None = None
+
+    def staffing(self) -> Staffing:
+        """Say that all are up: who asks is."""
+        return Staffing(workers=(os.getpid(),), restarts=(0,))
+
+    def speak_for(self, own: OwnReport) -> None:
+        """Ask `own` when asked."""
+        self._own = own
+
+    async def reports(self) -> Mapping[int, WorkerReport]:
+        """Return the own report."""
+        return {} if self._own is None else {1: self._own()}
+
+
+class Board:
+    """What the workers of one router share; make it before they are forked."""
+
+    def __init__(self, workers: int) -> None:
+        """Make room for so many."""
+        self.staffing = SharedValue("staffing")
+        self.reports = [SharedValue(f"worker-{each + 1}") for each in range(workers)]
+        self.bells = [_bell() for _ in range(workers)]
+
+    def publish(self, staffing: Staffing) -> None:
+        """Say who is up."""
+        self.staffing.write(msgspec.msgpack.encode(staffing))
+
+    def close(self) -> None:
+        """Let go of everything in this process."""
+        for value in (self.staffing, *self.reports):
+            value.close()
+        for rings, hears in self.bells:
+            rings.close()
+            hears.close()
+
+
+def _bell() -> tuple[socket.socket, socket.socket]:
+    rings, hears = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    for end in (rings, hears):
+        end.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    return rings, hears
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A worker's place: its number, counted from 1, and what it shares with others."""
+
+    number: int
+    board: Board
+    ready: Callable[[], None]
+    """To be called when this worker accepts calls."""
+
+
+class Colleagues:
+    """The crew as one of several workers knows it."""
+
+    def __init__(
+        self, seat: Seat, *, loop: asyncio.AbstractEventLoop, now: Monotonic
+    ) -> None:
+        """Take the seat, and go on counting from where its last worker stopped."""
+        self._board = seat.board
+        self._index = seat.number - 1
+        self._loop = loop
+        self._now = now
+        self._own: OwnReport | None = None
+        before = _decoded(seat.board.reports[self._index])
+        self._before = Counts() if before is None else before.counts
+        self._next: asyncio.TimerHandle | None = None
+
+    def staffing(self) -> Staffing:
+        """Say what the parent last said."""
+        _, value = self._board.staffing.read()
+        return msgspec.msgpack.decode(value, type=Staffing) if value else Staffing()
+
+    def speak_for(self, own: OwnReport) -> None:
+        """Publish what `own` says, now and then and whenever somebody asks."""
+        self._own = own
+        self._loop.add_reader(self._hears.fileno(), self._heard)
+        self._publish_now_and_then()
+
+    def leave(self) -> None:
+        """Publish for the last time."""
+        if self._next is not None:
+            self._next.cancel()
+        self._loop.remove_reader(self._hears.fileno())
+        self._publish()
+
+    async def reports(self) -> Mapping[int, WorkerReport]:
+        """Ask those that are up, and return everybody's last word.
+
+        What this worker has counted is published first: whoever is asked next shows
+        no less than this answer did.
+        """
+        self._publish()
+        await self._fresh()
+        decoded = {
+            index + 1: _decoded(shared)
+            for index, shared in enumerate(self._board.reports)
+        }
+        return {number: each for number, each in decoded.items() if each is not None}
+
+    @property
+    def _hears(self) -> socket.socket:
+        return self._board.bells[self._index][1]
+
+    def _heard(self) -> None:
+        with suppress(BlockingIOError):
+            while self._hears.recv(len(_RING)):
+                pass
+        self._publish()
+
+    def _publish_now_and_then(self) -> None:
+        self._publish()
+        self._next = self._loop.call_later(PUBLISH_EVERY_S, self._publish_now_and_then)
+
+    def _publish(self) -> None:
+        if self._own is None:
+            return
+        own = self._own()
+        total = msgspec.structs.replace(own, counts=self._before.plus(own.counts))
+        self._board.reports[self._index].write(msgspec.msgpack.encode(total))
+
+    async def _fresh(self) -> None:
+        """Ring all others that are up; wait until each has published, or for long."""
+        board, deadline_s = self._board, self._now() + _ANSWER_WITHIN_S
+        waiting = {
+            index: board.reports[index].read()[0]
+            for index, pid in enumerate(self.staffing().workers)
+            if pid is not None and index != self._index
+        }
+        for index in waiting:
+            with suppress(OSError):
+                board.bells[index][0].send(_RING)
+        while waiting and self._now() < deadline_s:
+            await asyncio.sleep(_POLL_S)
+            waiting = {
+                index: number
+                for index, number in waiting.items()
+                if board.reports[index].read()[0] == number
+            }
+
+
+def _decoded(shared: SharedValue) -> WorkerReport | None:
+    _, value = shared.read()
+    return msgspec.msgpack.decode(value, type=WorkerReport) if value else None
+
+
+def present(
+    reports: Mapping[int, WorkerReport], staffing: Staffing
+) -> Sequence[WorkerReport]:
+    """Return the reports of workers that live: what others found is of the past."""
+    up = {os.getpid(), *staffing.workers}
+    return [report for report in reports.values() if report.pid in up]

@@ -1,0 +1,92 @@
+"""What a tally holds at one moment: a value that can be sent, stored and added up."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Self, TypeVar
+
+import msgspec
+
+from smart_llmrouter.engine.tally import Histogram, Tally
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Durations(msgspec.Struct, frozen=True):
+    """A histogram: counts per bucket, and their sum in microseconds."""
+
+    counts: list[int]
+    sum_us: int
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of a tally, with its labels; none of them ever goes down."""
+
+    calls: dict[tuple[str, int, bool], int] = {}
+    errors: dict[tuple[str, str], int] = {}
+    tokens: dict[tuple[str, str], int] = {}
+    attempts: dict[tuple[str, str], int] = {}
+    refusals: dict[str, int] = {}
+    cost_nusd: dict[str, int] = {}
+    unwritable: int = 0
+    latency: dict[str, Durations] = {}
+    first_token: dict[str, Durations] = {}
+
+    @classmethod
+    def of(cls, tally: Tally) -> Self:
+        """Return what `tally` holds now."""
+        return cls(
+            calls=tally.calls,
+            errors=tally.errors,
+            tokens=tally.tokens,
+            attempts=dict(tally.attempts),
+            refusals=dict(tally.refusals),
+            cost_nusd=tally.cost_nusd,
+            unwritable=tally.unwritable,
+            latency=_frozen(tally.latency),
+            first_token=_frozen(tally.first_token),
+        )
+
+    @classmethod
+    def sum(cls, several: Iterable["Counts"]) -> "Counts":
+        """Return all of them added up."""
+        total = cls()
+        for each in several:
+            total = total.plus(each)
+        return total
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Return both added up."""
+        return Counts(
+            calls=_added(self.calls, other.calls),
+            errors=_added(self.errors, other.errors),
+            tokens=_added(self.tokens, other.tokens),
+            attempts=_added(self.attempts, other.attempts),
+            refusals=_added(self.refusals, other.refusals),
+            cost_nusd=_added(self.cost_nusd, other.cost_nusd),
+            unwritable=self.unwritable + other.unwritable,
+            latency=_added_durations(self.latency, other.latency),
+            first_token=_added_durations(self.first_token, other.first_token),
+        )
+
+
+def _frozen(histograms: Mapping[str, Histogram]) -> dict[str, Durations]:
+    return {
+        group: Durations(list(histogram.counts), histogram.sum_us)
+        for group, histogram in histograms.items()
+    }
+
+
+def _added(one: Mapping[K, int], other: Mapping[K, int]) -> dict[K, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}
+
+
+def _added_durations(
+    one: Mapping[str, Durations], other: Mapping[str, Durations]
+) -> dict[str, Durations]:
+    both = {**one, **other}
+    for group in one.keys() & other.keys():
+        first, second = one[group], other[group]
+        both[group] = Durations(
+            [sum(pair) for pair in zip(first.counts, second.counts, strict=True)],
+            first.sum_us + second.sum_us,
+        )
+    return both

@@ -1,0 +1,1 @@
+"""Several workers on one port: the parent that starts them, watches them, ends them."""

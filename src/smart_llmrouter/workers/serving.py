@@ -1,0 +1,103 @@
+"""The life of a router with several workers, as seen from its parent."""
+
+import gc
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from socket import socket
+
+import structlog
+
+from smart_llmrouter.bootstrap import only_router, prepared
+from smart_llmrouter.config.snapshot import Snapshot
+from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.edge.crew import Board, Seat
+from smart_llmrouter.edge.server import let_others_share
+from smart_llmrouter.workers.kept import Kept
+from smart_llmrouter.workers.parent import Parent
+from smart_llmrouter.workers.signals import Signals
+from smart_llmrouter.workers.starting import Started, fork_worker, spawn_ingester
+
+log = structlog.get_logger()
+
+RunWorker = Callable[[Seat], None]
+"""Serve as a worker, in a process of its own, until it is told to stop."""
+
+
+def serve(snapshot: Snapshot, run_worker: RunWorker, *, now: Monotonic) -> None:
+    """Serve with `server.workers` processes until SIGINT or SIGTERM.
+
+    Raises `CannotStart` when something that is needed cannot be had, by the parent or
+    by one of the workers. Call it where there is no other thread and no event loop.
+    """
+    with only_router(snapshot.state.directory):
+        bound, cpus = prepared(snapshot)
+        with (
+            closing(bound),
+            closing(Board(snapshot.server.workers)) as board,
+            Signals() as signals,
+        ):
+            # It never accepts: it holds the port, so that no other router gets it.
+            let_others_share(bound)
+            ingester = Kept(
+                "ingester", partial(spawn_ingester, snapshot.state, cpus=cpus), now=now
+            )
+            parent = Parent(
+                _workers(
+                    snapshot.server.workers,
+                    run_worker,
+                    board=board,
+                    now=now,
+                    parents_own=lambda: [
+                        *signals.pipe,
+                        bound.fileno(),
+                        *ingester.files,
+                    ],
+                ),
+                ingester,
+                board=board,
+                signals=signals,
+                grace_s=snapshot.server.shutdown_grace_s,
+                now=now,
+            )
+            # What is frozen stays shared between the workers.
+            gc.collect()
+            gc.freeze()
+            _live(parent, bound, workers=snapshot.server.workers)
+    log.info("stopped")
+
+
+def _live(parent: Parent, bound: socket, *, workers: int) -> None:
+    try:
+        if parent.start():
+            host, port = bound.getsockname()[:2]
+            log.info("listening", host=host, port=port, workers=workers)
+            parent.watch()
+    finally:
+        parent.stop()
+
+
+def _workers(
+    count: int,
+    run_worker: RunWorker,
+    *,
+    board: Board,
+    now: Monotonic,
+    parents_own: Callable[[], list[int]],
+) -> list[Kept]:
+    workers: list[Kept] = []
+
+    def fork(number: int) -> Started:
+        return fork_worker(
+            lambda ready: run_worker(Seat(number, board, ready)),
+            parents_own=[
+                *parents_own(),
+                *(end for each in workers for end in each.files),
+            ],
+        )
+
+    workers += [
+        Kept(f"worker {number}", partial(fork, number), now=now)
+        for number in range(1, count + 1)
+    ]
+    return workers
