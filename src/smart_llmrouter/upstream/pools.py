@@ -1,6 +1,7 @@
 """The connections to one origin: how many there may be, and who gets the next one."""
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
 from contextlib import suppress
 
@@ -69,31 +70,29 @@ class Pool:
             self.idle.append(connection)
 
     def drop(self, connection: LeanConnection) -> None:
-        """Cut a connection, whether it was made or not, and give its place away.
+        """Cut a connection that was lent, made or not, and give its place away.
 
         Its socket is closed in the same turn of the loop or the next.
         """
         connection.abort()
-        self.lost(connection)
+        self._free(connection)
 
     def lost(self, connection: LeanConnection) -> None:
         """Give the place of a connection away that is no more; once is enough."""
-        if connection not in self._taken:
-            return
-        self._taken.remove(connection)
-        with suppress(ValueError):
-            self.idle.remove(connection)
-        if self._waiting:
-            place = self._place()
-            if not self._serve(place, new=True):
-                self._taken.remove(place)
+        if connection in self._taken:
+            with suppress(ValueError):
+                self.idle.remove(connection)
+            self._free(connection)
 
     def expire(self, *, idle_s: float) -> None:
         """Cut the connections that have been idle for `idle_s` seconds."""
-        oldest_s = self._now() - idle_s
-        for connection in tuple(self.idle):
-            if connection.idle_since_s <= oldest_s:
-                self.drop(connection)
+        # They stand in the order in which they were given back.
+        count = bisect_right(
+            self.idle, self._now() - idle_s, key=lambda each: each.idle_since_s
+        )
+        expired, self.idle[:count] = self.idle[:count], []
+        for connection in expired:
+            self.drop(connection)
 
     def close(self, reason: Exception) -> None:
         """Cut every connection, and tell everybody who waits for one why."""
@@ -101,8 +100,18 @@ class Pool:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_exception(reason)
+        self.idle.clear()
         for connection in tuple(self._taken):
             self.drop(connection)
+
+    def _free(self, connection: LeanConnection) -> None:
+        if connection not in self._taken:
+            return
+        self._taken.remove(connection)
+        if self._waiting:
+            place = self._place()
+            if not self._serve(place, new=True):
+                self._taken.remove(place)
 
     def _place(self) -> LeanConnection:
         place = LeanConnection(self.lost)
