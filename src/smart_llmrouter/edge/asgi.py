@@ -137,7 +137,8 @@ class _Answer:
 
 
 def _scope_of(exchange: Exchange) -> Scope:
-    path, query = split_target(exchange.target)
+    # What cannot be split never gets here.
+    path, query = split_target(exchange.target) or (exchange.target, b"")
     transport = exchange.connection.transport
     secure = transport.get_extra_info("ssl_object") is not None
     peer = transport.get_extra_info("peername")

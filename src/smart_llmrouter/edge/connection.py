@@ -168,22 +168,30 @@ class Connection(asyncio.Protocol):
         parser, fields = self._parser, self._fields
         if parser.should_upgrade() or self._deaf:
             return
-        large = self._framing_bytes > MAX_HEAD_BYTES < head_bytes(fields)
-        self._framing_bytes, self._in_head = 0, False
+        method, target = parser.get_method(), self._target
+        large = (
+            self._framing_bytes > MAX_HEAD_BYTES
+            and head_bytes(method, target, fields) > MAX_HEAD_BYTES
+        )
+        # Fields that come after the body must not become part of the head.
+        self._framing_bytes, self._in_head, self._fields = 0, False, []
         headers = dict(fields)
         keep_alive = parser.should_keep_alive()
         usual = keep_alive and b"connection" not in headers
         exchange = self._hub.exchange(
-            self,
-            self._target,
-            method=parser.get_method(),
-            fields=fields,
-            headers=headers,
+            self, target, method=method, fields=fields, headers=headers
         )
-        if not usual or len(headers) != len(fields) or b"host" not in headers:
+        if (
+            not usual
+            or len(headers) != len(fields)
+            or b"transfer-encoding" in headers
+            or headers.get(b"host") not in self._hub.sound_hosts
+        ):
             version = parser.get_http_version()
             exchange.keep_alive, exchange.chunked = keep_alive, version != "1.0"
             exchange.fault = fault_of_head(fields, version=version)
+            if exchange.fault is None:
+                self._hub.trust_host(headers.get(b"host"))
         if large:
             exchange.fault = InvalidHttp(_HEAD_TOO_LARGE)
         if exchange.fault is not None:
@@ -438,7 +446,7 @@ class Connection(asyncio.Protocol):
 
 def _worth_reading(exchange: Exchange) -> bool:
     """Say whether the rest of a refused body is read, to keep the connection."""
-    length = exchange.headers.get(b"content-length", b"")
-    if exchange.expects_continue or not length.isdigit():
+    if exchange.expects_continue or b"transfer-encoding" in exchange.headers:
         return False
-    return int(length) - exchange.body_bytes <= _WORTH_READING_BYTES
+    length = int(exchange.headers.get(b"content-length", b"0"))
+    return length - exchange.body_bytes <= _WORTH_READING_BYTES

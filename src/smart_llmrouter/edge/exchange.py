@@ -77,7 +77,7 @@ class Exchange(msgspec.Struct, eq=False):
     def expects_continue(self) -> bool:
         """Whether the caller waits to be asked for its body (RFC 9110, 10.1.1)."""
         expected = self.headers.get(b"expect", b"")
-        return self.chunked and expected.lower() == b"100-continue"
+        return self.chunked and expected.strip().lower() == b"100-continue"
 
     def take_body(self) -> bytes:
         """Return the whole body, and keep it no longer."""

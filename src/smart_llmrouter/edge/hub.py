@@ -6,13 +6,14 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from smart_llmrouter.core.clock import Monotonic, WallClock
-from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.core.errors import InvalidHttp, RouterError
 from smart_llmrouter.edge.connection import Connection
 from smart_llmrouter.edge.exchange import Exchange, Fields, Route
 from smart_llmrouter.edge.heads import split_target
 from smart_llmrouter.engine.refusals import error_lines, render_refusal
 
 _MS_PER_S: Final = 1000
+_HOSTS: Final = 256
 NewId = Callable[[int], str]
 """Makes a request id out of the time, in milliseconds since 1970 UTC."""
 
@@ -46,6 +47,7 @@ class Hub:
         self.loop = loop
         self.client_timeout_s = client_timeout_s
         self.connections: set[Connection] = set()
+        self.sound_hosts: set[bytes] = set()
         self.draining = False
         self.gone = asyncio.Event()
 
@@ -76,6 +78,11 @@ class Hub:
             self.now(),
             ts_ms,
         )
+
+    def trust_host(self, host: bytes | None) -> None:
+        """Keep a `Host` that was looked at, so that it needs no second look."""
+        if host is not None and len(self.sound_hosts) < _HOSTS:
+            self.sound_hosts.add(host)
 
     def cancel(self, task: asyncio.Task[None]) -> None:
         """Cancel what serves an exchange, and hold it until it has ended."""
@@ -115,8 +122,10 @@ class Hub:
         """Find the route of a target that is not simply the path of one."""
         if not target:
             return NOBODYS
-        path, _ = split_target(target)
-        return self._hot.get(unquote_to_bytes(path), self._site)
+        parts = split_target(target)
+        if parts is None:
+            return NOBODYS
+        return self._hot.get(unquote_to_bytes(parts[0]), self._site)
 
 
 class Nobodys:
@@ -125,7 +134,8 @@ class Nobodys:
     max_body_bytes = 0
 
     def open(self, exchange: Exchange) -> None:
-        """Leave it to what was found wrong."""
+        """Say what was found wrong; without that, it is the target of the request."""
+        raise exchange.fault or InvalidHttp("the request line asks for no HTTP address")
 
     async def serve(self, exchange: Exchange) -> None:
         """Do nothing: there is nothing to serve."""

@@ -21,7 +21,7 @@ from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.tally import Tally
 
 _JSON: Final = b"application/json"
-_IDENTITY: Final = frozenset({None, b"", b"identity"})
+_IDENTITY: Final = frozenset({b"", b"identity"})
 
 
 class InferenceRoute:
@@ -64,7 +64,8 @@ class InferenceRoute:
             raise UnsupportedContentType(
                 "the body must be sent as `Content-Type: application/json`"
             )
-        if headers.get(b"content-encoding") not in _IDENTITY:
+        coding = headers.get(b"content-encoding")
+        if coding is not None and coding.strip().lower() not in _IDENTITY:
             raise UnsupportedContentType("the body must be sent without compression")
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.max_body_bytes:
