@@ -167,6 +167,7 @@ def test_a_certificate_and_its_key_must_fit(
             "a host name or an address is expected",
         ),
         (["tls: {ca_file: ''}"], "tls.ca_file", "the text is empty"),
+        (['tls: {ca_file: "a\\tb"}'], "tls.ca_file", "a path of a file is expected"),
         (["tls: {ca_file: ~/ca.pem}"], "tls.ca_file", "`~` is not expanded in paths"),
         (["tls: {verify: false}"], "tls.verify", "the key verify is not known"),
         (

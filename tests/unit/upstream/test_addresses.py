@@ -97,6 +97,20 @@ async def test_known_addresses_outlive_a_resolver() -> None:
     assert dns.asked == 3
 
 
+async def test_a_name_without_addresses_is_a_failure() -> None:
+    """An answer without an address leads nowhere, and is not kept."""
+
+    async def nothing(host: str, port: int) -> list[Address]:
+        del host, port
+        return []
+
+    addresses = Addresses(nothing, ttl_s=30, now=lambda: 0)
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="no address"):
+            await addresses.of("provider.test", 443)
+
+
 async def test_a_failure_nobody_waits_for_is_no_trouble() -> None:
     """All who asked have left; the lookup fails, and nothing is left of it."""
     dns = Dns()

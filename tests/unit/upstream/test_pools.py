@@ -95,6 +95,20 @@ async def test_who_was_served_badly_is_served_next() -> None:
     second.cancel()
 
 
+async def test_what_cannot_be_used_again_is_not_given() -> None:
+    """A connection that was closed meanwhile is replaced by a place for a new one."""
+    pool = Pool(limit=1, now=Turning())
+    [first] = await waiting_for(pool, 1)
+    closed = await first
+    pool.idle.append(closed)
+
+    connection, new = await pool.grant(again=False)
+
+    assert new
+    assert connection is not closed
+    assert pool.idle == []
+
+
 async def test_only_what_has_been_idle_for_long_is_let_go() -> None:
     """The connections that were used least lately go first."""
     clock = Turning()
