@@ -404,9 +404,9 @@ class Connection(asyncio.Protocol):
     def _go_on(self, exchange: Exchange) -> None:
         """Turn to the next request, or close."""
         self._current = self._task = None
-        if self._deaf and not exchange.keep_alive:
+        if not exchange.keep_alive:
             self._linger()
-        elif not exchange.keep_alive or (self._hub.draining and not self._waiting):
+        elif self._hub.draining and not self._waiting:
             self._transport.close()
         elif self._waiting:
             # Not at once: a thousand requests may wait, and each be refused at once.
@@ -418,15 +418,19 @@ class Connection(asyncio.Protocol):
         if busy or not self._waiting:
             return
         exchange = self._waiting.popleft()
-        if not self._waiting and self._paused and not self._deaf:
-            self._paused = False
-            self._transport.resume_reading()
+        if not self._waiting and not self._deaf:
+            self._resume()
         self._begin(exchange)
 
     def _pause(self) -> None:
         if not self._paused:
             self._paused = True
             self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
 
     def _linger(self) -> None:
         """Close, but let the caller read the answer before it learns that.
@@ -437,6 +441,8 @@ class Connection(asyncio.Protocol):
         if self._lingering:
             return
         self._lingering = self._deaf = True
+        self._waiting.clear()
+        self._resume()
         self._cut_at_s = self._hub.now() + _LINGER_S
         if self._transport.can_write_eof():
             self._transport.write_eof()
