@@ -9,6 +9,7 @@ import fcntl
 import gc
 import os
 import sqlite3
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
@@ -38,6 +39,7 @@ from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.edge.site import Site
+from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.attempts import Attempts, Route, route_to
 from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.recorder import Recorder
@@ -82,6 +84,7 @@ async def serve(snapshot: Snapshot) -> None:
         listening, cpus = prepared(snapshot)
         with _starting():
             journal = _new_journal(snapshot.state)
+            tls = _serving_tls(snapshot)
         async with (
             IngesterSupervisor(snapshot.state, cpus=cpus) as ingester,
             _edge(snapshot, journal, ingester=ingester.condition) as edge,
@@ -89,6 +92,7 @@ async def serve(snapshot: Snapshot) -> None:
             server = Server(
                 edge.hub,
                 grace_s=snapshot.server.shutdown_grace_s,
+                tls=tls,
                 on_stop=ingester.expect_its_end,
             )
             server.stop_on_signals()
@@ -109,6 +113,7 @@ async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
         server = snapshot.server
         listening = listening_socket(server.host, server.port, shared=True)
         journal = _new_journal(snapshot.state)
+        tls = _serving_tls(snapshot)
     crew = Colleagues(seat, loop=asyncio.get_running_loop(), now=time.monotonic)
     async with _edge(
         snapshot,
@@ -116,7 +121,7 @@ async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
         ingester=lambda: condition_of(crew.staffing().ingester, snapshot.state),
         crew=crew,
     ) as edge:
-        serving = Server(edge.hub, grace_s=server.shutdown_grace_s)
+        serving = Server(edge.hub, grace_s=server.shutdown_grace_s, tls=tls)
         serving.stop_as_told()
         _settle_memory()
         await serving.serve(listening, on_listening=seat.ready)
@@ -298,7 +303,12 @@ def _starting() -> Iterator[None]:
     """Say in one sentence what keeps the router from starting."""
     try:
         yield
-    except (BadCpus, DatabaseUnusable, JournalUnwritable) as error:
+    except (
+        BadCpus,
+        CertificateUnusable,
+        DatabaseUnusable,
+        JournalUnwritable,
+    ) as error:
         raise CannotStart(str(error)) from None
     except sqlite3.Error as error:
         raise CannotStart(
@@ -307,6 +317,11 @@ def _starting() -> Iterator[None]:
         ) from None
     except OSError as error:
         raise CannotStart(f"cannot listen: {error.strerror}") from None
+
+
+def _serving_tls(snapshot: Snapshot) -> ssl.SSLContext | None:
+    tls = snapshot.server.tls
+    return None if tls is None else serving_context(tls)
 
 
 def _new_journal(state: State) -> JournalWriter:

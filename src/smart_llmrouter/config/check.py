@@ -69,6 +69,7 @@ def check(
         *(found for rule in _WITHIN for found in rule(document)),
         *secrecy.references_resolve(document, environment=environment, beside=beside),
         *connections.tls_files_are_usable(document, beside),
+        *connections.server_tls_is_usable(document, beside),
         *connections.sockets_are_sockets(document, beside),
     ]
     if schema.settings is not None:

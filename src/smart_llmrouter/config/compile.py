@@ -13,11 +13,13 @@ from smart_llmrouter.config.proxies import proxy_for
 from smart_llmrouter.config.references import holds_reference, resolve
 from smart_llmrouter.config.schema import connections, identities, providers
 from smart_llmrouter.config.schema import groups as group_settings
+from smart_llmrouter.config.schema import server as server_settings
 from smart_llmrouter.config.schema.server import parse_listen
 from smart_llmrouter.config.snapshot import (
     Group,
     Provider,
     Server,
+    ServerTls,
     Snapshot,
     State,
     Target,
@@ -49,7 +51,7 @@ def compile_snapshot(
     }
     return Snapshot(
         fingerprint=settings_fingerprint(settings),
-        server=_server(settings),
+        server=_server(settings, beside),
         state=compiler.state(),
         upstream=compiler.upstream(),
         groups=MappingProxyType(groups),
@@ -160,13 +162,13 @@ class _Compiler:
         )
 
     def _path(self, path: str | None) -> str | None:
-        return None if path is None else str((self._beside / path).absolute())
+        return _path_of(path, self._beside)
 
     def _secret(self, reference: str) -> Secret:
         return resolve(reference, environment=self._environment, beside=self._beside)
 
 
-def _server(settings: schema.Settings) -> Server:
+def _server(settings: schema.Settings, beside: Path) -> Server:
     server = settings.server
     host, port = parse_listen(server.listen)
     return Server(
@@ -178,7 +180,19 @@ def _server(settings: schema.Settings) -> Server:
         keepalive_after_s=server.keepalive_after_s,
         client_timeout_s=server.client_timeout_s,
         shutdown_grace_s=server.shutdown_grace_s,
+        tls=None if server.tls is None else _server_tls(server.tls, beside),
     )
+
+
+def _server_tls(tls: server_settings.ServerTls, beside: Path) -> ServerTls:
+    return ServerTls(
+        cert_file=str(_path_of(tls.cert_file, beside)),
+        key_file=_path_of(tls.key_file, beside),
+    )
+
+
+def _path_of(path: str | None, beside: Path) -> str | None:
+    return None if path is None else str((beside / path).absolute())
 
 
 def _price(price: providers.Price | None) -> Price | None:

@@ -23,6 +23,17 @@ JournalSync = Literal["interval", "always", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTls:
+    """The certificate, with its chain, that is shown to callers.
+
+    Without `key_file` the key is in `cert_file`, too.
+    """
+
+    cert_file: str
+    key_file: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """Where and how the public surface listens; `workers` processes share the port."""
 
@@ -34,6 +45,7 @@ class Server:
     keepalive_after_s: float
     client_timeout_s: float
     shutdown_grace_s: float
+    tls: ServerTls | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,9 @@ class Connection(asyncio.Protocol):
         """Keep the transport to write to."""
         self._transport = cast("asyncio.Transport", transport)
         self._hub.connections.add(self)
+        if self._hub.draining:
+            # It was accepted before, but its handshake took until now.
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Read on, but not without end where neither a head nor a body comes of it."""

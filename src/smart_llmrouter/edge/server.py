@@ -13,6 +13,8 @@ from smart_llmrouter.edge.hub import Hub
 
 _BACKLOG: Final = 2048
 _SWEEP_S: Final = 1.0
+_HANDSHAKE_S: Final = 10.0
+_FAREWELL_S: Final = 2.0
 _STRAGGLERS_S: Final = 5.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -47,8 +49,14 @@ class Server:
         `on_listening` is called as soon as connections are accepted.
         """
         hub = self._hub
+        handshake_s = min(_HANDSHAKE_S, hub.client_timeout_s)
         listener = await hub.loop.create_server(
-            lambda: Connection(hub), sock=bound, backlog=_BACKLOG, ssl=self._tls
+            lambda: Connection(hub),
+            sock=bound,
+            backlog=_BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=handshake_s if self._tls else None,
+            ssl_shutdown_timeout=_FAREWELL_S if self._tls else None,
         )
         sweeping = asyncio.create_task(self._sweep())
         self.listening.set()

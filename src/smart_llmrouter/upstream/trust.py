@@ -6,34 +6,13 @@ each combination of settings, when a connection first needs it.
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from smart_llmrouter.config.snapshot import Tls
 from smart_llmrouter.upstream.transport import TlsFailed
+from smart_llmrouter.wire.tls_records import RecordReader
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-_RECORD_MAX_BYTES: Final = 16 * 1024
 _WITHOUT_TICKETS: Final = frozenset({"TLSv1", "TLSv1.1", "TLSv1.2"})
-
-
-class _RecordReader(ssl.SSLObject):
-    """Reads with a buffer of the size that there can be something for.
-
-    uvloop asks for a quarter of a mebibyte each time, so that the kernel is asked for
-    memory and given it back; but a read never gives more than one record.
-    """
-
-    def read(
-        self,
-        len: int = _RECORD_MAX_BYTES,  # noqa: A002 - as the standard library has it
-        buffer: "Buffer | None" = None,
-    ) -> bytes:
-        """Return, or put into `buffer`, at most one record."""
-        if buffer is None:
-            return super().read(min(len, _RECORD_MAX_BYTES))
-        return super().read(len, buffer)
 
 
 class ResumingContext(ssl.SSLContext):
@@ -43,7 +22,7 @@ class ResumingContext(ssl.SSLContext):
     what a session stands for is exactly that proof.
     """
 
-    sslobject_class = _RecordReader
+    sslobject_class = RecordReader
 
     def __init__(self, protocol: int) -> None:  # noqa: ARG002 - for `__new__`
         """Begin without a session."""

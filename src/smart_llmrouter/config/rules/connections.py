@@ -17,6 +17,8 @@ _UNIX_PATH_MAX_BYTES: Final = 107
 _TRUST: Final = "ca_file"
 _CERTIFICATE: Final = "client_cert_file"
 _KEY: Final = "client_key_file"
+_CLIENT_FILES: Final = (_CERTIFICATE, _KEY)
+_SERVER_FILES: Final = ("cert_file", "key_file")
 _NOT_A_KEY: Final = (
     "the file holds no key that fits the certificate",
     "name the certificate's own key, in PEM, without a passphrase",
@@ -43,7 +45,25 @@ def tls_files_are_usable(document: Document, beside: Path) -> Iterator[Finding]:
             yield from _untrustworthy(document, (*path, _TRUST), trusted)
         if shown is not None and not missing & {_CERTIFICATE, _KEY}:
             key = _file(tls.get(_KEY), beside)
-            yield from _unpresentable(document, path, shown, key)
+            yield from _unpresentable(document, path, (shown, key), names=_CLIENT_FILES)
+
+
+def server_tls_is_usable(document: Document, beside: Path) -> Iterator[Finding]:
+    """Yield a finding where the router's own certificate or key cannot be used."""
+    server = document.root.get("server")
+    tls = server.get("tls") if isinstance(server, dict) else None
+    if not isinstance(tls, dict):
+        return
+    path = ("server", "tls")
+    unreadable = [
+        finding
+        for name in _SERVER_FILES
+        for finding in _unreadable(document, (*path, name), tls.get(name), beside)
+    ]
+    yield from unreadable
+    shown, key = (_file(tls.get(name), beside) for name in _SERVER_FILES)
+    if shown is not None and not unreadable:
+        yield from _unpresentable(document, path, (shown, key), names=_SERVER_FILES)
 
 
 def sockets_are_sockets(document: Document, beside: Path) -> Iterator[Finding]:
@@ -142,15 +162,20 @@ def _untrustworthy(document: Document, path: KeyPath, file: Path) -> Iterator[Fi
 
 
 def _unpresentable(
-    document: Document, path: KeyPath, certificate: Path, key: Path | None
+    document: Document,
+    path: KeyPath,
+    files: tuple[Path, Path | None],
+    *,
+    names: tuple[str, str],
 ) -> Iterator[Finding]:
+    certificate, key = files
     trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         # Loading it as trusted tells whether it is a certificate at all.
         trial.load_verify_locations(cafile=certificate)
     except ssl.SSLError:
         yield document.error(
-            (*path, _CERTIFICATE),
+            (*path, names[0]),
             "the file holds no certificate",
             "name a PEM file with BEGIN CERTIFICATE in it",
         )
@@ -158,7 +183,7 @@ def _unpresentable(
     try:
         trial.load_cert_chain(certificate, key, password=lambda: "")
     except ssl.SSLError:
-        blamed = _CERTIFICATE if key is None else _KEY
+        blamed = names[0] if key is None else names[1]
         yield document.error((*path, blamed), *_NOT_A_KEY)
 
 

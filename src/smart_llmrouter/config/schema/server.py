@@ -13,6 +13,7 @@ from smart_llmrouter.config.references import (
     is_reference,
     unexpanded,
 )
+from smart_llmrouter.config.schema.connections import FilePath
 from smart_llmrouter.config.schema.kinds import (
     Bytes,
     Name,
@@ -102,6 +103,21 @@ def _counters(text: str) -> str:
     return text
 
 
+class ServerTls(Section):
+    """The certificate that the public surface shows; HTTP/1.1 over TLS 1.2 or 1.3."""
+
+    cert_file: FilePath = Field(
+        description="PEM file of the certificate, followed by its chain."
+    )
+    key_file: FilePath | None = Field(
+        default=None,
+        description=(
+            "PEM file of the certificate's key, without a passphrase; may be left out"
+            " where `cert_file` holds the key, too."
+        ),
+    )
+
+
 class Server(Section):
     """Where and how the public surface listens."""
 
@@ -111,6 +127,10 @@ class Server(Section):
             "Address of the public surface: `host:port`, `[::1]:port`, or `:port` for"
             " all interfaces."
         ),
+    )
+    tls: ServerTls | None = Field(
+        default=None,
+        description="Speak TLS with callers; without it, plain HTTP.",
     )
     workers: Whole = Field(
         default=1,
