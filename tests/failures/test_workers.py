@@ -1,6 +1,7 @@
 """Several workers on one port: who dies, who takes over, and what is lost: nothing."""
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import httpx2
 import pytest
 
 from smart_llmrouter.mockprovider.script import Step
+from tests.conftest import SOAK
 from tests.support.gateway import (
     Gateway,
     caller,
@@ -42,9 +44,10 @@ from tests.support.puppet import completion, running_puppet
 from tests.support.wait import NeverHappened, eventually
 
 WORKERS = 2
+CALLS = 20_000 if SOAK else 1_280
 SEED = random.randrange(2**32)
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600 if SOAK else 120)
 
 
 def settings_for(base_url: str, **server: object) -> dict[str, Any]:
@@ -143,6 +146,47 @@ async def test_the_port_and_the_counts_are_shared(tmp_path: Path) -> None:
     assert shown == [40.0] * 12
     ids = {answer.request_id for answer in answers}
     assert {row["request_id"] for row in rows} == ids
+
+
+@pytest.mark.soak
+async def test_every_answer_has_its_row(tmp_path: Path) -> None:
+    """Over 64 connections and two journals there are as many rows as answers."""
+    async with routed(tmp_path) as (gateway, _), AsyncExitStack() as stack:
+        lines = [await stack.enter_async_context(line_to(gateway)) for _ in range(64)]
+        before = [cpu_s(pid) for pid in workers_of(gateway)]
+        answered = await asyncio.gather(
+            *(calls_on(line, CALLS // 64) for line in lines)
+        )
+        used_s = [
+            cpu_s(pid) - then
+            for pid, then in zip(workers_of(gateway), before, strict=True)
+        ]
+        shown = await calls_shown(gateway)
+        status = await gateway.stop()
+        rows = Counter(row["request_id"] for row in gateway.rows())
+
+    answers = Counter(itertools.chain.from_iterable(answered))
+    assert rows == answers
+    assert rows.total() == len(rows) == shown == CALLS // 64 * 64
+    assert all(used_s)
+    assert status == 0
+
+
+async def calls_on(line: Line, count: int) -> list[str]:
+    """Make calls on a connection, one after the other; return their request ids."""
+    ids = []
+    for _ in range(count):
+        line.send(chat())
+        answer = await line.answer(within_s=60)
+        assert answer.status == 200
+        ids.append(answer.request_id)
+    return ids
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def test_each_process_of_a_worker_is_told_apart(tmp_path: Path) -> None:

@@ -21,7 +21,11 @@ from smart_llmrouter.workers.signals import HURRY, STOP, Signals
 
 _STRAGGLERS_S: Final = 15.0
 _FAREWELL_S: Final = 15.0
+_LOOK_AGAIN_S: Final = 0.2
 _MS_PER_S: Final = 1000
+
+# One that was told to stop before it listened for that ends by the signal.
+_FINE: Final = frozenset({None, 0, -STOP})
 
 log = structlog.get_logger()
 
@@ -63,7 +67,9 @@ class Parent:
         while not all(each.up for each in self._workers):
             if self._signals.stop_wanted():
                 return False
-            self._wait(self._next_s())
+            self._wait(_LOOK_AGAIN_S)
+            if self._signals.stop_wanted():
+                continue
             for worker in self._workers:
                 status = worker.look(expected=True)
                 if status is not None:
@@ -95,7 +101,7 @@ class Parent:
                 hurried = True
                 for worker in self._workers:
                     worker.tell(HURRY)
-            self._wait(deadline_s - self._now())
+            self._wait(_LOOK_AGAIN_S)
         self._kill(self._workers)
         self._end_ingester()
 
@@ -108,13 +114,13 @@ class Parent:
         self._ingester.release()
         deadline_s = self._now() + _FAREWELL_S
         while self._running([self._ingester]) and self._now() < deadline_s:
-            self._wait(deadline_s - self._now())
+            self._wait(_LOOK_AGAIN_S)
         self._kill([self._ingester])
 
     def _running(self, children: Sequence[Kept]) -> bool:
         for child in children:
             status = child.look(expected=True)
-            if status:
+            if status not in _FINE:
                 log.error("child ended", what=child.name, status=status)
         return any(child.pid is not None for child in children)
 
@@ -124,7 +130,7 @@ class Parent:
                 log.warning("was killed: it did not end in time", what=child.name)
                 child.tell(signal.SIGKILL)
         while self._running(children):
-            self._wait(None)
+            self._wait(_LOOK_AGAIN_S)
 
     def _keep(self, child: Kept) -> None:
         child.look()
