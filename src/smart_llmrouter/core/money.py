@@ -49,6 +49,8 @@ class Rate:
 
     def cost_nusd(self, tokens: int) -> int:
         """Return what `tokens` cost, rounded half-even once."""
+        if self.denominator == 1:
+            return tokens * self.numerator
         return divide_half_even(tokens * self.numerator, self.denominator)
 
 

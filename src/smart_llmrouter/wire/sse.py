@@ -18,49 +18,68 @@ class EventTooLarge(ValueError):
 
 
 class EventSplitter:
-    """Give back the complete events of a stream; hold what has not ended yet."""
+    """Give back the complete events of a stream; hold what has not ended yet.
 
-    __slots__ = ("_held", "_held_bytes", "_max_event_bytes", "_tail")
+    `held_bytes` is how much that is.
+    """
+
+    __slots__ = ("_held", "_max_event_bytes", "_tail", "held_bytes")
 
     def __init__(self, *, max_event_bytes: int) -> None:
         """Refuse to hold more than `max_event_bytes` of an event that does not end."""
         self._held: list[bytes] = []
-        self._held_bytes = 0
         self._tail = b""
         self._max_event_bytes = max_event_bytes
+        self.held_bytes = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """Return all bytes up to the end of the last complete event.
 
         Raises `EventTooLarge` when what is held back passes the bound.
         """
-        if not self._held and chunk.endswith(b"\n\n"):
-            return chunk
-        # What is held was searched when it came: only an end that was cut is new, and
-        # of that no more than three bytes are held.
-        seam = self._tail + chunk
-        end = len(seam) if seam.endswith(b"\n\n") else _last_event_end(seam)
-        block = b""
-        if end:
-            place = end - len(self._tail)
-            self._held.append(chunk[:place])
-            block, chunk = self.flush(), chunk[place:]
-        if chunk:
+        if chunk.endswith(b"\n\n"):
+            return self._joined(chunk) if self._held else chunk
+        end = self._last_end(chunk)
+        if end < 0:
             self._hold(chunk)
+            return b""
+        block = self._joined(chunk[:end])
+        if end < len(chunk):
+            self._hold(chunk[end:])
         return block
+
+    def _last_end(self, chunk: bytes) -> int:
+        """Return where in `chunk` the last complete event ends, -1 if none does.
+
+        What is held was searched when it came: only an end that was cut is new, and of
+        that no more than three bytes are held.
+        """
+        tail = self._tail
+        if b"\r" in chunk or b"\r" in tail:
+            end = _last_event_end(tail + chunk)
+            return end - len(tail) if end else -1
+        place = chunk.rfind(b"\n\n")
+        if place >= 0:
+            return place + 2
+        return 1 if tail.endswith(b"\n") and chunk.startswith(b"\n") else -1
+
+    def _joined(self, end: bytes) -> bytes:
+        """Return what is held and its end."""
+        self._held.append(end)
+        return self.flush()
 
     def _hold(self, chunk: bytes) -> None:
         self._held.append(chunk)
-        self._held_bytes += len(chunk)
+        self.held_bytes += len(chunk)
         self._tail = (self._tail + chunk[-_CUT_END_BYTES:])[-_CUT_END_BYTES:]
-        if self._held_bytes > self._max_event_bytes:
+        if self.held_bytes > self._max_event_bytes:
             raise EventTooLarge
 
     def flush(self) -> bytes:
         """Return what never came to an end, and forget it."""
         rest = b"".join(self._held)
         self._held.clear()
-        self._held_bytes, self._tail = 0, b""
+        self.held_bytes, self._tail = 0, b""
         return rest
 
 
@@ -69,8 +88,6 @@ def _last_event_end(buffer: bytes) -> int:
 
     A final CR may be the first half of a CRLF, so it ends nothing yet.
     """
-    if b"\r" not in buffer:
-        return buffer.rfind(b"\n\n") + 2 if b"\n\n" in buffer else 0
     end = 0
     for blank in _BLANK_LINE.finditer(buffer):
         if blank.end() < len(buffer) or not blank.group().endswith(b"\r"):
@@ -78,34 +95,35 @@ def _last_event_end(buffer: bytes) -> int:
     return end
 
 
+def event_end(block: bytes, start: int, *, only_lf: bool) -> int:
+    """Return where the event that begins at `start` ends, with its blank line.
+
+    That is the end of `block` if no blank line follows. `only_lf` says that there is
+    no CR in `block`, so that every line ends with LF.
+    """
+    if only_lf:
+        place = block.find(b"\n\n", start)
+        return place + 2 if place >= 0 else len(block)
+    blank = _BLANK_LINE.search(block, start)
+    return blank.end() if blank else len(block)
+
+
 def split_events(block: bytes) -> Iterator[bytes]:
     """Split complete events; each keeps the blank line that ends it."""
-    start = 0
-    for end in _blank_line_ends(block):
+    start, only_lf = 0, b"\r" not in block
+    while start < len(block):
+        end = event_end(block, start, only_lf=only_lf)
         yield block[start:end]
         start = end
-    if start < len(block):
-        yield block[start:]
-
-
-def _blank_line_ends(block: bytes) -> Iterator[int]:
-    """Yield where each blank line ends; quickly where every line ends with LF."""
-    if b"\r" in block:
-        yield from (blank.end() for blank in _BLANK_LINE.finditer(block))
-        return
-    found = block.find(b"\n\n")
-    while found >= 0:
-        yield found + 2
-        found = block.find(b"\n\n", found + 2)
 
 
 def payload_of(event: bytes) -> bytes | None:
     """Return the data of one event, its lines joined; `None` if it has none."""
-    if event.startswith(b"data:") and event.find(b"\n") == len(event) - 2:
-        # One line of data, as nearly all events are; a CR would be a line end, too.
-        line = event[5:-2]
-        if event.endswith(b"\n\n") and b"\r" not in line:
-            return line.removeprefix(b" ")
+    # One line of data, as nearly all events are; a CR would be a line end, too.
+    line = event[5:-2]
+    one_line = b"\n" not in line and b"\r" not in line
+    if one_line and event[:5] == b"data:" and event[-2:] == b"\n\n":
+        return line.removeprefix(b" ")
     lines = [
         line[5:].removeprefix(b" ")
         for line in _LINE_END.split(event)

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Final
 
 import msgspec
-from msgspec.structs import replace
 
 from smart_llmrouter.core.money import nusd_from_usd
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
@@ -13,7 +12,6 @@ from smart_llmrouter.dialects.openai_chat.schema import (
     DECODE_USAGE_FIELD,
     WireUsage,
     decode_answer,
-    decode_usage,
     is_there,
 )
 from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members
@@ -41,28 +39,27 @@ def parse_answer(body: bytes) -> Usage:
     return parse_usage(answer.usage)
 
 
-def parse_usage(raw: msgspec.Raw) -> Usage:
+def parse_usage(wire: WireUsage | msgspec.Raw | None) -> Usage:
     """Read `usage`; whatever of it cannot be read stays unknown."""
-    if not is_there(raw):
+    if isinstance(wire, msgspec.Raw):
+        wire = _readable_part(wire) if is_there(wire) else None
+    if wire is None:
         return UNKNOWN_USAGE
-    try:
-        wire = decode_usage(raw)
-    except _UNREADABLE:
-        wire = _readable_part(raw)
     prompt, completion = wire.prompt_tokens_details, wire.completion_tokens_details
-    usage = Usage(
-        input_tokens=_count(wire.prompt_tokens),
-        cached_input_tokens=_count(prompt.cached_tokens if prompt else None),
-        output_tokens=_count(wire.completion_tokens),
-        reasoning_tokens=_count(completion.reasoning_tokens if completion else None),
+    usd = wire.cost
+    return Usage(
+        input_tokens=wire.prompt_tokens,
+        cached_input_tokens=None if prompt is None else prompt.cached_tokens,
+        output_tokens=wire.completion_tokens,
+        reasoning_tokens=None if completion is None else completion.reasoning_tokens,
+        reported_cost_nusd=(
+            nusd_from_usd(usd) if usd is not None and _is_amount(usd) else None
+        ),
     )
-    if wire.cost is None or not _is_amount(wire.cost):
-        return usage
-    return replace(usage, reported_cost_nusd=nusd_from_usd(wire.cost))
 
 
 def _readable_part(raw: msgspec.Raw) -> WireUsage:
-    """Read each field by itself, since one of them cannot be read.
+    """Read each field by itself, since they cannot be read together.
 
     Some providers put an object of their own into `cost`, for one.
     """
@@ -80,12 +77,3 @@ def _readable_part(raw: msgspec.Raw) -> WireUsage:
 def _is_amount(usd: Decimal) -> bool:
     """Say whether one call can have cost this much; sums stay within a column."""
     return usd.is_finite() and 0 <= usd <= _MOST_USD
-
-
-def _count(tokens: int | None) -> int | None:
-    """Take a token count for known only where it can be one.
-
-    Negative or absurd counts would poison sums and prices; the bound is far above any
-    context window and well inside a 64-bit column at any price.
-    """
-    return tokens if tokens is not None and 0 <= tokens <= 1_000_000_000 else None

@@ -3,62 +3,88 @@
 Everything that is not named here is skipped by the decoder and passes untouched.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from smart_llmrouter.wire.surrogates import without_half_pairs
 
+T = TypeVar("T")
+
 ABSENT: Final = msgspec.Raw()
 """A raw field that is not there; msgspec has no optional raw values."""
+_NULL: Final = msgspec.Raw(b"null")
+
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+"""A token count that can be one.
+
+Negative or absurd counts would poison sums and prices; the bound is far above any
+context window and well inside a 64-bit column at any price.
+"""
 
 
-class PromptDetails(msgspec.Struct, frozen=True):
+class PromptDetails(msgspec.Struct, frozen=True, gc=False):
     """`usage.prompt_tokens_details`."""
 
-    cached_tokens: int | None = None
+    cached_tokens: Tokens | None = None
 
 
-class CompletionDetails(msgspec.Struct, frozen=True):
+class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
     """`usage.completion_tokens_details`."""
 
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Tokens | None = None
 
 
-class WireUsage(msgspec.Struct, frozen=True):
+class WireUsage(msgspec.Struct, frozen=True, gc=False):
     """`usage`; `cost` is what some providers report, in dollars."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Tokens | None = None
+    completion_tokens: Tokens | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
     cost: Decimal | None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A plain answer; `usage` is read apart, so that a wrong one harms nothing else."""
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """A plain answer."""
+
+    choices: list[msgspec.Raw] | None = None
+    usage: WireUsage | None = None
+
+
+class LenientAnswer(msgspec.Struct, frozen=True, gc=False):
+    """A plain answer whose usage is not as it should be, and is read apart."""
 
     choices: list[msgspec.Raw] | None = None
     usage: msgspec.Raw = ABSENT
 
 
-class ChunkChoice(msgspec.Struct, frozen=True):
-    """One choice of a streamed chunk."""
+class ChunkChoice(msgspec.Struct, frozen=True, gc=False):
+    """One choice of a streamed chunk; `delta` is read only where it matters."""
 
-    delta: dict[str, msgspec.Raw] | None = None
+    delta: msgspec.Raw = ABSENT
     finish_reason: str | None = None
 
 
-class Chunk(msgspec.Struct, frozen=True):
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """One event of a streamed answer."""
+
+    choices: list[ChunkChoice] | None = None
+    usage: WireUsage | None = None
+    error: msgspec.Raw = ABSENT
+
+
+class LenientChunk(msgspec.Struct, frozen=True, gc=False):
+    """One event whose usage is not as it should be, and is read apart."""
 
     choices: list[ChunkChoice] | None = None
     usage: msgspec.Raw = ABSENT
     error: msgspec.Raw = ABSENT
 
 
-class StreamOptions(msgspec.Struct, frozen=True):
+class StreamOptions(msgspec.Struct, frozen=True, gc=False):
     """`stream_options` of a request."""
 
     include_usage: bool | None = None
@@ -66,30 +92,41 @@ class StreamOptions(msgspec.Struct, frozen=True):
 
 def is_there(raw: msgspec.Raw) -> bool:
     """Say whether a raw field has a value other than `null`."""
-    return bytes(raw) not in (b"", b"null")
+    return raw is not ABSENT and raw != _NULL
 
 
-decode_usage: Final = msgspec.json.Decoder(WireUsage).decode
 DECODE_USAGE_FIELD: Final = {
     field.encode_name: msgspec.json.Decoder(field.type).decode
     for field in msgspec.structs.fields(WireUsage)
 }
 """How each field of `usage` is read by itself, where they cannot be read together."""
+
+decode_delta: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+
 _decode_answer: Final = msgspec.json.Decoder(Answer).decode
+_decode_lenient_answer: Final = msgspec.json.Decoder(LenientAnswer).decode
 _decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
+_decode_lenient_chunk: Final = msgspec.json.Decoder(LenientChunk).decode
 
 
-def decode_answer(body: bytes) -> Answer:
+def decode_answer(body: bytes) -> Answer | LenientAnswer:
     """Read a plain answer. Raises as `msgspec.json.decode` does."""
     try:
         return _decode_answer(body)
     except msgspec.DecodeError:
-        return _decode_answer(without_half_pairs(body))
+        return _leniently(_decode_lenient_answer, body)
 
 
-def decode_chunk(payload: bytes) -> Chunk:
+def decode_chunk(payload: bytes) -> Chunk | LenientChunk:
     """Read one event of a streamed answer. Raises as `msgspec.json.decode` does."""
     try:
         return _decode_chunk(payload)
     except msgspec.DecodeError:
-        return _decode_chunk(without_half_pairs(payload))
+        return _leniently(_decode_lenient_chunk, payload)
+
+
+def _leniently(decode: Callable[[bytes], T], text: bytes) -> T:
+    try:
+        return decode(text)
+    except msgspec.DecodeError:
+        return decode(without_half_pairs(text))

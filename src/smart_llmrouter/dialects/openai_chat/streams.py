@@ -2,18 +2,28 @@
 
 `StreamMeter` is fed the provider's bytes and gives back what may be sent on: whole
 events, byte for byte as they came. It never decodes an event that it can pass without
-looking: only the first ones, until one of them means something, and those that carry
-usage or an error.
+looking: only the first ones, until one of them means something, and those that may
+carry usage, an error or the end.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
-from smart_llmrouter.dialects.openai_chat.schema import Chunk, decode_chunk, is_there
+from smart_llmrouter.dialects.openai_chat.schema import (
+    ABSENT,
+    Chunk,
+    ChunkChoice,
+    LenientChunk,
+    WireUsage,
+    decode_chunk,
+    decode_delta,
+    is_there,
+)
 from smart_llmrouter.wire.sse import EventSplitter, payload_of, split_events
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -22,12 +32,17 @@ KEEP_ALIVE: Final = b": keep-alive\n\n"
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _DONE_PAYLOAD: Final = b"[DONE]"
 _EMPTY_VALUES: Final = frozenset({b"null", b'""', b"[]", b"{}"})
+_OBJECT_BEGINS: Final = b"{"
+_ERROR_BEGINS: Final = (_OBJECT_BEGINS, b'"')
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-# Inside a JSON string the quotes are escaped, so that text in an answer which speaks of
-# "usage" or "error" is never mistaken for the field.
-_find_usage: Final = re.compile(rb'"usage"\s*:\s*\{').search
-_find_error: Final = re.compile(rb'"error"\s*:\s*[{"]').search
-_find_finish: Final = re.compile(rb'"finish_reason"\s*:\s*"').search
+# What may tell something, found by plain finds: an expression takes twice as long. A
+# usage that reports anything has a key that ends like the first. Inside a JSON string
+# the quotes are escaped, so that text is not taken for a field.
+_TOKENS: Final = b'_tokens"'
+_ERROR: Final = b'"error"'
+_NOWHERE: Final = (-1, -1, -1)
+_find_finish: Final = re.compile(rb'finish_reason"\s*:\s*"').search
 
 
 class NotAStream(ValueError):
@@ -75,8 +90,6 @@ class StreamMeter:
         block = self._splitter.feed(chunk)
         if not block or self.done or self.error is not None:
             return b""
-        if not self.finished and _find_finish(block):
-            self.finished = True
         return self._pass_on(block) if self.meaningful else self._open(block)
 
     def end(self) -> bytes:
@@ -88,7 +101,6 @@ class StreamMeter:
         rest = self._splitter.flush()
         if self.done or self.error is not None or not _is_whole(rest):
             return b""
-        self.finished = self.finished or _find_finish(rest) is not None
         ended = rest.endswith(b"\r\r")
         return self._inspect(rest if ended else rest.rstrip(b"\r\n") + b"\n\n")
 
@@ -97,19 +109,25 @@ class StreamMeter:
         kept, seen = [], 0
         for event in split_events(block):
             seen += len(event)
-            kept.append(self._look_at(event))
+            if self._passes(event):
+                kept.append(event)
             if self.done or self.error is not None:
                 break
             if self.meaningful:
-                kept.append(self._pass_on(block[seen:]))
+                if seen < len(block):
+                    kept.append(self._pass_on(block[seen:]))
                 break
         return b"".join(kept)
 
     def _pass_on(self, block: bytes) -> bytes:
         """Pass events on unseen, up to the first that must be looked at."""
-        telling = _first_telling(block)
-        if telling < 0:
+        if not self.finished and _find_finish(block):
+            self.finished = True
+        found = block.find(_DONE_PAYLOAD), block.find(_TOKENS), block.find(_ERROR)
+        # For nearly every event of a stream, this is all that happens.
+        if found == _NOWHERE:
             return block
+        telling = min(place for place in found if place >= 0)
         # Line ends other than LF are rare: then the whole block is looked at.
         blank = -1 if b"\r" in block else block.rfind(b"\n\n", 0, telling)
         start = blank + 2 if blank >= 0 else 0
@@ -119,50 +137,45 @@ class StreamMeter:
         """Look at each event of `block`; return those that are sent on."""
         kept = []
         for event in split_events(block):
-            kept.append(self._look_at(event))
+            if self._passes(event):
+                kept.append(event)
             if self.done or self.error is not None:
                 break
         return b"".join(kept)
 
-    def _look_at(self, event: bytes) -> bytes:
-        """Return an event if it is sent on, else nothing."""
+    def _passes(self, event: bytes) -> bool:
+        """Look at one event; say whether it is sent on."""
         payload = payload_of(event)
         if payload is None:
-            return event
+            return True
         if payload.strip() == _DONE_PAYLOAD:
             self.done = True
             self.ending = event
-            return b""
-        return event if self._passes(payload) else b""
-
-    def _passes(self, payload: bytes) -> bool:
-        """Read one event; say whether it is sent on."""
+            return False
         try:
-            chunk = decode_chunk(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._passes_chunk(decode_chunk(payload))
+        except _UNREADABLE:
             if not self.meaningful:
                 raise NotAStream from None
+            self.finished = self.finished or _find_finish(payload) is not None
             return True
-        if is_there(chunk.error):
+
+    def _passes_chunk(self, chunk: Chunk | LenientChunk) -> bool:
+        """Learn what a chunk tells; say whether it is sent on."""
+        if is_there(chunk.error) and (
+            not self.meaningful or bytes(chunk.error)[:1] in _ERROR_BEGINS
+        ):
             self.error = bytes(chunk.error)
             return False
-        if not self.meaningful:
-            self.meaningful = _is_meaningful(chunk)
-        if not is_there(chunk.usage):
-            return True
-        self.usage = _later(self.usage, parse_usage(chunk.usage))
-        return not (self._strip_usage and not chunk.choices)
-
-
-def _first_telling(block: bytes) -> int:
-    """Return where the first usage, error or end of the block is; -1 for none."""
-    usage, error = _find_usage(block), _find_error(block)
-    done = block.find(_DONE_PAYLOAD)
-    # For nearly every event of a stream, this is all that happens.
-    if usage is None and error is None:
-        return done
-    found = [match.start() for match in (usage, error) if match is not None]
-    return min([*found, done]) if done >= 0 else min(found)
+        choices = chunk.choices or ()
+        finishes = any(choice.finish_reason is not None for choice in choices)
+        self.finished = self.finished or finishes
+        self.meaningful = self.meaningful or finishes or _say_something(choices)
+        reported = _reported(chunk.usage)
+        if reported is not None:
+            self.usage = _later(self.usage, reported)
+            return not (self._strip_usage and not choices)
+        return True
 
 
 def _is_whole(event: bytes) -> bool:
@@ -171,31 +184,39 @@ def _is_whole(event: bytes) -> bool:
         return payload is not None
     try:
         decode_chunk(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return False
     return True
 
 
-def _is_meaningful(chunk: Chunk) -> bool:
-    """Say whether a chunk tells the caller anything.
+def _say_something(choices: Iterable[ChunkChoice]) -> bool:
+    """Say whether choices without a finish reason tell the caller anything.
 
-    The opening chunk, which only says `role: assistant`, does not; neither does one
-    with nothing but usage.
+    Those of the opening chunk, which only says `role: assistant`, do not; and a chunk
+    with nothing but usage has none. Raises as `msgspec.json.decode` does.
     """
-    for choice in chunk.choices or ():
-        if choice.finish_reason is not None:
-            return True
-        if any(
-            bytes(raw) not in _EMPTY_VALUES
-            for name, raw in (choice.delta or {}).items()
-            if name != "role"
-        ):
-            return True
+    for choice in choices:
+        if choice.delta is ABSENT:
+            continue
+        for name, raw in (decode_delta(choice.delta) or {}).items():
+            if name != "role" and bytes(raw) not in _EMPTY_VALUES:
+                return True
     return False
+
+
+def _reported(usage: WireUsage | msgspec.Raw | None) -> Usage | None:
+    """Return what a chunk's `usage` reports, if it is an object at all."""
+    if usage is None or (
+        isinstance(usage, msgspec.Raw) and bytes(usage)[:1] != _OBJECT_BEGINS
+    ):
+        return None
+    return parse_usage(usage)
 
 
 def _later(known: Usage, reported: Usage) -> Usage:
     """Let the later report win, but never wipe what only the earlier one knew."""
+    if known is UNKNOWN_USAGE:
+        return reported
     return Usage(
         input_tokens=_either(reported.input_tokens, known.input_tokens),
         cached_input_tokens=_either(
