@@ -110,12 +110,24 @@ class Outcome:
 
 
 @dataclass(slots=True)
+class TurnedClock:
+    """The monotonic clock, and how far a test has turned it ahead."""
+
+    ahead_s: float = 0.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return time.monotonic() + self.ahead_s
+
+
+@dataclass(slots=True)
 class Edge:
     """A running edge, what it took, and what went wrong in it."""
 
     port: int
     hub: WatchedHub
     server: Server
+    clock: TurnedClock
     taken: list[Taken]
     failures: list[str] = field(default_factory=list)
 
@@ -146,6 +158,16 @@ class Edge:
             return await _heard(reader, silence_s)
         finally:
             writer.close()
+
+    async def later(self, seconds: float) -> None:
+        """Let this time pass at once, as the edge sees it."""
+        # What was sent before is read before.
+        for _ in range(_YIELDS):
+            await asyncio.sleep(0)
+        self.clock.ahead_s += seconds
+        self.hub.sweep()
+        for _ in range(_YIELDS):
+            await asyncio.sleep(0)
 
     async def outcome(
         self, pieces: Sequence[bytes], *, silence_s: float = _SILENCE_S
@@ -199,20 +221,20 @@ async def serving_edge(
     loop = asyncio.get_running_loop()
     taken: list[Taken] = []
     hot, site = routes(taken)
-    ids = itertools.count(1)
+    ids, clock = itertools.count(1), TurnedClock()
     hub = WatchedHub(
         hot,
         site,
         loop=loop,
         client_timeout_s=client_timeout_s,
-        now=time.monotonic,
+        now=clock,
         wall_clock=time.time,
         new_id=lambda _: f"req_{next(ids):032x}",
     )
     hub.methods = {}
     listening = listening_socket("127.0.0.1", 0)
     server = Server(hub, grace_s=grace_s, tls=tls)
-    edge = Edge(listening.getsockname()[1], hub, server, taken)
+    edge = Edge(listening.getsockname()[1], hub, server, clock, taken)
     loop.set_exception_handler(lambda _, context: edge.failures.append(str(context)))
     task = asyncio.create_task(server.serve(listening))
     try:
