@@ -89,6 +89,8 @@ class _Answer:
         self._exchange = exchange
         self._status = 500
         self._headers: Fields = []
+        # How much of the announced body is still to come, where it was announced.
+        self._missing_bytes: int | None = None
 
     async def send(self, message: Message) -> None:
         """Take one message of the application."""
@@ -108,24 +110,39 @@ class _Answer:
         bodiless = exchange.method == b"HEAD" or self._status in _BODILESS
         if not exchange.began:
             self._begin(body, whole=not more, bodiless=bodiless)
-        elif not bodiless and (room := exchange.send(body)) is not None:
+        elif not bodiless and (room := self._send(body)) is not None:
             await room
         if not more and not exchange.ended:
-            exchange.end(b"")
+            self._end()
+
+    def _send(self, body: bytes) -> Awaitable[None] | None:
+        if self._missing_bytes is not None:
+            # More than was announced would be taken for the next answer.
+            body = body[: self._missing_bytes]
+            self._missing_bytes -= len(body)
+        return self._exchange.send(body)
+
+    def _end(self) -> None:
+        if self._missing_bytes:
+            # The next answer would be taken for the rest of this one.
+            self._exchange.cut()
+        else:
+            self._exchange.end(b"")
 
     def _begin(self, body: bytes, *, whole: bool, bodiless: bool) -> None:
         exchange, headers = self._exchange, self._headers
-        sized = any(name == b"content-length" for name, _ in headers)
+        length = dict(headers).get(b"content-length")
         if whole and not bodiless:
             bare = [field for field in headers if field[0] != b"content-length"]
             exchange.answer(self._status, header_lines(*bare), body)
             return
-        if sized or bodiless:
+        if length is not None or bodiless:
             exchange.begin_sized(header_lines(*headers), status=self._status)
         else:
             exchange.begin(header_lines(*headers), status=self._status)
-        if body and not bodiless:
-            exchange.send(body)
+        if not bodiless:
+            self._missing_bytes = None if length is None else int(length)
+            self._send(body)
 
     def give_up(self, error: RouterError) -> None:
         """End what the application has not ended."""
