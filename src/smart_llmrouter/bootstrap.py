@@ -81,25 +81,24 @@ async def serve(snapshot: Snapshot) -> None:
     Raises `CannotStart` when something that is needed cannot be had.
     """
     with only_router(snapshot.state.directory):
-        listening, cpus = prepared(snapshot)
+        begun = prepared(snapshot)
         with _starting():
             journal = _new_journal(snapshot.state)
-            tls = _serving_tls(snapshot)
         async with (
-            IngesterSupervisor(snapshot.state, cpus=cpus) as ingester,
+            IngesterSupervisor(snapshot.state, cpus=begun.cpus) as ingester,
             _edge(snapshot, journal, ingester=ingester.condition) as edge,
         ):
             server = Server(
                 edge.hub,
                 grace_s=snapshot.server.shutdown_grace_s,
-                tls=tls,
+                tls=begun.tls,
                 on_stop=ingester.expect_its_end,
             )
             server.stop_on_signals()
             _settle_memory()
-            host, port = listening.getsockname()[:2]
+            host, port = begun.listening.getsockname()[:2]
             log.info("listening", host=host, port=port)
-            await server.serve(listening)
+            await server.serve(begun.listening)
             await _stragglers(edge.tally)
     log.info("stopped")
 
@@ -113,7 +112,6 @@ async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
         server = snapshot.server
         listening = listening_socket(server.host, server.port, shared=True)
         journal = _new_journal(snapshot.state)
-        tls = _serving_tls(snapshot)
     crew = Colleagues(seat, loop=asyncio.get_running_loop(), now=time.monotonic)
     async with _edge(
         snapshot,
@@ -121,7 +119,7 @@ async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
         ingester=lambda: condition_of(crew.staffing().ingester, snapshot.state),
         crew=crew,
     ) as edge:
-        serving = Server(edge.hub, grace_s=server.shutdown_grace_s, tls=tls)
+        serving = Server(edge.hub, grace_s=server.shutdown_grace_s, tls=seat.tls)
         serving.stop_as_told()
         _settle_memory()
         await serving.serve(listening, on_listening=seat.ready)
@@ -156,15 +154,26 @@ async def _edge(
         yield _Edge(hub, tally)
 
 
-def prepared(snapshot: Snapshot) -> tuple[socket, frozenset[int]]:
-    """Check the database, and take the port; return it and the ingester's processors.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a router has before it begins; `cpus` are the ingester's, none for any."""
+
+    listening: socket
+    cpus: frozenset[int]
+    tls: ssl.SSLContext | None
+
+
+def prepared(snapshot: Snapshot) -> Prepared:
+    """Check the database, take the port, and read the certificate.
 
     Raises `CannotStart` when something cannot be had.
     """
+    server = snapshot.server
     with _starting():
         create_or_check_schema(snapshot.state.database_url.reveal())
         cpus = ingester_cpus(os.environ)
-        return listening_socket(snapshot.server.host, snapshot.server.port), cpus
+        tls = None if server.tls is None else serving_context(server.tls)
+        return Prepared(listening_socket(server.host, server.port), cpus, tls)
 
 
 @asynccontextmanager
@@ -317,11 +326,6 @@ def _starting() -> Iterator[None]:
         ) from None
     except OSError as error:
         raise CannotStart(f"cannot listen: {error.strerror}") from None
-
-
-def _serving_tls(snapshot: Snapshot) -> ssl.SSLContext | None:
-    tls = snapshot.server.tls
-    return None if tls is None else serving_context(tls)
 
 
 def _new_journal(state: State) -> JournalWriter:

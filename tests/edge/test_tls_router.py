@@ -1,43 +1,15 @@
 """The whole router over TLS, as its operators run it: a process and a file."""
 
 import asyncio
-import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
-
 from smart_llmrouter.mockprovider.script import Step
-from tests.support.gateway import Gateway, configuration, provider, token
+from tests.support.gateway import configuration, provider
 from tests.support.mock import running_mock
-from tests.support.upstream_server import AUTHORITY, CERTIFICATES, KEY_FILE
+from tests.support.secure_gateway import SecureGateway
+from tests.support.upstream_server import CERTIFICATES, KEY_FILE
 
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
-
-
-@dataclass(slots=True)
-class SecureGateway(Gateway):
-    """A router that speaks TLS."""
-
-    def secure(self) -> httpx2.AsyncClient:
-        """Return a client that trusts the authority of the tests."""
-        host, _, port = str(self.settings["server"]["listen"]).rpartition(":")
-        return httpx2.AsyncClient(
-            base_url=f"https://{host}:{port}",
-            headers={"Authorization": f"Bearer {token()}"},
-            verify=ssl.create_default_context(cafile=AUTHORITY),
-            trust_env=False,
-            timeout=20,
-        )
-
-    async def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log
-        async with self.secure() as client:
-            try:
-                return (await client.get("/readyz")).status_code == 200
-            except httpx2.TransportError:
-                return False
 
 
 async def test_the_router_speaks_tls(tmp_path: Path) -> None:

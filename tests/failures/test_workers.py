@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -41,6 +42,8 @@ from tests.support.process import (
     thread_count,
 )
 from tests.support.puppet import completion, running_puppet
+from tests.support.secure_gateway import SecureGateway
+from tests.support.upstream_server import AUTHORITY, CERTIFICATES, KEY_FILE
 from tests.support.wait import NeverHappened, eventually
 
 WORKERS = 2
@@ -471,6 +474,42 @@ async def test_the_port_of_several_workers_is_theirs_alone(tmp_path: Path) -> No
         assert each.returncode == 1
         assert "in use" in each.stderr
         assert address in each.stderr
+
+
+async def test_a_tls_session_goes_on_in_another_worker(tmp_path: Path) -> None:
+    """Callers that come back need no full handshake, whichever worker they reach."""
+    tls = {"cert_file": str(CERTIFICATES / "good.pem"), "key_file": str(KEY_FILE)}
+    settings = settings_for("http://127.0.0.1:9/v1", tls=tls)
+    host, port = settings["server"]["listen"].split(":")
+    context = ssl.create_default_context(cafile=AUTHORITY)
+    # Before 1.3 the session is there as soon as the connection is.
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    gateway = SecureGateway(tmp_path, settings)
+    try:
+        await gateway.start()
+        await eventually(lambda: len(workers_of(gateway)) == WORKERS)
+        begun: list[ssl.SSLSession | None] = [None]
+        resumed = []
+        for _ in range(20):
+            connected = await asyncio.to_thread(
+                connect, (host, int(port)), context, begun[0]
+            )
+            with closing(connected):
+                resumed.append(connected.session_reused)
+                begun[0] = begun[0] or connected.session
+    finally:
+        status = await gateway.stop()
+
+    assert resumed == [False] + [True] * 19
+    assert status == 0
+
+
+def connect(
+    address: tuple[str, int], context: ssl.SSLContext, session: ssl.SSLSession | None
+) -> ssl.SSLSocket:
+    """Connect and shake hands, with a session where there is one."""
+    plain = socket.create_connection(address, timeout=10)
+    return context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
 
 
 async def test_a_stop_while_starting_is_a_stop(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ A router with one worker shares nothing: there is nobody to ask.
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -159,12 +160,16 @@ def _bell() -> tuple[socket.socket, socket.socket]:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A worker's place: its number, counted from 1, and what it shares with others."""
+    """A worker's place: its number, counted from 1, and what it shares with others.
+
+    With one `tls` for all, a TLS session goes on in whichever worker it comes back to.
+    """
 
     number: int
     board: Board
     ready: Callable[[], None]
     """To be called when this worker accepts calls."""
+    tls: ssl.SSLContext | None = None
 
 
 class Colleagues:

@@ -31,22 +31,24 @@ def serve(snapshot: Snapshot, run_worker: RunWorker, *, now: Monotonic) -> None:
     by one of the workers. Call it where there is no other thread and no event loop.
     """
     with only_router(snapshot.state.directory):
-        bound, cpus = prepared(snapshot)
+        begun = prepared(snapshot)
         with (
-            closing(bound),
+            closing(begun.listening) as bound,
             closing(Board(snapshot.server.workers)) as board,
             Signals() as signals,
         ):
             # It never accepts: it holds the port, so that no other router gets it.
             let_others_share(bound)
             ingester = Kept(
-                "ingester", partial(spawn_ingester, snapshot.state, cpus=cpus), now=now
+                "ingester",
+                partial(spawn_ingester, snapshot.state, cpus=begun.cpus),
+                now=now,
             )
             parent = Parent(
                 _workers(
                     snapshot.server.workers,
                     run_worker,
-                    board=board,
+                    seat=partial(Seat, board=board, tls=begun.tls),
                     now=now,
                     parents_own=lambda: [
                         *signals.pipe,
@@ -81,7 +83,7 @@ def _workers(
     count: int,
     run_worker: RunWorker,
     *,
-    board: Board,
+    seat: Callable[..., Seat],
     now: Monotonic,
     parents_own: Callable[[], list[int]],
 ) -> list[Kept]:
@@ -89,7 +91,7 @@ def _workers(
 
     def fork(number: int) -> Started:
         return fork_worker(
-            lambda ready: run_worker(Seat(number, board, ready)),
+            lambda ready: run_worker(seat(number=number, ready=ready)),
             parents_own=[
                 *parents_own(),
                 *(end for each in workers for end in each.files),
