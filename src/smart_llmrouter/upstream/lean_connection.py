@@ -6,6 +6,7 @@ read ahead of whoever consumes it.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -19,105 +20,105 @@ from smart_llmrouter.upstream.transport import (
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 _READ_AHEAD_BYTES: Final = 256 * 1024
+# A larger body is not copied into one piece with its head.
+_JOINED_BYTES: Final = 32 * 1024
 _LAST_INTERIM: Final = 199
 _SWITCHING: Final = 101
-_BLANKS: Final = b" \t"
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class LeanConnection(asyncio.Protocol):
     """A connection that carries one exchange at a time.
 
-    `heard` says whether a byte of the present answer has arrived, `complete` whether
-    all of it has. `headers` holds the first value of each header, by lower-case name.
+    `status` is that of the present answer, and 0 until its head is here; `headers` are
+    the first values of its headers, in the provider's spelling; `held` is what has come
+    of the body and was not taken; `complete` says whether all of the answer has come,
+    and `reusable` whether the next request may be sent here.
     """
 
     def __init__(self, on_lost: Callable[["LeanConnection"], None]) -> None:
         """Call `on_lost` when the connection is gone, however that came."""
         self._on_lost = on_lost
-        self._parser = httptools.HttpResponseParser(self)
-        self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._fault: TransportError | None = None
-        self._head_bytes = self._framing_bytes = 0
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self._permits: deque[None] = deque()
+        self._dry_bytes = self._held_bytes = 0
         self._paused = False
-        self._until_eof = False
-        self._keep_alive = True
-        self._surplus = False
+        self._fields: dict[bytes, bytes] = {}
         self.headers: dict[bytes, bytes] = {}
+        self.held: deque[bytes] = deque()
         self.status = 0
-        self.heard = False
         self.complete = True
-        self.closed = False
+        self.reusable = False
         self.idle_since_s = 0.0
+        # The parser calls these most, and they are C. A header that comes again does
+        # not win; a piece of the body is held; and an answer begins only where one was
+        # asked for: taking a permit that is not there breaks the parser off.
+        self.on_header = self._fields.setdefault
+        self.on_body = self.held.append
+        self.on_message_begin = self._permits.pop
+        self._parser = httptools.HttpResponseParser(self)
+        self._feed = self._parser.feed_data
 
     # What whoever holds the connection does.
 
-    async def exchange(self, request: bytes) -> None:
-        """Send a request and wait for its answer's head. Raises `TransportError`."""
-        self.headers = {}
-        self.status = 0
-        self.heard = self.complete = False
-        self._head_bytes = self._framing_bytes = 0
-        self._until_eof = False
-        if self.closed or self._transport is None:
-            raise ConnectionCut("the connection was cut")
-        self._transport.write(request)
-        while not self.status:
-            await self._progress()
-
-    async def next_block(self) -> bytes:
-        """Return what has arrived of the body; empty at its end.
-
-        Raises `TransportError`.
-        """
-        while not self._held:
-            if self.complete:
-                return b""
-            await self._progress()
-        held, self._held, self._held_bytes = self._held, [], 0
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._transport.resume_reading()
-        return held[0] if len(held) == 1 else b"".join(held)
-
     @property
-    def reusable(self) -> bool:
-        """Whether the next request may be sent here."""
-        return (
-            self.complete
-            and self._keep_alive
-            and not (self.closed or self._surplus or self._held)
-            and self._fault is None
-            and self._transport is not None
-            and not self._transport.get_write_buffer_size()
-        )
+    def heard(self) -> bool:
+        """Whether a byte of the present answer has arrived."""
+        return self.status != 0 or self._dry_bytes != 0
+
+    def ask(self, head: bytes, body: bytes) -> asyncio.Future[None]:
+        """Send a request, and return what is done when the head of its answer is here.
+
+        `head` goes up to the value of `Content-Length`. What is returned raises
+        `TransportError`, and so does asking on a connection that is gone.
+        """
+        # Before all else: nothing of the answer has been heard, even if it never will.
+        self.status = self._dry_bytes = 0
+        transport = self._transport
+        if transport is None:
+            raise ConnectionCut("the connection was cut")
+        self._fields.clear()
+        self._permits.append(None)
+        self.complete = self.reusable = False
+        if len(body) <= _JOINED_BYTES:
+            transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
+        else:
+            transport.writelines((b"%b%d\r\n\r\n" % (head, len(body)), body))
+        waiter: asyncio.Future[None] = asyncio.Future(loop=self._loop)
+        self._waiter = waiter
+        return waiter
+
+    def progress(self) -> asyncio.Future[None]:
+        """Return what is done when more has come. Raises why nothing more will."""
+        if self._fault is not None:
+            raise self._fault
+        waiter: asyncio.Future[None] = asyncio.Future(loop=self._loop)
+        self._waiter = waiter
+        return waiter
+
+    def take(self) -> bytes:
+        """Return all that is held, and read on."""
+        held = self.held
+        if len(held) == 1:
+            block = held.popleft()
+        else:
+            block = b"".join(held)
+            held.clear()
+        self._held_bytes = 0
+        if self._paused:
+            self._paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
+        return block
 
     def abort(self) -> None:
         """Cut the connection; nothing more is sent or read."""
+        self.reusable = False
         if self._transport is not None:
             self._transport.abort()
-
-    async def _progress(self) -> None:
-        """Wait until something has arrived. Raises why nothing more will."""
-        if self._fault is not None:
-            raise self._fault
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _fail(self, fault: TransportError) -> None:
-        if self._fault is None and not self.complete:
-            self._fault = fault
-        self._surplus = True
 
     # What the event loop calls.
 
@@ -129,74 +130,101 @@ class LeanConnection(asyncio.Protocol):
         """Parse what arrived, and wake whoever waits for it."""
         if self.complete:
             # Nobody asked: whatever this is, it must not meet the next request.
-            self._surplus = True
             self.abort()
             return
-        self.heard = True
-        self._framing_bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            if self.status or self._dry_bytes + len(data) <= MAX_HEAD_BYTES:
+                self._feed(data)
+            else:
+                self._feed_head(memoryview(data))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._fail(MalformedAnswer("the answer is not HTTP"))
-        if self._framing_bytes > MAX_HEAD_BYTES:
-            self._fail(MalformedAnswer("too much of the answer is no body"))
-        if self._held_bytes > _READ_AHEAD_BYTES and not self._paused:
-            self._paused = True
-            cast("asyncio.Transport", self._transport).pause_reading()
-        if self._fault is not None:
-            self.abort()
-        self._wake()
+            self._refuse("the answer is not HTTP")
+        if not self.complete:
+            self._measure(len(data))
+        waiter = self._waiter
+        if waiter is not None and self.status:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End the answer if only the end could end it; else it was cut."""
-        self.closed = True
-        if self._until_eof and self.status and exc is None:
+    def eof_received(self) -> None:
+        """End the answer if only the connection's end could end it (RFC 9112, 6.3)."""
+        if (
+            self.status
+            and self._fault is None
+            and _FRAMING.isdisjoint(map(bytes.lower, self.headers))
+        ):
             self.complete = True
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Tell whoever waits that nothing more will come."""
+        self._transport = None
         self._fail(ConnectionCut("the connection was cut"))
-        self._wake()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
         self._on_lost(self)
 
-    # What the parser calls.
+    def _unsent(self) -> int:
+        """Return how many bytes of the request the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport else 0
 
-    def on_message_begin(self) -> None:
-        """Notice an answer that nobody asked for."""
-        if self.complete:
-            self._surplus = True
+    def _feed_head(self, data: memoryview) -> None:
+        """Parse a head that may be too large; the first bytes must hold all of it."""
+        room = MAX_HEAD_BYTES - self._dry_bytes
+        self._feed(data[:room])
+        if self.status:
+            self._feed(data[room:])
+        else:
+            self._refuse("the head of the answer is too large")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the first value of each header; trailers are none (RFC 9110, 6.5)."""
-        if not self.status:
-            self._head_bytes += len(name) + len(value)
-            self.headers.setdefault(name.lower(), value.rstrip(_BLANKS))
+    def _measure(self, size: int) -> None:
+        """Bound what is read ahead, and what goes on without any body in it.
+
+        Chunk sizes, trailers and interim answers would else go on for ever.
+        """
+        if self.held:
+            self._dry_bytes = 0
+            self._held_bytes += size
+            if self._held_bytes > _READ_AHEAD_BYTES and not self._paused:
+                self._paused = True
+                cast("asyncio.Transport", self._transport).pause_reading()
+        else:
+            self._dry_bytes += size
+            if self._dry_bytes > MAX_HEAD_BYTES:
+                self._refuse("too much of the answer is no body")
+
+    def _refuse(self, reason: str) -> None:
+        self._fail(MalformedAnswer(reason))
+        self.abort()
+
+    def _fail(self, fault: TransportError) -> None:
+        """Keep why the answer ends early, if it does, and tell whoever waits for it."""
+        self.reusable = False
+        if self._fault is None and not self.complete:
+            self._fault = fault
+            waiter, self._waiter = self._waiter, None
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(fault)
+
+    # What else the parser calls.
 
     def on_headers_complete(self) -> None:
-        """Note the status, and how the body will end."""
+        """Note the status, unless it is that of an interim answer (RFC 9110, 15.2)."""
         status = self._parser.get_status_code()
-        if self.complete or status <= _LAST_INTERIM:
-            return
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._fail(MalformedAnswer("the head of the answer is too large"))
-            return
-        self.status = status
-        # Without either the connection's end is the answer's end (RFC 9112, 6.3).
-        self._until_eof = not (
-            b"content-length" in self.headers or b"transfer-encoding" in self.headers
-        )
-
-    def on_body(self, body: bytes) -> None:
-        """Hold a piece of the body until it is asked for."""
-        # Chunk sizes and trailers may go on for ever only where body comes between.
-        self._framing_bytes = 0
-        if not self.complete:
-            self._held.append(body)
-            self._held_bytes += len(body)
+        if status > _LAST_INTERIM:
+            self.status = status
+            # What comes later are trailers, which are no headers (RFC 9110, 6.5).
+            self.headers = self._fields.copy()
 
     def on_message_complete(self) -> None:
-        """End the answer, unless it was only an interim one (RFC 9110, 15.2)."""
+        """End the answer, or ask on where it was an interim one."""
         if self.status:
             self.complete = True
-            self._keep_alive = self._parser.should_keep_alive()
+            # What was answered before all of it was sent is not waited for.
+            self.reusable = self._parser.should_keep_alive() and not self._unsent()
+        elif self._parser.get_status_code() == _SWITCHING:
+            self._refuse("the answer switches protocols")
         else:
-            self.headers = {}
-            if self._parser.get_status_code() == _SWITCHING:
-                self._fail(MalformedAnswer("the answer switches protocols"))
+            self._fields.clear()
+            self.held.clear()
+            self._permits.append(None)

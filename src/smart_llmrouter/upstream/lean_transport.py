@@ -19,7 +19,7 @@ from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.upstream.addresses import Addresses, Resolve, resolve_by_system
 from smart_llmrouter.upstream.connecting import connect
 from smart_llmrouter.upstream.endpoints import Endpoint
-from smart_llmrouter.upstream.lean_answer import LeanAnswer
+from smart_llmrouter.upstream.lean_answer import LeanAnswer, answer_on
 from smart_llmrouter.upstream.lean_connection import LeanConnection
 from smart_llmrouter.upstream.origins import Origin, origin_of, request_head
 from smart_llmrouter.upstream.pools import Pool
@@ -61,45 +61,46 @@ class LeanTransport:
     async def send(self, endpoint: Endpoint, body: bytes) -> LeanAnswer:
         """POST `body`; see `Transport.send`."""
         way = self._ways.get(endpoint) or self._way(endpoint)
-        request = b"%b%d\r\n\r\n%b" % (way.head, len(body), body)
         pool = way.pool
         again = False
         while pool.idle:
             pooled = pool.idle.pop()
             try:
-                return await self._exchange(pooled, pool, request)
+                await pooled.ask(way.head, body)
+                return answer_on(pooled, pool, max_bytes=self._max_response_bytes)
             except ConnectionCut:
+                pool.drop(pooled)
                 if pooled.heard:
                     raise
                 again = True
-        return await self._send_on_granted(way, request, again=again)
+            except BaseException:
+                pool.drop(pooled)
+                raise
+        return await self._send_on_granted(way, body, again=again)
 
     async def _send_on_granted(
-        self, way: _Way, request: bytes, *, again: bool
+        self, way: _Way, body: bytes, *, again: bool
     ) -> LeanAnswer:
         """Send on the next connection that may be had."""
         while True:
             connection, spoken, new = await self._granted(way, again=again)
             try:
-                answer = await self._exchange(connection, way.pool, request)
+                await connection.ask(way.head, body)
+                answer = answer_on(
+                    connection, way.pool, max_bytes=self._max_response_bytes
+                )
             except ConnectionCut:
+                way.pool.drop(connection)
                 if new or connection.heard:
                     raise
                 again = True
                 continue
+            except BaseException:
+                way.pool.drop(connection)
+                raise
             if spoken is not None and isinstance(spoken.context, ResumingContext):
                 spoken.context.remember(spoken)
             return answer
-
-    async def _exchange(
-        self, connection: LeanConnection, pool: Pool, request: bytes
-    ) -> LeanAnswer:
-        try:
-            await connection.exchange(request)
-            return LeanAnswer(connection, pool, max_bytes=self._max_response_bytes)
-        except BaseException:
-            pool.drop(connection)
-            raise
 
     async def _granted(
         self, way: _Way, *, again: bool
