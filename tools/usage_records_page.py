@@ -85,6 +85,21 @@ empty database is never made in its place. At the start it is different: the rou
 creates the database where there is none, and refuses to start on any schema but its
 own. `smart-llmrouter db upgrade` brings the database of an older version to it.
 
+## The ingester yields
+
+Calls go first. The ingester is a process of its own at a lower priority (`nice` 7
+beyond the router's): on a saturated core it gets about a sixth of it, which is enough
+for some 30,000 records a second, and otherwise what nobody else wants. Records gather
+for a quarter of a second, and a batch is one transaction; a record costs about 5 µs of
+a core. What it has not yet read is `journal_unread_bytes` in `/readyz` and
+`smart_llmrouter_journal_unread_bytes` in `/metrics`: it rises and falls with the load,
+and only grows where the ingester cannot keep up or the database is away.
+
+`SMART_LLMROUTER_INGESTER_CPUS=1` (or a list such as `0,2-3`) keeps it on those
+processors, so that a router with a core to itself does not share it. The router refuses
+to start where the text is no such list, where a processor is not there or not allowed,
+and on systems that cannot do this (it takes Linux).
+
 ## The columns of `request_usage`
 
 Empty (`NULL`) means unknown or not applicable, never zero. Money is in nano-dollars:

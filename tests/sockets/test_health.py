@@ -122,6 +122,7 @@ async def test_a_database_that_goes_away_degrades(tmp_path: Path, mock: Mock) ->
 
     assert (status, ready["status"]) == (200, "ready")
     assert set(ready["parts"].values()) == {"ok"}
+    assert ready["journal_unread_bytes"] == 0
     assert (degraded_status, answer.status_code) == (200, 200)
     assert degraded["parts"]["journal"] == "ok"
     assert degraded["parts"]["database"] == "is missing"

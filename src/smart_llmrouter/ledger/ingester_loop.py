@@ -80,11 +80,17 @@ def read_status(state_directory: Path) -> IngesterStatus | None:
         return None
 
 
-def unread_bytes(state_directory: Path) -> int:
-    """Return how many bytes of the journal the ingester has not yet told of."""
+def unread_bytes(state_directory: Path) -> int | None:
+    """Return how many bytes of the journal the ingester has not yet told of.
+
+    `None` where the journal itself cannot be looked at.
+    """
     status = read_status(state_directory)
     positions = {} if status is None else status.positions
-    sizes = segment_sizes(state_directory / "journal")
+    try:
+        sizes = segment_sizes(state_directory / "journal")
+    except OSError:
+        return None
     return sum(max(0, size - positions.get(name, 0)) for name, size in sizes.items())
 
 

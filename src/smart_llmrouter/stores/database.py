@@ -14,12 +14,6 @@ from sqlalchemy.pool import NullPool
 from smart_llmrouter.stores import sqlite
 from smart_llmrouter.stores.sqlite_schema import HEAD_REVISION, OLDER_REVISIONS
 
-# As before, for whoever opens a database through here.
-DatabaseMissing = sqlite.DatabaseMissing
-DatabaseUnusable = sqlite.DatabaseUnusable
-SchemaMismatch = sqlite.SchemaMismatch
-create_or_check_schema = sqlite.create_or_check_schema
-
 
 def open_for_reading(url: str) -> Engine:
     """Return an engine that can only read; each transaction is one moment in time."""

@@ -30,7 +30,8 @@ def segment_name(*, start_ms: int, writer_id: str, sequence: int) -> str:
 def list_segments(directory: Path) -> list[str]:
     """Return the names of all segments, oldest first; none where nothing is yet."""
     try:
-        names = [entry.name for entry in os.scandir(directory)]
+        with os.scandir(directory) as entries:
+            names = [entry.name for entry in entries]
     except FileNotFoundError:
         return []
     return sorted(name for name in names if _NAME.fullmatch(name))

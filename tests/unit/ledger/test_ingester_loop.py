@@ -10,6 +10,7 @@ from smart_llmrouter.ledger.ingester_loop import (
     PatientIngester,
     keep_ingesting,
     read_status,
+    unread_bytes,
 )
 from tests.support.ledger import StateDirectory, a_record, state_in
 
@@ -107,6 +108,16 @@ def test_a_status_is_private(state: StateDirectory) -> None:
     status = read_status(state.path)
     assert isinstance(status, IngesterStatus)
     assert (state.path / "ingester.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_journal_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    state: StateDirectory,
+) -> None:
+    """How much is unread is known or unknown, and unknown is not zero."""
+    nothing_yet = unread_bytes(state.path)
+    state.journal.write_text("in the way")
+
+    assert (nothing_yet, unread_bytes(state.path)) == (0, None)
 
 
 def stopping_at_once(_pause_s: float) -> bool:
