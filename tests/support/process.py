@@ -1,5 +1,6 @@
 """What the kernel says about a process: memory, threads, files, children, arguments."""
 
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -32,7 +33,9 @@ def children(pid: int) -> list[int]:
     """Return the ids of the living processes that a process has started."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
+        # A thread may have ended since it was listed.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(child) for child in (task / "children").read_text().split()]
     return sorted(child for child in found if is_running(child))
 
 
