@@ -9,6 +9,7 @@ import asyncio
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
@@ -47,7 +48,7 @@ class Connection(asyncio.Protocol):
     """Reads requests, has them served in their order, and writes the answers.
 
     `congested` is a future while the caller takes nothing: it is done when there is
-    room again, or nobody there any more.
+    room again, or nobody there any more. `write` sends bytes, in order; it never waits.
     """
 
     __slots__ = (
@@ -71,6 +72,7 @@ class Connection(asyncio.Protocol):
         "_unsent_bytes",
         "_waiting",
         "congested",
+        "write",
     )
 
     def __init__(self, hub: "Hub") -> None:
@@ -78,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._hub = hub
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
+        self.write: Callable[[bytes], None]
         self._target = b""
         self._fields: Fields = []
         # Whose turn it is, whose body is being read, and who has to wait.
@@ -100,6 +103,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport to write to."""
         self._transport = cast("asyncio.Transport", transport)
+        self.write = self._transport.write
         self._hub.connections.add(self)
         if self._hub.draining:
             # It was accepted before, but its handshake took until now.
@@ -237,10 +241,6 @@ class Connection(asyncio.Protocol):
             self._serve(exchange)
 
     # What an exchange does.
-
-    def write(self, data: bytes) -> None:
-        """Send `data`, in order; never waits."""
-        self._transport.write(data)
 
     def closes_after(self, exchange: Exchange) -> bool:
         """Say whether the connection ends with the answer that begins now."""

@@ -24,24 +24,17 @@ async def relay_stream(
             if vigil.beating is not None:
                 await vigil.beating
             if (room := client.send(block)) is not None:
+                vigil.rest()
                 await room
         if at_eof or meter.done or meter.error is not None:
+            vigil.rest()
             return _ending(meter)
         vigil.wait_for_more(idle_timeout_s)
         try:
             chunk = await win.answer.next_chunk()
             block = meter.feed(chunk) if chunk else meter.end()
-        except AnswerTooLarge as error:
-            raise _broken(
-                "sent more than `upstream.max_response_bytes`", error.error_class
-            ) from None
-        except TransportError as error:
-            raise _broken("broke the stream off", error.error_class) from None
-        except EventTooLarge:
-            raise _broken(
-                "sent an event that never ended", "upstream_malformed_answer"
-            ) from None
-        vigil.rest()
+        except (TransportError, EventTooLarge) as error:
+            raise _fault_of(error) from None
         at_eof = not chunk
 
 
@@ -54,6 +47,16 @@ def _ending(meter: StreamMeter) -> bytes:
     if meter.finished:
         return DONE
     raise _broken("broke the stream off", "upstream_connection_cut")
+
+
+def _fault_of(error: TransportError | EventTooLarge) -> UpstreamFailed:
+    if isinstance(error, EventTooLarge):
+        return _broken("sent an event that never ended", "upstream_malformed_answer")
+    if isinstance(error, AnswerTooLarge):
+        return _broken(
+            "sent more than `upstream.max_response_bytes`", error.error_class
+        )
+    return _broken("broke the stream off", error.error_class)
 
 
 def _broken(what: str, error_class: str) -> UpstreamFailed:

@@ -7,7 +7,7 @@ every call when it fires. It also sends keep-alives while a stream is silent.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -63,7 +63,8 @@ class Vigil(msgspec.Struct, eq=False):
 
     When a limit passes, `expired` names it and the task is cancelled. Whoever can go
     on catches the `CancelledError`, asks `expired` and calls `forgive`; otherwise the
-    block ends with `UpstreamTimeout`.
+    block ends with `UpstreamTimeout`. `beating` is a keep-alive on its way, which
+    whoever wants to send waits for.
     """
 
     _watch: Watch
@@ -74,7 +75,7 @@ class Vigil(msgspec.Struct, eq=False):
     _beat: Beat | None = None
     _beat_after_s: float = _NEVER
     _beat_at: float = _NEVER
-    _beating: asyncio.Future[None] | None = None
+    beating: asyncio.Future[None] | None = None
     expired: Silence | None = None
 
     def __enter__(self) -> Self:
@@ -92,8 +93,8 @@ class Vigil(msgspec.Struct, eq=False):
     ) -> None:
         """Stop watching; a limit that passed is raised as its error."""
         self._watch.vigils.discard(self)
-        if self._beating is not None:
-            self._beating.cancel()
+        if self.beating is not None:
+            self.beating.cancel()
         if self.expired is not None and isinstance(error, asyncio.CancelledError):
             raise self._timed_out(self._uncancelled()) from None
 
@@ -123,11 +124,6 @@ class Vigil(msgspec.Struct, eq=False):
             self._beat, self._beat_after_s = beat, after_s
             self._beat_at = self._watch.loop.time() + after_s
             self._watch.fire_by(self._beat_at)
-
-    @property
-    def beating(self) -> Awaitable[None] | None:
-        """A keep-alive on its way, which whoever wants to send waits for."""
-        return self._beating
 
     def forgive(self) -> Silence | None:
         """Take back the cancellation, so that the task can go on; return its reason.
@@ -179,11 +175,11 @@ class Vigil(msgspec.Struct, eq=False):
         """Send a keep-alive, unless the caller reads so slowly that one still waits."""
         self._beat_at = now + self._beat_after_s
         waiting = self._limit_at < _NEVER
-        if self._beat is not None and self._beating is None and waiting:
-            self._beating = self._watch.loop.create_task(self._beat())
-            self._beating.add_done_callback(self._beat_ended)
+        if self._beat is not None and self.beating is None and waiting:
+            self.beating = self._watch.loop.create_task(self._beat())
+            self.beating.add_done_callback(self._beat_ended)
 
     def _beat_ended(self, beating: asyncio.Future[None]) -> None:
-        self._beating = None
+        self.beating = None
         if not beating.cancelled():
             beating.exception()
