@@ -20,6 +20,8 @@ class RequestIds:
         self._random_bytes = random_bytes
         self._pool = ""
         self._at = 0
+        self._ts_ms = -1
+        self._beginning = ""
 
     def __call__(self, ts_ms: int) -> str:
         """Return an id that nobody else has, of the time `ts_ms`."""
@@ -27,4 +29,7 @@ class RequestIds:
         if at == len(self._pool):
             self._pool, at = self._random_bytes(_POOL_BYTES).hex(), 0
         self._at = end = at + _CHANCE_DIGITS
-        return f"req_{ts_ms:012x}{self._pool[at:end]}"
+        if ts_ms != self._ts_ms:
+            # On a busy router many requests share a millisecond.
+            self._ts_ms, self._beginning = ts_ms, f"req_{ts_ms:012x}"
+        return self._beginning + self._pool[at:end]
