@@ -135,8 +135,9 @@ async def seen(edge: Edge, pieces: list[bytes]) -> Seen:
     transport.abort()
     while edge.hub.connections:  # noqa: ASYNC110 - turn by turn
         await asyncio.sleep(0)
-    answers = list(edge.answers(heard, closed=ended))
-    ids = [each.fields[b"x-request-id"] for each in answers if each.status >= 200]
+    # Whether a caller is asked for its body depends on whether it has sent it already.
+    answers = [each for each in edge.answers(heard, closed=ended) if each.status >= 200]
+    ids = [each.fields[b"x-request-id"] for each in answers]
     assert ids == sorted(ids)
     assert len(set(ids)) == len(ids)
     return Seen(answers, list(edge.taken), ended)
@@ -159,8 +160,8 @@ def agree(one: Seen, other: Seen) -> None:
     assert longer.taken[: len(shorter.taken)] == shorter.taken
     if len(shorter.answers) < len(longer.answers):
         assert shorter.ended
-    else:
-        assert shorter.ended == longer.ended
+    elif shorter.ended != longer.ended:
+        assert longer.answers[-1].status != 200
 
 
 def search(*, examples: int | None, within_s: float) -> None:
@@ -181,11 +182,13 @@ def search(*, examples: int | None, within_s: float) -> None:
             assert edge.failures == []
 
         until_s = time.monotonic() + within_s
-        with capture_logs() as logs:
-            harmless()
-            while time.monotonic() < until_s:
+        try:
+            with capture_logs() as logs:
                 harmless()
-        runner.run(serving.__aexit__(None, None, None))
+                while time.monotonic() < until_s:
+                    harmless()
+        finally:
+            runner.run(serving.__aexit__(None, None, None))
     assert logs == []
     assert edge.failures == []
 
