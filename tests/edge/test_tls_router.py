@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from smart_llmrouter.mockprovider.script import Step
 from tests.support.gateway import configuration, provider
 from tests.support.mock import running_mock
@@ -12,12 +14,15 @@ from tests.support.upstream_server import CERTIFICATES, KEY_FILE
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
 
 
-async def test_the_router_speaks_tls(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_the_router_speaks_tls(tmp_path: Path, workers: int) -> None:
     """Health, calls and streams over TLS, and a graceful stop in mid-stream."""
     tls = {"cert_file": str(CERTIFICATES / "good.pem"), "key_file": str(KEY_FILE)}
     async with running_mock() as mock:
         mock.will(Step(), Step(delay_between_ms=50))
-        settings = configuration({"acme": provider(mock.base_url)}, server={"tls": tls})
+        settings = configuration(
+            {"acme": provider(mock.base_url)}, server={"tls": tls, "workers": workers}
+        )
         gateway = SecureGateway(tmp_path, settings)
         await gateway.start()
         try:
