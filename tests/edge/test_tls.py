@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -190,3 +191,28 @@ def test_a_key_may_be_in_the_file_of_the_certificate(tmp_path: Path) -> None:
     context = serving_context(ServerTls(cert_file=str(both), key_file=None))
 
     assert context.get_ca_certs() == []
+
+
+def test_a_caller_that_takes_nothing_over_tls_is_cut_off() -> None:
+    """What is written waits for it, and nothing more is begun, until its time is up."""
+
+    async def served() -> int:
+        async with secure_edge(client_timeout_s=60) as edge:
+            _, writer = await asyncio.open_connection(
+                "localhost", edge.port, ssl=clients_context()
+            )
+            cast("asyncio.Transport", writer.transport).pause_reading()
+            writer.write(20_000 * line(b"POST /hot HTTP/1.1", body=b"a" * 2000))
+            await eventually(
+                lambda: any(each.congested for each in edge.hub.connections)
+            )
+            await edge.later(1)
+            await edge.later(58)
+            assert len(edge.hub.connections) == 1
+            await edge.later(3)
+            await eventually(lambda: not edge.hub.connections)
+            writer.transport.abort()
+            assert edge.failures == []
+            return len(edge.taken)
+
+    assert on_uvloop(served()) < 20_000
