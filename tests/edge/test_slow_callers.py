@@ -215,7 +215,7 @@ async def held(edge: Edge, count: int) -> AsyncGenerator[list[socket.socket]]:
             each = socket.create_connection(("127.0.0.1", edge.port))
             each.send(b"POST /hot HTTP/1.1\r\nhost: x\r\nx: ")
             opened.append(each)
-    if number % 20 == 0:
+            if number % 20 == 0:
                 await asyncio.sleep(0)
         await eventually(lambda: len(edge.hub.connections) == count)
         yield opened
