@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import traceback
-import tracemalloc
 import zlib
 from collections.abc import Mapping
 from typing import Final
@@ -25,7 +24,6 @@ from tests.support.upstream_server import (
     Gone,
     Peer,
     Script,
-    answering,
     chunk,
     chunked,
     head,
@@ -260,84 +258,6 @@ async def test_the_bound_of_an_answer_is_exact(kind: Kind, framing: str) -> None
 
         assert fits == (200, b"x" * bound)
         await eventually(lambda: upstream.open <= 1)
-
-
-@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "GZIP"])
-@pytest.mark.parametrize("framing", [plain, chunked])
-async def test_compressed_answers_are_undone(
-    transport: Transport, coding: str, framing: object
-) -> None:
-    """A provider that compresses although nobody asked is understood."""
-    text = b'{"usage": {"prompt_tokens": 12}}' * 999
-    small = zlib.compress(text) if coding == "deflate" else gzip.compress(text)
-    field = f"Content-Encoding: {coding}"
-    whole = plain(small, field) if framing is plain else chunked(small, headers=[field])
-
-    async def play(peer: Peer) -> None:
-        while True:
-            await peer.request()
-            await peer.send(whole, cuts=range(0, len(whole), 7))
-
-    async with running_upstream(play) as upstream:
-        answers = [await ask(transport, upstream) for _ in range(2)]
-
-        assert answers == [(200, text)] * 2
-        assert len(upstream.peers) == 1
-
-
-@pytest.mark.parametrize(
-    ("body", "coding"),
-    [
-        (b"uryyb", "rot13"),
-        (b"hello", "br"),
-        (b"hello", "gzip"),
-        (b"hello", "deflate"),
-        (gzip.compress(b"hello" * 99)[:-9], "gzip"),
-    ],
-    ids=["unknown", "brotli", "no gzip", "no deflate", "cut short"],
-)
-async def test_a_content_encoding_that_cannot_be_undone_fails(
-    transport: Transport, body: bytes, coding: str
-) -> None:
-    """What cannot be unpacked is an error, not bytes that nobody can read."""
-    answer = plain(body, f"Content-Encoding: {coding}")
-    async with running_upstream(answering(answer)) as upstream:
-        with pytest.raises((MalformedAnswer, ConnectionCut)):
-            await ask(transport, upstream)
-
-
-@pytest.mark.parametrize("field", ["identity", "Identity", ""])
-async def test_an_encoding_that_changes_nothing_is_accepted(
-    transport: Transport, field: str
-) -> None:
-    """`identity` is what was asked for."""
-    answer = plain(b"hello", f"Content-Encoding: {field}")
-    async with running_upstream(answering(answer)) as upstream:
-        assert await ask(transport, upstream) == (200, b"hello")
-
-
-async def test_an_empty_answer_may_be_called_compressed(transport: Transport) -> None:
-    """Nothing is nothing, whatever its encoding."""
-    answer = plain(b"", "Content-Encoding: gzip")
-    async with running_upstream(answering(answer)) as upstream:
-        assert await ask(transport, upstream) == (200, b"")
-
-
-async def test_a_compression_bomb_is_bounded(transport: Transport) -> None:
-    """What unpacks to more than is allowed fails, before it is unpacked."""
-    bomb = gzip.compress(b"\0" * (256 * MIB), compresslevel=9)
-    answer = plain(bomb, "Content-Encoding: gzip")
-    async with running_upstream(answering(answer)) as upstream:
-        tracemalloc.start()
-        try:
-            with pytest.raises(AnswerTooLarge):
-                await ask(transport, upstream)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-
-        assert peak < 16 * MIB
-        await eventually(lambda: upstream.open == 0)
 
 
 def _failing() -> Mapping[str, Script]:
