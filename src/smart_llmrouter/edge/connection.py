@@ -13,9 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
+import structlog
 
 from smart_llmrouter.core.errors import (
     ClientLeft,
+    InternalError,
     InvalidHttp,
     RequestTimeout,
     RequestTooLarge,
@@ -43,6 +45,8 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _NOT_HTTP: Final = "this is not an HTTP/1.1 request"
 _HEAD_TOO_LARGE: Final = "the head of the request is too large"
 
+log = structlog.get_logger()
+
 
 class Connection(asyncio.Protocol):
     """Reads requests, has them served in their order, and writes the answers.
@@ -57,6 +61,7 @@ class Connection(asyncio.Protocol):
         "_deaf",
         "_fields",
         "_framing_bytes",
+        "_gone_by_s",
         "_head_since_s",
         "_heard_s",
         "_hub",
@@ -65,6 +70,7 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_paused",
         "_reading",
+        "_resumed_s",
         "_stuck_since_s",
         "_target",
         "_task",
@@ -91,11 +97,14 @@ class Connection(asyncio.Protocol):
         self._paused = self._deaf = self._lingering = self._in_head = False
         self._framing_bytes = 0
         # All on the hub's clock: when the present head began, when the last byte of an
-        # unfinished request came or its answer ended, and since when nothing was taken.
+        # unfinished request came or its answer ended, since when nothing was taken, and
+        # when reading went on that had been paused.
         self._head_since_s: float | None = None
         self._heard_s = self._stuck_since_s = hub.now()
+        self._resumed_s = 0.0
         self._unsent_bytes = 0
-        self._cut_at_s = _NEVER
+        # When to cut a caller that was hurried, and one that is to close its own side.
+        self._cut_at_s = self._gone_by_s = _NEVER
         self.congested: asyncio.Future[None] | None = None
 
     # What the event loop calls.
@@ -137,6 +146,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let whoever sends go on."""
         congested, self.congested = self.congested, None
+        self._cut_at_s = _NEVER
         if congested is not None:
             congested.set_result(None)
         self._next()
@@ -301,14 +311,16 @@ class Connection(asyncio.Protocol):
 
     def look(self, now_s: float) -> None:
         """Act where the caller has been silent, or has taken nothing, for too long."""
-        if now_s >= self._cut_at_s or self._takes_nothing(now_s):
+        late = now_s >= self._cut_at_s or now_s >= self._gone_by_s
+        if late or self._takes_nothing(now_s):
             self.cut()
         elif self._lingering or self._paused or self._deaf:
             return
         elif self._reading is not None:
             self._look_at_body(self._reading, now_s)
         elif self._in_head and self._head_since_s is not None:
-            if now_s - self._head_since_s > self._hub.client_timeout_s:
+            since_s = max(self._head_since_s, self._resumed_s)
+            if now_s - since_s > self._hub.client_timeout_s:
                 self._reject(RequestTimeout())
         elif self._current is None and now_s - self._heard_s > IDLE_S:
             self._transport.close()
@@ -320,7 +332,7 @@ class Connection(asyncio.Protocol):
         if unsent != self._unsent_bytes or not unsent:
             self._unsent_bytes, self._stuck_since_s = unsent, now_s
         if unsent and self._lingering:
-            self._cut_at_s = now_s + _LINGER_S
+            self._gone_by_s = now_s + _LINGER_S
         return now_s - self._stuck_since_s > self._hub.client_timeout_s
 
     def _look_at_body(self, exchange: Exchange, now_s: float) -> None:
@@ -328,7 +340,9 @@ class Connection(asyncio.Protocol):
         patience_s = self._hub.client_timeout_s
         silent = now_s - self._heard_s > patience_s
         allowed_s = patience_s + exchange.body_bytes / _LEAST_BYTES_PER_S
-        if silent or now_s - exchange.began_s > allowed_s:
+        # What was not read had no chance to come.
+        since_s = max(exchange.began_s, self._resumed_s)
+        if silent or now_s - since_s > allowed_s:
             self._reject(RequestTimeout())
 
     def _pass_over_upgrade(
@@ -384,12 +398,15 @@ class Connection(asyncio.Protocol):
         self._current = exchange
         try:
             exchange.route.open(exchange)
-            if exchange.fault is not None:
-                raise exchange.fault
+            fault = exchange.fault
         except RouterError as error:
-            self._refuse(exchange, error)
-            return
-        if exchange.complete:
+            fault = error
+        except Exception:
+            log.exception("request failed", request_id=exchange.request_id)
+            fault = InternalError()
+        if fault is not None:
+            self._refuse(exchange, fault)
+        elif exchange.complete:
             self._serve(exchange)
         elif exchange.expects_continue and not exchange.body_bytes:
             self._transport.write(_CONTINUE)
@@ -402,6 +419,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, exchange: Exchange, error: RouterError) -> None:
         exchange.refused = True
+        # The parser and the connection hold each other for a while after the end.
+        exchange.pieces.clear()
         exchange.route.refuse(exchange, error)
 
     def _go_on(self, exchange: Exchange) -> None:
@@ -432,7 +451,7 @@ class Connection(asyncio.Protocol):
 
     def _resume(self) -> None:
         if self._paused:
-            self._paused = False
+            self._paused, self._resumed_s = False, self._hub.now()
             self._transport.resume_reading()
 
     def _linger(self) -> None:
@@ -446,7 +465,7 @@ class Connection(asyncio.Protocol):
         self._lingering = self._deaf = True
         self._waiting.clear()
         self._resume()
-        self._cut_at_s = self._hub.now() + _LINGER_S
+        self._gone_by_s = self._hub.now() + _LINGER_S
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:

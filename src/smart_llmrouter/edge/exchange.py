@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 Fields = list[tuple[bytes, bytes]]
 
+_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+# Providers make statuses up, and callers get them as they are.
 STATUS_LINES: Final = {
-    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
-    for status in HTTPStatus
+    status: b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b""))
+    for status in range(100, 1000)
 }
 _CLOSE: Final = b"connection: close\r\n"
 _JOINED_BYTES: Final = 32 * 1024
@@ -154,7 +156,9 @@ class Exchange(msgspec.Struct, eq=False):
 
     def cut(self) -> None:
         """Drop the connection at once, and what the caller has not taken yet."""
-        self.connection.cut()
+        if not self.left:
+            self.left = True
+            self.connection.cut()
 
     def _head(self, status: int, headers: HeaderLines, framing: bytes) -> bytes:
         return b"%b%b%bx-request-id: %b\r\n%b\r\n" % (

@@ -14,6 +14,7 @@ from smart_llmrouter.engine.refusals import error_lines, render_refusal
 
 _MS_PER_S: Final = 1000
 _HOSTS: Final = 256
+_HOST_BYTES: Final = 256
 NewId = Callable[[int], str]
 """Makes a request id out of the time, in milliseconds since 1970 UTC."""
 
@@ -81,14 +82,18 @@ class Hub:
 
     def trust_host(self, host: bytes | None) -> None:
         """Keep a `Host` that was looked at, so that it needs no second look."""
-        if host is not None and len(self.sound_hosts) < _HOSTS:
+        if host is None or len(host) > _HOST_BYTES:
+            return
+        if len(self.sound_hosts) < _HOSTS:
             self.sound_hosts.add(host)
 
     def cancel(self, task: asyncio.Task[None]) -> None:
         """Cancel what serves an exchange, and hold it until it has ended."""
         self._cancelled.add(task)
         task.add_done_callback(self._cancelled.discard)
-        task.cancel()
+        # Not at once: if it has not begun yet, it would end without having done
+        # anything, and nobody would be answered.
+        self.loop.call_soon(task.cancel)
 
     def drain(self) -> None:
         """Close idle connections now, and each other one after its present answer."""
