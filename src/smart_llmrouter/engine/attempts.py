@@ -190,6 +190,8 @@ class Attempts:
             answer = await self._transport.send(route.endpoint, body)
         except TransportError as error:
             raise _AttemptFailed(failure_of_transport(error)) from None
+        # It may be large, and has been sent.
+        del body
         entry.first_byte_s = self._now()
         entry.upstream_status = answer.status
         won = False

@@ -98,10 +98,9 @@ class Entry(msgspec.Struct, eq=False):
         )
 
     def likeness(self, status: int, error: RouterError | None) -> Likeness:
-        """Return a key that is the same for calls whose records have equal labels."""
+        """Return a key that calls share which ended alike, whosever they are."""
         arrival, group, target = self.arrival, self.group, self.target
         return (
-            arrival.caller.token_id,
             arrival.client,
             status,
             self.attempts,

@@ -13,9 +13,10 @@ import structlog
 
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.errors import JournalUnwritable, RouterError
+from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.engine.entry import Entry, Likeness
 from smart_llmrouter.engine.tally import Series, Tally
-from smart_llmrouter.ledger.record import join_line, split_record
+from smart_llmrouter.ledger.record import caller_labels, join_line, other_labels
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
 
@@ -46,7 +47,10 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """What the calls with equal labels share: those, encoded, and where they count."""
+    """What calls that ended alike share: their labels, encoded, and where they count.
+
+    Whose they are is not among these labels.
+    """
 
     labels: bytes
     series: Series
@@ -79,6 +83,7 @@ class Recorder:
         self._endings: list[Ending] = []
         self._unsynced = 0
         self._kinds: dict[Likeness, _Kind] = {}
+        self._caller_labels: dict[str, bytes] = {}
 
     @property
     def pending(self) -> bool:
@@ -120,8 +125,21 @@ class Recorder:
         kind.series.count(measures)
         if not self._records:
             self._loop.call_soon(self._write)
-        self._records.append(join_line(measures, kind.labels))
+        caller = entry.arrival.caller
+        whose = self._caller_labels.get(caller.token_id) or self._labels_of(caller)
+        self._records.append(join_line(measures, whose, kind.labels))
         self._endings.append(ending)
+
+    def _labels_of(self, caller: Caller) -> bytes:
+        """Encode what says whose a call is; as often as there are callers."""
+        labels = self._caller_labels[caller.token_id] = caller_labels(
+            caller.id,
+            caller.owner_user,
+            caller.project,
+            caller.environment,
+            token_id=caller.token_id,
+        )
+        return labels
 
     def _kind_of(
         self, entry: Entry, *, status: int, error: RouterError | None
@@ -142,7 +160,7 @@ class Recorder:
             stream=record.stream,
             error_code=record.error_code,
         )
-        return _Kind(labels=split_record(record)[1], series=series)
+        return _Kind(labels=other_labels(record), series=series)
 
     def _write(self) -> None:
         """Write what has gathered since the last turn of the loop."""

@@ -75,6 +75,7 @@ class UsageRecord(
 _FIELDS: Final = msgspec.structs.fields(UsageRecord)
 MEASURES: Final = 14
 """How many of a record's fields are measures; the rest are labels."""
+_CALLER_LABELS: Final = 5
 MEASURE_NAMES: Final = tuple(field.name for field in _FIELDS[:MEASURES])
 _Count = int | None
 CallMeasures = tuple[
@@ -144,9 +145,21 @@ def check_labels(labels: Labels) -> None:
     _decode_labels(b"[" + labels)
 
 
-def join_line(measures: Measures, labels: Labels) -> bytes:
+def caller_labels(
+    caller_id: str, user: str, project: str, environment: str, *, token_id: str
+) -> bytes:
+    """Return the labels that say whose a call was, as they stand in a line."""
+    return encode_record((caller_id, user, project, environment, token_id))[1:-1]
+
+
+def other_labels(record: UsageRecord) -> bytes:
+    """Return the labels of `record` that do not say whose it is, up to the end."""
+    return encode_record(_values(record)[MEASURES + _CALLER_LABELS :])[1:]
+
+
+def join_line(measures: Measures, caller: bytes, others: bytes) -> bytes:
     """Return the line that `split_lines` takes apart."""
-    return encode_record(measures)[:-1] + b"," + labels
+    return b"%b,%b,%b" % (encode_record(measures)[:-1], caller, others)
 
 
 def split_record(record: UsageRecord) -> tuple[Measures, Labels]:
