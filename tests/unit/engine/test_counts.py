@@ -10,7 +10,7 @@ from smart_llmrouter.ledger.record import CallMeasures
 def measures(latency_us: int, *, cost_nusd: int | None) -> CallMeasures:
     """Return what a call of 10 and 5 tokens is counted by."""
     return (
-        0, 0, latency_us, None, None, 10, None, 5, None, None, None, None,
+        "req_1", 0, latency_us, None, None, 10, None, 5, None, None, None, None,
         cost_nusd, None,
     )  # fmt: skip
 
