@@ -28,6 +28,7 @@ import structlog
 
 from smart_llmrouter.admission.gate import OpenGate
 from smart_llmrouter.config.snapshot import Snapshot, State, Upstream
+from smart_llmrouter.core.allocator import keep_freed_blocks
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.ids import RequestIds
 from smart_llmrouter.edge.asgi import AsgiRoute
@@ -379,8 +380,10 @@ def _settle_memory() -> None:
     """Take what start-up built out of the collector's sight: it lives until the end.
 
     What a call leaves behind is freed by counting references; there are few cycles, so
-    that looking for them every 700 objects costs a twentieth of a call for nothing.
+    that looking for them every 700 objects costs a twentieth of a call for nothing. And
+    what is freed stays at hand.
     """
+    keep_freed_blocks()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY)
