@@ -4,6 +4,7 @@
 #   PYTHON=3.12   another Python than the first of 3.11, 3.12, 3.13 that is found
 #   LLM=local     for `run`: a real language model on the CPU instead of the mock
 #   ARGS="..."    passed on to pytest, to the demo or to the bench
+#   PEERS=a,b     for `bench`: other gateways, too; bench/peers.toml names them
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -20,12 +21,13 @@ endif
 
 ARGS ?=
 LLM ?=
+PEERS ?=
 PIP := "$(VENV)/bin/python" -m pip --disable-pip-version-check -qq
 SITE := src/smart_llmrouter/_site
 DOC_SOURCES := mkdocs.yml hatch_build.py CHANGELOG.md CONTRIBUTING.md SECURITY.md \
   $(shell find docs -type f 2>/dev/null)
 
-.PHONY: help run test coverage check bench bench-quick docs docs-pages soak lock format clean
+.PHONY: help run test coverage check bench bench-quick bench-page docs docs-pages soak lock format clean
 
 help: ## Say what each target does (this is the default)
 	@echo "smart-llmrouter: a governed gateway between LLM clients and providers"
@@ -57,11 +59,14 @@ check: $(VENV)/.dev ## Format, lint, types, layers, news fragments, docs without
 	@"$(VENV)/bin/python" tools/sizes.py
 	@echo "all checks passed"
 
-bench: $(VENV)/.dev ## Measure speed and memory, and the ratio to a direct call
-	@"$(VENV)/bin/python" -m bench $(ARGS)
+bench: $(VENV)/.dev ## Measure speed and memory, beside a direct call and other gateways
+	@"$(VENV)/bin/python" -m bench $(if $(PEERS),--peers "$(PEERS)") $(ARGS)
 
 bench-quick: $(VENV)/.dev ## The same in a minute, with wider error bars
 	@"$(VENV)/bin/python" -m bench --quick $(ARGS)
+
+bench-page: $(VENV)/.dev ## Publish the last full run: tables and plots of docs/performance.md
+	@"$(VENV)/bin/python" -m bench.page --publish $(ARGS)
 
 docs: docs-pages ## Build the documentation that the router serves at /docs/
 	@"$(VENV)/bin/python" hatch_build.py "$(SITE)"

@@ -1,45 +1,72 @@
 """Measure the router: `make bench`, `make bench-quick`, or `python -m bench --help`."""
 
 import argparse
+import signal
 import sys
 import tempfile
-from dataclasses import replace
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from bench.budgets import judged, read_budgets
-from bench.figures import derived
+from bench.figures import Results
+from bench.growth import measure_growth
+from bench.isolation import leave_the_network
 from bench.loads import LoadFailed
-from bench.machine import Cores, find_cores, machine_facts
-from bench.micro import micro_table
-from bench.report import (
-    aligned,
-    append_history,
-    other_table,
-    speed_table,
-    verdict_table,
-)
+from bench.machine import find_cores, machine_facts, raise_file_limit
+from bench.micro import measure_steps
+from bench.peers import Peer, installed, measure_peers
+from bench.plans import FULL, QUICK, Plan
+from bench.report import aligned, append_history, report_tables
 from bench.subjects import DidNotStart
-from bench.suite import FULL, QUICK, Plan, Results, Suite
+from bench.suite import (
+    Workshop,
+    measure_endurance,
+    measure_memory_of_bodies,
+    measure_one_core,
+    measure_speed,
+    measure_starts,
+    measure_two_workers,
+)
 from bench.toolbox import ToolMissing, open_toolbox
+from bench.workload import accepted_workers
+
+PREFIX: Final = "smart-llmrouter-bench-"
+_BEGAN: Final = time.monotonic()
 
 
 def main() -> int:
     """Measure, report, and return the exit status."""
+    # What was started is ended, too, when the bench is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = _parser().parse_args()
-    plan = replace(
-        QUICK if chosen.quick else FULL, ingester_apart=chosen.ingester_apart
-    )
-    cores = find_cores()
+    plan = QUICK if chosen.quick else FULL
+    results = Results()
+    names = [name.strip() for name in chosen.peers.split(",") if name.strip()]
     try:
-        results = _measured(plan, cores)
+        tools = open_toolbox()
+        peers = installed(names, refused=results.notes)
+        facts = machine_facts() | {"network": leave_the_network()}
+        print("\n".join(f"{name}: {value}" for name, value in facts.items()))
+        with tempfile.TemporaryDirectory(prefix=PREFIX) as directory:
+            shop = Workshop(
+                tools=tools,
+                plan=plan,
+                cores=find_cores(),
+                directory=Path(directory),
+                say=_say,
+                results=results,
+            )
+            _measure(shop, peers)
     except ToolMissing as missing:
         print(f"error: {missing}", file=sys.stderr)
         return 2
     except (LoadFailed, DidNotStart) as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 1
-    return _reported(results, enforce=chosen.enforce)
+    return _reported(results, facts, enforce=chosen.enforce, quick=chosen.quick)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,47 +75,55 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="fewer and shorter rounds: under a minute"
     )
     parser.add_argument(
-        "--enforce", action="store_true", help="exit with 1 when a budget is missed"
+        "--peers",
+        default="",
+        help="measure these, too: names out of bench/peers.toml, with commas between",
     )
     parser.add_argument(
-        "--ingester-apart",
-        action="store_true",
-        help="let the ingester run on the other core, beside the load",
+        "--enforce", action="store_true", help="exit with 1 when a budget is missed"
     )
     return parser
 
 
-def _measured(plan: Plan, cores: Cores) -> Results:
-    facts = ", ".join(f"{name} {value}" for name, value in machine_facts().items())
-    print(f"on {facts}")
-    if cores.shared:
-        print("there is one core only: load and router share it, and numbers mislead")
-    with tempfile.TemporaryDirectory(prog_prefix()) as directory:
-        suite = Suite(
-            open_toolbox(), plan, cores=cores, directory=Path(directory), say=_say
-        )
-        return suite.run()
+def _measure(shop: Workshop, peers: Mapping[str, tuple[Peer, Path]]) -> None:
+    raise_file_limit()
+    if shop.cores.shared:
+        shop.note("there is one core only: load and router share it: numbers mislead")
+    plan: Plan = shop.plan
+    with shop.upstream() as upstream:
+        measure_speed(shop, upstream)
+        if plan.one_core:
+            measure_one_core(shop, upstream)
+        measure_starts(shop, upstream)
+        if plan.memory_of_bodies:
+            measure_memory_of_bodies(shop, upstream)
+        if plan.growth_rounds:
+            measure_growth(shop, upstream)
+        measure_endurance(shop, upstream)
+        if plan.two_workers:
+            if accepted_workers(2):
+                measure_two_workers(shop, upstream)
+            else:
+                shop.note("two workers were not measured: they are not built yet")
+        measure_peers(shop, upstream, peers)
+    shop.say("the steps of a call, each alone")
+    measure_steps(shop.results)
 
 
-def prog_prefix() -> str:
-    """Return how the bench's temporary directories begin."""
-    return "smart-llmrouter-bench-"
-
-
-def _reported(results: Results, *, enforce: bool) -> int:
-    figures = results.figures | derived(results.figures)
+def _reported(
+    results: Results, facts: Mapping[str, str], *, enforce: bool, quick: bool
+) -> int:
+    figures = results.all_figures()
     judgements = list(judged(figures, read_budgets()))
-    tables = {
-        "medians; microseconds are CPU per answered request": speed_table(figures),
-        "start, memory, records": other_table(figures),
-        "the steps of a call, each alone, in microseconds": micro_table(),
-        "budgets": verdict_table(judgements),
-    }
-    for title, rows in tables.items():
+    for title, rows in report_tables(figures, judgements).items():
         print(f"\n{title}\n")
         print("\n".join(aligned(rows)))
-    path = append_history(results, figures, facts=machine_facts(), at=datetime.now(UTC))
+    path = append_history(
+        results, facts=facts, at=datetime.now(UTC), kind="quick" if quick else "full"
+    )
     print(f"\nadded to {path}")
+    for note in results.notes:
+        print(f"note: {note}")
     for fault in results.faults:
         print(f"WRONG: {fault}")
     missed = any(each.verdict == "MISSED" for each in judgements)
@@ -96,7 +131,7 @@ def _reported(results: Results, *, enforce: bool) -> int:
 
 
 def _say(progress: str) -> None:
-    print(f"  {progress}", flush=True)
+    print(f"  {time.monotonic() - _BEGAN:4.0f} s  {progress}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,19 @@ from typing import Final, Literal
 
 import msgspec
 
-from bench.figures import Figures
+from bench.figures import SCALED_STEPS, Figures
 
 FILE: Final = Path(__file__).resolve().parent / "budgets.toml"
 Verdict = Literal["kept", "MISSED", "not measured"]
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A bound for one figure of the router."""
+    """A bound for one figure of the router, and what is aimed at beyond it."""
 
     load: str
     measure: str
+    about: str = ""
+    goal: float | None = None
     at_least: float | None = None
     at_most: float | None = None
 
@@ -39,12 +41,20 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def bound(self) -> str:
         """Return the bound as one reads it."""
         if self.at_least is not None:
-            return f"at least {self.at_least:,g}"
-        return f"at most {self.at_most:,g}"
+            bound = f"at least {self.at_least:,g}"
+        else:
+            bound = f"at most {self.at_most:,g}"
+        return bound if self.goal is None else f"{bound} (goal {self.goal:,g})"
+
+
+class _Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    us: float
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    reference: _Reference
     budget: list[Budget]
+    steps: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,21 @@ class Judgement:
 
 def read_budgets(path: Path = FILE) -> list[Budget]:
     """Read the file of budgets. Raises `msgspec.ValidationError`."""
-    return msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File).budget
+    file = _read(path)
+    steps = [
+        Budget(load=SCALED_STEPS, measure=step, at_most=us)
+        for step, us in file.steps.items()
+    ]
+    return file.budget + steps
+
+
+def reference_us(path: Path = FILE) -> float:
+    """Return what the reference loop takes on the machine that the steps are for."""
+    return _read(path).reference.us
+
+
+def _read(path: Path) -> _File:
+    return msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File)
 
 
 def judged(figures: Figures, budgets: list[Budget]) -> Iterator[Judgement]:

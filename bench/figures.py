@@ -2,13 +2,21 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 Place = tuple[str, str]
 """A subject and a load."""
 
 Figures = dict[tuple[str, str, str], float]
 """A subject, a load and a measure, each by the name that the report shows."""
+
+
+STEPS: Final = "steps"
+SCALED_STEPS: Final = "steps, scaled"
+"""Under which the steps of a call are kept: as measured, and at the speed of the
+reference machine."""
 
 
 class Samples:
@@ -31,27 +39,79 @@ class Samples:
         return {place: statistics.median(found) for place, found in self._of.items()}
 
 
+@dataclass(slots=True)
+class Results:
+    """All that was measured.
+
+    `faults` are results that are wrong rather than slow; `notes` say what could not be
+    measured, and why.
+    """
+
+    samples: Samples = field(default_factory=Samples)
+    figures: Figures = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def all_figures(self) -> Figures:
+        """Return what was measured once, every median, and what follows from them."""
+        figures = self.figures | self.samples.medians()
+        return figures | derived(figures)
+
+
 def growth_per_100k(resident: Sequence[tuple[int, float]]) -> float:
     """Return the slope of memory over requests: MiB for each 100,000 of them."""
     requests, mib = zip(*resident, strict=True)
     return statistics.linear_regression(requests, mib).slope * 100_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """A measure of one subject beside the same measure of another, under one load."""
+
+    name: str
+    measure: str
+    other: str
+    how: Literal["minus", "over"]
+
+
+_COMPARISONS: Final = (
+    _Comparison("added p50 ms", "p50 ms", "direct", "minus"),
+    _Comparison("added p99 ms", "p99 ms", "direct", "minus"),
+    _Comparison("added first p50 ms", "first p50 ms", "direct", "minus"),
+    _Comparison("of direct", "per second", "direct", "over"),
+    _Comparison("times direct", "p50 ms", "direct", "over"),
+    _Comparison("of bare proxy", "per second", "bare proxy", "over"),
+    _Comparison("CPU of bare proxy", "worker us", "bare proxy", "over"),
+)
+_LOADS_COMPARED: Final = (
+    ("plain 256", "plain 64"),
+    ("TLS 64", "plain 64"),
+    ("TLS stream 64", "stream 64"),
+)
+
+
 def derived(figures: Figures) -> Figures:
-    """Compare the router with the direct call and with the bare proxy."""
+    """Compare every subject with those under the same load, and some loads."""
     found: Figures = {}
-    for subject, load, measure in figures:
-        if subject != "router":
-            continue
-        ours = figures[subject, load, measure]
-        direct = figures.get(("direct", load, measure))
-        bare = figures.get(("bare proxy", load, measure))
-        if measure == "p50 ms" and direct is not None:
-            found["router", load, "added p50 ms"] = ours - direct
-        if measure == "per second" and direct:
-            found["router", load, "of direct"] = ours / direct
-        if measure == "per second" and bare:
-            found["router", load, "of bare proxy"] = ours / bare
-        if measure == "worker us" and bare:
-            found["router", load, "CPU of bare proxy"] = ours / bare
-    return found
+    for (subject, load, measure), ours in figures.items():
+        for each in _COMPARISONS:
+            theirs = figures.get((each.other, load, measure))
+            if measure != each.measure or not theirs or subject in _COMPARED_WITH:
+                continue
+            value = ours - theirs if each.how == "minus" else ours / theirs
+            found[subject, load, each.name] = value
+    return found | dict(_between_loads(figures))
+
+
+_COMPARED_WITH: Final = frozenset({each.other for each in _COMPARISONS})
+
+
+def _between_loads(
+    figures: Figures,
+) -> Iterator[tuple[tuple[str, str, str], float]]:
+    for load, other in _LOADS_COMPARED:
+        for subject in dict.fromkeys(subject for subject, _, _ in figures):
+            ours = figures.get((subject, load, "per second"))
+            theirs = figures.get((subject, other, "per second"))
+            if ours is not None and theirs:
+                yield (subject, load, f"of {other}"), ours / theirs

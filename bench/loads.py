@@ -12,9 +12,8 @@ import msgspec
 from bench.machine import pinned
 from bench.subjects import Subject
 from bench.toolbox import Toolbox
-from bench.workload import TOKEN, chat_body
+from bench.workload import GROUP, chat_body
 
-_AUTHORIZATION: Final = f"Bearer {TOKEN}"
 _NO_LIMIT_S: Final = 600
 
 
@@ -23,13 +22,36 @@ class Load:
     """So many connections, each of which sends one request after the other.
 
     With `gap_ms` the provider waits so long between two events of a stream; without, it
-    sends them back to back.
+    sends them back to back. With `first_ms` it answers that late; with `size_bytes`
+    requests and answers are that large. `against` names who is measured beside the
+    router.
     """
 
     name: str
     connections: int
     stream: bool = False
     gap_ms: int = 0
+    first_ms: int = 0
+    size_bytes: int = 0
+    group: str = GROUP
+    spread_ms: int = 0
+    least_s: int = 1
+    against: tuple[str, ...] = ("direct", "bare proxy")
+
+    @property
+    def ideal_per_s(self) -> float | None:
+        """Return the most that so many connections can reach, if something says so."""
+        return 1000 * self.connections / self.first_ms if self.first_ms else None
+
+    def body(self) -> bytes:
+        """Return the request."""
+        return chat_body(
+            stream=self.stream,
+            gap_ms=self.gap_ms,
+            first_ms=self.first_ms,
+            size_bytes=self.size_bytes,
+            group=self.group,
+        )
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +64,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     p99_us: int
     first_p50_us: int | None = None
     first_p99_us: int | None = None
+    gap_p99_us: int | None = None
+    events: int = 0
 
 
 class LoadFailed(Exception):
@@ -57,11 +81,22 @@ class LoadClient:
         self._directory = directory
         self._core = core
 
-    def run(self, load: Load, subject: Subject, *, seconds: int) -> Outcome:
-        """Load a subject for so many seconds."""
+    def run(
+        self,
+        load: Load,
+        subject: Subject,
+        *,
+        seconds: int,
+        callers: Path | None = None,
+    ) -> Outcome:
+        """Load a subject for so many seconds.
+
+        `callers` is a file with a token and a group on each line, which plain requests
+        take in turn.
+        """
         if load.stream:
             return self._streams(load, subject, seconds=seconds, requests=0)
-        return self._plain(load, subject, seconds=seconds)
+        return self._plain(load, subject, seconds=seconds, callers=callers)
 
     def send_exactly(
         self, requests: int, subject: Subject, *, connections: int
@@ -71,12 +106,21 @@ class LoadClient:
         return self._streams(load, subject, seconds=_NO_LIMIT_S, requests=requests)
 
     def _body_file(self, load: Load) -> Path:
-        path = self._directory / f"{'stream' if load.stream else 'plain'}-{load.gap_ms}"
+        path = self._directory / f"{load.name.replace(' ', '-')}.json"
         if not path.exists():
-            path.write_bytes(chat_body(stream=load.stream, gap_ms=load.gap_ms))
+            path.write_bytes(load.body())
         return path
 
-    def _plain(self, load: Load, subject: Subject, *, seconds: int) -> Outcome:
+    def _plain(
+        self, load: Load, subject: Subject, *, seconds: int, callers: Path | None
+    ) -> Outcome:
+        environment = {
+            "BODY_FILE": str(self._body_file(load)),
+            "AUTH": subject.authorization,
+            "EXTRA": "|".join(f"{k}: {v}" for k, v in subject.headers.items()),
+        }
+        if callers is not None:
+            environment["CALLERS_FILE"] = str(callers)
         said = self._told(
             [
                 str(self._tools.wrk),
@@ -87,10 +131,7 @@ class LoadClient:
                 f"-s{self._tools.post_script}",
                 subject.url,
             ],
-            environment={
-                "BODY_FILE": str(self._body_file(load)),
-                "AUTH": _AUTHORIZATION,
-            },
+            environment=environment,
         )
         told = msgspec.json.decode(said, type=_WrkReport)
         return Outcome(
@@ -104,6 +145,9 @@ class LoadClient:
     def _streams(
         self, load: Load, subject: Subject, *, seconds: int, requests: int
     ) -> Outcome:
+        headers = {"Authorization": subject.authorization, **subject.headers}
+        options = [f"--spread-ms={load.spread_ms}"] if load.spread_ms else []
+        options += ["--gaps"] if load.gap_ms else []
         said = self._told(
             [
                 str(self._tools.sse_load),
@@ -113,7 +157,8 @@ class LoadClient:
                 str(load.connections),
                 str(seconds),
                 str(requests),
-                f"Authorization: {_AUTHORIZATION}",
+                *(f"{name}: {value}" for name, value in headers.items()),
+                *options,
             ]
         )
         told = msgspec.json.decode(said, type=_SseReport)
@@ -126,13 +171,15 @@ class LoadClient:
             p99_us=told.total_p99_us,
             first_p50_us=told.ttfb_p50_us,
             first_p99_us=told.ttfb_p99_us,
+            gap_p99_us=told.gap_p99_us if load.gap_ms else None,
+            events=told.events,
         )
 
     def _told(
         self, command: list[str], *, environment: dict[str, str] | None = None
     ) -> str:
         ran = subprocess.run(
-            pinned(self._core, command),
+            pinned([self._core], command),
             env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,
@@ -156,6 +203,7 @@ class _WrkReport(msgspec.Struct):
 
 class _SseReport(msgspec.Struct):
     streams: int
+    events: int
     streams_per_s: float
     ttfb_p50_us: int
     ttfb_p99_us: int
@@ -164,10 +212,12 @@ class _SseReport(msgspec.Struct):
     errors: int
     non2xx: int
     no_end: int
+    gap_p99_us: int
 
 
-def first_answer(subject: Subject) -> None:
+def first_answer(subject: Subject, load: Load | None = None) -> None:
     """Ask once, by hand, so that a load is never sent to what does not answer."""
-    status, body = subject.ask(chat_body(stream=False), authorization=_AUTHORIZATION)
-    if status != 200 or not json.loads(body).get("usage"):
-        raise LoadFailed(f"{subject.name} answers {status}: {body[:300]!r}")
+    body = load.body() if load else chat_body(stream=False)
+    status, answer = subject.ask(body)
+    if status != 200 or not json.loads(answer).get("usage"):
+        raise LoadFailed(f"{subject.name} answers {status}: {answer[:300]!r}")

@@ -1,7 +1,8 @@
 """What each step of a call costs alone: `python -m bench.micro`.
 
-Microseconds of one core, the best of several repetitions, without event loop, sockets
-and server. What `make bench` measures for a whole call beyond their sum is spent there.
+Microseconds of one core, the best of many short loops, in which nothing waits for the
+network. What `make bench` measures for a whole call beyond the two whole paths is spent
+by the event loop and the kernel. `bench.micro_paths` has the steps that need a loop.
 """
 
 import gc
@@ -12,10 +13,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from bench.report import aligned
+from bench.budgets import reference_us
+from bench.figures import SCALED_STEPS, STEPS, Results
+from bench.micro_answers import ANSWER, ENDING, OPENING, TEXTS
+from bench.micro_paths import path_steps
+from bench.report import aligned, steps_table
 from bench.workload import TOKEN, chat_body, write_configuration
+from smart_llmrouter.admission.gate import OpenGate
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.config.snapshot import Snapshot
+from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.openai_chat.answers import parse_answer
 from smart_llmrouter.dialects.openai_chat.requests import (
@@ -28,71 +35,88 @@ from smart_llmrouter.edge.identity import Authenticator, token_of
 from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.tally import Tally
-from smart_llmrouter.ledger.record import UsageRecord, encode_record
+from smart_llmrouter.ledger.record import encode_record, join_line, other_labels
 from smart_llmrouter.routing.plan import plan_of
 from smart_llmrouter.stores.journal import JournalWriter
 
-_REPEAT: Final = 7
-_CALLS: Final = 2000
-_EVENTS: Final = 30
-
-ANSWER: Final = (
-    b'{"id":"chatcmpl-Bmock","object":"chat.completion","created":1750000000,'
-    b'"model":"mock-mini","choices":[{"index":0,"message":{"role":"assistant",'
-    b'"content":"A gateway adds one hop, whose cost should stay well below the time '
-    b'that the model needs."},"finish_reason":"stop"}],"usage":{"prompt_tokens":312,'
-    b'"completion_tokens":30,"total_tokens":342,"prompt_tokens_details":'
-    b'{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}}'
-)
-_CHUNK: Final = (
-    b'data: {"id":"chatcmpl-Bmock","object":"chat.completion.chunk","created":'
-    b'1750000000,"model":"mock-mini","choices":[{"index":0,"delta":%b,'
-    b'"finish_reason":%b}],"usage":null}\n\n'
-)
-OPENING: Final = _CHUNK % (b'{"role":"assistant","content":""}', b"null")
-TEXT: Final = _CHUNK % (b'{"content":" token"}', b"null")
-ENDING: Final = (
-    _CHUNK
-    % (b"{}", b'"stop"')
-    + b'data: {"id":"chatcmpl-Bmock","choices":[],"usage":{"prompt_tokens":312,'
-    b'"completion_tokens":30,"total_tokens":342}}\n\ndata: [DONE]\n\n'
-)
+_REPEAT: Final = 60
+_CALLS: Final = 50
+_TOGETHER: Final = 16
+Step = Callable[[], object]
 
 
-def micro_table() -> list[list[str]]:
-    """Measure every step; return rows of text."""
-    with tempfile.TemporaryDirectory() as directory:
-        return [
-            [name, f"{_best_us(step):.2f}"] for name, step in _steps(Path(directory))
-        ]
+def measure_steps(results: Results) -> None:
+    """Measure every step, as it is and as it were on the reference machine."""
+    gc.collect()
+    gc.disable()
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            for name, us in _timed(Path(directory)):
+                # The machine's speed changes, so it is looked at beside each step.
+                speed = reference_us() / _best_us(reference_loop)
+                results.figures["router", STEPS, name] = us
+                results.figures["router", SCALED_STEPS, name] = us * speed
+    finally:
+        gc.enable()
 
 
-def _steps(directory: Path) -> Iterator[tuple[str, Callable[[], object]]]:
+def reference_loop() -> int:
+    """Do a fixed amount of what Python does in a call: calls, dictionaries, bytes."""
+    seen: dict[bytes, tuple[int, bytes]] = {}
+    text = b"the reference loop, which does not change with the router"
+    for at in range(24):
+        word = text[at : at + 8]
+        seen[word] = _pair(at, word)
+    return sum(count for count, word in seen.values() if word.startswith(b"e"))
+
+
+def _pair(count: int, word: bytes) -> tuple[int, bytes]:
+    return count, word + b"."
+
+
+def _timed(directory: Path) -> Iterator[tuple[str, float]]:
     config = directory / "router.yaml"
     write_configuration(config, port=8080, upstream_port=8081)
     snapshot = load_snapshot(config, environment={})
-    yield from _edge_steps(snapshot)
-    yield from _dialect_steps()
-    yield from _ledger_steps(snapshot, directory / "journal")
+    steps = (
+        *_request_steps(snapshot),
+        *_answer_steps(),
+        *_ledger_steps(snapshot, directory / "journal"),
+    )
+    for name, step in steps:
+        yield name, _best_us(step)
+    yield from path_steps(snapshot, directory, turns=_CALLS, rounds=_REPEAT)
 
 
-def _edge_steps(snapshot: Snapshot) -> Iterator[tuple[str, Callable[[], object]]]:
+def _request_steps(snapshot: Snapshot) -> Iterator[tuple[str, Step]]:
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
     header = b"Bearer " + TOKEN.encode()
     group = snapshot.groups["chat"]
+    body, streamed = chat_body(stream=False), chat_body(stream=True)
+    large = chat_body(stream=False, size_bytes=64 * 1024)
+    request, model = parse_request(body), encode_model("mock-mini")
+    gate, caller = OpenGate(), next(iter(snapshot.callers_by_digest.values()))
     yield (
         "authenticate a token",
         lambda: authenticator.caller_of(token_of(header, None)),
     )
-    yield "plan the targets", lambda: plan_of(group, dialect="openai-chat")
-
-
-def _dialect_steps() -> Iterator[tuple[str, Callable[[], object]]]:
-    body, streamed = chat_body(stream=False), chat_body(stream=True)
-    request, model = parse_request(body), encode_model("mock-mini")
     yield "parse a request", lambda: parse_request(body)
     yield "parse a request for a stream", lambda: parse_request(streamed)
+    yield "parse a request of 64 KB", lambda: parse_request(large)
+    yield "reserve, and settle", lambda: _reserved(gate, caller, group.name)
+    yield (
+        "plan the targets (when the configuration is loaded)",
+        lambda: plan_of(group, dialect="openai-chat"),
+    )
     yield "render a request", lambda: render_request(request, model=model)
+
+
+def _reserved(gate: OpenGate, caller: Caller, group: str) -> None:
+    with gate.reserve(caller, group):
+        pass
+
+
+def _answer_steps() -> Iterator[tuple[str, Step]]:
     yield "read the usage of an answer", lambda: parse_answer(ANSWER)
     yield "meter a stream, event by event", _metered_by_events
     yield "meter a stream, all at once", _metered_at_once
@@ -101,30 +125,42 @@ def _dialect_steps() -> Iterator[tuple[str, Callable[[], object]]]:
 def _metered_by_events() -> Usage:
     meter = StreamMeter(strip_usage=False)
     meter.feed(OPENING)
-    for _ in range(_EVENTS):
-        meter.feed(TEXT)
+    for text in TEXTS:
+        meter.feed(text)
     meter.feed(ENDING)
     return meter.usage
 
 
+_WHOLE: Final = OPENING + b"".join(TEXTS) + ENDING
+
+
 def _metered_at_once() -> Usage:
     meter = StreamMeter(strip_usage=False)
-    meter.feed(OPENING + _EVENTS * TEXT + ENDING)
+    meter.feed(_WHOLE)
     return meter.usage
 
 
-def _ledger_steps(
-    snapshot: Snapshot, directory: Path
-) -> Iterator[tuple[str, Callable[[], object]]]:
+def _ledger_steps(snapshot: Snapshot, directory: Path) -> Iterator[tuple[str, Step]]:
     journal = JournalWriter(directory, writer_id="bench", now=time.time, sync="off")
     entry, tally = _entry(snapshot), Tally()
-    record = _closed(entry)
+    record = entry.record(
+        status=200,
+        error=None,
+        now_s=1.003,
+        config_fingerprint="0" * 16,
+        router_version="0.0.0",
+    )
+    series = tally.series("chat", status=200, stream=False, error_code=None)
+    measures, labels = entry.measures(1.003), other_labels(record)
+    caller = b'"bench","bench","bench","dev","rtr_bench"'
     line = encode_record(record)
-    yield "close the entry of a call", lambda: _closed(entry)
-    yield "count a call", lambda: tally.count(record)
-    yield "encode a record", lambda: encode_record(record)
+    lines = [line] * _TOGETHER
+    yield "measure a call: durations and costs", lambda: entry.measures(1.003)
+    yield "find what calls like it share", lambda: entry.likeness(200, None)
+    yield "count a call", lambda: series.count(measures)
+    yield "encode the record", lambda: join_line(measures, caller, labels)
     yield "append a record to the journal", lambda: journal.append(line)
-    journal.close()
+    yield f"append {_TOGETHER} records at once", lambda: journal.append(*lines)
 
 
 def _entry(snapshot: Snapshot) -> Entry:
@@ -134,7 +170,6 @@ def _entry(snapshot: Snapshot) -> Entry:
         request_id="req_" + "0" * 32,
         caller=caller,
         client="other",
-        body=b"",
         began_s=1.0,
         ts_ms=1_750_000_000_000,
     )
@@ -157,21 +192,13 @@ def _entry(snapshot: Snapshot) -> Entry:
     )
 
 
-def _closed(entry: Entry) -> UsageRecord:
-    return entry.record(
-        status=200,
-        error=None,
-        now_s=1.003,
-        config_fingerprint="0" * 16,
-        router_version="0.0.0",
-    )
-
-
-def _best_us(step: Callable[[], object]) -> float:
-    gc.collect()
+def _best_us(step: Step) -> float:
+    """Return the best of many short loops: each fits between two interruptions."""
     best_s = min(timeit.repeat(step, number=_CALLS, repeat=_REPEAT))
     return 1e6 * best_s / _CALLS
 
 
 if __name__ == "__main__":
-    print("\n".join(aligned(micro_table())))
+    measured = Results()
+    measure_steps(measured)
+    print("\n".join(aligned(steps_table(measured.figures))))

@@ -1,24 +1,35 @@
 """What is measured: the router, the bare proxy, and the provider called directly."""
 
 import http.client
+import os
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.machine import Cores, children_of, cpu_s, move_to_core, start, stop
+from bench.machine import (
+    Cores,
+    command_of,
+    cpu_s,
+    move_to_core,
+    plain_environment,
+    start,
+    stop,
+    tree_of,
+)
 from bench.toolbox import ROOT, Toolbox
-from bench.workload import write_configuration
+from bench.workload import SMALL, TOKEN, Scale, write_configuration
 
 CHAT_PATH: Final = "/v1/chat/completions"
 INGESTER: Final = "ingester"
 WORKER: Final = "worker"
+_INGESTER_MODULE: Final = "ingest_command"
 _START_WITHIN_S: Final = 30.0
 _POLL_S: Final = 0.002
 _CATCH_UP_WITHIN_S: Final = 30.0
@@ -30,40 +41,58 @@ class DidNotStart(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Subject:
-    """Something that answers chat completions on a port of this machine."""
+    """Something that answers chat completions on a port of this machine.
+
+    `settle_s` is how long it goes on with calls that a load has given up.
+    """
 
     name: str
     port: int
     process: subprocess.Popen[bytes]
     path: str = CHAT_PATH
     cold_start_s: float = 0.0
+    authorization: str = f"Bearer {TOKEN}"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    settle_s: float = 0.0
 
     @property
     def url(self) -> str:
         """Return where it is asked."""
         return f"http://127.0.0.1:{self.port}{self.path}"
 
-    def roles(self) -> dict[str, int]:
-        """Return the process of each role that it has."""
-        return {WORKER: self.process.pid}
+    def roles(self) -> dict[str, list[int]]:
+        """Return the processes of each role that it has."""
+        return {WORKER: tree_of(self.process.pid)}
 
     def cpu_s(self) -> dict[str, float]:
         """Return the CPU that each role has used so far."""
-        return {role: cpu_s(pid) for role, pid in self.roles().items()}
+        return {role: sum(map(cpu_s, pids)) for role, pids in self.roles().items()}
 
     def settle(self) -> None:
         """Wait until the work that the last load left behind is done."""
+        time.sleep(self.settle_s)
 
-    def ask(self, body: bytes, *, authorization: str) -> tuple[int, bytes]:
+    def ask(self, body: bytes) -> tuple[int, bytes]:
         """Send one request on a connection of its own."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port)) as connection:
+        with closing(
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        ) as connection:
             headers = {
                 "Content-Type": "application/json",
-                "Authorization": authorization,
+                "Authorization": self.authorization,
+                **self.headers,
             }
             connection.request("POST", self.path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
+
+
+@dataclass(slots=True, kw_only=True)
+class Mock(Subject):
+    """The mock provider; over TLS, too, where it was built with it."""
+
+    tls_port: int | None = None
+    certificate: Path | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,12 +101,14 @@ class Router(Subject):
 
     directory: Path
     answered: int = 0
-    _ingester: int = field(default=0)
 
-    def roles(self) -> dict[str, int]:
-        """Return the worker's process and the ingester's."""
-        self._ingester = self._ingester or next(iter(children_of(self.process.pid)), 0)
-        return {WORKER: self.process.pid, INGESTER: self._ingester}
+    def roles(self) -> dict[str, list[int]]:
+        """Return the workers' processes and the ingester's."""
+        roles: dict[str, list[int]] = {WORKER: [], INGESTER: []}
+        for pid in tree_of(self.process.pid):
+            role = INGESTER if _INGESTER_MODULE in command_of(pid) else WORKER
+            roles[role].append(pid)
+        return roles
 
     def rows(self, *, answered_only: bool = True) -> int:
         """Return how many usage rows are in the database."""
@@ -99,13 +130,22 @@ class Router(Subject):
 
 
 @contextmanager
-def running_mock(tools: Toolbox, *, core: int, directory: Path) -> Iterator[Subject]:
+def running_mock(tools: Toolbox, *, core: int, directory: Path) -> Iterator[Mock]:
     """Run the mock provider: what is behind a proxy, or is called directly."""
-    port = free_port()
+    port, tls_port = free_port(), free_port()
+    certificate = directory / "mock.pem"
     command = [str(tools.mock_upstream), "--port", str(port)]
-    with _running(command, core=core, directory=directory, name="mock") as process:
-        subject = Subject(name="direct", port=port, process=process)
-        _wait(lambda: _listens(port), process, log=directory / "mock.log")
+    if tools.tls:
+        command += ["--tls-port", str(tls_port), "--certificate", str(certificate)]
+    with running(command, cores=[core], directory=directory, name="mock") as process:
+        subject = Mock(
+            name="direct",
+            port=port,
+            process=process,
+            tls_port=tls_port if tools.tls else None,
+            certificate=certificate if tools.tls else None,
+        )
+        wait_for(lambda: listens(port), process, log=directory / "mock.log")
         yield subject
 
 
@@ -122,39 +162,63 @@ def running_bare_proxy(
         f"--port={port}",
         f"--upstream=http://127.0.0.1:{upstream.port}",
     ]
-    with _running(command, core=core, directory=directory, name="bare") as process:
+    with running(command, cores=[core], directory=directory, name="bare") as process:
         subject = Subject(name="bare proxy", port=port, process=process)
-        _wait(lambda: _listens(port), process, log=directory / "bare.log")
+        wait_for(lambda: listens(port), process, log=directory / "bare.log")
         yield subject
 
 
 @contextmanager
 def running_router(
-    upstream: Subject,
+    upstream: Mock,
     *,
     cores: Cores,
     directory: Path,
-    ingester_apart: bool = False,
+    name: str = "router",
+    scale: Scale = SMALL,
+    one_core: bool = False,
 ) -> Iterator[Router]:
-    """Run a router with everything on, in a state directory of its own."""
+    """Run a router with everything on, in a state directory of its own.
+
+    With `one_core` its ingester shares the worker's core; otherwise it has the load's.
+    """
     directory.mkdir()
     port = free_port()
     config = directory / "router.yaml"
-    write_configuration(config, port=port, upstream_port=upstream.port)
-    command = [sys.executable, "-m", "smart_llmrouter", "serve"]
-    command += ["--config", str(config)]
+    write_configuration(config, port=port, upstream_port=upstream.port, scale=scale)
+    command = [sys.executable, "-m", "smart_llmrouter", "serve", "--config"]
+    ingester_core = cores.subject if one_core else cores.load
+    environment = _router_environment(directory, upstream, ingester_core=ingester_core)
+    workers_cores = [cores.subject, *cores.more][: max(1, scale.workers)]
     began = time.monotonic()
-    with _running(
-        command, core=cores.subject, directory=directory, name="router"
+    with running(
+        [*command, str(config)],
+        cores=workers_cores,
+        directory=directory,
+        name="router",
+        environment=environment,
     ) as process:
         log = directory / "router.log"
-        router = Router(name="router", port=port, process=process, directory=directory)
-        _wait(lambda: _is_ready(port), process, log=log)
+        router = Router(name=name, port=port, process=process, directory=directory)
+        wait_for(lambda: is_ready(port), process, log=log)
         router.cold_start_s = time.monotonic() - began
-        _wait(lambda: bool(children_of(process.pid)), process, log=log)
-        if ingester_apart:
-            move_to_core(router.roles()[INGESTER], cores.load)
+        wait_for(lambda: bool(router.roles()[INGESTER]), process, log=log)
+        for pid in router.roles()[INGESTER]:
+            move_to_core(pid, ingester_core)
         yield router
+
+
+def _router_environment(
+    directory: Path, upstream: Mock, *, ingester_core: int
+) -> dict[str, str]:
+    environment = plain_environment(directory)
+    environment["SMART_LLMROUTER_INGESTER_CPUS"] = str(ingester_core)
+    # Another source tree than the installed one may be under test.
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    if upstream.certificate is not None:
+        environment["SSL_CERT_FILE"] = str(upstream.certificate)
+    return environment
 
 
 def free_port() -> int:
@@ -165,34 +229,51 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(
-    command: list[str], *, core: int, directory: Path, name: str
+def running(
+    command: Sequence[str],
+    *,
+    cores: Sequence[int],
+    directory: Path,
+    name: str,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process as long as the block does; what it says goes to `NAME.log`."""
+    if environment is None:
+        environment = plain_environment(directory)
     with ExitStack() as stack:
         log = stack.enter_context((directory / f"{name}.log").open("wb"))
         # `cwd` is the checkout, so that `-m bench...` is found.
-        process = start(command, core=core, cwd=ROOT, output=log)
+        process = start(
+            command, cores=cores, cwd=ROOT, output=log, environment=environment
+        )
         stack.callback(stop, process)
         yield process
 
 
-def _wait(
-    holds: Callable[[], bool], process: subprocess.Popen[bytes], *, log: Path
+def wait_for(
+    holds: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+    *,
+    log: Path,
+    within_s: float = _START_WITHIN_S,
 ) -> None:
-    deadline = time.monotonic() + _START_WITHIN_S
+    """Wait until something holds. Raises `DidNotStart` with the end of the log."""
+    deadline = time.monotonic() + within_s
     while not holds():
         if process.poll() is not None or time.monotonic() > deadline:
             raise DidNotStart(log.read_text(errors="replace")[-2000:])
         time.sleep(_POLL_S)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Say whether something accepts connections on a port."""
     with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port))):
         return True
     return False
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Say whether a router is ready."""
     with suppress(OSError, http.client.HTTPException):
         connection = http.client.HTTPConnection("127.0.0.1", port)
         with closing(connection):

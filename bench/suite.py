@@ -1,8 +1,4 @@
-"""The measurements, in rounds: every subject under every load, again and again.
-
-The subjects take turns under the same load, so that a disturbance of the machine meets
-all of them, and the ratio between them says more than any single number.
-"""
+"""The measurements of the router itself, in the order in which they are made."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.figures import Figures, Samples, growth_per_100k
+from bench.figures import Results, growth_per_100k
 from bench.loads import Load, LoadClient, LoadFailed, Outcome, first_answer
-from bench.machine import Cores, pss_mib, rss_mib
+from bench.machine import Cores, CoreTime, forget_peak, peak_rss_mib, pss_mib, rss_mib
+from bench.plans import EVENTS, HUGE_MANY, MANY, MIB, STREAMS, Plan
 from bench.subjects import (
+    INGESTER,
     WORKER,
+    Mock,
     Router,
     Subject,
     running_bare_proxy,
@@ -23,13 +22,7 @@ from bench.subjects import (
     running_router,
 )
 from bench.toolbox import Toolbox
-
-ONE: Final = Load(name="plain 1", connections=1)
-MANY: Final = Load(name="plain 64", connections=64)
-CROWD: Final = Load(name="plain 256", connections=256)
-STREAM_ONE: Final = Load(name="stream 1", connections=1, stream=True)
-STREAMS: Final = Load(name="stream 64", connections=64, stream=True)
-PACED: Final = Load(name="paced 256", connections=256, stream=True, gap_ms=20)
+from bench.workload import Scale
 
 _IDLE_AFTER_S: Final = 1.5
 _EXACT_CONNECTIONS: Final = 64
@@ -39,191 +32,273 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How much is measured."""
+class Workshop:
+    """What every measurement needs: tools, cores, a directory, and where results go."""
 
-    loads: tuple[Load, ...]
-    rounds: int
-    seconds: int
-    exact_requests: int
-    starts: int
-    ingester_apart: bool = False
+    tools: Toolbox
+    plan: Plan
+    cores: Cores
+    directory: Path
+    say: Say
+    results: Results = field(default_factory=Results)
 
+    def client(self) -> LoadClient:
+        """Return the client that sends loads, from the load's core."""
+        return LoadClient(self.tools, self.directory, core=self.cores.load)
 
-FULL: Final = Plan(
-    loads=(ONE, MANY, CROWD, STREAM_ONE, STREAMS, PACED),
-    rounds=3,
-    seconds=4,
-    exact_requests=200_000,
-    starts=3,
-)
-QUICK: Final = Plan(
-    loads=(ONE, MANY, STREAMS), rounds=2, seconds=1, exact_requests=20_000, starts=1
-)
+    def upstream(self) -> AbstractContextManager[Mock]:
+        """Run the provider, on the load's core."""
+        return running_mock(self.tools, core=self.cores.load, directory=self.directory)
 
-
-@dataclass(slots=True)
-class Results:
-    """All that was measured; `faults` are results that are wrong rather than slow."""
-
-    samples: Samples = field(default_factory=Samples)
-    figures: Figures = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-
-
-class Suite:
-    """Runs a plan on two cores: what is measured on one, all else on the other."""
-
-    def __init__(
-        self, tools: Toolbox, plan: Plan, *, cores: Cores, directory: Path, say: Say
-    ) -> None:
-        """Keep all that is written below `directory`; tell of progress by `say`."""
-        self._plan = plan
-        self._tools = tools
-        self._cores = cores
-        self._directory = directory
-        self._say = say
-        self._client = LoadClient(tools, directory, core=cores.load)
-        self._results = Results()
-
-    def run(self) -> Results:
-        """Measure speed, then memory and the completeness of the records."""
-        with running_mock(
-            self._tools, core=self._cores.load, directory=self._directory
-        ) as upstream:
-            self._speed(upstream)
-            self._starts(upstream)
-            self._endurance(upstream)
-        self._results.figures |= self._results.samples.medians()
-        return self._results
-
-    def _speed(self, upstream: Subject) -> None:
-        near = self._directory / "near"
-        near.mkdir()
-        with ExitStack() as stack:
-            # The direct call crosses the cores, too.
-            direct = stack.enter_context(
-                running_mock(self._tools, core=self._cores.subject, directory=near)
-            )
-            bare = stack.enter_context(
-                running_bare_proxy(
-                    upstream, core=self._cores.subject, directory=self._directory
-                )
-            )
-            router = stack.enter_context(self._router(upstream, "speed"))
-            subjects = (direct, bare, router)
-            for subject in subjects:
-                first_answer(subject)
-            router.answered += 1
-            for at, load in self._rounds():
-                for subject in subjects:
-                    self._measure(load, subject, warm_up=at == 0)
-            router.settle()
-            self._check_nothing_lost(router)
-
-    def _rounds(self) -> Iterator[tuple[int, Load]]:
-        for at in range(self._plan.rounds + 1):
-            self._say(f"round {at} of {self._plan.rounds}" if at else "warming up")
-            for load in self._plan.loads:
-                yield at, load
-
-    def _measure(self, load: Load, subject: Subject, *, warm_up: bool) -> None:
-        subject.settle()
-        before = subject.cpu_s()
-        seconds = 1 if warm_up else self._plan.seconds
-        outcome = self._client.run(load, subject, seconds=seconds)
-        if isinstance(subject, Router):
-            router = subject
-            router.answered += outcome.answered
-            # What it has put off is part of what the load has cost.
-            router.settle()
-        if outcome.failed:
-            self._fault(f"{subject.name}, {load.name}: {outcome.failed} calls failed")
-        if not warm_up:
-            self._note(load, subject, outcome=outcome, before=before)
-
-    def _note(
+    def router(
         self,
-        load: Load,
-        subject: Subject,
+        upstream: Mock,
+        directory: str,
         *,
-        outcome: Outcome,
-        before: dict[str, float],
-    ) -> None:
-        add = self._results.samples.add
-        place = (subject.name, load.name)
-        add(place, "per second", outcome.per_second)
-        add(place, "p50 ms", outcome.p50_us / 1e3)
-        add(place, "p99 ms", outcome.p99_us / 1e3)
-        if outcome.first_p50_us is not None and outcome.first_p99_us is not None:
-            add(place, "first p50 ms", outcome.first_p50_us / 1e3)
-            add(place, "first p99 ms", outcome.first_p99_us / 1e3)
-        for role, used_s in subject.cpu_s().items():
-            per_call = 1e6 * (used_s - before[role]) / max(1, outcome.answered)
-            add(place, f"{role} us", per_call)
-
-    def _starts(self, upstream: Subject) -> None:
-        """Start a router several times, and look at it while it has nothing to do."""
-        for at in range(self._plan.starts):
-            with self._router(upstream, f"start-{at}") as router:
-                add = self._results.samples.add
-                add(("router", "start"), "cold start s", router.cold_start_s)
-                time.sleep(_IDLE_AFTER_S)
-                add(("router", "idle"), "PSS MiB", pss_mib([*router.roles().values()]))
-                worker = router.roles()[WORKER]
-                add(("router", "idle"), "worker PSS MiB", pss_mib([worker]))
-
-    def _endurance(self, upstream: Subject) -> None:
-        """Send counted requests: memory stays flat, and no record is lost."""
-        self._say(f"{self._plan.exact_requests:,} requests, counted one by one")
-        resident: list[tuple[int, float]] = []
-        with self._router(upstream, "endurance") as router:
-            worker = router.roles()[WORKER]
-            while router.answered < self._plan.exact_requests:
-                left = self._plan.exact_requests - router.answered
-                outcome = self._client.send_exactly(
-                    min(_SLICE, left), router, connections=_EXACT_CONNECTIONS
-                )
-                router.answered += outcome.answered
-                resident.append((router.answered, rss_mib(worker)))
-                if outcome.failed:
-                    raise LoadFailed(f"{outcome.failed} of the counted calls failed")
-            router.settle()
-            rows = router.rows(answered_only=False)
-        self._results.figures[("router", "endurance", "answered")] = router.answered
-        self._results.figures[("router", "endurance", "rows")] = rows
-        for requests, mib in resident:
-            if requests in {20_000, 100_000, 200_000}:
-                place = ("router", "endurance", f"RSS MiB at {requests:,}")
-                self._results.figures[place] = mib
-        if len(resident) > 1:
-            growth = ("router", "endurance", "RSS growth MiB")
-            self._results.figures[growth] = resident[-1][1] - resident[0][1]
-            slope = ("router", "endurance", "RSS MiB per 100,000")
-            self._results.figures[slope] = growth_per_100k(resident)
-        if rows != router.answered:
-            self._fault(
-                f"{router.answered} requests were answered, {rows} are on record"
-            )
-
-    def _check_nothing_lost(self, router: Router) -> None:
-        """See that no answer lacks its row; what wrk hung up on may have one, too."""
-        rows = router.rows()
-        self._results.figures[("router", "all loads", "answered")] = router.answered
-        self._results.figures[("router", "all loads", "rows")] = rows
-        if rows < router.answered:
-            self._fault(
-                f"{router.answered} requests were answered, {rows} are on record"
-            )
-
-    def _router(self, upstream: Subject, name: str) -> AbstractContextManager[Router]:
+        name: str = "router",
+        scale: Scale | None = None,
+        one_core: bool = False,
+    ) -> AbstractContextManager[Router]:
+        """Run a router in a directory of its own."""
         return running_router(
             upstream,
-            cores=self._cores,
-            directory=self._directory / name,
-            ingester_apart=self._plan.ingester_apart,
+            cores=self.cores,
+            directory=self.directory / directory,
+            name=name,
+            scale=scale or Scale(tls_port=upstream.tls_port),
+            one_core=one_core,
         )
 
-    def _fault(self, sentence: str) -> None:
-        self._results.faults.append(sentence)
-        self._say(f"WRONG: {sentence}")
+    def fault(self, sentence: str) -> None:
+        """Keep that something is wrong, and say so now."""
+        self.results.faults.append(sentence)
+        self.say(f"WRONG: {sentence}")
+
+    def note(self, sentence: str) -> None:
+        """Keep that something could not be measured, and say so now."""
+        self.results.notes.append(sentence)
+        self.say(sentence)
+
+
+def measure(
+    shop: Workshop,
+    load: Load,
+    subject: Subject,
+    *,
+    seconds: int,
+    keep: bool = True,
+    callers: Path | None = None,
+) -> None:
+    """Load a subject once; keep what came of it unless it is a warm-up."""
+    subject.settle()
+    cpu_before = subject.cpu_s()
+    watch = _Watch(shop.cores)
+    outcome = shop.client().run(load, subject, seconds=seconds, callers=callers)
+    watched = watch.ended()
+    if isinstance(subject, Router):
+        subject.answered += outcome.answered
+        # What it has put off is part of what the load has cost.
+        subject.settle()
+    if outcome.failed:
+        _tell_failed(shop, load, subject, failed=outcome.failed)
+    if not keep:
+        return
+    used_s = {
+        role: after_s - cpu_before[role] for role, after_s in subject.cpu_s().items()
+    }
+    seen = dict(_seen(load, outcome)) | dict(_used(load, outcome, used_s)) | watched
+    for name, value in seen.items():
+        shop.results.samples.add((subject.name, load.name), name, value)
+
+
+class _Watch:
+    """Watches what the cores do while a load runs."""
+
+    def __init__(self, cores: Cores) -> None:
+        """Begin."""
+        self._cores = cores
+        self._load = CoreTime.of(cores.load)
+        self._subject = CoreTime.of(cores.subject)
+
+    def ended(self) -> dict[str, float]:
+        """Return how busy the load's core was, and what the hypervisor took."""
+        load, subject = CoreTime.of(self._cores.load), CoreTime.of(self._cores.subject)
+        return {
+            "load core %": load.busy_since(self._load),
+            "stolen %": subject.stolen_since(self._subject),
+        }
+
+
+def _tell_failed(shop: Workshop, load: Load, subject: Subject, *, failed: int) -> None:
+    """Say that calls failed; of the router that is wrong, of others worth a note."""
+    say = shop.fault if isinstance(subject, Router) else shop.note
+    say(f"{subject.name}, {load.name}: {failed} calls failed")
+
+
+def _used(
+    load: Load, outcome: Outcome, used_s: dict[str, float]
+) -> Iterator[tuple[str, float]]:
+    for role, seconds in used_s.items():
+        per_call = 1e6 * seconds / max(1, outcome.answered)
+        yield f"{role} us", per_call
+        if load.stream:
+            yield f"{role} us per event", per_call / EVENTS
+
+
+def _seen(load: Load, outcome: Outcome) -> Iterator[tuple[str, float]]:
+    yield "per second", outcome.per_second
+    yield "p50 ms", outcome.p50_us / 1e3
+    yield "p99 ms", outcome.p99_us / 1e3
+    if outcome.first_p50_us is not None and outcome.first_p99_us is not None:
+        yield "first p50 ms", outcome.first_p50_us / 1e3
+        yield "first p99 ms", outcome.first_p99_us / 1e3
+    if outcome.gap_p99_us is not None:
+        yield "jitter p99 ms", outcome.gap_p99_us / 1e3 - load.gap_ms
+    if load.ideal_per_s is not None:
+        yield "of ideal", outcome.per_second / load.ideal_per_s
+
+
+def measure_speed(shop: Workshop, upstream: Mock) -> None:
+    """Load router, bare proxy and provider in turn, in several rounds.
+
+    They take turns so that a disturbance of the machine meets all of them, and the
+    ratio between them says more than any single number.
+    """
+    near = shop.directory / "near"
+    near.mkdir()
+    core = shop.cores.subject
+    with ExitStack() as stack:
+        # The direct call crosses the cores, too.
+        direct = stack.enter_context(
+            running_mock(shop.tools, core=core, directory=near)
+        )
+        subjects: list[Subject] = [direct]
+        loads = _loads_that_can_be(shop, upstream)
+        if any("bare proxy" in load.against for load in loads):
+            bare = running_bare_proxy(upstream, core=core, directory=shop.directory)
+            subjects.append(stack.enter_context(bare))
+        router = stack.enter_context(shop.router(upstream, "speed"))
+        subjects.append(router)
+        for subject in subjects:
+            first_answer(subject)
+        router.answered += 1
+        for at, load in _rounds(shop, loads):
+            seconds = max(load.least_s, shop.plan.seconds) if at else load.least_s
+            for subject in subjects:
+                if subject is router or subject.name in load.against:
+                    measure(shop, load, subject, seconds=seconds, keep=at > 0)
+        router.settle()
+        _check_nothing_lost(shop, router)
+
+
+def _loads_that_can_be(shop: Workshop, upstream: Mock) -> list[Load]:
+    if upstream.tls_port is not None:
+        return list(shop.plan.loads)
+    shop.note("TLS was not measured: the mock was built without OpenSSL (libssl-dev)")
+    return [load for load in shop.plan.loads if "TLS" not in load.name]
+
+
+def _rounds(shop: Workshop, loads: list[Load]) -> Iterator[tuple[int, Load]]:
+    for at in range(shop.plan.rounds + 1):
+        shop.say(f"round {at} of {shop.plan.rounds}" if at else "warming up")
+        for load in loads:
+            yield at, load
+
+
+def _check_nothing_lost(shop: Workshop, router: Router) -> None:
+    """See that no answer lacks its row; what wrk hung up on may have one, too."""
+    rows = router.rows()
+    shop.results.figures["router", "all loads", "answered"] = router.answered
+    shop.results.figures["router", "all loads", "rows"] = rows
+    if rows < router.answered:
+        shop.fault(f"{router.answered} requests were answered, {rows} are on record")
+
+
+def measure_one_core(shop: Workshop, upstream: Mock) -> None:
+    """Measure a router whose ingester shares the worker's core."""
+    shop.say("the ingester on the worker's core")
+    with shop.router(
+        upstream, "one-core", name="router, ingester beside", one_core=True
+    ) as router:
+        for at in range(shop.plan.rounds + 1):
+            for load in shop.plan.one_core:
+                seconds = shop.plan.seconds if at else load.least_s
+                measure(shop, load, router, seconds=seconds, keep=at > 0)
+
+
+def measure_starts(shop: Workshop, upstream: Mock) -> None:
+    """Start a router several times, and look at it while it has nothing to do."""
+    shop.say("starting")
+    add = shop.results.samples.add
+    for at in range(shop.plan.starts):
+        with shop.router(upstream, f"start-{at}") as router:
+            add(("router", "start"), "cold start s", router.cold_start_s)
+            time.sleep(_IDLE_AFTER_S)
+            for role in (WORKER, INGESTER):
+                mib = pss_mib(router.roles()[role])
+                add(("router", "idle"), f"{role} PSS MiB", mib)
+
+
+def measure_memory_of_bodies(shop: Workshop, upstream: Mock) -> None:
+    """See how much memory calls with bodies of 1 MB need, at the most."""
+    shop.say("memory of large calls")
+    load = HUGE_MANY
+    with shop.router(upstream, "bodies") as router:
+        measure(shop, MANY, router, seconds=1, keep=False)
+        (worker,) = router.roles()[WORKER]
+        idle_mib = rss_mib(worker)
+        forget_peak(worker)
+        measure(shop, load, router, seconds=shop.plan.seconds)
+        held_bytes = (peak_rss_mib(worker) - idle_mib) * MIB
+    place = "router", load.name, "memory, times the body"
+    shop.results.figures[place] = held_bytes / load.connections / load.size_bytes
+
+
+def measure_endurance(shop: Workshop, upstream: Mock) -> None:
+    """Send counted requests: memory stays flat, and no record is lost."""
+    shop.say(f"{shop.plan.exact_requests:,} requests, counted one by one")
+    resident: list[tuple[int, float]] = []
+    client = shop.client()
+    with shop.router(upstream, "endurance") as router:
+        (worker,) = router.roles()[WORKER]
+        while router.answered < shop.plan.exact_requests:
+            left = shop.plan.exact_requests - router.answered
+            outcome = client.send_exactly(
+                min(_SLICE, left), router, connections=_EXACT_CONNECTIONS
+            )
+            router.answered += outcome.answered
+            resident.append((router.answered, rss_mib(worker)))
+            if outcome.failed:
+                raise LoadFailed(f"{outcome.failed} of the counted calls failed")
+        router.settle()
+        rows = router.rows(answered_only=False)
+    if rows != router.answered:
+        shop.fault(f"{router.answered} requests were answered, {rows} are on record")
+    found = {"answered": router.answered, "rows": rows} | _resident(resident)
+    for measure_name, value in found.items():
+        shop.results.figures["router", "endurance", measure_name] = value
+
+
+def _resident(resident: list[tuple[int, float]]) -> dict[str, float]:
+    shown = {20_000, 100_000, 200_000}
+    found = {
+        f"RSS MiB at {requests:,}": mib
+        for requests, mib in resident
+        if requests in shown
+    }
+    if len(resident) > 1:
+        found["RSS growth MiB"] = resident[-1][1] - resident[0][1]
+        found["RSS MiB per 100,000"] = growth_per_100k(resident)
+    return found
+
+
+def measure_two_workers(shop: Workshop, upstream: Mock) -> None:
+    """Measure two workers on two cores; with two cores in all the load shares one."""
+    scale = Scale(workers=2, tls_port=upstream.tls_port)
+    shop.say("two workers")
+    name = "router, 2 workers"
+    with shop.router(upstream, "workers", name=name, scale=scale) as router:
+        for load in (MANY, STREAMS):
+            for keep in (False, True):
+                seconds = shop.plan.seconds if keep else 1
+                measure(shop, load, router, seconds=seconds, keep=keep)

@@ -2,8 +2,13 @@
 
 import hashlib
 import json
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from smart_llmrouter.config.findings import ConfigurationError
+from smart_llmrouter.config.load import load_snapshot
 
 _SYSTEM: Final = (
     "You are a careful assistant that routes, summarises and answers questions about "
@@ -27,76 +32,162 @@ _TURNS: Final = (
         "prompts. What should the limiter count, and at which moment? " * 2,
     ),
 )
+_FILLER: Final = (
+    'A paragraph of a document, with "quotes", that the model is to read.\n'
+)
 GROUP: Final = "chat"
-TOKEN: Final = "rtr_bench_load_dev_k1_" + "0be7c4" * 10 + "0be7"
-"""A token that opens the bench's own router only, for as long as it runs."""
+TLS_GROUP: Final = "chat-tls"
+ANY_GROUP: Final = "GROUP"
+"""Stands in a body where each request names another group."""
 
 
-def chat_body(*, stream: bool, gap_ms: int = 0) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much a router is configured for."""
+
+    callers: int = 1
+    groups: int = 1
+    workers: int = 1
+    tls_port: int | None = None
+
+
+SMALL: Final = Scale()
+
+
+def token_of(number: int) -> str:
+    """Return the token of a caller; they are counted from 1.
+
+    It opens the bench's own router only, for as long as that runs.
+    """
+    if number == 1:
+        return "rtr_bench_load_dev_k1_" + "0be7c4" * 10 + "0be7"
+    secret = hashlib.sha256(b"bench %d" % number).hexdigest()
+    return f"rtr_bench_load_dev_k{number}_{secret}"
+
+
+def group_of(number: int) -> str:
+    """Return the name of a group; they are counted from 1."""
+    return GROUP if number == 1 else f"{GROUP}-{number}"
+
+
+TOKEN: Final = token_of(1)
+
+
+def chat_body(
+    *,
+    stream: bool,
+    gap_ms: int = 0,
+    first_ms: int = 0,
+    size_bytes: int = 0,
+    group: str = GROUP,
+) -> bytes:
     """Return a request of about 1.5 KB for a plain or a streamed answer.
 
-    With `gap_ms` the mock provider waits so long between two events.
+    With `gap_ms` the mock provider waits so long between two events, with `first_ms`
+    before it answers at all. With `size_bytes` the request is about so large, and the
+    plain answer to it, too.
     """
     messages = [{"role": "system", "content": _SYSTEM}]
     messages += [{"role": role, "content": text} for role, text in _TURNS]
-    if gap_ms:
-        messages[-1]["content"] += f" mock-gap-{gap_ms}"
+    wishes = {"gap": gap_ms, "first": first_ms, "size": size_bytes}
+    for wish, amount in wishes.items():
+        if amount:
+            messages[-1]["content"] += f" mock-{wish}-{amount}"
     body: dict[str, object] = {
-        "model": GROUP,
+        "model": group,
         "messages": messages,
         "temperature": 0.2,
         "max_tokens": 256,
     }
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
+    missing = size_bytes - len(json.dumps(body))
+    if missing > 0:
+        messages[0]["content"] += _FILLER * (missing // (len(json.dumps(_FILLER)) - 2))
     return json.dumps(body).encode()
 
 
-def router_configuration(*, port: int, upstream_port: int) -> dict[str, Any]:
-    """Return a configuration with one priced target, one user and one caller."""
+def router_configuration(
+    *, port: int, upstream_port: int, scale: Scale = SMALL
+) -> dict[str, Any]:
+    """Return a configuration with priced targets, one user, and callers."""
+    groups = {group_of(number): _group("mock") for number in _counted(scale.groups)}
+    providers = {"mock": _provider(f"http://127.0.0.1:{upstream_port}/v1")}
+    if scale.tls_port is not None:
+        providers["secure"] = _provider(f"https://127.0.0.1:{scale.tls_port}/v1")
+        groups[TLS_GROUP] = _group("secure")
+    server: dict[str, object] = {"listen": f"127.0.0.1:{port}"}
+    if scale.workers > 1:
+        server["workers"] = scale.workers
     return {
-        "server": {"listen": f"127.0.0.1:{port}"},
+        "server": server,
         "state": {"directory": "./state"},
-        "providers": {
-            "mock": {
-                "dialect": "openai-chat",
-                "base_url": f"http://127.0.0.1:{upstream_port}/v1",
-                "models": {
-                    "mini": {
-                        "model": "mock-mini",
-                        "price": {
-                            "input_per_million": "0.25",
-                            "cached_input_per_million": "0.025",
-                            "output_per_million": "2.00",
-                        },
-                    }
-                },
-            }
-        },
-        "groups": {GROUP: {"strategy": "failover", "targets": [{"use": "mock/mini"}]}},
+        "providers": providers,
+        "groups": groups,
         "users": [{"id": "bench", "name": "Bench", "status": "active"}],
         "projects": [{"id": "load", "name": "Load", "status": "active"}],
         "project_memberships": [
             {"user": "bench", "project": "load", "role": "dev", "status": "active"}
         ],
-        "callers": [_caller()],
+        "callers": [
+            _caller(number, allow=list(groups)) for number in _counted(scale.callers)
+        ],
     }
 
 
-def write_configuration(path: Path, *, port: int, upstream_port: int) -> None:
+def _counted(many: int) -> range:
+    return range(1, many + 1)
+
+
+def _provider(base_url: str) -> dict[str, object]:
+    price = {
+        "input_per_million": "0.25",
+        "cached_input_per_million": "0.025",
+        "output_per_million": "2.00",
+    }
+    return {
+        "dialect": "openai-chat",
+        "base_url": base_url,
+        "models": {"mini": {"model": "mock-mini", "price": price}},
+    }
+
+
+def _group(provider: str) -> dict[str, object]:
+    return {"strategy": "failover", "targets": [{"use": f"{provider}/mini"}]}
+
+
+def write_configuration(
+    path: Path, *, port: int, upstream_port: int, scale: Scale = SMALL
+) -> None:
     """Write the configuration file. JSON is YAML, too."""
-    settings = router_configuration(port=port, upstream_port=upstream_port)
+    settings = router_configuration(port=port, upstream_port=upstream_port, scale=scale)
     path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
 
-def _caller() -> dict[str, object]:
+def accepted_workers(workers: int) -> bool:
+    """Say whether the router can have so many workers."""
+    settings = router_configuration(
+        port=8080, upstream_port=8081, scale=Scale(workers=workers)
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "router.yaml"
+        path.write_text(json.dumps(settings), encoding="utf-8")
+        try:
+            load_snapshot(path, environment={})
+        except ConfigurationError:
+            return False
+    return True
+
+
+def _caller(number: int, *, allow: list[str]) -> dict[str, object]:
+    token = token_of(number)
     return {
-        "id": "bench-load-dev-k1",
+        "id": f"bench-load-dev-k{number}",
         "owner_user": "bench",
         "project": "load",
         "environment": "dev",
         "status": "active",
-        "token_id": TOKEN.rpartition("_")[0],
-        "token_sha256": hashlib.sha256(TOKEN.encode()).hexdigest(),
-        "allow": [GROUP],
+        "token_id": token.rpartition("_")[0],
+        "token_sha256": hashlib.sha256(token.encode()).hexdigest(),
+        "allow": allow,
     }

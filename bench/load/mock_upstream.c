@@ -4,16 +4,20 @@
  * is C, and why it answers from bytes that were put together at the start. It is no
  * model of a provider's faults: `smart-llmrouter mock` is.
  *
- *   cc -O2 -o mock_upstream mock_upstream.c
+ *   cc -O2 -o mock_upstream mock_upstream.c [-DWITH_TLS -lssl -lcrypto]
  *   ./mock_upstream --port 9100 [--chunks 30] [--first-delay-ms 0] [--chunk-delay-ms 0]
+ *                   [--tls-port 9101 --certificate PATH]
  *
+ * With --tls-port it answers there, too, over TLS; it makes a certificate for 127.0.0.1
+ * and localhost at its start, and writes it to PATH for whoever is to trust it.
  * POST .../chat/completions, .../completions -> OpenAI chat completion (JSON, or SSE when the body has "stream":true)
  * POST .../messages                          -> Anthropic message (JSON or SSE)
  * POST .../responses                         -> OpenAI response (JSON or SSE)
  * POST .../embeddings                        -> one 8-float embedding
  * GET  .../models                            -> model list;  GET /__stats -> counters;  any other GET -> {"status":"ok"}
  * A body holding mock-status-NNN is answered with that HTTP status (for failover tests);
- * mock-first-MS and mock-gap-MS in a body override the two delays for that request.
+ * mock-first-MS and mock-gap-MS in a body override the two delays for that request;
+ * mock-size-BYTES asks for a plain answer whose body is about so large.
  * --first-delay-ms delays every answer; --chunk-delay-ms is the gap between SSE events
  * (0: all events are written one write() each, back to back). */
 #define _GNU_SOURCE
@@ -33,11 +37,20 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_TLS
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#else
+typedef void SSL;
+#endif
 
 enum { K_CHAT, K_MSG, K_RESP, K_EMB, K_N };
 typedef struct { char *p; size_t n; } buf;
 typedef struct { buf *ev; int n; } script;
 typedef struct conn {
+  SSL *ssl;                                   /* NULL: plain */
   int fd, close_after, want_out, active;      /* active: an answer is in progress */
   char *in; size_t inlen, incap;
   char *out; size_t outlen, outpos, outcap;
@@ -50,6 +63,44 @@ static buf full[K_N]; static script streams[3];
 static uint64_t n_req, n_stream, n_err;
 static conn **timers; static int ntimers, captimers;
 
+#ifdef WITH_TLS
+static SSL_CTX *tls;
+static void fail(const char *what) { fprintf(stderr, "%s failed\n", what); ERR_print_errors_fp(stderr); exit(1); }
+static void extend(X509 *x, int nid, const char *value) {
+  X509V3_CTX v; X509V3_set_ctx_nodb(&v); X509V3_set_ctx(&v, x, x, NULL, NULL, 0);
+  X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &v, nid, value); if (!e || !X509_add_ext(x, e, -1)) fail(value); X509_EXTENSION_free(e);
+}
+static void open_tls(const char *certificate) {                    /* a key and a certificate that live as long as this process */
+  EVP_PKEY *key = EVP_EC_gen("P-256"); X509 *x = X509_new(); if (!key || !x) fail("key");
+  X509_set_version(x, 2); ASN1_INTEGER_set(X509_get_serialNumber(x), (long)getpid());
+  X509_gmtime_adj(X509_getm_notBefore(x), -3600); X509_gmtime_adj(X509_getm_notAfter(x), 86400); X509_set_pubkey(x, key);
+  X509_NAME *name = X509_get_subject_name(x); X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"mock provider", -1, -1, 0); X509_set_issuer_name(x, name);
+  extend(x, NID_subject_key_identifier, "hash"); extend(x, NID_basic_constraints, "critical,CA:TRUE"); extend(x, NID_key_usage, "critical,digitalSignature,keyCertSign");
+  extend(x, NID_ext_key_usage, "serverAuth"); extend(x, NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
+  if (!X509_sign(x, key, EVP_sha256())) fail("sign");
+  FILE *f = fopen(certificate, "w"); if (!f || !PEM_write_X509(f, x) || fclose(f)) fail(certificate);
+  tls = SSL_CTX_new(TLS_server_method()); if (!tls || SSL_CTX_use_certificate(tls, x) != 1 || SSL_CTX_use_PrivateKey(tls, key) != 1) fail("context");
+  SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+static SSL *tls_for(int fd) { SSL *s = SSL_new(tls); SSL_set_fd(s, fd); SSL_set_accept_state(s); return s; }
+static ssize_t tls_result(SSL *s, int r) {                         /* as recv() and send() say it */
+  if (r > 0) return r;
+  int e = SSL_get_error(s, r); ERR_clear_error();
+  if (e == SSL_ERROR_ZERO_RETURN) return 0;
+  errno = e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE ? EAGAIN : EPIPE; return -1;
+}
+static ssize_t rd(SSL *s, int fd, void *p, size_t n) { return s ? tls_result(s, SSL_read(s, p, (int)n)) : recv(fd, p, n, 0); }
+static ssize_t wr(SSL *s, int fd, const void *p, size_t n) { return s ? tls_result(s, SSL_write(s, p, (int)n)) : send(fd, p, n, MSG_NOSIGNAL); }
+static int more(SSL *s) { return s && SSL_pending(s); }
+static void tls_free(SSL *s) { if (s) SSL_free(s); }
+#else
+static void open_tls(const char *c) { (void)c; fprintf(stderr, "built without TLS\n"); exit(2); }
+static SSL *tls_for(int fd) { (void)fd; return NULL; }
+static ssize_t rd(SSL *s, int fd, void *p, size_t n) { (void)s; return recv(fd, p, n, 0); }
+static ssize_t wr(SSL *s, int fd, const void *p, size_t n) { (void)s; return send(fd, p, n, MSG_NOSIGNAL); }
+static int more(SSL *s) { (void)s; return 0; }
+static void tls_free(SSL *s) { (void)s; }
+#endif
 static buf fmt(const char *f, ...) {
   va_list a; va_start(a, f); char *s; int n = vasprintf(&s, f, a); va_end(a);
   return (buf){s, (size_t)n};
@@ -58,6 +109,21 @@ static buf http_json(int st, const char *body) {
   return fmt("HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
              "x-request-id: req_mock0123456789\r\nopenai-processing-ms: 1\r\n\r\n%s", st, st == 200 ? "OK" : "Mock", strlen(body), body);
 }
+#define CHAT_HEAD "{\"id\":\"chatcmpl-BmockAbCdEfGhIjKlMnOpQrStUv\",\"object\":\"chat.completion\",\"created\":1750000000,\"model\":\"gpt-4o-mini-2024-07-18\"," \
+    "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\""
+#define CHAT_TAIL "\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"stop\"}]," \
+    "\"usage\":{\"prompt_tokens\":312,\"completion_tokens\":30,\"total_tokens\":342,\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}," \
+    "\"service_tier\":\"default\",\"system_fingerprint\":\"fp_mock00\"}"
+static const buf *sized(size_t n) {                                 /* a chat completion of about n bytes, made once */
+  static struct { size_t n; buf b; } made[16]; static int count;
+  for (int i = 0; i < count; i++) if (made[i].n == n) return &made[i].b;
+  if (count == 16 || n > (64u << 20)) return &full[K_CHAT];
+  static const char word[] = "A gateway adds one hop. "; size_t fixed = sizeof CHAT_HEAD + sizeof CHAT_TAIL - 2, fill = n > fixed ? n - fixed : 0;
+  char *body = malloc(fixed + fill + 1), *p = stpcpy(body, CHAT_HEAD);
+  for (size_t i = 0; i < fill; i++) *p++ = word[i % (sizeof word - 1)];
+  strcpy(p, CHAT_TAIL); made[count].n = n; made[count].b = http_json(200, body); free(body);
+  return &made[count++].b;
+}
 static void ev_add(script *s, const char *payload) {
   s->ev = realloc(s->ev, sizeof(buf) * (s->n + 1));
   if (!s->n) s->ev[s->n++] = fmt("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
@@ -65,10 +131,7 @@ static void ev_add(script *s, const char *payload) {
   else s->ev[s->n++] = fmt("%zx\r\n%s\r\n", strlen(payload), payload);
 }
 static void build(void) {
-  full[K_CHAT] = http_json(200, "{\"id\":\"chatcmpl-BmockAbCdEfGhIjKlMnOpQrStUv\",\"object\":\"chat.completion\",\"created\":1750000000,\"model\":\"gpt-4o-mini-2024-07-18\","
-    "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"The quick answer is that a gateway adds one extra network hop, so its own cost should stay well below the time that the model needs.\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
-    "\"usage\":{\"prompt_tokens\":312,\"completion_tokens\":30,\"total_tokens\":342,\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}},"
-    "\"service_tier\":\"default\",\"system_fingerprint\":\"fp_mock00\"}");
+  full[K_CHAT] = http_json(200, CHAT_HEAD "The quick answer is that a gateway adds one extra network hop, so its own cost should stay well below the time that the model needs." CHAT_TAIL);
   full[K_MSG] = http_json(200, "{\"id\":\"msg_01MockAbCdEfGhIjKl\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sonnet-4-20250514\",\"content\":[{\"type\":\"text\",\"text\":\"The quick answer is that a gateway adds one extra network hop, so its own cost should stay well below the time that the model needs.\"}],"
     "\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":312,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":30,\"service_tier\":\"standard\"}}");
   full[K_RESP] = http_json(200, "{\"id\":\"resp_mock0123456789\",\"object\":\"response\",\"created_at\":1750000000,\"status\":\"completed\",\"error\":null,\"model\":\"gpt-4o-mini-2024-07-18\",\"output\":[{\"type\":\"message\",\"id\":\"msg_mock01\",\"status\":\"completed\",\"role\":\"assistant\","
@@ -95,7 +158,7 @@ static void build(void) {
 }
 static void drop(conn *c) {
   if (c->tidx >= 0) { timers[c->tidx] = timers[--ntimers]; timers[c->tidx]->tidx = c->tidx; c->tidx = -1; }
-  close(c->fd); free(c->in); free(c->out); free(c);
+  tls_free(c->ssl); close(c->fd); free(c->in); free(c->out); free(c);
 }
 static void arm(conn *c, int64_t due) {
   c->due = due;
@@ -107,7 +170,7 @@ static void arm(conn *c, int64_t due) {
 static void disarm(conn *c) { if (c->tidx >= 0) { timers[c->tidx] = timers[--ntimers]; timers[c->tidx]->tidx = c->tidx; c->tidx = -1; } }
 static int put(conn *c, const char *p, size_t n) {                 /* 0 ok, -1 the peer is gone */
   if (c->outlen == c->outpos) {
-    ssize_t w = send(c->fd, p, n, MSG_NOSIGNAL);
+    ssize_t w = wr(c->ssl, c->fd, p, n);
     if (w < 0) { if (errno != EAGAIN) return -1; w = 0; }
     p += w; n -= w; c->outlen = c->outpos = 0;
   }
@@ -154,9 +217,16 @@ static int respond(conn *c, const char *req, const char *path, size_t plen, cons
     else snprintf(b, sizeof b, "{\"status\":\"ok\",\"model_path\":\"gpt-4o-mini\",\"model_id\":\"gpt-4o-mini\"}");
     buf r = http_json(200, b); int rc = put(c, r.p, r.n); free(r.p); return rc;
   }
-  const char *ms = memmem(body, blen, "mock-status-", 12);
-  if (ms) { n_err++; int st = atoi(ms + 12); if (st < 400 || st > 599) st = 500;
-    buf r = http_json(st, "{\"error\":{\"message\":\"mock failure\",\"type\":\"mock_error\",\"param\":null,\"code\":\"mock\"}}"); int rc = put(c, r.p, r.n); free(r.p); return rc; }
+  int status = 0, first = first_ms; size_t size = 0; c->gap = gap_ms;
+  for (const char *p = body, *e = body + blen; (p = memmem(p, e - p, "mock-", 5));) {   /* one pass over what may be a large body */
+    p += 5;
+    if (e - p > 7 && !memcmp(p, "status-", 7)) status = atoi(p + 7);
+    else if (e - p > 6 && !memcmp(p, "first-", 6)) first = atoi(p + 6);
+    else if (e - p > 4 && !memcmp(p, "gap-", 4)) c->gap = atoi(p + 4);
+    else if (e - p > 5 && !memcmp(p, "size-", 5)) size = strtoul(p + 5, NULL, 10);
+  }
+  if (status) { n_err++; if (status < 400 || status > 599) status = 500;
+    buf r = http_json(status, "{\"error\":{\"message\":\"mock failure\",\"type\":\"mock_error\",\"param\":null,\"code\":\"mock\"}}"); int rc = put(c, r.p, r.n); free(r.p); return rc; }
   const char *end = memchr(path, '?', plen); if (end) plen = end - path;
   int kind = K_CHAT;
   if (plen >= 9 && !memcmp(path + plen - 9, "/messages", 9)) kind = K_MSG;
@@ -167,10 +237,8 @@ static int respond(conn *c, const char *req, const char *path, size_t plen, cons
     p += 8; while (p < e && (*p == ' ' || *p == ':')) p++;
     if (e - p >= 4 && !memcmp(p, "true", 4)) { stream = 1; break; }
   }
-  const char *mk; int first = (mk = memmem(body, blen, "mock-first-", 11)) ? atoi(mk + 11) : first_ms;
-  c->gap = (mk = memmem(body, blen, "mock-gap-", 9)) ? atoi(mk + 9) : gap_ms;
   c->active = 1;
-  if (stream) { n_stream++; c->sc = &streams[kind]; c->idx = 0; } else c->later = &full[kind];
+  if (stream) { n_stream++; c->sc = &streams[kind]; c->idx = 0; } else c->later = size && kind == K_CHAT ? sized(size) : &full[kind];
   if (first) { arm(c, now_us() + first * 1000LL); return 0; }
   return step(c);
 }
@@ -204,48 +272,60 @@ static int parse(conn *c) {                                        /* answer eve
   }
   return 0;
 }
+typedef struct { int fd, tls; } listener;
+static void open_listener(listener *l, int port) {
+  int one = 1; l->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0); setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  if (bind(l->fd, (void *)&a, sizeof a) || listen(l->fd, 4096)) { perror("bind"); exit(1); }
+  struct epoll_event e = {.events = EPOLLIN, .data.ptr = l}; epoll_ctl(ep, EPOLL_CTL_ADD, l->fd, &e);
+}
+static void welcome(const listener *l) {
+  for (int one = 1, fd; (fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK)) >= 0;) {
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    conn *c = calloc(1, sizeof *c); c->fd = fd; c->tidx = -1; c->in = malloc(c->incap = 4096); if (l->tls) c->ssl = tls_for(fd);
+    struct epoll_event x = {.events = EPOLLIN, .data.ptr = c}; epoll_ctl(ep, EPOLL_CTL_ADD, fd, &x);
+  }
+}
+static int hear(conn *c, char *tmp, size_t cap) {                  /* read what has come and answer it; -1: the connection is over */
+  do {
+    ssize_t r = rd(c->ssl, c->fd, tmp, cap);
+    if (r == 0 || (r < 0 && errno != EAGAIN)) return -1;
+    if (r < 0) return 0;
+    if (c->inlen + r > c->incap) c->in = realloc(c->in, c->incap = (c->inlen + r) * 2);
+    memcpy(c->in + c->inlen, tmp, r); c->inlen += r;
+    if (parse(c)) return -1;
+  } while (more(c->ssl));
+  return 0;
+}
 int main(int argc, char **argv) {
-  int port = 9100;
+  int port = 9100, tls_port = 0; const char *certificate = NULL;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (!strcmp(argv[i], "--port")) port = atoi(argv[i + 1]);
     else if (!strcmp(argv[i], "--chunks")) nchunks = atoi(argv[i + 1]);
     else if (!strcmp(argv[i], "--first-delay-ms")) first_ms = atoi(argv[i + 1]);
     else if (!strcmp(argv[i], "--chunk-delay-ms")) gap_ms = atoi(argv[i + 1]);
+    else if (!strcmp(argv[i], "--tls-port")) tls_port = atoi(argv[i + 1]);
+    else if (!strcmp(argv[i], "--certificate")) certificate = argv[i + 1];
     else { fprintf(stderr, "unknown option %s\n", argv[i]); return 2; }
   }
   signal(SIGPIPE, SIG_IGN); build();
-  int one = 1, ls = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0); setsockopt(ls, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  if (bind(ls, (void *)&a, sizeof a) || listen(ls, 4096)) { perror("bind"); return 1; }
-  ep = epoll_create1(0); struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL}; epoll_ctl(ep, EPOLL_CTL_ADD, ls, &e);
+  if (tls_port && !certificate) { fprintf(stderr, "--tls-port needs --certificate\n"); return 2; }
+  if (tls_port) open_tls(certificate);
+  ep = epoll_create1(0); listener plain = {.tls = 0}, secure = {.tls = 1};
+  open_listener(&plain, port); if (tls_port) open_listener(&secure, tls_port);
   static struct epoll_event evs[512]; char tmp[65536];
   for (;;) {
     int n = epoll_wait(ep, evs, 512, ntimers ? 1 : -1);
     for (int i = 0; i < n; i++) {
       conn *c = evs[i].data.ptr;
-      if (!c) {
-        for (int fd; (fd = accept4(ls, NULL, NULL, SOCK_NONBLOCK)) >= 0;) {
-          setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-          c = calloc(1, sizeof *c); c->fd = fd; c->tidx = -1; c->in = malloc(c->incap = 4096);
-          struct epoll_event x = {.events = EPOLLIN, .data.ptr = c}; epoll_ctl(ep, EPOLL_CTL_ADD, fd, &x);
-        }
-        continue;
-      }
+      if ((void *)c == &plain || (void *)c == &secure) { welcome((listener *)c); continue; }
       if (evs[i].events & EPOLLOUT && c->outlen > c->outpos) {
-        ssize_t w = send(c->fd, c->out + c->outpos, c->outlen - c->outpos, MSG_NOSIGNAL);
+        ssize_t w = wr(c->ssl, c->fd, c->out + c->outpos, c->outlen - c->outpos);
         if (w < 0 && errno != EAGAIN) { drop(c); continue; }
         if (w > 0) c->outpos += w;
         if (c->outpos == c->outlen) { c->outpos = c->outlen = 0; c->want_out = 0; struct epoll_event x = {.events = EPOLLIN, .data.ptr = c}; epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &x); if (c->close_after && !c->active) { drop(c); continue; } }
       }
-      if (evs[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-        ssize_t r = recv(c->fd, tmp, sizeof tmp, 0);
-        if (r == 0 || (r < 0 && errno != EAGAIN)) { drop(c); continue; }
-        if (r > 0) {
-          if (c->inlen + r > c->incap) c->in = realloc(c->in, c->incap = (c->inlen + r) * 2);
-          memcpy(c->in + c->inlen, tmp, r); c->inlen += r;
-          if (parse(c)) { drop(c); continue; }
-        }
-      }
+      if (evs[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR) && hear(c, tmp, sizeof tmp)) drop(c);
     }
     if (ntimers) {
       int64_t t = now_us();

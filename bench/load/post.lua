@@ -1,5 +1,7 @@
 -- Script for wrk: the same POST on every request, one JSON line at the end.
 -- Environment: BODY_FILE, AUTH (header value), EXTRA ("K: v|K2: v2").
+-- With CALLERS_FILE, lines of "token group", each request is another caller's, in turn,
+-- and the word GROUP in the body is replaced by the line's group.
 local f = assert(io.open(os.getenv("BODY_FILE"), "rb"))
 wrk.method, wrk.body = "POST", f:read("*a")
 f:close()
@@ -8,6 +10,20 @@ if os.getenv("AUTH") and #os.getenv("AUTH") > 0 then wrk.headers["Authorization"
 for pair in string.gmatch(os.getenv("EXTRA") or "", "[^|]+") do
   local k, v = string.match(pair, "^([^:]+):%s*(.*)$")
   wrk.headers[k] = v
+end
+if os.getenv("CALLERS_FILE") then
+  local template, requests, at = wrk.body, {}, 0
+  init = function(args)
+    for line in io.lines(os.getenv("CALLERS_FILE")) do
+      local token, group = string.match(line, "^(%S+) (%S+)$")
+      wrk.headers["Authorization"] = "Bearer " .. token
+      requests[#requests + 1] = wrk.format(nil, nil, nil, (string.gsub(template, "GROUP", group, 1)))
+    end
+  end
+  request = function()
+    at = at % #requests + 1
+    return requests[at]
+  end
 end
 done = function(s, l, r)
   io.stderr:write(string.format(

@@ -8,12 +8,16 @@ import json
 import random
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
+from bench.page import SOAK_FILE, Soak
 from smart_llmrouter.ledger.interval import Interval
 from smart_llmrouter.ledger.reports import make_report
 from smart_llmrouter.stores.database import open_for_reading
@@ -29,13 +33,16 @@ from tests.support.gauges import settled
 from tests.support.ledger import NOON_MS, a_record, state_in
 from tests.support.line import Line, chat, line_to
 from tests.support.mock import mock_process
-from tests.support.process import open_files, resident_bytes
+from tests.support.process import children, open_files, resident_bytes
 
 MIB: Final = 1024 * 1024
 MINUTES: Final = 30 if SOAK else 0.1
 PACE_S: Final = 0.15
+SAMPLE_EVERY_S: Final = 5.0 if SOAK else 0.5
 CALLERS: Final = 16
 ROWS: Final = 2_000_000 if SOAK else 20_000
+
+Memory = dict[str, list[tuple[float, float]]]
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200 if SOAK else 180)]
 
@@ -122,24 +129,58 @@ async def test_mixed_load_with_faults_leaves_memory_flat_and_every_row_there(
         settings = _two_targets(f"{url}/v1")
         async with running_gateway(tmp_path, settings) as gateway:
             began_s = time.monotonic()
-            warm_up = Traffic(gateway, until_s=began_s + seconds / 5)
-            await warm_up.run()
-            resident, files = resident_bytes(gateway.pid), open_files(gateway.pid)
-            traffic = Traffic(gateway, until_s=began_s + seconds)
-            await traffic.run()
-            await settled(gateway)
+            async with sampled(gateway, began_s=began_s) as memory:
+                warm_up = Traffic(gateway, until_s=began_s + seconds / 5)
+                await warm_up.run()
+                resident, files = resident_bytes(gateway.pid), open_files(gateway.pid)
+                traffic = Traffic(gateway, until_s=began_s + seconds)
+                await traffic.run()
+                await settled(gateway)
             grown = resident_bytes(gateway.pid) - resident
             more_files = open_files(gateway.pid) - files
             ended = warm_up.ended + traffic.ended
             rows = await gateway.recorded(len(ended))
             status = await gateway.stop()
 
+    if SOAK:
+        keep_memory(memory, calls=len(ended))
     print(f"{len(ended)} calls, {grown / MIB:.1f} MiB more, {more_files} more files")
     assert sorted(row["request_id"] for row in rows) == sorted(ended)
     assert grown < 8 * MIB
     assert more_files <= CALLERS
     assert status == 0
     assert "Traceback" not in gateway.log
+    assert set(memory) == {"worker", "ingester"}
+
+
+@asynccontextmanager
+async def sampled(gateway: Gateway, *, began_s: float) -> AsyncIterator[Memory]:
+    """Take samples of the memory of the router's processes while the block runs."""
+    memory: Memory = {"worker": [], "ingester": []}
+
+    async def sample() -> None:
+        while True:
+            for name, pid in zip(
+                memory, [gateway.pid, *children(gateway.pid)], strict=False
+            ):
+                at_s = round(time.monotonic() - began_s, 1)
+                memory[name].append((at_s, round(resident_bytes(pid) / MIB, 2)))
+            # This is the pace of the samples, not a wait for anything.
+            await asyncio.sleep(SAMPLE_EVERY_S)
+
+    async with asyncio.TaskGroup() as tasks:
+        sampling = tasks.create_task(sample())
+        yield memory
+        sampling.cancel()
+
+
+def keep_memory(memory: Memory, *, calls: int) -> None:
+    """Keep the samples where `python -m bench.page` finds them."""
+    kept = Soak(
+        at=datetime.now(UTC).isoformat("T", "seconds"), calls=calls, memory=memory
+    )
+    SOAK_FILE.parent.mkdir(exist_ok=True)
+    SOAK_FILE.write_bytes(msgspec.json.encode(kept))
 
 
 def test_a_database_of_millions_of_rows_adds_up(tmp_path: Path) -> None:
