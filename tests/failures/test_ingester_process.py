@@ -237,8 +237,8 @@ def test_what_it_has_not_read_is_told(state: StateDirectory) -> None:
 def test_the_process_loads_little() -> None:
     """What the ingester does not need it does not load: it runs beside the router."""
     heavy = (
-        "alembic|sqlalchemy|pydantic|starlette|aiohttp|typer|rich|structlog|uvicorn|"
-        "yaml|asyncio|logging|ssl|http"
+        "alembic|sqlalchemy|pydantic|starlette|aiohttp|httptools|uvloop|typer|rich|"
+        "structlog|yaml|asyncio|logging|ssl|http"
     )
     script = (
         "import sys, smart_llmrouter.cli.ingest_command\n"

@@ -1,21 +1,19 @@
 """The documentation as a browser gets it."""
 
-import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from yarl import URL
 
 from smart_llmrouter.core.build_info import BuildInfo
+from smart_llmrouter.edge.asgi import AsgiRoute
 from smart_llmrouter.edge.docs_site import docs_mount
-from tests.support.wait import eventually
+from tests.support.edge import serving_edge
 
 BUILD = BuildInfo(
     version="9.8.7", commit="abc", built_at=None, python="3.11.0", platform="Linux"
@@ -27,17 +25,9 @@ FACTS = {"version": "9.8.7", "commit": "abc", "built_at": "2026-01-02T03:04:05Z"
 async def served(directory: Path) -> AsyncIterator[URL]:
     """Serve the documentation in `directory` on a free port."""
     app = Starlette(routes=[docs_mount(BUILD, directory=directory)])
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, lifespan="off", log_config=None, ws="none")
-        server = uvicorn.Server(config)
-        running = asyncio.create_task(server.serve(sockets=[listening]))
-        await eventually(lambda: server.started)
-        try:
-            yield URL(f"http://127.0.0.1:{listening.getsockname()[1]}")
-        finally:
-            server.should_exit = True
-            await running
+    async with serving_edge(routes=lambda _: ({}, AsgiRoute(app))) as edge:
+        yield URL(f"http://127.0.0.1:{edge.port}")
+        assert edge.failures == []
 
 
 async def fetch(
