@@ -47,16 +47,22 @@ class Started:
 def fork_worker(work: Work, *, parents_own: Iterable[int]) -> Started:
     """Start a worker, which closes the files in `parents_own`.
 
-    It does not outlive its parent, however that ends.
+    It does not outlive its parent, however that ends. Raises `OSError` where the system
+    refuses.
     """
     hears, says = os.pipe()
     parent = os.getpid()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, OWN)
-    pid = os.fork()
-    if pid == 0:
-        _live(work, says, parent=parent, strange=(hears, *parents_own), mask=before)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    os.close(says)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _live(work, says, parent=parent, strange=(hears, *parents_own), mask=before)
+    except OSError:
+        os.close(hears)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(says)
     return Started(pid=pid, hears=hears)
 
 
