@@ -39,6 +39,8 @@ _NEVER: Final = float("inf")
 _HURRY_S: Final = 2.0
 _LINGER_S: Final = 5.0
 _WORTH_READING_BYTES: Final = 1024 * 1024
+_LINGER_BYTES: Final = 64 * 1024 * 1024
+"""Many callers read nothing before all is sent; that must not take them long."""
 _LEAST_BYTES_PER_S: Final = 1024
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
@@ -123,7 +125,8 @@ class Connection(asyncio.Protocol):
         self._framing_bytes += len(data)
         if self._deaf:
             # Reset at once, the caller might lose the answer that it has not read yet.
-            if self._framing_bytes > _WORTH_READING_BYTES:
+            bound = _LINGER_BYTES if self._lingering else _WORTH_READING_BYTES
+            if self._framing_bytes > bound:
                 self._pause()
             return
         try:
