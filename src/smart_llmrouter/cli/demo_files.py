@@ -105,9 +105,6 @@ state:
   directory: $state
   database: sqlite
 
-upstream:
-  transport: aiohttp
-
 $providers
 users:
   - {id: app, name: An application, status: active}

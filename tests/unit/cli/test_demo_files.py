@@ -48,6 +48,16 @@ def test_the_configuration_is_right(tmp_path: Path, llm: Llm) -> None:
     assert snapshot.state.directory == files.state
 
 
+def test_a_demo_shows_the_router_as_it_is_without_settings(tmp_path: Path) -> None:
+    """It calls providers in the way that everybody gets."""
+    files = prepared(tmp_path)
+
+    snapshot = load(files.configuration, environment={}).snapshot
+
+    assert snapshot is not None
+    assert snapshot.upstream.transport == "lean"
+
+
 def test_a_second_start_keeps_changes_and_renews_tokens(tmp_path: Path) -> None:
     """Comments and settings of the user stay; hashes and addresses are new."""
     first = prepared(tmp_path)
