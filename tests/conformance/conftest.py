@@ -40,3 +40,10 @@ async def transport(kind: Kind) -> AsyncIterator[Transport]:
     """Return an open transport that reads answers of up to one MiB."""
     async with kind.open() as opened:
         yield opened
+
+
+@pytest.fixture
+async def lean() -> AsyncIterator[Transport]:
+    """Return an open transport of our own kind."""
+    async with KINDS[-1].open() as opened:
+        yield opened

@@ -10,13 +10,8 @@ characters alone.
 from dataclasses import dataclass
 from typing import Final
 
-from smart_llmrouter.upstream.transport import (
-    ConnectionCut,
-    MalformedAnswer,
-    TransportError,
-)
-
-Outcome = tuple[int, bytes] | type[TransportError]
+from smart_llmrouter.upstream.transport import ConnectionCut, MalformedAnswer
+from tests.support.transports import Outcome
 
 
 @dataclass(frozen=True, slots=True)
