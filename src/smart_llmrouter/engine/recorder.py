@@ -81,14 +81,8 @@ class Recorder:
         self._doubtful = False
         self._records: list[bytes] = []
         self._endings: list[Ending] = []
-        self._unsynced = 0
         self._kinds: dict[Likeness, _Kind] = {}
         self._caller_labels: dict[str, bytes] = {}
-
-    @property
-    def pending(self) -> bool:
-        """Whether a record is not in the journal yet, or not surely on the disk."""
-        return bool(self._records or self._unsynced)
 
     def check(self) -> None:
         """Raise `JournalUnwritable` while the call could not be written down.
@@ -175,14 +169,12 @@ class Recorder:
             self._give_up(endings[sure:], unwritable.reason)
             return
         if self._sync_always:
-            self._unsynced += 1
             syncing = self._loop.run_in_executor(None, self._journal.sync, mark)
             syncing.add_done_callback(lambda synced: self._synced(synced, endings))
         else:
             _end(endings, None)
 
     def _synced(self, synced: asyncio.Future[object], endings: list[Ending]) -> None:
-        self._unsynced -= 1
         if synced.cancelled():
             self._give_up(endings, "the router is stopping")
         elif (fault := synced.exception()) is not None:
@@ -199,4 +191,8 @@ class Recorder:
 
 def _end(endings: list[Ending], unwritable: JournalUnwritable | None) -> None:
     for ending in endings:
-        ending.send(unwritable)
+        try:
+            ending.send(unwritable)
+        except Exception:
+            # The others have nothing to do with it.
+            log.exception("an answer could not be ended")

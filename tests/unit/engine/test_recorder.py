@@ -1,161 +1,201 @@
-"""Closing entries: what is written, when, and what follows it."""
+"""Records that are written together, and what each caller is told."""
 
 import asyncio
+from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
-from smart_llmrouter.core.errors import JournalUnwritable, ModelNotAllowed
-from smart_llmrouter.core.usage import Usage
+from smart_llmrouter.core.errors import JournalUnwritable
+from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
-from smart_llmrouter.ledger.record import decode_record
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
-from tests.unit.engine.test_entry import ARRIVAL, GROUP, TARGET
+from tests.support.wait import eventually
+from tests.unit.engine.test_entry import ARRIVAL
+
+REASON = "No space left on device"
 
 
-class Notebook:
-    """A journal in memory that can be told how much it still takes."""
+@dataclass
+class ShortJournal:
+    """A journal with room for so many records, whose disk may refuse."""
 
-    def __init__(self, *, takes: int = 1000) -> None:
-        """Take so many records, and refuse those after them."""
-        self.takes = takes
-        self.writes: list[tuple[bytes, ...]] = []
-        self.synced: list[int] = []
+    room: int = 1000
+    disk_refuses: bool = False
+    writes: list[int] = field(default_factory=list)
+    synced: list[int] = field(default_factory=list)
 
     def append(self, *records: bytes) -> int:
-        """Keep records."""
-        self.writes.append(records[: self.takes])
-        if len(records) > self.takes:
-            raise Unwritable("No space left on device", written=self.takes)
+        """Take what there is room for."""
+        written = min(self.room, len(records))
+        self.room -= written
+        self.writes.append(written)
+        if written < len(records):
+            raise Unwritable(REASON, written=written)
         return len(self.writes)
 
     def sync(self, mark: int) -> None:
-        """Keep what was to be synced."""
+        """Bring all to the disk, unless that refuses."""
+        if self.disk_refuses:
+            raise Unwritable("Input/output error")
         self.synced.append(mark)
 
     def probe(self) -> JournalHealth:
-        """Say that all is well."""
-        return JournalHealth(None)
+        """Say whether there is room."""
+        return JournalHealth(None if self.room else REASON)
 
 
-class Ending:
-    """Keeps what it was told."""
+@dataclass
+class Told:
+    """An ending that notes what it was told."""
 
-    def __init__(self, told: list[JournalUnwritable | None]) -> None:
-        """Tell it to `told`."""
-        self._told = told
+    codes: list[str | None] = field(default_factory=list)
 
     def send(self, unwritable: JournalUnwritable | None) -> None:
-        """Keep it."""
-        self._told.append(unwritable)
+        """Note it."""
+        self.codes.append(None if unwritable is None else unwritable.code)
 
 
-def recorder(notebook: Notebook, *, sync_always: bool = False) -> Recorder:
-    """Return a recorder that writes into `notebook`."""
+class Broken:
+    """An ending that fails."""
+
+    def send(self, unwritable: JournalUnwritable | None) -> None:
+        """Fail."""
+        raise ZeroDivisionError(unwritable)
+
+
+def recorder_on(
+    journal: ShortJournal, tally: Tally, *, sync_always: bool = False
+) -> Recorder:
+    """Return a recorder on the running loop."""
     return Recorder(
-        notebook,
-        Tally(),
+        journal,
+        tally,
         loop=asyncio.get_running_loop(),
         sync_always=sync_always,
-        config_fingerprint="c1",
-        router_version="1.0",
-        now=lambda: 102.0,
+        config_fingerprint="f",
+        router_version="1",
+        now=lambda: 101.0,
     )
 
 
-def answered() -> Entry:
-    """Return the entry of a call that was answered."""
-    return Entry(
-        arrival=ARRIVAL,
-        dialect="openai-chat",
-        group=GROUP,
-        target=TARGET,
-        attempts=1,
-        upstream_status=200,
-        usage=Usage(input_tokens=10, output_tokens=5),
+def entry(number: int = 1) -> Entry:
+    """Return an open entry."""
+    arrival = Arrival(
+        request_id=f"req_{number}",
+        caller=ARRIVAL.caller,
+        client="curl",
+        began_s=100.0,
+        ts_ms=1_700_000_000_000,
     )
+    return Entry(arrival=arrival, dialect="openai-chat")
 
 
-async def test_a_line_is_the_record_of_its_call() -> None:
-    """What is put together from parts reads as the record that was meant."""
-    notebook, told = Notebook(), list[JournalUnwritable | None]()
-    keeper, refusal = recorder(notebook), ModelNotAllowed()
-    refused = Entry(arrival=ARRIVAL, dialect="openai-chat")
-
-    keeper.close(answered(), status=200, ending=Ending(told))
-    keeper.close(refused, status=403, error=refusal, ending=Ending(told))
-    await asyncio.sleep(0)
-
-    (lines,) = notebook.writes
-    facts = {"now_s": 102.0, "config_fingerprint": "c1", "router_version": "1.0"}
-    assert [decode_record(line) for line in lines] == [
-        answered().record(status=200, error=None, **facts),  # type: ignore[arg-type]  # a number and two texts
-        refused.record(status=403, error=refusal, **facts),  # type: ignore[arg-type]  # the same
-    ]
-    assert told == [None, None]
+async def closed(recorder: Recorder, count: int) -> list[Told]:
+    """Close so many entries in one turn of the loop; return what each was told."""
+    endings = [Told() for _ in range(count)]
+    for number, ending in enumerate(endings):
+        recorder.close(entry(number), status=200, ending=ending)
+    assert all(ending.codes == [] for ending in endings)
+    await eventually(lambda: all(ending.codes for ending in endings))
+    return endings
 
 
-async def test_calls_of_one_turn_share_a_write() -> None:
-    """Nothing is answered before it, and each is answered after it, in order."""
-    notebook, told = Notebook(), list[JournalUnwritable | None]()
-    keeper = recorder(notebook)
+async def test_calls_that_end_together_share_one_write() -> None:
+    """Nobody is answered before it, and everybody after."""
+    journal = ShortJournal()
 
-    for _ in range(3):
-        keeper.close(answered(), status=200, ending=Ending(told))
-    before = (list(notebook.writes), list(told))
-    await asyncio.sleep(0)
-    keeper.close(answered(), status=200, ending=Ending(told))
-    await asyncio.sleep(0)
+    endings = await closed(recorder_on(journal, Tally()), 5)
 
-    assert before == ([], [])
-    assert [len(lines) for lines in notebook.writes] == [3, 1]
-    assert told == [None] * 4
-
-
-@pytest.mark.parametrize(("sync_always", "sure"), [(False, 2), (True, 0)])
-async def test_what_was_written_before_the_disk_was_full_is_answered(
-    *, sync_always: bool, sure: int
-) -> None:
-    """The others are told so; where all must be synced, none is sure."""
-    told: list[JournalUnwritable | None] = []
-    keeper = recorder(Notebook(takes=2), sync_always=sync_always)
-
-    for _ in range(5):
-        keeper.close(answered(), status=200, ending=Ending(told))
-    await asyncio.sleep(0)
-
-    assert [unwritable is None for unwritable in told] == [True] * sure + [False] * (
-        5 - sure
-    )
-
-
-async def test_with_sync_always_answers_wait_for_the_disk() -> None:
-    """One wait for all calls of a turn."""
-    notebook, told = Notebook(), list[JournalUnwritable | None]()
-    keeper = recorder(notebook, sync_always=True)
-
-    for _ in range(3):
-        keeper.close(answered(), status=200, ending=Ending(told))
-    await asyncio.sleep(0)
-    at_once = list(told)
-    async with asyncio.timeout(5):
-        while keeper.pending:  # noqa: ASYNC110 - turns of the loop
-            await asyncio.sleep(0)
-
-    assert at_once == []
-    assert (notebook.synced, told) == ([1], [None] * 3)
+    assert journal.writes == [5]
+    assert [each.codes for each in endings] == [[None]] * 5
 
 
 async def test_an_entry_is_closed_once() -> None:
-    """However often a call is ended, it has one record and one answer."""
-    notebook, told = Notebook(), list[JournalUnwritable | None]()
-    keeper, entry = recorder(notebook), answered()
+    """The first time counts; nothing is done a second time."""
+    journal, tally, first, second = ShortJournal(), Tally(), Told(), Told()
+    recorder, call = recorder_on(journal, tally), entry()
 
-    keeper.close(entry, status=200, ending=Ending(told))
-    keeper.close(entry, status=500, ending=Ending(told))
-    await asyncio.sleep(0)
+    recorder.close(call, status=200, ending=first)
+    recorder.close(call, status=500, ending=second)
+    await eventually(lambda: first.codes)
 
-    assert [len(lines) for lines in notebook.writes] == [1]
-    assert told == [None]
+    assert (journal.writes, second.codes) == ([1], [])
+    assert tally.calls == {("none", 200, False): 1}
+
+
+async def test_what_was_written_of_a_batch_is_answered_and_the_rest_is_not() -> None:
+    """A journal that fills up in the middle withholds only what it did not take."""
+    journal, tally = ShortJournal(room=2), Tally()
+
+    with capture_logs() as logs:
+        endings = await closed(recorder_on(journal, tally), 5)
+
+    assert [each.codes for each in endings] == [[None]] * 2 + [
+        ["journal-unwritable"]
+    ] * 3
+    assert tally.unwritable == 3
+    assert [(each["event"], each["reason"], each["calls"]) for each in logs] == [
+        ("calls not on record", REASON, 3)
+    ]
+
+
+async def test_nothing_of_a_broken_batch_is_answered_where_all_is_synced() -> None:
+    """What only the kernel has may still be lost."""
+    tally = Tally()
+
+    endings = await closed(
+        recorder_on(ShortJournal(room=2), tally, sync_always=True), 3
+    )
+
+    assert [each.codes for each in endings] == [["journal-unwritable"]] * 3
+    assert tally.unwritable == 3
+
+
+@pytest.mark.parametrize(
+    ("disk_refuses", "code"), [(False, None), (True, "journal-unwritable")]
+)
+async def test_a_batch_waits_for_the_disk_once(
+    disk_refuses: bool,  # noqa: FBT001 - a parameter of the test
+    code: str | None,
+) -> None:
+    """With `journal_sync: always` all calls of a turn share one sync, and its fate."""
+    journal = ShortJournal(disk_refuses=disk_refuses)
+
+    endings = await closed(recorder_on(journal, Tally(), sync_always=True), 3)
+
+    assert [each.codes for each in endings] == [[code]] * 3
+    assert journal.synced == ([] if disk_refuses else [1])
+
+
+async def test_no_call_is_begun_until_the_journal_can_be_written_again() -> None:
+    """After a failure it is asked before each call; before one it is not."""
+    journal = ShortJournal(room=0)
+    recorder = recorder_on(journal, Tally())
+    recorder.check()
+
+    await closed(recorder, 1)
+    with pytest.raises(JournalUnwritable):
+        recorder.check()
+    journal.room = 1
+    recorder.check()
+
+    assert await closed(recorder, 1) == [Told([None])]
+
+
+async def test_an_answer_that_cannot_be_ended_hinders_no_other() -> None:
+    """It is a defect, and in the log as one."""
+    recorder, ending = recorder_on(ShortJournal(), Tally()), Told()
+
+    with capture_logs() as logs:
+        recorder.close(entry(1), status=200, ending=Broken())
+        recorder.close(entry(2), status=200, ending=ending)
+        await eventually(lambda: ending.codes)
+
+    assert ending.codes == [None]
+    assert [(each["event"], each["log_level"]) for each in logs] == [
+        ("an answer could not be ended", "error")
+    ]

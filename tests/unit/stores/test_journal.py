@@ -247,6 +247,41 @@ def test_a_short_write_never_leaves_a_torn_line_before_good_ones(
     assert first.read_bytes().endswith(b"\n33333")
 
 
+_FILL_UP_AT_ONCE = """
+import itertools, resource, sys
+from pathlib import Path
+from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
+directory = Path(sys.argv[1])
+ticks = itertools.count(1)
+journal = JournalWriter(directory, writer_id="w", now=lambda: float(next(ticks)))
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), hard))
+try:
+    journal.append(b"1" * 9, b"2" * 9, b"3" * 9)
+except JournalUnwritable as error:
+    print(error.written)
+"""
+
+
+@pytest.mark.parametrize(
+    ("room_bytes", "written"), [(0, 0), (9, 0), (10, 1), (25, 2), (29, 2)]
+)
+def test_a_short_write_of_several_records_tells_how_many_are_there(
+    tmp_path: Path, room_bytes: int, written: int
+) -> None:
+    """A record is there when its newline is: a reader sees as many as are told."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FILL_UP_AT_ONCE, str(tmp_path), str(room_bytes)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == f"{written}\n"
+    (segment,) = list_segments(tmp_path)
+    assert (tmp_path / segment).read_bytes().count(b"\n") == written
+
+
 def test_a_segment_that_cannot_be_followed_is_written_on(
     journal_at: MakeJournal, tmp_path: Path
 ) -> None:
