@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 import pytest
 from structlog.testing import capture_logs
 
-from smart_llmrouter.core.errors import JournalUnwritable
+from smart_llmrouter.core.errors import JournalUnwritable, ModelNotAllowed
+from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.ledger.record import decode_record
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
 from tests.support.wait import eventually
-from tests.unit.engine.test_entry import ARRIVAL
+from tests.unit.engine.test_entry import ARRIVAL, GROUP, TARGET
 
 REASON = "No space left on device"
 
@@ -27,12 +29,14 @@ class ShortJournal:
     disk_refuses: bool = False
     writes: list[int] = field(default_factory=list)
     synced: list[int] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
 
     def append(self, *records: bytes) -> int:
         """Take what there is room for."""
         written = min(self.room, len(records))
         self.room -= written
         self.writes.append(written)
+        self.lines += records[:written]
         if written < len(records):
             raise Unwritable(REASON, written=written)
         return len(self.writes)
@@ -102,6 +106,31 @@ async def closed(recorder: Recorder, count: int) -> list[Told]:
     assert all(ending.codes == [] for ending in endings)
     await eventually(lambda: all(ending.codes for ending in endings))
     return endings
+
+
+async def test_a_line_is_the_record_of_its_call() -> None:
+    """What is put together from parts reads as the record that was meant."""
+    journal, refusal, ending = ShortJournal(), ModelNotAllowed(), Told()
+    recorder, refused = recorder_on(journal, Tally()), entry(2)
+    answered = Entry(
+        arrival=ARRIVAL,
+        dialect="openai-chat",
+        group=GROUP,
+        target=TARGET,
+        attempts=1,
+        upstream_status=200,
+        usage=Usage(input_tokens=10, output_tokens=5),
+    )
+
+    recorder.close(answered, status=200, ending=Told())
+    recorder.close(refused, status=403, error=refusal, ending=ending)
+    await eventually(lambda: ending.codes)
+
+    facts = {"now_s": 101.0, "config_fingerprint": "f", "router_version": "1"}
+    assert [decode_record(line) for line in journal.lines] == [
+        answered.record(status=200, error=None, **facts),  # type: ignore[arg-type]  # a number and two texts
+        refused.record(status=403, error=refusal, **facts),  # type: ignore[arg-type]  # the same
+    ]
 
 
 async def test_calls_that_end_together_share_one_write() -> None:
