@@ -1,8 +1,8 @@
 """Answers that were broken at random, cut anywhere, and then the provider is gone.
 
 Whatever comes, each call ends, with an answer that is in what was sent or with an error
-of the transport; cutting the bytes changes nothing; and what comes behind an answer
-never meets the next call.
+of the transport; cutting the bytes changes nothing; a part of an answer that has an end
+of its own is an error; and what comes behind an answer never meets the next call.
 """
 
 import asyncio
@@ -230,6 +230,9 @@ async def check(
         more = await before_the_end(provider, [whole + _SURPLUS])
         assert more == ended
         assert len(provider.speakers) == 2
+        most = [whole[:-1]] if len(pieces) == 1 else pieces[:-1]
+        part = await at_the_end(transport, provider, most)
+        assert isinstance(part, type) or part == ended
 
 
 def search(*, examples: int, within_s: float) -> int:
