@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.gateway import caller, configuration, provider
 from tests.support.gauges import settled
@@ -272,6 +273,27 @@ async def test_the_whole_call_has_a_deadline(tmp_path: Path) -> None:
     assert 0.5 < took_s < 2
     assert answer.error_code == "upstream-timeout"
     assert (record.status, record.error_class) == (504, "upstream_total_timeout")
+
+
+async def test_a_deadline_that_passes_behind_the_end_is_no_failure(
+    tmp_path: Path,
+) -> None:
+    """The call was answered: what the provider still keeps open is not its affair."""
+    with capture_logs() as logs:
+        async with (
+            routed(tmp_path, upstream={"total_timeout_s": 0.4}) as (router, first, _),
+            line_to(router) as line,
+        ):
+            line.send(chat(stream=True))
+            call = await first.call()
+            call.begin_stream()
+            call.chunk(content_event("one") + FINISH + DONE)
+            await line.until(b"[DONE]\n\n\r\n0\r\n\r\n")
+            await asyncio.wait_for(call.left.wait(), 5)
+            record = await router.record()
+
+    assert (record.status, record.error_class) == (200, None)
+    assert [each for each in logs if each["event"] == "call failed"] == []
 
 
 async def test_the_deadline_is_told_also_where_each_record_waits_for_the_disk(

@@ -211,7 +211,12 @@ class Pipeline:
             await win.answer.finish()
 
     def _refuse(self, error: RouterError, entry: Entry, client: Client) -> None:
-        """Write down how the call failed, and tell the caller in its dialect."""
+        """Write down how the call failed, and tell the caller in its dialect.
+
+        A call that is on record already has not failed, whatever went wrong behind it.
+        """
+        if entry.closed:
+            return
         if isinstance(error, UpstreamError):
             entry.error_class = error.error_class
         failed = isinstance(error, (UpstreamError, RouterFault))
