@@ -1,7 +1,7 @@
 """The transport on `asyncio.Protocol`: a pool of `LeanConnection` for each origin.
 
 It does what calls to a provider need and no more: HTTP/1.1 with keep-alive, TLS with
-verification, answers of every framing, `gzip` and `deflate` where a provider insists.
+verification, answers of every framing, and content codings where a provider insists.
 A request is sent again only when it went out on a pooled connection that turned out to
 be closed, before any byte of an answer: then the provider had closed it while it was
 idle.
