@@ -23,7 +23,8 @@ from tests.support.transports import KINDS, Outcome, endpoint_to
 from tests.support.upstream_server import chunked, head, plain, turns
 
 _SOAK_S: Final = 300.0
-_HANGS_S: Final = 10
+# A machine that stands still for some seconds is no finding.
+_HANGS_S: Final = 60
 _QUIET_TURNS: Final = 12
 _EXAMPLES: Final = 300
 _NEXT: Final = plain(b"the next answer")
@@ -187,7 +188,7 @@ async def at_the_end(
 async def before_the_end(provider: Provider, pieces: list[bytes]) -> Outcome | None:
     """Return what comes of pieces alone, if anything, and check the call behind it."""
     provider.will(pieces, stays=True)
-    async with KINDS[-1].open() as transport:
+    async with KINDS[-1].open(connect_timeout_s=_HANGS_S) as transport:
         return await _and_the_next(transport, provider)
 
 
@@ -244,7 +245,7 @@ def search(*, examples: int, within_s: float) -> int:
         loop.set_exception_handler(lambda _, context: escaped.append(context))
         provider = Provider()
         listening = runner.run(_listening(provider))
-        opened = KINDS[-1].open()
+        opened = KINDS[-1].open(connect_timeout_s=_HANGS_S)
         transport = runner.run(opened.__aenter__())
 
         @settings(max_examples=examples)
