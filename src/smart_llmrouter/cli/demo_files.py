@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Final, Literal
+from typing import Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from smart_llmrouter.cli.options import Llm
 from smart_llmrouter.core.identity import token_digest
-
-Llm = Literal["mock", "local"]
 
 ORDINARY_CALLER: Final = "demo-app"
 ADMIN_CALLER: Final = "demo-admin"

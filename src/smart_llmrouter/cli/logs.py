@@ -4,9 +4,18 @@ import io
 import logging
 import sys
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Final, TextIO, cast
 
-import structlog
+# structlog takes Rich where it finds it, to colour tracebacks: dozens of modules, and a
+# twentieth of a second of each start, for lines of JSON, which have no colours.
+_RICH_IS_LOADED: Final = "rich" in sys.modules
+if not _RICH_IS_LOADED:
+    sys.modules["rich"] = None  # type: ignore[assignment]  # as its documentation says
+
+import structlog  # noqa: E402 - only now
+
+if not _RICH_IS_LOADED:
+    del sys.modules["rich"]
 
 
 class _Unfailing(io.TextIOBase):

@@ -1,9 +1,12 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+Llm = Literal["mock", "local"]
+"""Which provider a demo has: a mock, or a real model on this machine."""
 
 DEFAULT_CONFIG = Path("router.yaml")
 

@@ -22,10 +22,11 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     serves no calls itself: it starts the workers, and again when one ends.
     """
     # The router's own parts are loaded here, so that no other command pays for them.
+    from smart_llmrouter.cli.logs import log_to_stderr  # isort: skip - before structlog
+
     import uvloop
 
     from smart_llmrouter import bootstrap
-    from smart_llmrouter.cli.logs import log_to_stderr
     from smart_llmrouter.config.findings import ConfigurationError
     from smart_llmrouter.config.load import load_snapshot
 

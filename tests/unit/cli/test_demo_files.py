@@ -10,11 +10,11 @@ from smart_llmrouter.cli.demo_files import (
     ADMIN_CALLER,
     ORDINARY_CALLER,
     DemoFiles,
-    Llm,
     UnusableDemo,
     only_demo_in,
     prepare,
 )
+from smart_llmrouter.cli.options import Llm
 from smart_llmrouter.config.load import load
 
 TOKEN = re.compile(r"rtr_(app|operator)_demo_dev_k1_[0-9a-f]{64}")
