@@ -68,6 +68,7 @@ _STRAGGLERS_S: Final = 5.0
 _POLL_S: Final = 0.01
 _WRITER_ID_BYTES: Final = 4
 _COLLECT_EVERY: Final = 10_000
+_OLDER_EVERY: Final = 3
 
 log = structlog.get_logger()
 
@@ -386,7 +387,7 @@ def _settle_memory() -> None:
     keep_freed_blocks()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY)
+    gc.set_threshold(_COLLECT_EVERY, _OLDER_EVERY, _OLDER_EVERY)
 
 
 async def _stragglers(tally: Tally) -> None:

@@ -70,6 +70,7 @@ class Connection(asyncio.Protocol):
         "_in_head",
         "_lingering",
         "_parser",
+        "_passed_over_bytes",
         "_paused",
         "_reading",
         "_resumed_s",
@@ -98,6 +99,8 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._paused = self._deaf = self._lingering = self._in_head = False
         self._framing_bytes = 0
+        # How much is read and dropped of what comes when nothing more is heard.
+        self._passed_over_bytes = _WORTH_READING_BYTES
         # All on the hub's clock: when the present head began, when the last byte of an
         # unfinished request came or its answer ended, since when nothing was taken, and
         # when reading went on that had been paused.
@@ -125,8 +128,7 @@ class Connection(asyncio.Protocol):
         self._framing_bytes += len(data)
         if self._deaf:
             # Reset at once, the caller might lose the answer that it has not read yet.
-            bound = _LINGER_BYTES if self._lingering else _WORTH_READING_BYTES
-            if self._framing_bytes > bound:
+            if self._framing_bytes > self._passed_over_bytes:
                 self._pause()
             return
         try:
@@ -167,6 +169,8 @@ class Connection(asyncio.Protocol):
             elif not current.refused:
                 self._refuse(current, ClientLeft())
         self.resume_writing()
+        # It holds methods of this connection: nobody would let go of either.
+        del self._parser
 
     # What the parser calls.
 
@@ -268,6 +272,9 @@ class Connection(asyncio.Protocol):
         """Go on with the next request, once the answered one was read to its end."""
         self._heard_s = self._hub.now()
         if not exchange.complete and not exchange.keep_alive:
+            if not isinstance(exchange.fault, InvalidHttp):
+                # A body that is only too large, or whose sender may not call.
+                self._passed_over_bytes = _LINGER_BYTES
             self._linger()
         elif exchange.complete:
             self._go_on(exchange)

@@ -42,7 +42,9 @@ class LeanConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._fault: TransportError | None = None
+        # Why the answer ended early. An error that was raised is not kept: its frames
+        # hold the call, and it would hold them.
+        self._fault: tuple[type[TransportError], str] | None = None
         self._permits: deque[None] = deque()
         self._dry_bytes = self._held_bytes = 0
         self._paused = False
@@ -94,7 +96,8 @@ class LeanConnection(asyncio.Protocol):
     def progress(self) -> asyncio.Future[None]:
         """Return what is done when more has come. Raises why nothing more will."""
         if self._fault is not None:
-            raise self._fault
+            kind, reason = self._fault
+            raise kind(reason)
         waiter: asyncio.Future[None] = asyncio.Future(loop=self._loop)
         self._waiter = waiter
         return waiter
@@ -159,9 +162,11 @@ class LeanConnection(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """Tell whoever waits that nothing more will come."""
         self._transport = None
-        self._fail(ConnectionCut("the connection was cut"))
+        self._fail(ConnectionCut, "the connection was cut")
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        # It holds methods of this connection: nobody would let go of either.
+        del self._parser, self._feed
         self._on_lost(self)
 
     def _unsent(self) -> int:
@@ -194,17 +199,17 @@ class LeanConnection(asyncio.Protocol):
                 self._refuse("too much of the answer is no body")
 
     def _refuse(self, reason: str) -> None:
-        self._fail(MalformedAnswer(reason))
+        self._fail(MalformedAnswer, reason)
         self.abort()
 
-    def _fail(self, fault: TransportError) -> None:
+    def _fail(self, kind: type[TransportError], reason: str) -> None:
         """Keep why the answer ends early, if it does, and tell whoever waits for it."""
         self.reusable = False
         if self._fault is None and not self.complete:
-            self._fault = fault
+            self._fault = kind, reason
             waiter, self._waiter = self._waiter, None
             if waiter is not None and not waiter.done():
-                waiter.set_exception(fault)
+                waiter.set_exception(kind(reason))
 
     # What else the parser calls.
 
