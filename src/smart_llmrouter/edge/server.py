@@ -8,8 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+import structlog
+
 from smart_llmrouter.edge.connection import Connection
 from smart_llmrouter.edge.hub import Hub
+
+log = structlog.get_logger()
 
 _BACKLOG: Final = 2048
 _SWEEP_S: Final = 1.0
@@ -102,7 +106,11 @@ class Server:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
-            self._hub.sweep()
+            try:
+                self._hub.sweep()
+            except Exception:
+                # Without it no caller would ever be timed out again.
+                log.exception("looking for silent callers failed")
 
     async def _drain(self) -> None:
         hub = self._hub

@@ -109,19 +109,21 @@ class Recorder:
         """
         if entry.closed:
             return
-        entry.closed = True
         now_s, likeness = self._now(), entry.likeness(status, error)
         kind = self._kinds.get(likeness)
         if kind is None:
             kind = self._kind_of(entry, status=status, error=error)
             self._kinds[likeness] = kind
         measures = entry.measures(now_s)
+        caller = entry.arrival.caller
+        whose = self._caller_labels.get(caller.token_id) or self._labels_of(caller)
+        line = join_line(measures, whose, kind.labels)
+        # From here on nothing can fail that would leave the call without its end.
+        entry.closed = True
         kind.series.count(measures)
         if not self._records:
             self._loop.call_soon(self._write)
-        caller = entry.arrival.caller
-        whose = self._caller_labels.get(caller.token_id) or self._labels_of(caller)
-        self._records.append(join_line(measures, whose, kind.labels))
+        self._records.append(line)
         self._endings.append(ending)
 
     def _labels_of(self, caller: Caller) -> bytes:

@@ -15,6 +15,7 @@ from smart_llmrouter.config.references import (
 )
 from smart_llmrouter.config.schema.connections import FilePath
 from smart_llmrouter.config.schema.kinds import (
+    NOT_EMPTY,
     Bytes,
     Name,
     NotBuilt,
@@ -128,7 +129,7 @@ class Server(Section):
             " all interfaces."
         ),
     )
-    tls: ServerTls | None = Field(
+    tls: Annotated[ServerTls | None, NOT_EMPTY] = Field(
         default=None,
         description="Speak TLS with callers; without it, plain HTTP.",
     )
