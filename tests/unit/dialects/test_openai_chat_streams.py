@@ -184,6 +184,27 @@ def test_usage_is_found_wherever_it_stands(place: bytes) -> None:
     assert following.usage == Usage(input_tokens=7, output_tokens=3)
 
 
+@pytest.mark.parametrize(
+    ("reported", "usage"),
+    [
+        (b'{"cost":0.5}', Usage(reported_cost_nusd=500_000_000)),
+        (rb'{"prompt\u005ftokens":7}', Usage(input_tokens=7)),
+        (b"{ }", Usage()),
+    ],
+)
+def test_a_usage_without_the_usual_keys_is_one_all_the_same(
+    reported: bytes, usage: Usage
+) -> None:
+    """It is read as far as it can be, and nobody sees it who did not ask for it."""
+    following = meter()
+    following.feed(HELLO)
+
+    sent = following.feed(b'data: {"choices":[],"usage" : ' + reported + b"}\n\n")
+
+    assert sent == b""
+    assert following.usage == usage
+
+
 def test_a_chunk_with_usage_and_content_is_sent_on() -> None:
     """Only a chunk that has nothing but usage is taken out."""
     last = (
