@@ -107,11 +107,3 @@ def test_a_key_alone_is_refused() -> None:
 
     assert any(each.key_path.startswith("server.tls") for each in findings)
     assert all(each.is_error for each in findings)
-
-
-def test_a_key_without_a_value_is_not_taken_for_plain_http() -> None:
-    """Whoever comments the lines below `tls:` out is told, not served in clear."""
-    outcome = loaded("server:\n  tls:\n" + SMALL, beside=NOWHERE)
-
-    (finding,) = outcome.findings
-    assert brief(finding) == (2, "server.tls", "the section is empty")

@@ -88,18 +88,6 @@ def refusal(message: str, remedy: str) -> PydanticCustomError:
     )
 
 
-def _said(value: object) -> object:
-    if value is None:
-        raise refusal(
-            "the section is empty", "write its settings below it, or remove the key"
-        )
-    return value
-
-
-NOT_EMPTY: Final = BeforeValidator(_said)
-"""Refuses a key without a value where leaving the key out means something else."""
-
-
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise refusal("a number is expected", "write digits, such as 30 or 0.5")

@@ -10,7 +10,6 @@ from smart_llmrouter.config.references import is_reference
 from smart_llmrouter.config.schema.allowances import Flow
 from smart_llmrouter.config.schema.connections import FilePath, Tls
 from smart_llmrouter.config.schema.kinds import (
-    NOT_EMPTY,
     Count,
     Day,
     Flag,
@@ -186,7 +185,7 @@ class Provider(Section):
             " credential headers must, or be `file:/run/secrets/name`."
         ),
     )
-    tls: Annotated[Tls | None, NOT_EMPTY] = Field(
+    tls: Tls | None = Field(
         default=None, description="Whom to trust and who the router is, over `https`."
     )
     unix_socket: FilePath | None = Field(

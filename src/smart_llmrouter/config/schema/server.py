@@ -15,7 +15,6 @@ from smart_llmrouter.config.references import (
 )
 from smart_llmrouter.config.schema.connections import FilePath
 from smart_llmrouter.config.schema.kinds import (
-    NOT_EMPTY,
     Bytes,
     Name,
     NotBuilt,
@@ -129,7 +128,7 @@ class Server(Section):
             " all interfaces."
         ),
     )
-    tls: Annotated[ServerTls | None, NOT_EMPTY] = Field(
+    tls: ServerTls | None = Field(
         default=None,
         description="Speak TLS with callers; without it, plain HTTP.",
     )
