@@ -216,7 +216,7 @@ def test_an_application_that_does_not_answer(app: AsgiApp) -> None:
 
 @pytest.mark.parametrize("app", [failing_late, playing(START, part(b"a", more=True))])
 def test_an_answer_that_breaks_off_ends_the_connection(app: AsgiApp) -> None:
-    """Without its end, so that nobody takes it for whole."""
+    """Without its end, so that nobody takes it for whole; a fault is in the log."""
 
     async def run() -> tuple[bytes, int]:
         async with serving_edge(routes=behind(app)) as edge:
@@ -224,10 +224,13 @@ def test_an_answer_that_breaks_off_ends_the_connection(app: AsgiApp) -> None:
             assert (ending, edge.failures) == ("closed", [])
             return heard, len(edge.taken)
 
-    heard, probes = on_uvloop(run())
+    with capture_logs() as logs:
+        heard, probes = on_uvloop(run())
 
     assert not heard.endswith(b"0\r\n\r\n")
     assert probes == 0
+    told = [(each["event"], each["request_id"][:4]) for each in logs]
+    assert told == ([("request failed", "req_")] if app is failing_late else [])
 
 
 async def echoing(_scope: Scope, receive: Receive, send: Send) -> None:

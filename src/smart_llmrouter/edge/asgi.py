@@ -75,9 +75,10 @@ class AsgiRoute:
             answer.give_up(ShuttingDown())
         except Exception:
             # An application that answers its own faults raises them all the same.
-            if not exchange.began:
-                log.exception("request failed", request_id=exchange.request_id)
+            answered = exchange.ended
             answer.give_up(InternalError())
+            if not answered:
+                log.exception("request failed", request_id=exchange.request_id)
         else:
             answer.give_up(InternalError())
 

@@ -240,11 +240,21 @@ class Pipeline:
         self._refuse(ClientLeft() if client.left else ShuttingDown(), entry, client)
 
 
-class _Answered(msgspec.Struct, frozen=True, eq=False):
-    """A plain answer, ready to be sent on as it came."""
+class _Ending(msgspec.Struct, frozen=True, eq=False):
+    """What ends the answer to one call; see `recorder.Ending`."""
 
     entry: Entry
     client: Client
+
+    @property
+    def request_id(self) -> str:
+        """Which call it ends."""
+        return self.entry.arrival.request_id
+
+
+class _Answered(_Ending, frozen=True, eq=False):
+    """A plain answer, ready to be sent on as it came."""
+
     win: PlainWin
 
     def send(self, unwritable: JournalUnwritable | None) -> None:
@@ -256,11 +266,9 @@ class _Answered(msgspec.Struct, frozen=True, eq=False):
             _tell(unwritable, self.entry, self.client)
 
 
-class _Streamed(msgspec.Struct, frozen=True, eq=False):
+class _Streamed(_Ending, frozen=True, eq=False):
     """The last event of a stream."""
 
-    entry: Entry
-    client: Client
     last: bytes
 
     def send(self, unwritable: JournalUnwritable | None) -> None:
@@ -271,11 +279,9 @@ class _Streamed(msgspec.Struct, frozen=True, eq=False):
             _tell(unwritable, self.entry, self.client)
 
 
-class _Refused(msgspec.Struct, frozen=True, eq=False):
+class _Refused(_Ending, frozen=True, eq=False):
     """An error instead of an answer, or behind what there is of one."""
 
-    entry: Entry
-    client: Client
     error: RouterError
 
     def send(self, unwritable: JournalUnwritable | None) -> None:

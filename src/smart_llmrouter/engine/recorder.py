@@ -26,7 +26,11 @@ log = structlog.get_logger()
 
 
 class Ending(Protocol):
-    """What follows a record."""
+    """What follows the record of a call."""
+
+    @property
+    def request_id(self) -> str:
+        """Which call it ends."""
 
     def send(self, unwritable: JournalUnwritable | None) -> None:
         """End the answer: the record is written, or is not for this reason."""
@@ -185,7 +189,10 @@ class Recorder:
             _end(endings, None)
 
     def _give_up(self, endings: list[Ending], reason: str) -> None:
-        log.warning("calls not on record", reason=reason, calls=len(endings))
+        for ending in endings:
+            log.warning(
+                "call not on record", request_id=ending.request_id, reason=reason
+            )
         self._doubtful = True
         self._tally.unwritable += len(endings)
         _end(endings, JournalUnwritable())
@@ -197,4 +204,4 @@ def _end(endings: list[Ending], unwritable: JournalUnwritable | None) -> None:
             ending.send(unwritable)
         except Exception:
             # The others have nothing to do with it.
-            log.exception("an answer could not be ended")
+            log.exception("answer could not be ended", request_id=ending.request_id)

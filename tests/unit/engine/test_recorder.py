@@ -57,6 +57,7 @@ class Told:
     """An ending that notes what it was told."""
 
     codes: list[str | None] = field(default_factory=list)
+    request_id: str = "req_told"
 
     def send(self, unwritable: JournalUnwritable | None) -> None:
         """Note it."""
@@ -65,6 +66,8 @@ class Told:
 
 class Broken:
     """An ending that fails."""
+
+    request_id = "req_broken"
 
     def send(self, unwritable: JournalUnwritable | None) -> None:
         """Fail."""
@@ -167,9 +170,9 @@ async def test_what_was_written_of_a_batch_is_answered_and_the_rest_is_not() -> 
         ["journal-unwritable"]
     ] * 3
     assert tally.unwritable == 3
-    assert [(each["event"], each["reason"], each["calls"]) for each in logs] == [
-        ("calls not on record", REASON, 3)
-    ]
+    assert [(each["event"], each["request_id"], each["reason"]) for each in logs] == [
+        ("call not on record", "req_told", REASON)
+    ] * 3
 
 
 async def test_nothing_of_a_broken_batch_is_answered_where_all_is_synced() -> None:
@@ -225,6 +228,5 @@ async def test_an_answer_that_cannot_be_ended_hinders_no_other() -> None:
         await eventually(lambda: ending.codes)
 
     assert ending.codes == [None]
-    assert [(each["event"], each["log_level"]) for each in logs] == [
-        ("an answer could not be ended", "error")
-    ]
+    told = [(each["event"], each["log_level"], each["request_id"]) for each in logs]
+    assert told == [("answer could not be ended", "error", "req_broken")]
