@@ -4,6 +4,7 @@
     ├── RequestFault        the request itself is wrong (4xx)
     │   ├── InvalidHttp, InvalidJson, InvalidRequest, MissingModel
     │   ├── ResponsesBodyOnChatEndpoint, UnsupportedContentType
+    │   ├── ProviderHostedToolsForbidden
     │   ├── RequestTooLarge, RequestTimeout, MethodNotAllowed
     │   └── UnknownPath, UnknownModel
     ├── Refused             the caller may not (401, 403)
@@ -103,6 +104,20 @@ class ResponsesBodyOnChatEndpoint(RequestFault):
             f"the body has `{field}` and no `messages`: this is a Responses request; "
             "send Chat Completions (`messages`) to this endpoint",
             details={"field": field},
+        )
+
+
+class ProviderHostedToolsForbidden(RequestFault):
+    """The request has a tool that a provider would run itself; the group forbids it."""
+
+    code = "provider-hosted-tools-forbidden"
+
+    def __init__(self, kind: str) -> None:
+        """Name the kind of the tool."""
+        super().__init__(
+            f"this model group does not let providers run tools of the kind `{kind}`: "
+            "leave the tool out, or ask the router's operator for a group that has it",
+            details={"field": "tools", "tool": kind},
         )
 
 

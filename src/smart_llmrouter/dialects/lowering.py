@@ -1,0 +1,299 @@
+"""Making a request sayable for providers that know functions only.
+
+Custom tools (free text), namespaces and a caller's own tool search exist in the
+Responses API. Chat Completions and Messages know functions with JSON arguments, so a
+custom tool becomes a function with one string `input`, a name in a namespace becomes a
+flat one, and a search becomes a function like others. `Raising` takes the calls that
+come back the same way up again. What was called in earlier turns is renamed alike.
+
+Here, too, is what any two dialects have in common: what only the caller's own dialect
+knows is noted or refused, and hosted tools follow the rule of the group.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.content import (
+    Extras,
+    Opaque,
+    Part,
+    Reasoning,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
+from smart_llmrouter.core.errors import ProviderHostedToolsForbidden
+from smart_llmrouter.core.events import Closed, Delta, Event, Opened
+from smart_llmrouter.core.notes import Notes
+from smart_llmrouter.core.request import (
+    DROPPABLE_HOSTED_KINDS,
+    CustomTool,
+    FunctionTool,
+    HostedTool,
+    Request,
+    SearchTool,
+    Tool,
+    ToolChoice,
+)
+from smart_llmrouter.dialects.base import HostedTools, NotBridged
+from smart_llmrouter.dialects.tool_names import ToolName, ToolNames
+
+INPUT: Final = "input"
+"""The one argument of a function that stands for a custom tool."""
+
+_INPUT_SCHEMA: Final = msgspec.Raw(
+    b'{"type":"object","properties":{"input":{"type":"string"}},'
+    b'"required":["input"],"additionalProperties":false}'
+)
+_ANY_OBJECT: Final = msgspec.Raw(b'{"type":"object","properties":{}}')
+_encode_text: Final = msgspec.json.Encoder().encode
+
+
+class _CustomInput(msgspec.Struct):
+    input: str
+
+
+_decode_input: Final = msgspec.json.Decoder(_CustomInput).decode
+
+
+def bridged(
+    request: Request,
+    *,
+    known_extras: frozenset[str],
+    hosted_tools: HostedTools,
+    notes: Notes,
+) -> Request:
+    """Return a request without what only its own dialect could say.
+
+    Hints are dropped with a note. Raises `NotBridged` for what would change the meaning
+    of the answer, and `ProviderHostedToolsForbidden` as the group rules.
+    """
+    if request.needs:
+        raise NotBridged(*request.needs)
+    for field in _extra_names(request):
+        notes.dropped(
+            field if field in known_extras else "other",
+            f"only {request.dialect} has it",
+        )
+    tools = tuple(_callable_tools(request.tools, hosted_tools, notes))
+    return msgspec.structs.replace(
+        request,
+        tools=tools,
+        tool_choice=_sound_choice(request.tool_choice, tools, notes),
+        turns=tuple(_without_opaque(request.turns, notes)),
+    )
+
+
+def lowered(request: Request, names: ToolNames) -> Request:
+    """Return a request that knows nothing but functions with flat names."""
+    choice = request.tool_choice
+    if choice is not None:
+        choice = msgspec.structs.replace(
+            choice,
+            name=names.flat(choice.name, choice.namespace) if choice.name else None,
+            names=tuple(names.flat(each, None) for each in choice.names),
+            namespace=None,
+        )
+    return msgspec.structs.replace(
+        request,
+        tools=tuple(_as_function(tool, names) for tool in request.tools),
+        tool_choice=choice,
+        turns=tuple(
+            msgspec.structs.replace(
+                turn, parts=tuple(_lowered_part(part, names) for part in turn.parts)
+            )
+            for turn in request.turns
+        ),
+    )
+
+
+def own_state(reasoning: Reasoning, *, label: str, kinds: Iterable[str]) -> Reasoning:
+    """Return a reasoning with its state only if the target `label` made that."""
+    state = reasoning.state
+    if state is None or (state.minted_by == label and state.kind in kinds):
+        return reasoning
+    return msgspec.structs.replace(reasoning, state=None)
+
+
+class Raising:
+    """Give the calls of a provider that knows flat functions their own names back.
+
+    The input of a custom tool is held back until its JSON is complete: a piece of it
+    may end in the middle of an escape.
+    """
+
+    def __init__(self, names: ToolNames) -> None:
+        """Undo what `lowered` did with `names`."""
+        self._changed = names.changed
+        self._custom: dict[int, list[str]] = {}
+
+    def raised(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return the events as the caller must see them."""
+        if not self._changed:
+            return events
+        raised: list[Event] = []
+        for event in events:
+            raised += self._raised(event)
+        return raised
+
+    def _raised(self, event: Event) -> Iterable[Event]:
+        if isinstance(event, Opened) and event.kind == "tool_call":
+            return (self._opened(event),)
+        if isinstance(event, Delta) and event.index in self._custom:
+            self._custom[event.index].append(event.text)
+            return ()
+        if isinstance(event, Closed) and event.index in self._custom:
+            text = "".join(self._custom.pop(event.index))
+            return (Delta(event.index, _input_of(text)), event)
+        return (event,)
+
+    def _opened(self, event: Opened) -> Opened:
+        tool = self._changed.get(event.name) or ToolName(event.name)
+        if tool.kind == "custom":
+            self._custom[event.index] = []
+        return msgspec.structs.replace(
+            event, name=tool.name, namespace=tool.namespace, call_kind=tool.kind
+        )
+
+
+def _input_of(arguments: str) -> str:
+    """Return the free text in a function's arguments; all of it, if it is none."""
+    try:
+        return _decode_input(arguments).input
+    except msgspec.MsgspecError:
+        return arguments
+
+
+def _as_function(tool: Tool, names: ToolNames) -> Tool:
+    if isinstance(tool, HostedTool):
+        return tool
+    schema, description = _ANY_OBJECT, tool.description
+    if isinstance(tool, CustomTool):
+        schema, description = _INPUT_SCHEMA, _described(tool)
+    elif tool.schema is not None:
+        schema = tool.schema
+    return FunctionTool(
+        name=names.flat(tool.name, tool.namespace),
+        description=description,
+        schema=schema,
+        strict=tool.strict if isinstance(tool, FunctionTool) else None,
+    )
+
+
+def _described(tool: CustomTool) -> str | None:
+    """Tell the model what a grammar would have held it to."""
+    if tool.format is None:
+        return tool.description
+    told = f"`{INPUT}` must follow this format: {bytes(tool.format).decode()}"
+    return f"{tool.description}\n\n{told}" if tool.description else told
+
+
+def _lowered_part(part: Part, names: ToolNames) -> Part:
+    if isinstance(part, ToolCall):
+        arguments = part.arguments
+        if part.kind == "custom":
+            arguments = _encode_text({INPUT: arguments}).decode()
+        return ToolCall(
+            id=part.id, name=names.flat(part.name, part.namespace), arguments=arguments
+        )
+    if isinstance(part, ToolResult) and part.kind != "function":
+        return msgspec.structs.replace(part, kind="function")
+    return part
+
+
+def _callable_tools(
+    tools: Iterable[Tool], hosted_tools: HostedTools, notes: Notes
+) -> Iterable[Tool]:
+    for tool in tools:
+        if not isinstance(tool, HostedTool):
+            yield tool
+            continue
+        if hosted_tools == "refuse" or tool.kind not in DROPPABLE_HOSTED_KINDS:
+            raise ProviderHostedToolsForbidden(tool.kind)
+        notes.dropped(f"tools.{tool.kind}", "the provider cannot run it")
+
+
+def _sound_choice(
+    choice: ToolChoice | None, tools: Sequence[Tool], notes: Notes
+) -> ToolChoice | None:
+    """Return the choice of a tool, unless no such tool is left."""
+    if choice is None or (not tools and choice.mode in ("auto", "none")):
+        return None
+    names = {
+        tool.name
+        for tool in tools
+        if isinstance(tool, FunctionTool | CustomTool | SearchTool)
+    }
+    if choice.mode == "named" and choice.name not in names:
+        raise NotBridged("forced-tool-choice")
+    if choice.mode == "required" and not tools:
+        raise NotBridged("forced-tool-choice")
+    if choice.mode == "allowed":
+        left = tuple(name for name in choice.names if name in names)
+        if len(left) < len(choice.names):
+            notes.dropped("tool_choice.tools", "not all of them are there")
+        return msgspec.structs.replace(choice, names=left)
+    return choice
+
+
+def _without_opaque(turns: Iterable[Turn], notes: Notes) -> Iterable[Turn]:
+    """Take out what only the caller's dialect understands, as far as it is a hint."""
+    for turn in turns:
+        parts = tuple(_understood(turn.parts, notes))
+        if parts or not turn.parts:
+            yield msgspec.structs.replace(turn, parts=parts)
+
+
+def _understood(parts: Iterable[Part], notes: Notes) -> Iterable[Part]:
+    for part in parts:
+        if isinstance(part, Opaque):
+            _refuse_or_note(part, notes)
+        elif isinstance(part, ToolResult):
+            content = []
+            for inner in part.content:
+                if isinstance(inner, Opaque):
+                    _refuse_or_note(inner, notes)
+                else:
+                    content.append(inner)
+            yield msgspec.structs.replace(part, content=tuple(content))
+        else:
+            yield part
+
+
+def _refuse_or_note(part: Opaque, notes: Notes) -> None:
+    if not part.hint:
+        raise NotBridged(part.kind)
+    notes.dropped(part.kind, "the provider's dialect has nothing like it")
+
+
+def _extra_names(request: Request) -> Iterable[str]:
+    yield from request.extras
+    held: list[tuple[str, Extras]] = [
+        ("system", part.extras) for part in request.system
+    ]
+    held += [
+        ("tools", tool.extras)
+        for tool in request.tools
+        if not isinstance(tool, HostedTool)
+    ]
+    if request.reasoning is not None:
+        held.append(("reasoning", request.reasoning.extras))
+    for turn in request.turns:
+        held.append(("messages", turn.extras))
+        held += [
+            ("content", part.extras)
+            for part in turn.parts
+            if not isinstance(part, Opaque)
+        ]
+        for part in turn.parts:
+            if isinstance(part, ToolResult):
+                held += [
+                    ("content", each.extras)
+                    for each in part.content
+                    if not isinstance(each, Opaque)
+                ]
+    for place, extras in held:
+        for name in extras:
+            yield f"{place}.{name}"
