@@ -1,5 +1,6 @@
 """What a translation could not carry as it was: said to the caller, and on record."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -35,6 +36,10 @@ class Notes:
     def dropped(self, field: str, reason: str) -> None:
         """Note a field that the other side cannot say."""
         self._notes[Note("dropped", field, reason)] = None
+
+    def add(self, notes: Iterable[Note]) -> None:
+        """Take over what was noted elsewhere."""
+        self._notes.update(dict.fromkeys(notes))
 
     def all(self) -> tuple[Note, ...]:
         """Return what was noted."""

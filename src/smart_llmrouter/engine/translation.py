@@ -1,0 +1,197 @@
+"""The translate lane: a caller and a provider that speak different dialects.
+
+    request   canon (parsed once a call) → without what is its own dialect's only
+              → rendered for this provider, with a note for each loss
+    answer    the provider's bytes → events → names as the caller knows them
+              → the caller's bytes
+
+Nothing here knows any dialect: all of that is behind `dialects.base`.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.config.snapshot import Group
+from smart_llmrouter.core.events import (
+    Delta,
+    Event,
+    Failed,
+    Finished,
+    Opened,
+    UsageSeen,
+)
+from smart_llmrouter.core.notes import Note, Notes
+from smart_llmrouter.core.request import DROPPABLE_HOSTED_KINDS, Request
+from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
+from smart_llmrouter.dialects.base import (
+    Answering,
+    Decoder,
+    Dialect,
+    Encoder,
+    NotBridged,
+    Peek,
+    Serving,
+)
+from smart_llmrouter.dialects.lowering import Raising, bridged
+from smart_llmrouter.dialects.tool_names import ToolNames
+
+_EXEMPT: Final = frozenset(f"tools.{kind}" for kind in DROPPABLE_HOSTED_KINDS)
+"""What a group's `hosted_tools` says about these holds under `bridges: lossless`."""
+
+
+class Asked(msgspec.Struct, eq=False):
+    """What a caller asked for, in each form that is needed, made at most once."""
+
+    dialect: Dialect
+    peek: Peek
+    group: Group
+    canon: Request | None = None
+    portable: Request | None = None
+    losses: tuple[Note, ...] = ()
+
+    def parsed(self) -> Request:
+        """Return the request in the canon. Raises `InvalidRequest`."""
+        if self.canon is None:
+            self.canon = self.dialect.parse(self.peek)
+        return self.canon
+
+    def bridged(self, notes: Notes) -> Request:
+        """Return the request as any other dialect may say it.
+
+        Raises `NotBridged` or `ProviderHostedToolsForbidden`.
+        """
+        if self.portable is None:
+            lost = Notes()
+            self.portable = bridged(
+                self.parsed(),
+                known_extras=self.dialect.known_extras,
+                hosted_tools=self.group.hosted_tools,
+                notes=lost,
+            )
+            self.losses = lost.all()
+        notes.add(self.losses)
+        return self.portable
+
+
+class Translation:
+    """One attempt at a provider that speaks another dialect than the caller."""
+
+    lane = "translate"
+
+    def __init__(
+        self, asked: Asked, provider: Dialect, serving: Serving, *, request_id: str
+    ) -> None:
+        """Render the request for `provider`.
+
+        Raises `NotBridged` when it cannot carry the request, or not without the losses
+        that the group forbids.
+        """
+        self.notes = Notes()
+        self._client = asked.dialect
+        self._provider = provider
+        request = asked.bridged(self.notes)
+        self.body = provider.render(request, serving, self.notes)
+        if asked.group.bridges == "lossless":
+            _insist_on_no_loss(self.notes)
+        self._raising = Raising(ToolNames(request.tools))
+        self._answering = Answering(
+            request=asked.parsed(),
+            id=request_id.removeprefix("req_"),
+            created_s=0,
+            model=request.model or asked.group.name,
+            label=serving.label,
+            notes=self.notes,
+        )
+
+    def answer(self, body: bytes) -> tuple[bytes, Usage]:
+        """Return the caller's plain answer. Raises `NotAnAnswer`."""
+        events = self._raising.raised(self._provider.read_answer(body))
+        usage = UNKNOWN_USAGE
+        for event in events:
+            if isinstance(event, UsageSeen):
+                usage = event.usage
+        return self._client.write_answer(events, self._answering), usage
+
+    def meter(self) -> "Translator":
+        """Return what translates the stream on its way."""
+        return Translator(
+            self._provider.decoder(),
+            self._raising,
+            self._client.encoder(self._answering),
+        )
+
+
+def _insist_on_no_loss(notes: Notes) -> None:
+    lost = [
+        note.field
+        for note in notes.all()
+        if note.action == "dropped" and note.field not in _EXEMPT
+    ]
+    if lost:
+        raise NotBridged(*(f"lossless:{field}" for field in lost))
+
+
+class Translator:
+    """Translates a stream, and follows it as every `dialects.base.Meter` does."""
+
+    __slots__ = (
+        "_decoder",
+        "_encoder",
+        "_raising",
+        "done",
+        "ending",
+        "error",
+        "finished",
+        "meaningful",
+        "usage",
+    )
+
+    def __init__(self, decoder: Decoder, raising: Raising, encoder: Encoder) -> None:
+        """Read with `decoder`, write with `encoder`."""
+        self._decoder = decoder
+        self._raising = raising
+        self._encoder = encoder
+        self.usage: Usage = UNKNOWN_USAGE
+        self.meaningful = False
+        self.finished = False
+        self.done = False
+        self.error: bytes | None = None
+        self.ending = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes from the provider; return what may be sent on now.
+
+        Raises `NotAStream` and `EventTooLarge`.
+        """
+        if self.done or self.error is not None:
+            return b""
+        return self._translated(self._decoder.feed(chunk))
+
+    def end(self) -> bytes:
+        """Take the provider's end of file; return what was left."""
+        if self.done or self.error is not None:
+            return b""
+        return self._translated(self._decoder.end())
+
+    def _translated(self, told: Sequence[Event]) -> bytes:
+        if not told:
+            return b""
+        events = self._raising.raised(told)
+        last = events[-1] if events else None
+        if isinstance(last, Failed | Finished):
+            events = events[:-1]
+        for event in events:
+            kind = type(event)
+            if kind is Delta or kind is Opened:
+                self.meaningful = True
+            elif kind is UsageSeen:
+                self.usage = event.usage  # type: ignore[union-attr]  # by its type
+        block = self._encoder.encode(events)
+        if isinstance(last, Finished):
+            self.meaningful = self.finished = self.done = True
+            self.ending = self._encoder.finish(last)
+        elif isinstance(last, Failed):
+            self.error = bytes(last.raw)
+        return block
