@@ -12,7 +12,15 @@ from smart_llmrouter.core.money import (
     divide_half_even,
     nusd_from_usd,
 )
-from smart_llmrouter.core.usage import Usage, cost_of
+from smart_llmrouter.core.usage import (
+    UNKNOWN_USAGE,
+    CacheWrites,
+    Usage,
+    additive_usage,
+    cost_of,
+    input_parts,
+    later,
+)
 
 EXACT = Context(prec=200)
 PRICES = st.decimals(0, 100_000, places=9, allow_nan=False, allow_infinity=False)
@@ -100,6 +108,110 @@ def test_what_is_unknown_stays_unknown(
     assert (cost.input_nusd is not None) == input_known
     assert (cost.output_nusd is not None) == output_known
     assert (cost.total_nusd is not None) == (input_known and output_known)
+
+
+COUNTS = st.none() | TOKENS
+USAGES = st.builds(
+    Usage,
+    input_tokens=COUNTS,
+    cached_input_tokens=COUNTS,
+    cache_write_5m_tokens=COUNTS,
+    cache_write_1h_tokens=COUNTS,
+    output_tokens=COUNTS,
+    reasoning_tokens=COUNTS,
+    reported_cost_nusd=COUNTS,
+    estimated=st.booleans(),
+)
+WRITES = st.builds(CacheWrites, total=COUNTS, for_5m=COUNTS, for_1h=COUNTS)
+ADDITIVE = st.fixed_dictionaries(
+    {
+        "uncached_tokens": COUNTS,
+        "read_tokens": COUNTS,
+        "writes": WRITES,
+        "output_tokens": COUNTS,
+    }
+)
+
+
+@given(USAGES)
+def test_the_parts_of_the_input_sum_to_it(usage: Usage) -> None:
+    """Uncached, read and written tokens are the input, whatever a provider says."""
+    parts = input_parts(usage)
+
+    if parts is None:
+        assert usage.input_tokens is None
+    else:
+        every = (parts.uncached, parts.read, parts.write_5m, parts.write_1h)
+        assert sum(every) == usage.input_tokens
+        assert min(every) >= 0
+
+
+@given(USAGES, PRICES)
+def test_a_cache_is_billed_as_on_the_invoice(usage: Usage, usd: Decimal) -> None:
+    """A read is a tenth of the input's price, a write 1.25 times or twice of it."""
+    rates = [
+        Rate.per_million(usd * Decimal(times)) for times in ("1", "0.1", "1.25", "2")
+    ]
+    price = Price(
+        input=rates[0],
+        cached_input=rates[1],
+        output=Rate.per_million(usd * 5),
+        fingerprint="f",
+        cache_write=rates[2],
+        cache_write_1h=rates[3],
+    )
+
+    cost, parts = cost_of(usage, price), input_parts(usage)
+
+    if parts is None:
+        assert cost.input_nusd is cost.cache_write_nusd is None
+        return
+    every = (parts.uncached, parts.read, parts.write_5m, parts.write_1h)
+    uncached, read, short, long = (
+        rate.cost_nusd(tokens) for rate, tokens in zip(rates, every, strict=True)
+    )
+    written = cost.cache_write_nusd or 0
+    assert (cost.input_nusd, cost.cached_input_nusd or 0) == (uncached, read)
+    assert written == short + long
+    if usage.output_tokens is not None:
+        assert cost.total_nusd == uncached + read + written + (cost.output_nusd or 0)
+
+
+@given(st.lists(ADDITIVE, min_size=1, max_size=5))
+def test_additive_reports_only_grow_together(
+    reports: list[dict[str, int | CacheWrites | None]],
+) -> None:
+    """After any sequence of reports the parts are what was said, and sum exactly."""
+    usage = UNKNOWN_USAGE
+
+    for report in reports:
+        before = usage
+        usage = additive_usage(**report, known=usage)  # type: ignore[arg-type]  # by name
+
+        parts = input_parts(usage)
+        assert parts is not None or usage.input_tokens is None
+        if parts is not None:
+            assert parts.read == (usage.cached_input_tokens or 0)
+            assert parts.write_5m == (usage.cache_write_5m_tokens or 0)
+            assert parts.write_1h == (usage.cache_write_1h_tokens or 0)
+            assert parts.uncached == (
+                report["uncached_tokens"]
+                or getattr(input_parts(before), "uncached", None)
+                or 0
+            )
+
+
+@given(USAGES, USAGES)
+def test_a_later_report_never_wipes_a_count(known: Usage, reported: Usage) -> None:
+    """What either said is there, and reported counts are the reported ones."""
+    merged = later(known, reported)
+
+    for name in ("input_tokens", "cached_input_tokens", "output_tokens"):
+        one, other = getattr(known, name), getattr(reported, name)
+        assert getattr(merged, name) in {one, other}
+        assert (getattr(merged, name) is None) == (one is None and other is None)
+        if not reported.estimated and other is not None:
+            assert getattr(merged, name) == other
 
 
 @given(st.integers(0, 10**40), st.integers(1, 10**20))

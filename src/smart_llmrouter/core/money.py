@@ -59,10 +59,14 @@ class Price:
     """What a target's tokens cost, where that is known.
 
     A part that is `None` is unknown, not free. Cached input without a price of its
-    own costs what input costs.
+    own costs what input costs. So does what is written into the provider's cache for
+    five minutes (`cache_write`); for an hour (`cache_write_1h`) it costs as much as for
+    five minutes.
     """
 
     input: Rate | None
     cached_input: Rate | None
     output: Rate | None
     fingerprint: str
+    cache_write: Rate | None = None
+    cache_write_1h: Rate | None = None

@@ -1,40 +1,182 @@
 """What a call consumed and what that cost.
 
 Absent is not zero: `None` means that nobody said, and stays `None` up to the report.
+
+There is one model of tokens, whatever the dialect: the input is what was neither read
+from the provider's cache nor written into it, plus what was read, plus what was written
+for five minutes or for an hour. Some providers say the sum and its parts, others only
+the parts; `additive_usage` is for the latter.
 """
 
 import msgspec
 
-from smart_llmrouter.core.money import Price
+from smart_llmrouter.core.money import Price, Rate
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Token counts of one call, as the provider reported them.
 
-    `input_tokens` includes `cached_input_tokens`; `output_tokens` includes
-    `reasoning_tokens`. `reported_cost_nusd` is what the provider itself says that the
-    call cost.
+    `input_tokens` includes `cached_input_tokens`, which were read from the provider's
+    cache, and those written into it, for five minutes (`5m`) or an hour (`1h`);
+    `output_tokens` includes `reasoning_tokens`. `reported_cost_nusd` is what the
+    provider itself says that the call cost. `estimated` says that the router counted,
+    because the provider did not.
     """
 
     input_tokens: int | None = None
     cached_input_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     reported_cost_nusd: int | None = None
+    estimated: bool = False
 
 
 UNKNOWN_USAGE = Usage()
 
 
+class InputParts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The input of a call, each token once: the parts sum to it exactly."""
+
+    uncached: int
+    read: int
+    write_5m: int
+    write_1h: int
+
+
+def input_parts(usage: Usage) -> InputParts | None:
+    """Split the input of `usage`; `None` where it is unknown.
+
+    Parts that nobody said are uncached input. Where a provider's parts are more than
+    its sum, the sum holds: a part is at most what those before it left.
+    """
+    if usage.input_tokens is None:
+        return None
+    left = usage.input_tokens
+    read = min(usage.cached_input_tokens or 0, left)
+    left -= read
+    write_1h = min(usage.cache_write_1h_tokens or 0, left)
+    left -= write_1h
+    write_5m = min(usage.cache_write_5m_tokens or 0, left)
+    return InputParts(
+        uncached=left - write_5m, read=read, write_5m=write_5m, write_1h=write_1h
+    )
+
+
+class CacheWrites(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a provider said of writes into its cache: all of them, and by lifetime.
+
+    Older providers say `total` alone, newer ones all three, and some leave the
+    lifetimes out of what they say last.
+    """
+
+    total: int | None = None
+    for_5m: int | None = None
+    for_1h: int | None = None
+
+    def split(self, known: Usage) -> tuple[int | None, int | None]:
+        """Return the writes for five minutes and for an hour, after `known`.
+
+        What no lifetime is known of was written for five minutes.
+        """
+        short = _counted(self.for_5m, known.cache_write_5m_tokens)
+        long = _counted(self.for_1h, known.cache_write_1h_tokens)
+        if self.total:
+            long = self.for_1h or min(long or 0, self.total)
+            short = max(self.total - long, self.for_5m or 0)
+        elif short is None and long is None:
+            return self.total, self.total
+        return short or 0, long or 0
+
+
+NO_WRITES = CacheWrites()
+
+
+def additive_usage(
+    *,
+    uncached_tokens: int | None,
+    read_tokens: int | None = None,
+    writes: CacheWrites = NO_WRITES,
+    output_tokens: int | None = None,
+    reasoning_tokens: int | None = None,
+    known: Usage = UNKNOWN_USAGE,
+) -> Usage:
+    """Return the usage of a provider that counts its input apart from its cache.
+
+    `known` is what the same call's earlier reports came to. Counts of a call only grow:
+    what this report leaves out, or says to be 0, stays as it was there, part by part,
+    before the parts are added up. So a later report of the uncached input alone takes
+    away neither the reads nor the writes.
+    """
+    before = input_parts(known)
+    uncached = _counted(uncached_tokens, before.uncached if before else None)
+    read = _counted(read_tokens, known.cached_input_tokens)
+    write_5m, write_1h = writes.split(known)
+    return Usage(
+        input_tokens=(
+            None
+            if uncached is None
+            else uncached + (read or 0) + (write_5m or 0) + (write_1h or 0)
+        ),
+        cached_input_tokens=read,
+        cache_write_5m_tokens=write_5m,
+        cache_write_1h_tokens=write_1h,
+        output_tokens=_counted(output_tokens, known.output_tokens),
+        reasoning_tokens=_counted(reasoning_tokens, known.reasoning_tokens),
+        reported_cost_nusd=known.reported_cost_nusd,
+        estimated=known.estimated,
+    )
+
+
+def _counted(reported: int | None, known: int | None) -> int | None:
+    return reported if reported or known is None else known
+
+
+def later(known: Usage, reported: Usage) -> Usage:
+    """Let the later report win, but never wipe what only the earlier one said.
+
+    An estimate fills only what no provider reported. What has an estimate of the input
+    or the output in it is one.
+    """
+    if known is UNKNOWN_USAGE:
+        return reported
+    guessed = reported.estimated and not known.estimated
+    first, second = (known, reported) if guessed else (reported, known)
+    incomplete = first.input_tokens is None or first.output_tokens is None
+    return Usage(
+        input_tokens=_either(first.input_tokens, second.input_tokens),
+        cached_input_tokens=_either(
+            first.cached_input_tokens, second.cached_input_tokens
+        ),
+        cache_write_5m_tokens=_either(
+            first.cache_write_5m_tokens, second.cache_write_5m_tokens
+        ),
+        cache_write_1h_tokens=_either(
+            first.cache_write_1h_tokens, second.cache_write_1h_tokens
+        ),
+        output_tokens=_either(first.output_tokens, second.output_tokens),
+        reasoning_tokens=_either(first.reasoning_tokens, second.reasoning_tokens),
+        reported_cost_nusd=_either(first.reported_cost_nusd, second.reported_cost_nusd),
+        estimated=first.estimated or (second.estimated and incomplete),
+    )
+
+
+def _either(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first
+
+
 class Cost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The computed cost of one call in nano-dollars, part by part.
 
-    `total_nusd` is the sum of the parts, and unknown when the input or the output
-    part is.
+    `input_nusd` is that of the input that was neither read from the provider's cache
+    nor written into it. `total_nusd` is the sum of the parts, and unknown when the
+    input or the output part is.
     """
 
     input_nusd: int | None = None
     cached_input_nusd: int | None = None
+    cache_write_nusd: int | None = None
     output_nusd: int | None = None
     total_nusd: int | None = None
 
@@ -43,7 +185,10 @@ UNKNOWN_COST = Cost()
 
 
 def cost_of(usage: Usage, price: Price | None) -> Cost:
-    """Price `usage`; each part is rounded half-even once, the total is their sum."""
+    """Price `usage`; each part is rounded half-even once, the total is their sum.
+
+    Writes for five minutes and for an hour are a part each, and told as one.
+    """
     if price is None:
         return UNKNOWN_COST
     output_nusd = (
@@ -53,21 +198,36 @@ def cost_of(usage: Usage, price: Price | None) -> Cost:
     )
     if price.input is None or usage.input_tokens is None:
         return Cost(output_nusd=output_nusd)
-    cached_tokens = min(usage.cached_input_tokens or 0, usage.input_tokens)
-    input_nusd = price.input.cost_nusd(usage.input_tokens - cached_tokens)
-    cached_nusd = (
-        (price.cached_input or price.input).cost_nusd(cached_tokens)
-        if usage.cached_input_tokens is not None
-        else None
-    )
+    uncached, cached_nusd = usage.input_tokens, usage.cached_input_tokens
+    # Of most calls nothing was cached: none cost nothing, and unknown stays unknown.
+    if cached_nusd:
+        read, uncached = cached_nusd, uncached - cached_nusd
+        if uncached < 0:
+            read, uncached = usage.input_tokens, 0
+        cached_nusd = (price.cached_input or price.input).cost_nusd(read)
+    write_nusd = usage.cache_write_5m_tokens
+    if write_nusd or usage.cache_write_1h_tokens is not None:
+        uncached, write_nusd = _written(usage, price.input, price)
+    input_nusd = price.input.cost_nusd(uncached)
     total_nusd = (
-        input_nusd + (cached_nusd or 0) + output_nusd
+        input_nusd + (cached_nusd or 0) + (write_nusd or 0) + output_nusd
         if output_nusd is not None
         else None
     )
     return Cost(
         input_nusd=input_nusd,
         cached_input_nusd=cached_nusd,
+        cache_write_nusd=write_nusd,
         output_nusd=output_nusd,
         total_nusd=total_nusd,
     )
+
+
+def _written(usage: Usage, rate: Rate, price: Price) -> tuple[int, int]:
+    """Return the input that is left uncached beside writes, and what these cost."""
+    parts = input_parts(usage)
+    assert parts is not None  # noqa: S101 - for the types: its input is known
+    short = price.cache_write or rate
+    long = price.cache_write_1h or short
+    write_nusd = short.cost_nusd(parts.write_5m) + long.cost_nusd(parts.write_1h)
+    return parts.uncached, write_nusd
