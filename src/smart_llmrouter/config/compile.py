@@ -203,6 +203,8 @@ def _price(price: providers.Price | None) -> Price | None:
         cached_input=_rate(price.cached_input_per_million),
         output=_rate(price.output_per_million),
         fingerprint=price_fingerprint(price),
+        cache_write=_rate(price.cache_write_per_million),
+        cache_write_1h=_rate(price.cache_write_1h_per_million),
     )
 
 

@@ -80,6 +80,24 @@ def test_prices_are_exact() -> None:
     assert target.price.input == Rate.per_million(Decimal("0.000000000000015"))
     assert target.price.cached_input is None
     assert target.price.output == Rate(2000, 1)
+    assert target.price.cache_write is target.price.cache_write_1h is None
+
+
+def test_prices_of_cache_writes() -> None:
+    """A write for five minutes and one for an hour have a price each."""
+    price = (
+        "price: {input_per_million: 3, cache_write_per_million: 3.75, "
+        "cache_write_1h_per_million: 6}"
+    )
+
+    snapshot = compiled(
+        changed("price: {input_per_million: 0.25, output_per_million: 2.00}", price)
+    )
+
+    (target,) = snapshot.groups["chat"].targets
+    assert target.price is not None
+    assert target.price.cache_write == Rate(3750, 1)
+    assert target.price.cache_write_1h == Rate(6000, 1)
 
 
 def test_groups_are_found_by_name_and_alias() -> None:

@@ -82,6 +82,20 @@ class Price(Section):
             " given."
         ),
     )
+    cache_write_per_million: Usd | None = Field(
+        default=None,
+        description=(
+            "A million input tokens written into the provider's cache, for five"
+            " minutes where it knows several lifetimes; as input where not given."
+        ),
+    )
+    cache_write_1h_per_million: Usd | None = Field(
+        default=None,
+        description=(
+            "A million input tokens written into the provider's cache for an hour; as"
+            " `cache_write_per_million` where not given."
+        ),
+    )
     output_per_million: Usd | None = Field(
         default=None, description="A million output tokens, reasoning included."
     )
