@@ -40,6 +40,7 @@ from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.edge.site import Site
+from smart_llmrouter.edge.surfaces import INFERENCE_PATHS
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.attempts import Attempts, Route, route_to
 from smart_llmrouter.engine.pipeline import Pipeline
@@ -60,7 +61,6 @@ from smart_llmrouter.upstream.lean_transport import open_lean_transport
 from smart_llmrouter.upstream.proxied_transport import ProxiesApart
 from smart_llmrouter.upstream.transport import Transport
 
-CHAT_PATH: Final = "/v1/chat/completions"
 LOCK_NAME: Final = "serve.lock"
 _SYNC_EVERY_S: Final = 1.0
 _PROBE_WITHIN_S: Final = 2.0
@@ -241,12 +241,16 @@ def build_edge(
         tally=tally,
         watch=Watch(loop),
     )
-    chat = InferenceRoute(
-        pipeline,
-        authenticator,
-        tally,
-        max_request_bytes=snapshot.server.max_request_bytes,
-    )
+    hot = {
+        path: InferenceRoute(
+            pipeline,
+            authenticator,
+            tally,
+            max_request_bytes=snapshot.server.max_request_bytes,
+            dialect=dialect,
+        )
+        for path, dialect in INFERENCE_PATHS.items()
+    }
     crew.speak_for(own_report(tally, health, journal=journal.probe))
     readiness = Readiness(
         snapshot,
@@ -263,7 +267,7 @@ def build_edge(
         build=build,
     )
     return Hub(
-        {CHAT_PATH: chat},
+        hot,
         AsgiRoute(site),
         loop=loop,
         client_timeout_s=snapshot.server.client_timeout_s,

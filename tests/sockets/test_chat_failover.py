@@ -195,6 +195,7 @@ async def test_no_more_attempts_than_allowed(tmp_path: Path, mock: Mock) -> None
         (402, 402, 503, "upstream-quota-exhausted", "upstream_quota_exhausted"),
         (401, 403, 503, "upstream-access-denied", "upstream_access_denied"),
         (504, 408, 504, "upstream-timeout", "upstream_timeout"),
+        (529, 529, 529, "upstream-overloaded", "upstream_overloaded"),
         (500, 529, 502, "upstream-failed", "upstream_overloaded"),
         (429, 500, 502, "upstream-failed", "upstream_server_error"),
         (500, 429, 502, "upstream-failed", "upstream_rate_limited"),

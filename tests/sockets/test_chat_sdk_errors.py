@@ -157,7 +157,7 @@ async def test_other_rejections_keep_their_status(
     ("step", "status", "code"),
     [
         (Step(status=500), 502, "upstream-failed"),
-        (Step(status=529), 502, "upstream-failed"),
+        (Step(status=529), 529, "upstream-overloaded"),
         (Step(status=504), 504, "upstream-timeout"),
         (Step(status=429), 503, "upstream-rate-limited"),
         (Step(status=402), 503, "upstream-quota-exhausted"),

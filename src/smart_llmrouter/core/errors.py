@@ -4,16 +4,16 @@
     ├── RequestFault        the request itself is wrong (4xx)
     │   ├── InvalidHttp, InvalidJson, InvalidRequest, MissingModel
     │   ├── ResponsesBodyOnChatEndpoint, UnsupportedContentType
-    │   ├── ProviderHostedToolsForbidden
-    │   ├── RequestTooLarge, RequestTimeout, MethodNotAllowed
-    │   └── UnknownPath, UnknownModel
+    │   ├── RequestTooLarge, RequestTimeout, MethodNotAllowed, WebSocketNotServed
+    │   ├── UnknownPath, UnknownModel, UnknownResponseId
+    │   └── ProviderHostedToolsForbidden, CapabilityRejected
     ├── Refused             the caller may not (401, 403)
     │   ├── Unauthorized, ModelNotAllowed, MetricsForbidden
     │   └── KeyDisabled, KeySuspended, KeyExpired, KeyRotated
     ├── NoEligibleTarget    nobody can serve this request
     ├── UpstreamError       the providers failed
     │   ├── UpstreamFailed, UpstreamTimeout, UpstreamRateLimited
-    │   ├── UpstreamQuotaExhausted, UpstreamAccessDenied
+    │   ├── UpstreamQuotaExhausted, UpstreamAccessDenied, UpstreamOverloaded
     │   └── UpstreamRejectedRequest
     └── RouterFault         the router itself cannot go on
         └── InternalError, ShuttingDown, JournalUnwritable, ClientLeft
@@ -169,16 +169,34 @@ class MethodNotAllowed(RequestFault):
         )
 
 
+class WebSocketNotServed(RequestFault):
+    """A WebSocket was asked for; the same path takes HTTP POST."""
+
+    status = 426
+    code = "websocket-not-served"
+
+    def __init__(self) -> None:
+        """Say what to do instead."""
+        super().__init__(
+            "no WebSocket is served here: send the request as HTTP POST to this path"
+        )
+
+
 class UnknownPath(RequestFault):
     """Nothing is served at this path."""
 
     status = 404
     code = "unknown-path"
 
-    def __init__(self) -> None:
-        """Point at what is served; the path itself may hold a secret."""
+    def __init__(self, remedy: str = "") -> None:
+        """Point at what is served, or say how to get there.
+
+        The path itself is not repeated: it may hold a secret.
+        """
         super().__init__(
-            "nothing is served at this path; the API lives under /v1, the "
+            f"nothing is served at this path; {remedy}"
+            if remedy
+            else "nothing is served at this path; the API lives under /v1, the "
             "documentation under /docs/"
         )
 
@@ -193,6 +211,40 @@ class UnknownModel(RequestFault):
         """Point at the list; the name itself is the caller's free text."""
         super().__init__(
             "no such model for this token; GET /v1/models lists those that it may use"
+        )
+
+
+class UnknownResponseId(RequestFault):
+    """`previous_response_id` is none of this caller's, or its target has gone.
+
+    A provider keeps what it answered; nobody else can go on from there.
+    """
+
+    code = "unknown-response-id"
+
+    def __init__(self) -> None:
+        """Say what always works; the id itself is the caller's free text."""
+        super().__init__(
+            "no stored answer of this caller has this `previous_response_id`, or the "
+            "target that keeps it is not in this group any more: send the whole "
+            "conversation in `input` instead",
+            details={"field": "previous_response_id"},
+        )
+
+
+class CapabilityRejected(RequestFault):
+    """A feature of the Messages API cannot be carried; ask again without it.
+
+    Claude Code knows the wording and does so by itself.
+    """
+
+    code = "capability-rejected"
+
+    def __init__(self, capability: str) -> None:
+        """Name the feature by its class, such as `mid_conv_system`."""
+        self.capability = capability
+        super().__init__(
+            f"capability_rejected: {capability}", details={"capability": capability}
         )
 
 
@@ -281,6 +333,30 @@ class MetricsForbidden(Refused):
         super().__init__("/metrics is for callers with `metrics_admin: true`")
 
 
+NOT_BRIDGED: Final = "not-bridged"
+"""The requirement that a target of another dialect misses where `bridges` is `off`."""
+NOT_LOSSLESS: Final = "not-lossless"
+"""What it misses where `bridges` is `lossless`, and something would be dropped."""
+
+_HINTS: Final = {
+    NOT_BRIDGED: (
+        "add a target to the group that speaks the dialect of the request, or let "
+        "others serve it (`bridges`)"
+    ),
+    NOT_LOSSLESS: (
+        "leave out what the other dialect cannot say, or let the group drop hints "
+        "(`bridges: best-effort`)"
+    ),
+}
+
+
+def _hint(missing: Mapping[str, list[str]]) -> str:
+    """Say what would help where all targets miss the same, and else in general."""
+    reasons = {why for each in missing.values() for why in each}
+    only = reasons.pop() if len(reasons) == 1 else ""
+    return _HINTS.get(only, "add a target to the group that has what is missing")
+
+
 class NoEligibleTarget(RouterError):
     """No target of the group can carry this request; none was called."""
 
@@ -302,7 +378,7 @@ class NoEligibleTarget(RouterError):
                     {why for each in missing.values() for why in each}
                 ),
                 "targets": dict(missing),
-                "hint": "add a target to the group that has what is missing",
+                "hint": _hint(missing),
             },
         )
 
@@ -349,6 +425,16 @@ class UpstreamAccessDenied(UpstreamError):
 
     status = 503
     code = "upstream-access-denied"
+
+
+class UpstreamOverloaded(UpstreamError):
+    """The providers are overloaded.
+
+    Claude Code asks three times after 529, and then its fallback model.
+    """
+
+    status = 529
+    code = "upstream-overloaded"
 
 
 class UpstreamRejectedRequest(UpstreamError):

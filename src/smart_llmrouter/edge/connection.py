@@ -44,6 +44,8 @@ _LINGER_BYTES: Final = 64 * 1024 * 1024
 _LEAST_BYTES_PER_S: Final = 1024
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+# The parser takes the second, which nobody should send, for the first.
+_CONNECTION: Final = frozenset({b"connection", b"proxy-connection"})
 _NOT_HTTP: Final = "this is not an HTTP/1.1 request"
 _HEAD_TOO_LARGE: Final = "the head of the request is too large"
 
@@ -382,7 +384,9 @@ class Connection(asyncio.Protocol):
             raise httptools.HttpParserError("a tunnel was asked for")
         version = self._parser.get_http_version().encode()
         lines = [b"%s %s HTTP/%s" % (method, self._target, version)]
-        lines += [b"%s: %s" % each for each in self._fields if each[0] != b"upgrade"]
+        for name, value in self._fields:
+            kept = _without_upgrade(value) if name in _CONNECTION else value
+            lines.append(b"%s: %s" % (name, kept))
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _reject(self, fault: RouterError) -> None:
@@ -480,6 +484,16 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._transport.close()
+
+
+def _without_upgrade(options: bytes) -> bytes:
+    """Take the wish to change the protocol out of a `Connection` field.
+
+    The parser does not look at `Upgrade` without it, so that this may stay to be seen.
+    """
+    return b",".join(
+        each for each in options.split(b",") if b"upgrade" not in each.lower()
+    )
 
 
 def _worth_reading(exchange: Exchange) -> bool:

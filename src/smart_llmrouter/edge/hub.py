@@ -10,7 +10,8 @@ from smart_llmrouter.core.errors import InvalidHttp, RouterError
 from smart_llmrouter.edge.connection import Connection
 from smart_llmrouter.edge.exchange import Exchange, Fields, Route
 from smart_llmrouter.edge.heads import split_target
-from smart_llmrouter.engine.refusals import error_lines, render_refusal
+from smart_llmrouter.edge.surfaces import surface_of
+from smart_llmrouter.engine.refusals import refusal
 
 _MS_PER_S: Final = 1000
 _HOSTS: Final = 256
@@ -154,6 +155,13 @@ NOBODYS: Final = Nobodys()
 
 
 def refuse(exchange: Exchange, error: RouterError) -> None:
-    """Answer a request with an error."""
-    body = render_refusal(error, request_id=exchange.request_id)
-    exchange.answer(error.status, error_lines(error), body)
+    """Answer a request with an error, in the dialect of what was asked for."""
+    surface = surface_of(exchange.target, exchange.headers)
+    exchange.answer(
+        *refusal(
+            error,
+            dialect=surface.dialect,
+            request_id=exchange.request_id,
+            codex=surface.codex and exchange.method == b"POST",
+        )
+    )

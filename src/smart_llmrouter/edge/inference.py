@@ -1,64 +1,98 @@
-"""`POST /v1/chat/completions`: from the request's bytes to the pipeline.
+"""The paths where models are asked: from a request's bytes to the pipeline.
 
-Nothing stands between the connection and this: it is the hot route.
+Nothing stands between the connection and this: these are the hot routes.
 """
 
 from collections.abc import Coroutine
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
+
+import msgspec
 
 from smart_llmrouter.core.errors import (
     MethodNotAllowed,
     RequestTooLarge,
     RouterError,
     UnsupportedContentType,
+    WebSocketNotServed,
 )
+from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.edge.clients import client_label
 from smart_llmrouter.edge.exchange import Exchange
 from smart_llmrouter.edge.hub import refuse
 from smart_llmrouter.edge.identity import Authenticator, token_of
-from smart_llmrouter.engine.client import Arrival
-from smart_llmrouter.engine.pipeline import Pipeline
+from smart_llmrouter.edge.surfaces import anthropic_beta, anthropic_version, is_codex
+from smart_llmrouter.engine.client import Arrival, Client, header_lines
 from smart_llmrouter.engine.tally import Tally
 
 _JSON: Final = b"application/json"
 _IDENTITY: Final = frozenset({b"", b"identity"})
+_METHODS: Final[dict[DialectName, tuple[str, ...]]] = {
+    "openai-chat": ("POST",),
+    "openai-responses": ("HEAD", "POST"),
+    "anthropic-messages": ("POST",),
+}
+"""`codex doctor` sends a `HEAD` without a token, to see whether anybody is there."""
+
+
+class Carrier(Protocol):
+    """What calls go through; see `engine.pipeline` and `engine.counting`."""
+
+    def carry(
+        self, arrival: Arrival, body: bytes, client: Client
+    ) -> Coroutine[Any, Any, None]:
+        """Carry one call from its arrival to the ledger."""
+
+    def refuse(self, error: RouterError, arrival: Arrival, client: Client) -> None:
+        """Refuse a request of a known caller before its body was looked at."""
 
 
 class InferenceRoute:
-    """One inference endpoint."""
+    """One inference endpoint, which speaks one dialect."""
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        carrier: Carrier,
         authenticator: Authenticator,
         tally: Tally,
         *,
         max_request_bytes: int,
+        dialect: DialectName = "openai-chat",
     ) -> None:
-        """Send what arrives, once its caller is known, through `pipeline`."""
-        self._pipeline = pipeline
+        """Send what arrives, once its caller is known, through `carrier`."""
+        self._carrier = carrier
         self._authenticator = authenticator
         self._tally = tally
+        self._dialect: DialectName = dialect
+        self._methods = _METHODS[dialect]
         self.max_body_bytes = max_request_bytes
 
     def open(self, exchange: Exchange) -> None:
         """Find out who calls, and refuse what the head alone shows to be refused."""
         headers = exchange.headers
         if exchange.method != b"POST":
-            raise MethodNotAllowed(("POST",))
+            self._look_at_method(exchange)
+            return
         caller = self._authenticator.caller_of(
             token_of(headers.get(b"authorization"), headers.get(b"x-api-key"))
         )
-        exchange.context = Arrival(
+        exchange.context = arrival = Arrival(
             request_id=exchange.request_id,
             caller=caller,
             client=client_label(headers.get(b"user-agent")),
             began_s=exchange.began_s,
             ts_ms=exchange.ts_ms,
+            dialect=self._dialect,
+            codex=b"originator" in headers and self._is_codex(exchange),
         )
         refusal = self._authenticator.refusal_of(caller)
         if refusal is not None:
             raise refusal
+        if self._dialect == "anthropic-messages":
+            exchange.context = msgspec.structs.replace(
+                arrival,
+                anthropic_version=anthropic_version(headers),
+                anthropic_beta=anthropic_beta(headers, exchange.fields),
+            )
         media_type = headers.get(b"content-type", _JSON)
         if media_type != _JSON and _bare(media_type) != _JSON:
             raise UnsupportedContentType(
@@ -73,17 +107,39 @@ class InferenceRoute:
 
     def serve(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Carry the call."""
-        arrival = cast("Arrival", exchange.context)
-        return self._pipeline.carry(arrival, exchange.take_body(), exchange)
+        arrival = exchange.context
+        if arrival is None:
+            return _be_there(exchange)
+        body = exchange.take_body()
+        return self._carrier.carry(cast("Arrival", arrival), body, exchange)
 
     def refuse(self, exchange: Exchange, error: RouterError) -> None:
         """Refuse a call: on record when its caller is known, only counted if not."""
         arrival = exchange.context
         if isinstance(arrival, Arrival):
-            self._pipeline.refuse(error, arrival, exchange)
+            self._carrier.refuse(error, arrival, exchange)
         else:
             self._tally.refusals[error.code] += 1
             refuse(exchange, error)
+
+    def _look_at_method(self, exchange: Exchange) -> None:
+        """Refuse any method but one that is to be answered without a call."""
+        if _wants_websocket(exchange):
+            raise WebSocketNotServed
+        if exchange.method.decode("ascii") not in self._methods:
+            raise MethodNotAllowed(self._methods)
+
+    def _is_codex(self, exchange: Exchange) -> bool:
+        return self._dialect == "openai-responses" and is_codex(exchange.headers)
+
+
+async def _be_there(exchange: Exchange) -> None:
+    """Answer who only wants to know whether anybody is there."""
+    exchange.answer(200, header_lines((b"content-type", _JSON)), b"")
+
+
+def _wants_websocket(exchange: Exchange) -> bool:
+    return exchange.headers.get(b"upgrade", b"").strip().lower() == b"websocket"
 
 
 def _bare(media_type: bytes) -> bytes:

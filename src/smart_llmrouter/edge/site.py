@@ -32,6 +32,7 @@ from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.models import model_for, models_for
 from smart_llmrouter.edge.readiness import Readiness
+from smart_llmrouter.edge.surfaces import remedy_for, surface_of
 from smart_llmrouter.engine.refusals import error_headers, render_refusal
 
 METRICS_CONTENT_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
@@ -115,11 +116,16 @@ async def _alive(request: Request) -> Response:
 
 
 def _rendered(request: Request, error: RouterError) -> Response:
+    scope = request.scope
+    surface = surface_of(scope["raw_path"], dict(scope["headers"]))
+    request_id = scope[REQUEST_ID]
     answer = Response(
-        render_refusal(error, request_id=request.scope[REQUEST_ID]),
+        render_refusal(error, dialect=surface.dialect, request_id=request_id),
         status_code=error.status,
     )
-    answer.raw_headers.extend(error_headers(error))
+    answer.raw_headers.extend(
+        error_headers(error, dialect=surface.dialect, request_id=request_id)
+    )
     return answer
 
 
@@ -135,7 +141,7 @@ async def _render_http(request: Request, error: Exception) -> Response:
         methods = tuple(sorted(each.strip() for each in allowed.split(",")))
         return _rendered(request, MethodNotAllowed(methods))
     if refusal.status_code == HTTPStatus.NOT_FOUND:
-        return _rendered(request, UnknownPath())
+        return _rendered(request, UnknownPath(remedy_for(request.scope["path"])))
     return _rendered(request, InvalidRequest("the request cannot be read"))
 
 

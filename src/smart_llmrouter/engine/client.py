@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from smart_llmrouter.core.identity import Caller
+from smart_llmrouter.core.request import DialectName
 
 HeaderLines = bytes
 """Headers as they are sent: each a line of its own, ended by CRLF."""
@@ -16,7 +17,10 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
     `began_s` is on the monotonic clock, `ts_ms` in milliseconds since 1970 UTC; both
     are of the moment when the request's headers were complete. `client` is a label out
-    of a closed set, never the user agent itself.
+    of a closed set, never the user agent itself. `dialect` is that of the path. `codex`
+    says that Codex asks, and is told of permanent refusals in its way; see `refusals`.
+    `anthropic_version` and `anthropic_beta` are what the caller said in the headers of
+    these names: printable, bounded, and to be said to targets of that dialect.
     """
 
     request_id: str
@@ -24,6 +28,10 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     client: str
     began_s: float
     ts_ms: int
+    dialect: DialectName = "openai-chat"
+    codex: bool = False
+    anthropic_version: str | None = None
+    anthropic_beta: str | None = None
 
 
 def header_lines(*fields: tuple[bytes, bytes]) -> HeaderLines:

@@ -15,37 +15,31 @@ import asyncio
 from contextlib import closing
 from typing import Final
 
-import msgspec
 import structlog
 
 from smart_llmrouter.admission.gate import Gate, Reservation
 from smart_llmrouter.config.snapshot import Group, Snapshot
 from smart_llmrouter.core.errors import (
-    ClientLeft,
     InternalError,
     JournalUnwritable,
     MissingModel,
     ModelNotAllowed,
     NoEligibleTarget,
     RouterError,
-    RouterFault,
-    ShuttingDown,
+    UnknownPath,
     UpstreamError,
-    UpstreamRejectedRequest,
 )
-from smart_llmrouter.dialects.openai_chat.errors import encode_error_event
 from smart_llmrouter.dialects.openai_chat.requests import ChatRequest, parse_request
 from smart_llmrouter.dialects.openai_chat.streams import KEEP_ALIVE
 from smart_llmrouter.engine.attempts import (
     Attempts,
     PlainWin,
     StreamWin,
-    name_header,
 )
 from smart_llmrouter.engine.client import Arrival, Client, header_lines
+from smart_llmrouter.engine.endings import CallEnding, Refusals, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
-from smart_llmrouter.engine.refusals import error_lines, render_refusal
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Vigil, Watch
@@ -80,6 +74,7 @@ class Pipeline:
         self._gate = gate
         self._attempts = attempts
         self._recorder = recorder
+        self._refusals = Refusals(recorder)
         self._tally = tally
         self._watch = watch
         self._total_timeout_s = snapshot.upstream.total_timeout_s
@@ -90,26 +85,30 @@ class Pipeline:
 
     async def carry(self, arrival: Arrival, body: bytes, client: Client) -> None:
         """Carry one call from its arrival to the ledger."""
-        entry = Entry(arrival=arrival, dialect=DIALECT)
+        entry = Entry(arrival=arrival, dialect=arrival.dialect)
         self._tally.in_flight += 1
         try:
             await self._carry(entry, body, client)
         except RouterError as error:
-            self._refuse(error, entry, client)
+            self._refusals.refuse(error, entry, client)
         except asyncio.CancelledError:
-            self._abandon(entry, client)
+            self._refusals.abandon(entry, client)
         except Exception:
             log.exception("call failed", request_id=arrival.request_id)
-            self._refuse(InternalError(), entry, client)
+            self._refusals.refuse(InternalError(), entry, client)
         finally:
             self._tally.in_flight -= 1
 
     def refuse(self, error: RouterError, arrival: Arrival, client: Client) -> None:
         """Refuse a request of a known caller before its body was looked at."""
-        self._refuse(error, Entry(arrival=arrival, dialect=DIALECT), client)
+        self._refusals.refuse(
+            error, Entry(arrival=arrival, dialect=arrival.dialect), client
+        )
 
     async def _carry(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""
+        if entry.dialect != DIALECT:
+            raise UnknownPath
         request = parse_request(body)
         entry.stream = request.stream
         group = self._allowed_group(request, entry)
@@ -210,49 +209,8 @@ class Pipeline:
             )
             await win.answer.finish()
 
-    def _refuse(self, error: RouterError, entry: Entry, client: Client) -> None:
-        """Write down how the call failed, and tell the caller in its dialect.
 
-        A call that is on record already has not failed, whatever went wrong behind it.
-        """
-        if entry.closed:
-            return
-        if isinstance(error, UpstreamError):
-            entry.error_class = error.error_class
-        failed = isinstance(error, (UpstreamError, RouterFault))
-        if failed and not isinstance(error, ClientLeft):
-            log.warning(
-                "call failed",
-                request_id=entry.arrival.request_id,
-                code=error.code,
-                error_class=entry.error_class,
-                target=entry.target.label if entry.target else None,
-            )
-        self._recorder.close(
-            entry,
-            status=error.status,
-            error=error,
-            ending=_Refused(entry, client, error),
-        )
-
-    def _abandon(self, entry: Entry, client: Client) -> None:
-        """Write down that the caller left, or tell it that the process is stopping."""
-        self._refuse(ClientLeft() if client.left else ShuttingDown(), entry, client)
-
-
-class _Ending(msgspec.Struct, frozen=True, eq=False):
-    """What ends the answer to one call; see `recorder.Ending`."""
-
-    entry: Entry
-    client: Client
-
-    @property
-    def request_id(self) -> str:
-        """Which call it ends."""
-        return self.entry.arrival.request_id
-
-
-class _Answered(_Ending, frozen=True, eq=False):
+class _Answered(CallEnding, frozen=True, eq=False):
     """A plain answer, ready to be sent on as it came."""
 
     win: PlainWin
@@ -263,10 +221,10 @@ class _Answered(_Ending, frozen=True, eq=False):
         if unwritable is None:
             self.client.answer(200, win.headers, win.body)
         else:
-            _tell(unwritable, self.entry, self.client)
+            tell(unwritable, self.entry, self.client)
 
 
-class _Streamed(_Ending, frozen=True, eq=False):
+class _Streamed(CallEnding, frozen=True, eq=False):
     """The last event of a stream."""
 
     last: bytes
@@ -276,26 +234,4 @@ class _Streamed(_Ending, frozen=True, eq=False):
         if unwritable is None:
             self.client.end(self.last)
         else:
-            _tell(unwritable, self.entry, self.client)
-
-
-class _Refused(_Ending, frozen=True, eq=False):
-    """An error instead of an answer, or behind what there is of one."""
-
-    error: RouterError
-
-    def send(self, unwritable: JournalUnwritable | None) -> None:
-        """Send it, or the worse one that the call is not on record."""
-        _tell(unwritable or self.error, self.entry, self.client)
-
-
-def _tell(error: RouterError, entry: Entry, client: Client) -> None:
-    """Tell the caller how its call failed, in its dialect."""
-    request_id = entry.arrival.request_id
-    if client.began:
-        client.fail(encode_error_event(error, request_id=request_id))
-        return
-    rejected = isinstance(error, UpstreamRejectedRequest) and entry.target is not None
-    named = [name_header(entry.target)] if rejected and entry.target else []
-    body = render_refusal(error, request_id=request_id)
-    client.answer(error.status, error_lines(error, *named), body)
+            tell(unwritable, self.entry, self.client)

@@ -1,31 +1,97 @@
-"""An error as an HTTP answer: its headers and, in the caller's dialect, its body."""
+"""An error as an HTTP answer: its status, its headers and, in a dialect, its body.
+
+Codex repeats a 5xx thirty times and a 403 six times, whatever the headers say. So to
+Codex a refusal that can never pass is an answer with status 200 whose one event is
+`response.failed`, with a code at which it stops. Two it understands as they are: a
+wrong token, and a model that the token may not use.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Protocol
 
 from smart_llmrouter.core.errors import (
     MethodNotAllowed,
+    ModelNotAllowed,
     RouterError,
     Unauthorized,
     UpstreamError,
+    WebSocketNotServed,
 )
-from smart_llmrouter.dialects.openai_chat.errors import render_error
+from smart_llmrouter.core.request import DialectName
+from smart_llmrouter.dialects.openai_chat import errors as openai_chat
 from smart_llmrouter.engine.client import HeaderLines, header_lines
-
-
-def render_refusal(error: RouterError, *, request_id: str) -> bytes:
-    """Render the body of an error answer."""
-    return render_error(error, request_id=request_id)
-
 
 Fields = list[tuple[bytes, bytes]]
 
 
-def error_lines(error: RouterError, *more: tuple[bytes, bytes]) -> HeaderLines:
-    """Return the headers that go with an error, and `more`, as they are sent."""
-    return header_lines(*error_headers(error), *more)
+class Wording(Protocol):
+    """How a dialect says that something went wrong."""
+
+    def render_error(self, error: RouterError, *, request_id: str) -> bytes:
+        """Return the body of an error answer."""
+
+    def encode_error_event(self, error: RouterError, *, request_id: str) -> bytes:
+        """Return the last event of a stream that failed."""
 
 
-def error_headers(error: RouterError) -> Fields:
-    """Return the headers that go with an error."""
-    headers: Fields = [(b"content-type", b"application/json")]
+WORDINGS: Final[Mapping[DialectName, Wording]] = {
+    "openai-chat": openai_chat,
+    "openai-responses": openai_chat,
+    "anthropic-messages": openai_chat,
+}
+_MESSAGES: Final = "anthropic-messages"
+_JSON: Final = b"application/json"
+_EVENT_STREAM: Final = b"text/event-stream; charset=utf-8"
+_CODEX_UNDERSTANDS: Final = (Unauthorized, ModelNotAllowed)
+
+
+class Refusal(NamedTuple):
+    """A whole error answer."""
+
+    status: int
+    headers: HeaderLines
+    body: bytes
+
+
+def refusal(
+    error: RouterError,
+    *more: tuple[bytes, bytes],
+    dialect: DialectName,
+    request_id: str,
+    codex: bool = False,
+) -> Refusal:
+    """Return the answer that an error makes in `dialect`, with `more` headers.
+
+    `codex` says that Codex is to read it, which changes how it is told, and not what
+    it is.
+    """
+    fields = [*error_headers(error, dialect=dialect, request_id=request_id), *more]
+    if codex and _stops_codex(error):
+        fields[0] = (b"content-type", _EVENT_STREAM)
+        body = error_event(error, dialect=dialect, request_id=request_id)
+        return Refusal(200, header_lines(*fields), body)
+    body = render_refusal(error, dialect=dialect, request_id=request_id)
+    return Refusal(error.status, header_lines(*fields), body)
+
+
+def render_refusal(
+    error: RouterError, *, dialect: DialectName, request_id: str
+) -> bytes:
+    """Render the body of an error answer."""
+    return WORDINGS[dialect].render_error(error, request_id=request_id)
+
+
+def error_event(error: RouterError, *, dialect: DialectName, request_id: str) -> bytes:
+    """Encode an error as the last event of a stream that has begun."""
+    return WORDINGS[dialect].encode_error_event(error, request_id=request_id)
+
+
+def error_headers(
+    error: RouterError, *, dialect: DialectName, request_id: str
+) -> Fields:
+    """Return the headers that go with an error; the first is its content type."""
+    headers: Fields = [(b"content-type", _JSON)]
+    headers += dialect_headers(dialect, request_id=request_id)
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     if error.permanent:
@@ -36,7 +102,22 @@ def error_headers(error: RouterError) -> Fields:
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     if isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, WebSocketNotServed):
+        # An answer with 426 must say what to speak (RFC 9110, 15.5.22).
+        headers += [(b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade")]
     return headers
+
+
+def dialect_headers(dialect: DialectName, *, request_id: str) -> Fields:
+    """Return the headers that every answer in `dialect` has, good or bad.
+
+    Anthropic's clients look for the request id under a name of their own.
+    """
+    return [(b"request-id", request_id.encode())] if dialect == _MESSAGES else []
+
+
+def _stops_codex(error: RouterError) -> bool:
+    return error.permanent and not isinstance(error, _CODEX_UNDERSTANDS)
 
 
 def _upstream_headers(error: UpstreamError) -> Fields:

@@ -18,6 +18,7 @@ from smart_llmrouter.core.errors import (
     RouterError,
     UpstreamAccessDenied,
     UpstreamFailed,
+    UpstreamOverloaded,
     UpstreamQuotaExhausted,
     UpstreamRateLimited,
     UpstreamRejectedRequest,
@@ -80,6 +81,7 @@ _ERROR_OF_CLASS: Final[Mapping[str, type[RouterError]]] = {
     "upstream_model_access_denied": UpstreamAccessDenied,
     "upstream_quota_exhausted": UpstreamQuotaExhausted,
     "upstream_rate_limited": UpstreamRateLimited,
+    "upstream_overloaded": UpstreamOverloaded,
     "upstream_timeout": UpstreamTimeout,
     "upstream_first_event_timeout": UpstreamTimeout,
     "upstream_idle_timeout": UpstreamTimeout,
@@ -91,6 +93,7 @@ _MESSAGE_OF_ERROR: Final[Mapping[type[RouterError], str]] = {
     UpstreamAccessDenied: "no provider gave the router access to this model",
     UpstreamQuotaExhausted: "the providers' credit or quota is used up",
     UpstreamRateLimited: "the providers limit the router's rate",
+    UpstreamOverloaded: "the providers are overloaded",
     UpstreamTimeout: "no provider answered in time",
     UpstreamFailed: "every provider that was tried failed",
 }

@@ -22,6 +22,7 @@ from smart_llmrouter.core.errors import (
 # What callers, dashboards and retry rules are built on. A code may be added here; one
 # that changes breaks them.
 CODES = {
+    "capability-rejected": 400,
     "client-left": 499,
     "internal-error": 500,
     "invalid-http": 400,
@@ -38,19 +39,23 @@ CODES = {
     "model-not-allowed": 403,
     "model-not-found": 404,
     "no-eligible-target": 502,
+    "provider-hosted-tools-forbidden": 400,
     "request-timeout": 408,
     "request-too-large": 413,
     "responses-body-on-chat-endpoint-disabled": 400,
     "shutting-down": 503,
     "unauthorized": 401,
     "unknown-path": 404,
+    "unknown-response-id": 400,
     "unsupported-content-type": 415,
     "upstream-access-denied": 503,
     "upstream-failed": 502,
+    "upstream-overloaded": 529,
     "upstream-quota-exhausted": 503,
     "upstream-rate-limited": 503,
     "upstream-rejected-request": 502,
     "upstream-timeout": 504,
+    "websocket-not-served": 426,
 }
 
 

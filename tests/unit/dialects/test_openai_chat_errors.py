@@ -23,6 +23,8 @@ ARGUMENTS: dict[str, Callable[[], RouterError]] = {
     "NoEligibleTarget": lambda: errors.NoEligibleTarget(
         group="g", dialect="openai-chat", missing={"a/b": ["dialect"]}
     ),
+    "CapabilityRejected": lambda: errors.CapabilityRejected("mid_conv_system"),
+    "ProviderHostedToolsForbidden": lambda: errors.ProviderHostedToolsForbidden("mcp"),
     "UpstreamRejectedRequest": lambda: UpstreamRejectedRequest(status=422, body=b"no"),
 }
 

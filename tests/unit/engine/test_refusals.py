@@ -14,6 +14,7 @@ from smart_llmrouter.core.errors import (
 )
 from smart_llmrouter.engine.refusals import error_headers
 
+ID = "req_" + "0" * 32
 JSON = (b"content-type", b"application/json")
 NO_RETRY = (b"x-should-retry", b"false")
 
@@ -49,4 +50,4 @@ def test_headers_of_an_error(
     error: RouterError, headers: list[tuple[bytes, bytes]]
 ) -> None:
     """Each says what a client may act on, and no more."""
-    assert error_headers(error) == headers
+    assert error_headers(error, dialect="openai-chat", request_id=ID) == headers

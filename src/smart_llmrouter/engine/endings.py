@@ -1,0 +1,96 @@
+"""How calls end that fail or are refused: on record, and told in their dialect."""
+
+import msgspec
+import structlog
+
+from smart_llmrouter.core.errors import (
+    ClientLeft,
+    JournalUnwritable,
+    RouterError,
+    RouterFault,
+    ShuttingDown,
+    UpstreamError,
+    UpstreamRejectedRequest,
+)
+from smart_llmrouter.engine.attempts import name_header
+from smart_llmrouter.engine.client import Client
+from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.recorder import Recorder
+from smart_llmrouter.engine.refusals import error_event, refusal
+
+log = structlog.get_logger()
+
+
+class CallEnding(msgspec.Struct, frozen=True, eq=False):
+    """What ends the answer to one call; see `recorder.Ending`."""
+
+    entry: Entry
+    client: Client
+
+    @property
+    def request_id(self) -> str:
+        """Which call it ends."""
+        return self.entry.arrival.request_id
+
+
+class Refused(CallEnding, frozen=True, eq=False):
+    """An error instead of an answer, or behind what there is of one."""
+
+    error: RouterError
+
+    def send(self, unwritable: JournalUnwritable | None) -> None:
+        """Send it, or the worse one that the call is not on record."""
+        tell(unwritable or self.error, self.entry, self.client)
+
+
+class Refusals:
+    """Writes down how calls fail, and tells their callers."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Write to `recorder`."""
+        self._recorder = recorder
+
+    def refuse(self, error: RouterError, entry: Entry, client: Client) -> None:
+        """Write down how the call failed, and tell the caller in its dialect.
+
+        A call that is on record already has not failed, whatever went wrong behind it.
+        """
+        if entry.closed:
+            return
+        if isinstance(error, UpstreamError):
+            entry.error_class = error.error_class
+        failed = isinstance(error, (UpstreamError, RouterFault))
+        if failed and not isinstance(error, ClientLeft):
+            log.warning(
+                "call failed",
+                request_id=entry.arrival.request_id,
+                code=error.code,
+                error_class=entry.error_class,
+                target=entry.target.label if entry.target else None,
+            )
+        self._recorder.close(
+            entry,
+            status=error.status,
+            error=error,
+            ending=Refused(entry, client, error),
+        )
+
+    def abandon(self, entry: Entry, client: Client) -> None:
+        """Write down that the caller left, or tell it that the process is stopping."""
+        self.refuse(ClientLeft() if client.left else ShuttingDown(), entry, client)
+
+
+def tell(error: RouterError, entry: Entry, client: Client) -> None:
+    """Tell the caller how its call failed, in its dialect."""
+    arrival = entry.arrival
+    dialect, request_id = arrival.dialect, arrival.request_id
+    if client.began:
+        client.fail(error_event(error, dialect=dialect, request_id=request_id))
+        return
+    rejected = isinstance(error, UpstreamRejectedRequest) and entry.target is not None
+    named = [name_header(entry.target)] if rejected and entry.target else []
+    client.answer(
+        *refusal(
+            error, *named, dialect=dialect, request_id=request_id, codex=arrival.codex
+        )
+    )
