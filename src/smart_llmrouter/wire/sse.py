@@ -55,7 +55,8 @@ class EventSplitter:
         that no more than three bytes are held.
         """
         tail = self._tail
-        if b"\r" in chunk or b"\r" in tail:
+        # `in` would first try the bytes as a number, and fail.
+        if chunk.find(b"\r") >= 0 or tail.find(b"\r") >= 0:
             end = _last_event_end(tail + chunk)
             return end - len(tail) if end else -1
         place = chunk.rfind(b"\n\n")
@@ -110,7 +111,7 @@ def event_end(block: bytes, start: int, *, only_lf: bool) -> int:
 
 def split_events(block: bytes) -> Iterator[bytes]:
     """Split complete events; each keeps the blank line that ends it."""
-    start, only_lf = 0, b"\r" not in block
+    start, only_lf = 0, block.find(b"\r") < 0
     while start < len(block):
         end = event_end(block, start, only_lf=only_lf)
         yield block[start:end]
@@ -120,10 +121,9 @@ def split_events(block: bytes) -> Iterator[bytes]:
 def payload_of(event: bytes) -> bytes | None:
     """Return the data of one event, its lines joined; `None` if it has none."""
     # One line of data, as nearly all events are; a CR would be a line end, too.
-    line = event[5:-2]
-    one_line = b"\n" not in line and b"\r" not in line
-    if one_line and event[:5] == b"data:" and event[-2:] == b"\n\n":
-        return line.removeprefix(b" ")
+    one_line = event.find(b"\n") == len(event) - 2 and event.find(b"\r") < 0
+    if one_line and event.startswith(b"data:") and event.endswith(b"\n\n"):
+        return event[6 if event[5:6] == b" " else 5 : -2]
     lines = [
         line[5:].removeprefix(b" ")
         for line in _LINE_END.split(event)
