@@ -122,9 +122,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request. `extras` here and in what it holds belong to `dialect`.
 
     `system` are the instructions that stand outside of the turns. `include_usage` says
-    whether a caller that can choose asked for the usage of a stream. `needs` names what
-    was asked for, would change the meaning of the answer and can be said in `dialect`
-    only, in the spelling of requirements, such as `n` or `logprobs`.
+    whether a caller that can choose asked for the usage of a stream, `legacy_functions`
+    whether it knows no more than one call in an answer, as it was before tools. `needs`
+    names what was asked for, would change the meaning of the answer and can be said in
+    `dialect` only, in the spelling of requirements, such as `n` or `logprobs`.
     """
 
     dialect: DialectName
@@ -132,6 +133,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[Turn, ...]
     stream: bool = False
     include_usage: bool = True
+    legacy_functions: bool = False
     system: tuple[Text, ...] = ()
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice | None = None
