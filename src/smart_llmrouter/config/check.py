@@ -15,6 +15,7 @@ from smart_llmrouter.config.findings import Finding, in_reading_order
 from smart_llmrouter.config.outline import Outline, outline
 from smart_llmrouter.config.rules import (
     connections,
+    dialects,
     identities,
     names,
     secrecy,
@@ -38,6 +39,7 @@ _WITHIN: Final[tuple[Callable[[Document], Iterator[Finding]], ...]] = (
     secrecy.no_credentials_as_keys,
     secrecy.headers_are_sound,
     secrecy.base_urls_are_private,
+    dialects.base_urls_end_before_the_path,
 )
 
 

@@ -117,17 +117,28 @@ class _Compiler:
             targets=tuple(self._target(target.use) for target in group.targets),
             max_attempts=group.max_attempts,
             first_event_timeout_s=group.attempt_timeout_s or first_event_s,
+            bridges=group.bridges,
+            hosted_tools=group.hosted_tools,
+            prefer_native=group.prefer_native,
         )
 
     def _target(self, use: str) -> Target:
         provider, key = use.split("/", 1)
         model = self._settings.providers[provider].models[key]
+        reasoning = model.reasoning
         return Target(
             label=use,
             provider=self._providers[provider],
             key=key,
             model=model.model or key,
             price=_price(model.price),
+            context_tokens=model.context_tokens,
+            max_output_tokens=model.max_output_tokens,
+            input=model.input,
+            tools=model.tools,
+            structured_outputs=model.structured_outputs,
+            reasoning_control=None if reasoning is None else reasoning.control,
+            reasoning_levels=() if reasoning is None else reasoning.levels,
         )
 
     def _provider(self, name: str, provider: providers.Provider) -> Provider:

@@ -18,6 +18,11 @@ DialectName = Literal["openai-chat", "openai-responses", "anthropic-messages"]
 StrategyName = Literal[
     "static", "failover", "weighted", "dynamic", "rules", "script", "external"
 ]
+Modality = Literal["text", "image", "audio", "document"]
+ToolKind = Literal["function", "forced_choice", "parallel"]
+ReasoningControl = Literal["effort", "token_budget"]
+Bridges = Literal["off", "lossless", "best-effort"]
+HostedTools = Literal["forward", "drop", "refuse"]
 TransportName = Literal["lean", "aiohttp"]
 JournalSync = Literal["interval", "always", "off"]
 
@@ -114,13 +119,25 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One provider model as a group uses it; `label` is its public name."""
+    """One provider model as a group uses it; `label` is its public name.
+
+    What follows `price` is what the configuration says of the model, and `None` where
+    it says nothing. `context_tokens` is input and output together. `reasoning_levels`
+    are the levels of effort that the model knows, and empty where none are listed.
+    """
 
     label: str
     provider: Provider
     key: str
     model: str
     price: Price | None
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    input: tuple[Modality, ...] | None = None
+    tools: tuple[ToolKind, ...] | None = None
+    structured_outputs: bool | None = None
+    reasoning_control: ReasoningControl | None = None
+    reasoning_levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +145,8 @@ class Group:
     """One model group: the name that callers use, and who may serve it.
 
     `first_event_timeout_s` is the group's `attempt_timeout_s` where it has one.
+    `bridges` says whether targets of another dialect may serve a call, `prefer_native`
+    whether those of its own come first.
     """
 
     name: str
@@ -136,6 +155,9 @@ class Group:
     targets: tuple[Target, ...]
     max_attempts: int
     first_event_timeout_s: float
+    bridges: Bridges = "best-effort"
+    hosted_tools: HostedTools = "drop"
+    prefer_native: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,13 +24,13 @@ from smart_llmrouter.dialects.openai_chat.requests import (
     render_request,
 )
 from smart_llmrouter.dialects.openai_chat.streams import NotAStream, StreamMeter
-from smart_llmrouter.engine.client import HeaderLines, header_lines
+from smart_llmrouter.engine.client import Arrival, HeaderLines, header_lines
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.routing.plan import Plan
-from smart_llmrouter.upstream.endpoints import Endpoint, endpoint_of
+from smart_llmrouter.upstream.endpoints import Endpoint, endpoint_of, spoken_as
 from smart_llmrouter.upstream.failures import (
     Failure,
     failure_of_error_event,
@@ -58,6 +58,7 @@ class Route:
 
     `model` is its JSON-encoded model id; `name_line` is the header that tells callers
     who answered, and `headers` are those of a plain answer of the usual type.
+    `anthropic` says that callers' headers of Anthropic's API go along.
     """
 
     target: Target
@@ -65,6 +66,7 @@ class Route:
     model: bytes
     name_line: HeaderLines
     headers: HeaderLines
+    anthropic: bool
 
 
 def route_to(target: Target, *, user_agent: str) -> Route:
@@ -76,7 +78,16 @@ def route_to(target: Target, *, user_agent: str) -> Route:
         model=encode_model(target.model),
         name_line=name_line,
         headers=header_lines((b"content-type", _JSON.encode())) + name_line,
+        anthropic=target.provider.dialect == "anthropic-messages",
     )
+
+
+def addressed(route: Route, arrival: Arrival) -> Endpoint:
+    """Return where a call goes, with what its caller said of Anthropic's API."""
+    version, beta = arrival.anthropic_version, arrival.anthropic_beta
+    if not route.anthropic or (version is None and beta is None):
+        return route.endpoint
+    return spoken_as(route.endpoint, version, beta)
 
 
 def name_header(target: Target) -> tuple[bytes, bytes]:
@@ -187,7 +198,7 @@ class Attempts:
         """Make one attempt; the answer is closed unless it won."""
         body = render_request(request, model=route.model)
         try:
-            answer = await self._transport.send(route.endpoint, body)
+            answer = await self._transport.send(addressed(route, entry.arrival), body)
         except TransportError as error:
             raise _AttemptFailed(failure_of_transport(error)) from None
         # It may be large, and has been sent.

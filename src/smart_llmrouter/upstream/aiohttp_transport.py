@@ -18,7 +18,7 @@ from yarl import URL
 from smart_llmrouter.config.snapshot import Upstream
 from smart_llmrouter.upstream.addresses import Addresses, Resolve, resolve_by_system
 from smart_llmrouter.upstream.endpoints import Endpoint
-from smart_llmrouter.upstream.origins import Origin, origin_of
+from smart_llmrouter.upstream.origins import MOST_WAYS, Origin, origin_of
 from smart_llmrouter.upstream.transport import (
     AnswerTooLarge,
     ConnectFailed,
@@ -91,6 +91,8 @@ class AiohttpTransport:
             URL(endpoint.url, encoded=True),
             await self._options(endpoint, origin),
         )
+        if len(self._ways) >= MOST_WAYS:
+            self._ways.clear()
         self._ways[endpoint] = way
         return way
 

@@ -21,7 +21,7 @@ from smart_llmrouter.upstream.connecting import connect
 from smart_llmrouter.upstream.endpoints import Endpoint
 from smart_llmrouter.upstream.lean_answer import LeanAnswer, answer_on
 from smart_llmrouter.upstream.lean_connection import LeanConnection
-from smart_llmrouter.upstream.origins import Origin, origin_of, request_head
+from smart_llmrouter.upstream.origins import MOST_WAYS, Origin, origin_of, request_head
 from smart_llmrouter.upstream.pools import Pool
 from smart_llmrouter.upstream.transport import (
     ConnectFailed,
@@ -142,6 +142,8 @@ class LeanTransport:
             pool = Pool(limit=self._upstream.max_connections, now=self._now)
             self._pools[origin] = pool
         way = _Way(request_head(endpoint), pool, origin)
+        if len(self._ways) >= MOST_WAYS:
+            self._ways.clear()
         self._ways[endpoint] = way
         return way
 

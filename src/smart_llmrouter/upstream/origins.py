@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 from smart_llmrouter.config.snapshot import Tls
 from smart_llmrouter.upstream.endpoints import Endpoint
 
+MOST_WAYS: Final = 4096
+"""How many endpoints a transport remembers: callers can make new ones, by headers."""
+
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 

@@ -185,7 +185,7 @@ def test_show_fills_in_defaults_and_masks_secrets(path: Path) -> None:
     assert 'api_key: "********"  # from ${ACME_API_KEY}' in done.stdout
     assert 'token_sha256: "********"' in done.stdout
     assert "  max_request_bytes: 33554432\n" in done.stdout
-    assert "    bridges: best-effort  # not built yet\n" in done.stdout
+    assert "    bridges: best-effort\n" in done.stdout
     assert "  journal_sync: interval\n" in done.stdout
     assert "# fingerprint: cfg_" in done.stdout
     assert KEY not in done.stdout

@@ -593,3 +593,29 @@ def test_the_environment_of_these_tests_is_enough() -> None:
     outcome = loaded(SMALL, environment={"ACME_API_KEY": ENVIRONMENT["ACME_API_KEY"]})
 
     assert outcome.findings == ()
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/messages/"])
+def test_a_base_url_with_the_path_of_its_dialect(path: str) -> None:
+    """The router appends it, and would do so twice."""
+    found = errors(
+        changed("https://api.acme.example/v1", "https://api.acme.example/v1" + path)
+    )
+
+    assert found == [
+        (
+            4,
+            "providers.acme.base_url",
+            f"the URL ends with {path.rstrip('/')}, which the router appends by itself",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "dialect", ["openai-chat", "openai-responses", "anthropic-messages"]
+)
+def test_every_dialect_is_built(dialect: str) -> None:
+    """Nothing is said about a provider for what it speaks."""
+    found = loaded(changed("dialect: openai-chat", f"dialect: {dialect}")).findings
+
+    assert found == ()

@@ -171,3 +171,48 @@ def test_ten_thousand_callers_load(tmp_path: Path) -> None:
     assert outcome.findings == ()
     assert outcome.snapshot is not None
     assert len(outcome.snapshot.callers_by_digest) == 10_001
+
+
+def test_what_is_known_of_a_model_reaches_the_path() -> None:
+    """Translation and the lists of models read it from the target."""
+    snapshot = compiled(
+        changed(
+            "        model: acme-mini-2026\n",
+            "        model: acme-mini-2026\n"
+            "        context_tokens: 200000\n        max_output_tokens: 8192\n"
+            "        input: [text, image]\n        tools: [function]\n"
+            "        reasoning: {control: token_budget, levels: [low, high]}\n",
+        )
+    )
+
+    (target,) = snapshot.groups["chat"].targets
+    assert (target.context_tokens, target.max_output_tokens) == (200_000, 8192)
+    assert (target.input, target.tools) == (("text", "image"), ("function",))
+    assert target.reasoning_control == "token_budget"
+    assert target.reasoning_levels == ("low", "high")
+
+
+def test_what_is_not_said_of_a_model_stays_unknown() -> None:
+    """No fact is made up."""
+    (target,) = compiled(SMALL).groups["chat"].targets
+
+    assert (target.context_tokens, target.max_output_tokens) == (None, None)
+    assert (target.input, target.tools, target.structured_outputs) == (None,) * 3
+    assert (target.reasoning_control, target.reasoning_levels) == (None, ())
+
+
+def test_how_a_group_bridges_dialects() -> None:
+    """All three settings have a default, and each can be set."""
+    usual = compiled(SMALL).groups["chat"]
+    strict = compiled(
+        changed(
+            "    strategy: failover\n",
+            "    strategy: failover\n    bridges: lossless\n"
+            "    hosted_tools: forward\n    prefer_native: false\n",
+        )
+    ).groups["chat"]
+
+    assert (usual.bridges, usual.hosted_tools) == ("best-effort", "drop")
+    assert usual.prefer_native
+    assert (strict.bridges, strict.hosted_tools) == ("lossless", "forward")
+    assert not strict.prefer_native

@@ -124,9 +124,7 @@ class Group(Allowances):
     targets: tuple[Target, ...] = Field(
         default=..., min_length=1, description="The models that may serve the group."
     )
-    bridges: Annotated[
-        Literal["off", "lossless", "best-effort"], NotBuilt("bridges between dialects")
-    ] = Field(
+    bridges: Literal["off", "lossless", "best-effort"] = Field(
         default="best-effort",
         description=(
             "`off`: targets of the client's dialect only; `lossless`: others too, if"
@@ -134,16 +132,16 @@ class Group(Allowances):
             " What changes the meaning is never dropped."
         ),
     )
-    hosted_tools: Annotated[
-        Literal["forward", "drop", "refuse"], NotBuilt("provider-hosted tools")
-    ] = Field(
+    hosted_tools: Literal["forward", "drop", "refuse"] = Field(
         default="drop",
         description=(
-            "What happens to tools that a provider would run itself, on targets that"
-            " do not have them."
+            "What happens to tools that a provider would run itself. `forward`: they"
+            " go to targets that have them; `drop`: web search and image generation"
+            " are left out with a note where a target does not have them, and others"
+            " are refused; `refuse`: all of them are refused."
         ),
     )
-    prefer_native: Annotated[Flag, NotBuilt("bridges between dialects")] = Field(
+    prefer_native: Flag = Field(
         default=True,
         description="Eligible targets of the client's dialect before bridged ones.",
     )

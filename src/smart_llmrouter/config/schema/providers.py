@@ -110,10 +110,14 @@ class Reasoning(Section):
     """How a model's reasoning is controlled."""
 
     control: Literal["effort", "token_budget"] = Field(
-        default="effort", description="What callers may set."
+        default="effort",
+        description="How the model is told how much to think.",
     )
     levels: tuple[Word, ...] = Field(
-        default=(), description="The levels of effort that the model knows."
+        default=(),
+        description=(
+            "The levels of effort that the model knows; the nearest one is asked for."
+        ),
     )
 
 
@@ -124,22 +128,33 @@ class Model(Section):
         default=None,
         description="The name that the provider knows; the key where not given.",
     )
-    context_tokens: Annotated[Count | None, NotBuilt("model capabilities")] = Field(
-        default=None, description="Most input and output tokens together."
+    context_tokens: Count | None = Field(
+        default=None,
+        description=(
+            "Most input and output tokens together; shown to callers by `/v1/models`."
+        ),
     )
-    max_output_tokens: Annotated[Count | None, NotBuilt("model capabilities")] = Field(
-        default=None, description="Most output tokens."
+    max_output_tokens: Count | None = Field(
+        default=None,
+        description=(
+            "Most output tokens. Where a request caps nothing and the provider needs a"
+            " cap, as Anthropic's do, it is this."
+        ),
     )
-    input: Annotated[tuple[Modality, ...] | None, NotBuilt("model capabilities")] = (
-        Field(default=None, description="What the model reads.")
+    input: tuple[Modality, ...] | None = Field(
+        default=None,
+        description="What the model reads; where not given, whatever is sent.",
     )
-    tools: Annotated[tuple[Tool, ...] | None, NotBuilt("model capabilities")] = Field(
-        default=None, description="Which kinds of tool calls the model makes."
+    tools: tuple[Tool, ...] | None = Field(
+        default=None,
+        description=(
+            "Which kinds of tool calls the model makes; where not given, all of them."
+        ),
     )
     structured_outputs: Annotated[Flag | None, NotBuilt("model capabilities")] = Field(
         default=None, description="Whether answers can be bound to a JSON schema."
     )
-    reasoning: Annotated[Reasoning | None, NotBuilt("model capabilities")] = Field(
+    reasoning: Reasoning | None = Field(
         default=None, description="How reasoning is controlled, where there is any."
     )
     honors_output_cap: Annotated[Flag | None, NotBuilt("model capabilities")] = Field(
@@ -178,15 +193,15 @@ class Backoffs(Section):
 class Provider(Section):
     """One endpoint of a provider, and the credentials for it."""
 
-    dialect: Annotated[
-        Literal["openai-chat", "openai-responses", "anthropic-messages"],
-        NotBuilt(
-            "dialects other than openai-chat", lambda value: value != "openai-chat"
-        ),
-    ] = Field(default=..., description="What the endpoint speaks.")
+    dialect: Literal["openai-chat", "openai-responses", "anthropic-messages"] = Field(
+        default=..., description="What the endpoint speaks."
+    )
     base_url: Annotated[str, AfterValidator(_base_url)] = Field(
         default=...,
-        description="Where its paths begin, such as `https://api.acme.example/v1`.",
+        description=(
+            "Where its paths begin, such as `https://api.acme.example/v1`. For"
+            " `anthropic-messages` the last `/v1` may be there or not."
+        ),
     )
     api_key: Annotated[str, AfterValidator(_api_key)] | None = Field(
         default=None,
