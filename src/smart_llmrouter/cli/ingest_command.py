@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from smart_llmrouter.ledger.courtesy import Courtesy
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.ingester_loop import (
     IngesterSettings,
@@ -119,10 +120,10 @@ def ingest() -> None:
         while not acquired():
             if stop.wait(_LOCK_POLL_S):
                 return
-        store = UsageStore(settings.database_url)
-        patient = PatientIngester(
-            Ingester(state / "journal", store), state_directory=state, log=log
-        )
+        courtesy = Courtesy(os.sched_yield, monotonic=time.monotonic)
+        store = UsageStore(settings.database_url, between=courtesy.show)
+        ingester = Ingester(state / "journal", store, courtesy=courtesy)
+        patient = PatientIngester(ingester, state_directory=state, log=log)
         keep_ingesting(
             patient, wait=stop.wait, sleep=time.sleep, monotonic=time.monotonic
         )

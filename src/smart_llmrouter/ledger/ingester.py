@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from smart_llmrouter.ledger.courtesy import NO_COURTESY, Courtesy
 from smart_llmrouter.ledger.record import (
     check_labels,
     decode_record,
@@ -38,6 +39,9 @@ BLOCK_BYTES: Final = 1 << 20
 """About three thousand records: enough to share a commit, few enough to hold."""
 
 _BLOCKS_AT_ONCE: Final = 64
+_PIECE: Final = 32
+"""How many lines are read between two moments in which others may have the core."""
+
 _MOST_LABELS: Final = 8192
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
@@ -88,12 +92,22 @@ class Ingester:
     """
 
     def __init__(
-        self, journal: Path, store: UsageStore, *, block_bytes: int = BLOCK_BYTES
+        self,
+        journal: Path,
+        store: UsageStore,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+        courtesy: Courtesy = NO_COURTESY,
     ) -> None:
-        """Say from where to where; nothing is opened yet."""
+        """Say from where to where; nothing is opened yet.
+
+        Where there is less than a block to do, `courtesy` is shown between its lines;
+        the store may share it.
+        """
         self._journal = journal
         self._store = store
         self._block_bytes = block_bytes
+        self._courtesy = courtesy
         self._rejected = RejectedLines(journal / "rejected.jsonl")
         self._positions: dict[str, int] | None = None
         self._read_labels: set[Labels] = set()
@@ -147,8 +161,13 @@ class Ingester:
             block = segment.complete_lines(offset, at_most=self._block_bytes)
             if not block.lines:
                 break
+            behind = block.end - offset > self._block_bytes // 2
+            self._courtesy.begin(hurried=behind)
             done += self._commit(segment.name, offset, block)
             positions[segment.name] = block.end
+            if not (behind or final):
+                # What came meanwhile may gather: a commit costs as much as many rows.
+                break
         else:
             return done + Progress(more=True)
         return done + self._finish(segment, positions) if final else done
@@ -178,11 +197,21 @@ class Ingester:
             giant = RejectedLine(name, offset, "oversized", block.lines[0])
             return _Batch([], [], [], [giant])
         try:
-            measures, labels = split_lines(block.lines)
+            measures, labels = self._split(block.lines)
             self._check(set(labels))
         except _UNREADABLE:
             return _sorted_out(block.lines, segment=name, offset=offset)
         return _Batch(block.lines, measures, labels, [])
+
+    def _split(self, lines: list[bytes]) -> tuple[list[Measures], list[Labels]]:
+        measures: list[Measures] = []
+        labels: list[Labels] = []
+        for at in range(0, len(lines), _PIECE):
+            more_measures, more_labels = split_lines(lines[at : at + _PIECE])
+            measures += more_measures
+            labels += more_labels
+            self._courtesy.show()
+        return measures, labels
 
     def _check(self, labels: set[Labels]) -> None:
         """Read those labels that were not read before."""

@@ -33,6 +33,9 @@ Equal labels are equal byte by byte.
 """
 
 _MOST_LABELS: Final = 8192
+_PIECE: Final = 16
+"""How many rows are added between two moments in which others may have the core."""
+
 _ADD_ROW: Final = (
     "INSERT INTO request_measures "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -92,8 +95,14 @@ def labels_digest(labels: Labels) -> str:
 class UsageStore:
     """Add usage rows exactly once; not safe in several threads at a time."""
 
-    def __init__(self, url: str) -> None:
-        """Name the database; nothing is opened yet."""
+    def __init__(
+        self, url: str, *, between: Callable[[], object] = lambda: None
+    ) -> None:
+        """Name the database; nothing is opened yet.
+
+        While rows are added, `between` is called after every few of them.
+        """
+        self._between = between
         self._path = database_path(url)
         self._connection: sqlite3.Connection | None = None
         self._inode = (0, 0)
@@ -123,7 +132,7 @@ class UsageStore:
         column (a number beyond 64 bits): then nothing at all was committed.
         """
         with self._transaction() as connection:
-            new = self._add_rows(connection, measures, labels) if measures else 0
+            new = self._add_rows(connection, measures, labels)
             connection.execute(_SET_POSITION, (segment, end_offset))
         return new
 
@@ -133,11 +142,16 @@ class UsageStore:
         measures: Sequence[Measures],
         labels: Sequence[Labels],
     ) -> int:
+        new = 0
         try:
-            return self._insert(connection, measures, labels)
+            for at in range(0, len(measures), _PIECE):
+                piece = slice(at, at + _PIECE)
+                new += self._insert(connection, measures[piece], labels[piece])
+                self._between()
         except _ABOUT_A_ROW as error:
             unstorable = self._unstorable(connection, measures, labels)
             raise UnstorableRows(unstorable) from error
+        return new
 
     def _insert(
         self,

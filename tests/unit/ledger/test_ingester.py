@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from smart_llmrouter.ledger.ingester import Progress
+from smart_llmrouter.ledger.ingester import Ingester, Progress
 from smart_llmrouter.ledger.record import encode_record
 from smart_llmrouter.stores.segments import MAX_LINE_BYTES, segment_name
-from smart_llmrouter.stores.usage_store import DatabaseAway
+from smart_llmrouter.stores.usage_store import DatabaseAway, UsageStore
 from tests.support.ledger import StateDirectory, a_record, state_in
 
 LINE = encode_record(a_record(1))
@@ -225,3 +225,20 @@ def test_positions_of_vanished_segments_are_dropped(state: StateDirectory) -> No
     state.ingester().advance()
 
     assert state.ingester()._store.positions() == {}
+
+
+def test_what_comes_during_a_small_batch_gathers_for_the_next(
+    state: StateDirectory,
+) -> None:
+    """A commit for each record that just came would cost more than all its rows."""
+    writer = state.writer()
+    writer.append(encode_record(a_record(1)))
+
+    def write_one_more() -> None:
+        writer.append(encode_record(a_record(2)))
+
+    store = UsageStore(state.url, between=write_one_more)
+    done = Ingester(state.journal, store, block_bytes=1 << 16).advance()
+
+    assert done == Progress(records=1)
+    assert state.ingester().advance().records == 1
