@@ -1,0 +1,29 @@
+"""Real clients: agents, SDKs and frameworks, each a program of its own."""
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.scene import Scene, scene, why_not
+
+
+@pytest.fixture(autouse=True)
+def _installed() -> None:
+    """Skip, and say why, where the clients cannot be had."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def set_scene(tmp_path: Path) -> Generator[Callable[..., Scene]]:
+    """Set a router and its provider up, which end with the test."""
+    with ExitStack() as opened:
+
+        def begin(dialect: str, **options: Any) -> Scene:  # noqa: ANN401 - as scene
+            return opened.enter_context(scene(tmp_path, dialect, **options))
+
+        yield begin
