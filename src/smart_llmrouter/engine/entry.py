@@ -1,21 +1,30 @@
 """What is learned about a call while it runs, and becomes its record."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from smart_llmrouter.config.snapshot import Group, Target
 from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, cost_of
 from smart_llmrouter.engine.client import Arrival
-from smart_llmrouter.ledger.record import MEASURE_NAMES, CallMeasures, UsageRecord
+from smart_llmrouter.ledger.record import (
+    CallMeasures,
+    Lane,
+    UsageRecord,
+    named_measures,
+)
 
 _US_PER_S: Final = 1_000_000
-Likeness = tuple[str | int | None, ...]
+Likeness = tuple[str | int | tuple[Note, ...] | None, ...]
 
 
 class Entry(msgspec.Struct, eq=False):
-    """The open entry of one call in the ledger. The recorder closes it, once."""
+    """The open entry of one call in the ledger. The recorder closes it, once.
+
+    `lane` is that of the last attempt, and `notes` are what its translation noted.
+    """
 
     arrival: Arrival
     dialect: str
@@ -29,6 +38,8 @@ class Entry(msgspec.Struct, eq=False):
     first_byte_s: float | None = None
     first_event_s: float | None = None
     usage: Usage = UNKNOWN_USAGE
+    lane: Lane = "relay"
+    notes: tuple[Note, ...] = ()
     closed: bool = False
 
     def record(
@@ -44,7 +55,7 @@ class Entry(msgspec.Struct, eq=False):
         arrival, caller = self.arrival, self.arrival.caller
         group, target = self.group, self.target
         return UsageRecord(
-            **_named(self.measures(now_s)),
+            **named_measures(self.measures(now_s)),
             caller_id=caller.id,
             caller_user=caller.owner_user,
             caller_project=caller.project,
@@ -69,6 +80,9 @@ class Entry(msgspec.Struct, eq=False):
             price_fingerprint=target.price.fingerprint
             if target and target.price
             else None,
+            lane=self.lane,
+            usage_estimated=self.usage.estimated,
+            notes=self.notes,
         )
 
     def measures(self, now_s: float) -> CallMeasures:
@@ -80,8 +94,11 @@ class Entry(msgspec.Struct, eq=False):
             self.first_byte_s,
             self.first_event_s,
         )
+        short, long = usage.cache_write_5m_tokens, usage.cache_write_1h_tokens
         return (
-            arrival.request_id,
+            arrival.request_id
+            if short is None and long is None
+            else (arrival.request_id, short, long, cost.cache_write_nusd),
             arrival.ts_ms,
             round((now_s - began_s) * _US_PER_S),
             None if byte_s is None else round((byte_s - began_s) * _US_PER_S),
@@ -102,6 +119,7 @@ class Entry(msgspec.Struct, eq=False):
         arrival, group, target = self.arrival, self.group, self.target
         return (
             arrival.client,
+            self.dialect,
             status,
             self.attempts,
             self.requested_model,
@@ -111,8 +129,7 @@ class Entry(msgspec.Struct, eq=False):
             error.code if error else None,
             self.error_class,
             self.upstream_status,
+            self.lane,
+            self.usage.estimated,
+            self.notes,
         )
-
-
-def _named(measures: CallMeasures) -> dict[str, Any]:
-    return dict(zip(MEASURE_NAMES, measures, strict=True))

@@ -6,23 +6,24 @@ a prompt, an answer, a credential or an upstream's free text.
 A line is a JSON array of a record's values in the order of its fields. The measures
 come first, which differ from call to call; the labels follow, which many calls share
 to the byte, so that a reader need not look into those that it has seen before.
+
+What is rare is not in every line. Of a call that wrote into its provider's cache, the
+id stands in an array with what that came to. Of the last three labels those are left
+out that are as usual. So a line of before there were any of these is a line of today.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.stores.usage_store import Labels, Measures
 
+Lane = Literal["relay", "translate"]
 
-class UsageRecord(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    array_like=True,
-    forbid_unknown_fields=True,
-):
+
+class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One finished call. `None` means unknown or not applicable, never zero.
 
     `ts_ms` is when the call began, in milliseconds since 1970 UTC. Durations are
@@ -30,7 +31,9 @@ class UsageRecord(
     record is written, just before the last byte of the answer leaves. `ttfb_us` is
     the first byte of the upstream's answer, `ttft_us` its first meaningful event.
     Costs are nano-dollars (`_nusd`). `error_code` is a stable code of `core.errors`;
-    `status` is what the caller was answered (499: it left before the end).
+    `status` is what the caller was answered (499: it left before the end). `lane` means
+    nothing without a target. `notes` are the fields that a translation could not carry
+    as they were.
     """
 
     # The order is that of a line: fields are neither moved nor taken away.
@@ -48,6 +51,9 @@ class UsageRecord(
     output_cost_nusd: int | None = None
     total_cost_nusd: int | None = None
     upstream_reported_cost_nusd: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    cache_write_cost_nusd: int | None = None
     caller_id: str
     caller_user: str
     caller_project: str
@@ -70,35 +76,60 @@ class UsageRecord(
     error_class: str | None = None
     upstream_status: int | None = None
     price_fingerprint: str | None = None
+    lane: Lane = "relay"
+    usage_estimated: bool = False
+    notes: tuple[Note, ...] = ()
 
 
 _FIELDS: Final = msgspec.structs.fields(UsageRecord)
 MEASURES: Final = 14
-"""How many of a record's fields are measures; the rest are labels."""
+"""How many of a record's first fields are measures that every line has."""
+_NO_WRITES: Final = (None, None, None)
+_LONG: Final = MEASURES + len(_NO_WRITES)
+_LONG_BEGINS: Final = b"[["
 _CALLER_LABELS: Final = 5
+_USUAL_ENDS: Final = ((), False, "relay")
+"""The last labels, from the end, where they are left out."""
 MEASURE_NAMES: Final = tuple(field.name for field in _FIELDS[:MEASURES])
+_LONG_NAMES: Final = (
+    "request_id",
+    *(field.name for field in _FIELDS[MEASURES:_LONG]),
+    *MEASURE_NAMES[1:],
+)
+_LABEL_NAMES: Final = tuple(field.name for field in _FIELDS[_LONG:])
+
 _Count = int | None
+CacheWriter = tuple[str, _Count, _Count, _Count]
+"""The id of a call that wrote into a cache, tokens for 5 minutes and 1 hour, cost."""
 CallMeasures = tuple[
-    str, int, int, _Count, _Count, _Count, _Count, _Count, _Count, _Count, _Count,
-    _Count, _Count, _Count,
+    str | CacheWriter, int, int, _Count, _Count, _Count, _Count, _Count, _Count,
+    _Count, _Count, _Count, _Count, _Count,
 ]  # fmt: skip
 """The measures of one call, in the order of `MEASURE_NAMES`."""
 
-# Of a longer array, what has no field here is passed over without a look.
-_Measures = msgspec.defstruct(
-    "_Measures",
-    [(field.name, field.type) for field in _FIELDS[:MEASURES]],
-    frozen=True,
-    array_like=True,
-    gc=False,
-)
-_Labels = msgspec.defstruct(
-    "_Labels",
-    [(field.name, field.type) for field in _FIELDS[MEASURES:]],
-    frozen=True,
-    array_like=True,
-    forbid_unknown_fields=True,
-)
+_MEASURE_FIELDS: Final = [(field.name, field.type) for field in _FIELDS[:MEASURES]]
+_LONG_FIELDS: Final = [("request_id", CacheWriter), *_MEASURE_FIELDS[1:]]
+_LABEL_FIELDS: Final = [
+    *((field.name, field.type) for field in _FIELDS[_LONG : -len(_USUAL_ENDS)]),
+    *(
+        (field.name, field.type, field.default)
+        for field in _FIELDS[-len(_USUAL_ENDS) :]
+    ),
+]
+
+
+def _array(name: str, fields: list[Any], *, whole: bool) -> type[msgspec.Struct]:
+    """Return what an array is decoded into, or where not `whole` the start of one."""
+    return msgspec.defstruct(
+        name,
+        fields,
+        frozen=True,
+        array_like=True,
+        forbid_unknown_fields=whole,
+        gc=False,
+    )
+
+
 _OldRecord = msgspec.defstruct(
     "_OldRecord",
     [
@@ -109,13 +140,47 @@ _OldRecord = msgspec.defstruct(
     ],
     kw_only=True,
 )
-_decode_array = msgspec.json.Decoder(UsageRecord).decode
+# Of a longer array, what has no field here is passed over without a look.
+_Measures = _array("_Measures", _MEASURE_FIELDS, whole=False)
+_LongMeasures = _array("_LongMeasures", _LONG_FIELDS, whole=False)
+_Labels = _array("_Labels", _LABEL_FIELDS, whole=True)
+_Line = _array("_Line", [*_MEASURE_FIELDS, *_LABEL_FIELDS], whole=True)
+_LongLine = _array("_LongLine", [*_LONG_FIELDS, *_LABEL_FIELDS], whole=True)
+
 _decode_object = msgspec.json.Decoder(_OldRecord).decode
 _decode_measures = msgspec.json.Decoder(_Measures).decode
+_decode_long_measures = msgspec.json.Decoder(_LongMeasures).decode
 _decode_labels = msgspec.json.Decoder(_Labels).decode
-_values: Final[Callable[[object], Measures]] = msgspec.structs.astuple  # type: ignore[assignment]  # its parameter is any struct
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_long_line = msgspec.json.Decoder(_LongLine).decode
+_encode: Final = msgspec.json.Encoder().encode
+_values: Final[Callable[[msgspec.Struct], Any]] = msgspec.structs.astuple
 
-encode_record: Final = msgspec.json.Encoder().encode
+
+def named_measures(measures: CallMeasures) -> dict[str, Any]:
+    """Return the fields of a record that measures are."""
+    first, *others = measures
+    if isinstance(first, tuple):
+        return dict(zip(_LONG_NAMES, (*first, *others), strict=True))
+    return dict(zip(MEASURE_NAMES, measures, strict=True))
+
+
+def encode_record(record: UsageRecord) -> bytes:
+    """Return the line of `record`."""
+    values = _values(record)
+    measures, writes = values[:MEASURES], values[MEASURES:_LONG]
+    if writes != _NO_WRITES:
+        measures = ((measures[0], *writes), *measures[1:])
+    return b"%b,%b" % (_encode(measures)[:-1], _encode_labels(values[_LONG:]))
+
+
+def _encode_labels(values: Sequence[object]) -> bytes:
+    """Return labels as they stand in a line, up to its end."""
+    for usual in _USUAL_ENDS:
+        if values[-1] != usual:
+            break
+        values = values[:-1]
+    return _encode(values)[1:]
 
 
 def decode_record(line: bytes) -> UsageRecord:
@@ -125,7 +190,12 @@ def decode_record(line: bytes) -> UsageRecord:
     """
     if line[:1] == b"{":
         return UsageRecord(**msgspec.structs.asdict(_decode_object(line)))
-    return _decode_array(line)
+    if line[:2] == _LONG_BEGINS:
+        writer, *others = _values(_decode_long_line(line))
+        names, values = _LONG_NAMES, (*writer, *others)
+    else:
+        names, values = MEASURE_NAMES, _values(_decode_line(line))
+    return UsageRecord(**dict(zip((*names, *_LABEL_NAMES), values, strict=True)))
 
 
 def split_lines(lines: list[bytes]) -> tuple[list[Measures], list[Labels]]:
@@ -136,8 +206,24 @@ def split_lines(lines: list[bytes]) -> tuple[list[Measures], list[Labels]]:
     that pass it were cut out at the right place, whatever the line began with: had an
     id with a comma moved the cut, they would begin with a number or `null`.
     """
-    measures = [_values(_decode_measures(line)) for line in lines]
+    try:
+        measures = [_values(_decode_measures(line)) for line in lines]
+    except msgspec.ValidationError:
+        return _split_one_by_one(lines)
     return measures, [line.split(b",", MEASURES)[-1] for line in lines]
+
+
+def _split_one_by_one(lines: list[bytes]) -> tuple[list[Measures], list[Labels]]:
+    measures, labels = [], []
+    for line in lines:
+        if line[:2] == _LONG_BEGINS:
+            (request_id, *writes), *others = _values(_decode_long_measures(line))
+            measures.append((request_id, *others, *writes))
+            labels.append(line.split(b",", _LONG)[-1])
+        else:
+            measures.append(_values(_decode_measures(line)))
+            labels.append(line.split(b",", MEASURES)[-1])
+    return measures, labels
 
 
 def check_labels(labels: Labels) -> None:
@@ -149,20 +235,21 @@ def caller_labels(
     caller_id: str, user: str, project: str, environment: str, *, token_id: str
 ) -> bytes:
     """Return the labels that say whose a call was, as they stand in a line."""
-    return encode_record((caller_id, user, project, environment, token_id))[1:-1]
+    return _encode((caller_id, user, project, environment, token_id))[1:-1]
 
 
 def other_labels(record: UsageRecord) -> bytes:
     """Return the labels of `record` that do not say whose it is, up to the end."""
-    return encode_record(_values(record)[MEASURES + _CALLER_LABELS :])[1:]
+    return _encode_labels(_values(record)[_LONG + _CALLER_LABELS :])
 
 
-def join_line(measures: Measures, caller: bytes, others: bytes) -> bytes:
+def join_line(measures: CallMeasures, caller: bytes, others: bytes) -> bytes:
     """Return the line that `split_lines` takes apart."""
-    return b"%b,%b,%b" % (encode_record(measures)[:-1], caller, others)
+    return b"%b,%b,%b" % (_encode(measures)[:-1], caller, others)
 
 
 def split_record(record: UsageRecord) -> tuple[Measures, Labels]:
     """Return what `split_lines` returns for the line of `record`."""
     values = _values(record)
-    return values[:MEASURES], encode_record(values[MEASURES:])[1:]
+    long = values[MEASURES:_LONG] != _NO_WRITES
+    return values[: _LONG if long else MEASURES], _encode_labels(values[_LONG:])

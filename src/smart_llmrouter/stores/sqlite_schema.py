@@ -7,8 +7,8 @@ ingester loads what only migrations and reports need. Tests hold them against
 
 from typing import Final
 
-HEAD_REVISION: Final = "usage_0002"
-OLDER_REVISIONS: Final = frozenset({"usage_0001"})
+HEAD_REVISION: Final = "usage_0003"
+OLDER_REVISIONS: Final = frozenset({"usage_0001", "usage_0002"})
 """What `smart-llmrouter db upgrade` can bring to the head."""
 
 _MEASURES: Final = """
@@ -28,6 +28,9 @@ CREATE TABLE request_measures (
     total_cost_nusd BIGINT,
     upstream_reported_cost_nusd BIGINT,
     labels_id BIGINT NOT NULL,
+    cache_write_5m_tokens BIGINT,
+    cache_write_1h_tokens BIGINT,
+    cache_write_cost_nusd BIGINT,
     CONSTRAINT pk_request_measures PRIMARY KEY (ts_ms, request_id)
 ) WITHOUT ROWID
 """
@@ -57,9 +60,22 @@ CREATE TABLE request_labels (
     error_class VARCHAR,
     upstream_status BIGINT,
     price_fingerprint VARCHAR,
+    lane VARCHAR DEFAULT 'relay' NOT NULL,
+    usage_estimated BOOLEAN DEFAULT 0 NOT NULL,
+    notes_count BIGINT DEFAULT 0 NOT NULL,
     CONSTRAINT pk_request_labels PRIMARY KEY (id),
     CONSTRAINT uq_request_labels_digest UNIQUE (digest)
 )
+"""
+_NOTES: Final = """
+CREATE TABLE label_notes (
+    labels_id BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    field_name VARCHAR NOT NULL,
+    action VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    CONSTRAINT pk_label_notes PRIMARY KEY (labels_id, seq)
+) WITHOUT ROWID
 """
 # The outer join keeps a row whatever the labels say, and is left out of the plan by
 # SQLite where a query needs none of them, such as a count.
@@ -69,12 +85,22 @@ CREATE VIEW request_usage AS SELECT
     input_tokens, cached_input_tokens, output_tokens, reasoning_tokens,
     input_cost_nusd, cached_input_cost_nusd, output_cost_nusd, total_cost_nusd,
     upstream_reported_cost_nusd,
+    cache_write_5m_tokens, cache_write_1h_tokens, cache_write_cost_nusd,
     caller_id, caller_user, caller_project, caller_environment, token_id, client,
     inbound_dialect, status, attempts, config_fingerprint, router_version,
     requested_model, resolved_group, strategy, target_provider, target_model,
     target_dialect, stream, error_code, error_class, upstream_status,
-    price_fingerprint
+    price_fingerprint,
+    CASE WHEN target_dialect IS NOT NULL THEN lane END AS lane,
+    usage_estimated, notes_count
 FROM request_measures LEFT JOIN request_labels ON request_labels.id = labels_id
+"""
+_FIELD_EVENTS: Final = """
+CREATE VIEW request_translation_field_events AS SELECT
+    request_id, ts_ms, attempts - 1 AS attempt_index, seq, field_name, action, reason
+FROM request_measures
+JOIN request_labels ON request_labels.id = request_measures.labels_id
+JOIN label_notes ON label_notes.labels_id = request_measures.labels_id
 """
 _POSITIONS: Final = """
 CREATE TABLE journal_positions (
@@ -89,12 +115,22 @@ CREATE TABLE alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 )
 """
-SCHEMA: Final = (_MEASURES, _LABELS, _USAGE, _POSITIONS, _REVISION)
+SCHEMA: Final = (
+    _MEASURES,
+    _LABELS,
+    _NOTES,
+    _USAGE,
+    _FIELD_EVENTS,
+    _POSITIONS,
+    _REVISION,
+)
 """The statements that make an empty database ours, but for its revision."""
 
 RELATIONS: Final = (
     "request_measures",
     "request_labels",
+    "label_notes",
     "request_usage",
+    "request_translation_field_events",
     "journal_positions",
 )

@@ -32,6 +32,7 @@ VIEWS: Final = MetaData()
 _UNPRICED: Final = "the tokens or the price are unknown"
 _NO_USAGE: Final = "the provider did not say"
 _NO_TARGET: Final = "no target was chosen"
+_NO_WRITES: Final = "the provider did not say, or writes nothing"
 
 
 def _text(name: str, meaning: str, *, empty: str | None = None) -> Column[str]:
@@ -46,6 +47,11 @@ def _number(
     return Column(
         name, BigInteger, nullable=empty is not None, comment=meaning, info=info
     )
+
+
+def _flag(name: str, meaning: str) -> Column[bool]:
+    info = {"unit": "", "empty": ""}
+    return Column(name, Boolean, nullable=False, comment=meaning, info=info)
 
 
 def _measures() -> list[Column[str] | Column[int]]:
@@ -74,13 +80,14 @@ def _measures() -> list[Column[str] | Column[int]]:
         ),
         _number(
             "input_tokens",
-            "Tokens of the prompt, cached ones included",
+            "Tokens of the prompt, those read from the provider's cache or written "
+            "into it among them",
             unit="tokens",
             empty=_NO_USAGE,
         ),
         _number(
             "cached_input_tokens",
-            "Those of them that the provider had cached",
+            "Those of them that were read from the provider's cache",
             unit="tokens",
             empty=_NO_USAGE,
         ),
@@ -98,13 +105,13 @@ def _measures() -> list[Column[str] | Column[int]]:
         ),
         _number(
             "input_cost_nusd",
-            "What the input that was not cached cost",
+            "What the input cost that was neither read from a cache nor written there",
             unit="nano-dollars",
             empty=_UNPRICED,
         ),
         _number(
             "cached_input_cost_nusd",
-            "What the cached input cost",
+            "What the input cost that was read from the cache",
             unit="nano-dollars",
             empty=_UNPRICED,
         ),
@@ -125,6 +132,30 @@ def _measures() -> list[Column[str] | Column[int]]:
             "What the provider itself says that the call cost",
             unit="nano-dollars",
             empty=_NO_USAGE,
+        ),
+    ]
+
+
+def _cache_writes() -> list[Column[int]]:
+    return [
+        _number(
+            "cache_write_5m_tokens",
+            "Input tokens written into the provider's cache, for five minutes where "
+            "it knows several lifetimes",
+            unit="tokens",
+            empty=_NO_WRITES,
+        ),
+        _number(
+            "cache_write_1h_tokens",
+            "Input tokens written into the provider's cache for an hour",
+            unit="tokens",
+            empty=_NO_WRITES,
+        ),
+        _number(
+            "cache_write_cost_nusd",
+            "What writing both cost",
+            unit="nano-dollars",
+            empty=_UNPRICED,
         ),
     ]
 
@@ -166,13 +197,7 @@ def _labels() -> list[Column[str] | Column[int] | Column[bool]]:
             empty=_NO_TARGET,
         ),
         _text("target_dialect", "The dialect spoken to the target", empty=_NO_TARGET),
-        Column(
-            "stream",
-            Boolean,
-            nullable=False,
-            comment="Whether the caller asked for a stream (1) or not (0)",
-            info={"unit": "", "empty": ""},
-        ),
+        _flag("stream", "Whether the caller asked for a stream (1) or not (0)"),
         _text("error_code", "The stable code of the error", empty="the call succeeded"),
         _text("error_class", "The kind of failure", empty="the call succeeded"),
         _number(
@@ -188,12 +213,56 @@ def _labels() -> list[Column[str] | Column[int] | Column[bool]]:
     ]
 
 
+def _label_ends(
+    *, lane_empty: str | None
+) -> list[Column[str] | Column[int] | Column[bool]]:
+    """Return what stands at the end of labels, and only where it is not the usual."""
+    return [
+        _text(
+            "lane",
+            "Whether the target's own bytes were passed on (`relay`) or the dialects "
+            "differ (`translate`)",
+            empty=lane_empty,
+        ),
+        _flag(
+            "usage_estimated",
+            "Whether tokens were counted by the router (1), because the provider did "
+            "not say them, or not (0)",
+        ),
+        _number(
+            "notes_count",
+            "How many fields of the request the translation approximated or dropped",
+        ),
+    ]
+
+
+def _notes() -> list[Column[str] | Column[int]]:
+    return [
+        _number("seq", "The place among the notes of the call; the first is 0"),
+        _text("field_name", "The field, as the dialect that said it names it"),
+        _text("action", "What happened to it: `approximated` or `dropped`"),
+        _text("reason", "Why, in one sentence"),
+    ]
+
+
 REQUEST_USAGE: Final = Table(
     "request_usage",
     VIEWS,
     *_measures(),
+    *_cache_writes(),
     *_labels(),
+    *_label_ends(lane_empty=_NO_TARGET),
     comment="One row a finished call",
+)
+
+FIELD_EVENTS: Final = Table(
+    "request_translation_field_events",
+    VIEWS,
+    _text("request_id", "The call's id"),
+    _number("ts_ms", "When the call began", unit="milliseconds since 1970, UTC"),
+    _number("attempt_index", "Which attempt it was; the first is 0"),
+    *_notes(),
+    comment="One row for each field that a translation could not carry as it was",
 )
 
 REQUEST_MEASURES: Final = Table(
@@ -201,6 +270,7 @@ REQUEST_MEASURES: Final = Table(
     METADATA,
     *_measures(),
     _number("labels_id", "The `id` of the call's labels"),
+    *_cache_writes(),
     # In the order of time, so that an interval is one stretch of the table.
     PrimaryKeyConstraint("ts_ms", "request_id"),
     sqlite_with_rowid=False,
@@ -219,8 +289,19 @@ REQUEST_LABELS: Final = Table(
     ),
     _text("digest", "BLAKE2b of the labels as they stand in the journal"),
     *_labels(),
+    *_label_ends(lane_empty=None),
     UniqueConstraint("digest"),
     comment="What many calls have in common",
+)
+
+LABEL_NOTES: Final = Table(
+    "label_notes",
+    METADATA,
+    _number("labels_id", "The `id` of the labels of the calls that it was noted of"),
+    *_notes(),
+    PrimaryKeyConstraint("labels_id", "seq"),
+    sqlite_with_rowid=False,
+    comment="What a translation could not carry as it was",
 )
 
 JOURNAL_POSITIONS: Final = Table(

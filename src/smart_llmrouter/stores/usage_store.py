@@ -24,12 +24,16 @@ from smart_llmrouter.stores.sqlite import (
 )
 
 Measures = tuple[object, ...]
-"""A row of `request_measures`, in the table's order, but for its labels."""
+"""A row of `request_measures`, in the order of `request_usage`, but for its labels.
+
+Where a call wrote nothing into a cache, the last three columns are left out.
+"""
 
 Labels = bytes
 """A row of `request_labels`: JSON values in the table's order, and a `]` at the end.
 
-Equal labels are equal byte by byte.
+Equal labels are equal byte by byte. Of the last three columns those may be missing that
+are as usual; instead of how many notes there are stand the notes.
 """
 
 _MOST_LABELS: Final = 8192
@@ -37,13 +41,26 @@ _PIECE: Final = 16
 """How many rows are added between two moments in which others may have the core."""
 
 _ADD_ROW: Final = (
-    "INSERT INTO request_measures "
+    "INSERT INTO request_measures (request_id, ts_ms, latency_us, ttfb_us, ttft_us, "
+    "input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, "
+    "input_cost_nusd, cached_input_cost_nusd, output_cost_nusd, total_cost_nusd, "
+    "upstream_reported_cost_nusd, labels_id) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_COLUMNS: Final = 15
+_ADD_LONG_ROW: Final = (
+    "INSERT INTO request_measures VALUES "
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _ADD_LABELS: Final = (
     "INSERT INTO request_labels VALUES (NULL, ?, "
-    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO NOTHING"
+)
+_LABELS: Final = 25
+_USUAL_ENDS: Final[tuple[str, bool, list[dict[str, str]]]] = ("relay", False, [])
+_ADD_NOTE: Final = (
+    "INSERT INTO label_notes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _FIND_LABELS: Final = "SELECT id FROM request_labels WHERE digest = ?"
 _SET_POSITION: Final = (
@@ -163,7 +180,18 @@ class UsageStore:
         rows = [
             (*values, ids[each]) for values, each in zip(measures, labels, strict=True)
         ]
-        return connection.executemany(_ADD_ROW, rows).rowcount
+        if max(map(len, rows)) == _COLUMNS:
+            return connection.executemany(_ADD_ROW, rows).rowcount
+        short = [row for row in rows if len(row) == _COLUMNS]
+        long = [
+            (*row[: _COLUMNS - 1], row[-1], *row[_COLUMNS - 1 : -1])
+            for row in rows
+            if len(row) > _COLUMNS
+        ]
+        return (
+            connection.executemany(_ADD_ROW, short).rowcount
+            + connection.executemany(_ADD_LONG_ROW, long).rowcount
+        )
 
     def _ids_of(
         self, connection: sqlite3.Connection, labels: set[Labels]
@@ -173,9 +201,7 @@ class UsageStore:
         if len(known) > _MOST_LABELS:
             known.clear()
         for each in labels - known.keys():
-            digest = labels_digest(each)
-            connection.execute(_ADD_LABELS, (digest, *msgspec.json.decode(b"[" + each)))
-            (known[each],) = connection.execute(_FIND_LABELS, (digest,)).fetchone()
+            known[each] = _added_labels(connection, each)
         return known
 
     def _unstorable(
@@ -259,6 +285,24 @@ class UsageStore:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _added_labels(connection: sqlite3.Connection, labels: Labels) -> int:
+    """Add labels, and what was noted of their calls, where they are new."""
+    digest = labels_digest(labels)
+    values = msgspec.json.decode(b"[" + labels)
+    values += _USUAL_ENDS[len(values) - _LABELS :] if len(values) < _LABELS else ()
+    notes = values.pop()
+    connection.execute(_ADD_LABELS, (digest, *values, len(notes)))
+    (labels_id,) = connection.execute(_FIND_LABELS, (digest,)).fetchone()
+    connection.executemany(
+        _ADD_NOTE,
+        [
+            (labels_id, seq, note["field"], note["action"], note["reason"])
+            for seq, note in enumerate(notes)
+        ],
+    )
+    return int(labels_id)
 
 
 def _reason(error: Exception) -> str:

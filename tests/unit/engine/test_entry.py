@@ -8,6 +8,7 @@ from smart_llmrouter.config.snapshot import Group, Provider, Target
 from smart_llmrouter.core.errors import RouterError, UpstreamTimeout
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.core.money import Price, Rate
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
@@ -92,6 +93,9 @@ def test_a_call_that_reached_nobody() -> None:
         "config_fingerprint": "c1",
         "router_version": "1.0",
         "stream": False,
+        "lane": "relay",
+        "usage_estimated": False,
+        "notes": (),
     }
 
 
@@ -138,3 +142,59 @@ def test_a_call_that_failed() -> None:
     assert (record.status, record.error_code) == (504, "upstream-timeout")
     assert record.error_class == "upstream_idle_timeout"
     assert record.total_cost_nusd is None
+
+
+def test_a_call_that_wrote_into_the_cache() -> None:
+    """Tokens and cost of the writes are in its record, and in its total."""
+    usage = Usage(
+        input_tokens=10,
+        cache_write_5m_tokens=3,
+        cache_write_1h_tokens=0,
+        output_tokens=5,
+    )
+    entry = Entry(arrival=ARRIVAL, dialect="x", group=GROUP, target=TARGET, usage=usage)
+
+    record = closed(entry)
+
+    assert (record.request_id, record.ts_ms) == ("req_1", 1_700_000_000_000)
+    assert (record.cache_write_5m_tokens, record.cache_write_1h_tokens) == (3, 0)
+    assert (record.input_cost_nusd, record.cache_write_cost_nusd) == (7_000, 3_000)
+    assert record.total_cost_nusd == 15_000
+
+
+def test_a_call_that_was_translated() -> None:
+    """Lane and notes are on record, and whether its tokens are an estimate."""
+    note = Note("dropped", "seed", "the target has no such field")
+    entry = Entry(
+        arrival=ARRIVAL,
+        dialect="anthropic-messages",
+        lane="translate",
+        notes=(note,),
+        usage=Usage(input_tokens=3, estimated=True),
+    )
+
+    record = closed(entry)
+
+    assert (record.lane, record.usage_estimated) == ("translate", True)
+    assert record.notes == (note,)
+
+
+def test_what_is_shared_by_calls_that_are_alike() -> None:
+    """Calls that differ in dialect, lane, notes or estimates share no labels."""
+    entries = [
+        Entry(arrival=ARRIVAL, dialect="x", **different)
+        for different in (
+            {},
+            {"lane": "translate"},
+            {"notes": (Note("dropped", "seed", "why"),)},
+            {"notes": (Note("dropped", "stop", "why"),)},
+            {"usage": Usage(estimated=True)},
+        )
+    ]
+    entries.append(Entry(arrival=ARRIVAL, dialect="y"))
+    equal = Entry(arrival=ARRIVAL, dialect="x", notes=(Note("dropped", "seed", "why"),))
+
+    keys = [entry.likeness(200, None) for entry in entries]
+
+    assert len(set(keys)) == len(keys)
+    assert equal.likeness(200, None) == keys[2]

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.exc import OperationalError
 
-from smart_llmrouter.ledger.record import UsageRecord, split_record
+from smart_llmrouter.ledger.record import UsageRecord, encode_record, split_record
 from smart_llmrouter.stores import database
 from smart_llmrouter.stores.database import migrate, open_for_reading, upgrade
 from smart_llmrouter.stores.sqlite import (
@@ -29,7 +29,7 @@ from smart_llmrouter.stores.sqlite import (
 from smart_llmrouter.stores.sqlite_schema import HEAD_REVISION, OLDER_REVISIONS
 from smart_llmrouter.stores.tables import METADATA, REQUEST_USAGE
 from smart_llmrouter.stores.usage_store import UsageStore
-from tests.support.ledger import a_record
+from tests.support.ledger import StateDirectory, a_record
 
 
 @pytest.fixture
@@ -193,6 +193,91 @@ def test_migrated_labels_are_those_that_the_ingester_finds(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute("SELECT count(*) FROM request_labels").fetchone()
     assert found == (1,)
+
+
+PREVIOUS_COLUMNS = """request_id, ts_ms, latency_us, ttfb_us, ttft_us, input_tokens,
+    cached_input_tokens, output_tokens, reasoning_tokens, input_cost_nusd,
+    cached_input_cost_nusd, output_cost_nusd, total_cost_nusd,
+    upstream_reported_cost_nusd, caller_id, caller_user, caller_project,
+    caller_environment, token_id, client, inbound_dialect, status, attempts,
+    config_fingerprint, router_version, requested_model, resolved_group, strategy,
+    target_provider, target_model, target_dialect, stream, error_code, error_class,
+    upstream_status, price_fingerprint"""
+
+
+def with_previous_rows(path: Path, count: int) -> list[tuple[object, ...]]:
+    """Fill a database of the second schema, as its ingester did; return the rows."""
+    labels = [
+        ("c", "u", "p", "e", "t", "curl", "openai-chat", 200, 1, "f", "v", *said,
+         stream, None, None, 200, None)
+        for said in ((None,) * 6, ("m", "g", "failover", "acme", "mini", "openai-chat"))
+        for stream in (0, 1)
+    ]  # fmt: skip
+    measures = [(f"req_{n}", 1000 - n, n, None, 2, *range(9)) for n in range(count)]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executemany(
+            f"INSERT INTO request_labels VALUES ({', '.join('?' * 24)})",  # noqa: S608 - no input
+            [(n, f"digest {n}", *each) for n, each in enumerate(labels)],
+        )
+        connection.executemany(
+            f"INSERT INTO request_measures VALUES ({', '.join('?' * 15)})",  # noqa: S608 - no input
+            [(*each, n % len(labels)) for n, each in enumerate(measures)],
+        )
+        connection.execute("INSERT INTO journal_positions VALUES ('s', 7)")
+        connection.commit()
+    return [(*each, *labels[n % len(labels)]) for n, each in enumerate(measures)]
+
+
+def test_an_upgrade_from_the_previous_schema_keeps_every_row(path: Path) -> None:
+    """Each call of before was relayed if it had a target; nothing else is made up."""
+    rows = with_previous_rows(old_database(path, "usage_0002"), 50)
+
+    done = upgrade(sqlite_url(path))
+
+    assert done == ("usage_0002", HEAD_REVISION)
+    create_or_check_schema(sqlite_url(path))
+    with closing(sqlite3.connect(path)) as connection:
+        query = f"SELECT {PREVIOUS_COLUMNS} FROM request_usage"  # noqa: S608 - no input
+        assert set(connection.execute(query).fetchall()) == set(rows)
+        ends = connection.execute(
+            "SELECT DISTINCT target_dialect, lane, usage_estimated, notes_count, "
+            "cache_write_5m_tokens, cache_write_1h_tokens, cache_write_cost_nusd "
+            "FROM request_usage"
+        ).fetchall()
+        positions = connection.execute("SELECT * FROM journal_positions").fetchall()
+    assert set(ends) == {
+        (None, None, 0, 0, None, None, None),
+        ("openai-chat", "relay", 0, 0, None, None, None),
+    }
+    assert positions == [("s", 7)]
+
+
+def test_lines_of_before_an_upgrade_are_ingested_after_it(path: Path) -> None:
+    """What the journal still held has its rows beside those of new calls."""
+    old_database(path, "usage_0002")
+    upgrade(sqlite_url(path))
+    state = StateDirectory(path.parent)
+    writer = state.writer()
+    writer.append(LINE_OF_BEFORE)
+    writer.append(encode_record(a_record(2, cache_write_5m_tokens=3, lane="translate")))
+    writer.close()
+
+    done = state.ingester().advance()
+
+    assert (done.records, done.rejected) == (2, 0)
+    columns = "request_id, total_cost_nusd, cache_write_5m_tokens, lane, stream"
+    assert state.rows(columns) == [
+        (a_record(2).request_id, None, 3, None, 0),
+        ("req_1", 630, None, "relay", 1),
+    ]
+
+
+LINE_OF_BEFORE = (
+    b'["req_1",1790000000001,1001,500,700,10,0,5,0,250,0,380,630,null,'
+    b'"alice-search-dev","alice","search","dev","rtr_alice_search_dev_k1",'
+    b'"openai-python","openai-chat",200,1,"c0ffee","0.1.0","mini","chat","failover",'
+    b'"acme","mini","openai-chat",true,null,null,200,"price_1"]'
+)
 
 
 def similar(record: UsageRecord) -> dict[str, object]:

@@ -3,32 +3,38 @@
 import msgspec
 
 from smart_llmrouter.ledger.record import UsageRecord
-from smart_llmrouter.stores.tables import METADATA, REQUEST_USAGE
+from smart_llmrouter.stores.tables import METADATA, REQUEST_USAGE, VIEWS
 
 
 def test_the_columns_are_the_fields_of_a_record_in_order() -> None:
-    """A record becomes a row by position: the two lists must be the same."""
-    fields = msgspec.structs.fields(UsageRecord)
+    """A record becomes a row by position: the two lists must be the same.
 
-    assert [column.name for column in REQUEST_USAGE.columns] == [
-        field.name for field in fields
-    ]
+    Of notes, which are rows of their own, there is how many they are.
+    """
+    fields = [field.name for field in msgspec.structs.fields(UsageRecord)]
+
+    names = [column.name for column in REQUEST_USAGE.columns]
+    assert names[:-1] == fields[:-1]
+    assert (names[-1], fields[-1]) == ("notes_count", "notes")
 
 
 def test_a_column_may_be_empty_only_where_the_record_may() -> None:
-    """What a record always has is never empty in the database, and the reverse."""
+    """What a record always has is never empty in the database, and the reverse.
+
+    But for the lane, which a call without a target has not.
+    """
     optional = {
         field.name
         for field in msgspec.structs.fields(UsageRecord)
         if type(None) in getattr(field.type, "__args__", ())
     }
 
-    assert {c.name for c in REQUEST_USAGE.columns if c.nullable} == optional
+    assert {c.name for c in REQUEST_USAGE.columns if c.nullable} == {*optional, "lane"}
 
 
 def test_every_column_says_what_it_means_and_when_it_is_empty() -> None:
     """The page on usage records is made of these texts."""
-    for table in (*METADATA.tables.values(), REQUEST_USAGE):
+    for table in (*METADATA.tables.values(), *VIEWS.tables.values()):
         for column in table.columns:
             assert column.comment, column
             assert bool(column.info["empty"]) == bool(column.nullable), column

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.record import UsageRecord, split_record
 from smart_llmrouter.stores.usage_store import (
     DatabaseAway,
@@ -186,3 +187,90 @@ def test_a_database_with_another_schema_is_away(
 
     with pytest.raises(DatabaseAway, match="has schema other"):
         store.positions()
+
+
+def test_cache_writes_are_beside_rows_that_have_none(
+    state: StateDirectory, store: UsageStore
+) -> None:
+    """Each value stands in the column of its name, whatever its neighbours have."""
+    writer = a_record(
+        2,
+        upstream_reported_cost_nusd=5,
+        cache_write_5m_tokens=10,
+        cache_write_1h_tokens=0,
+        cache_write_cost_nusd=700,
+    )
+
+    new = add(store, a_record(1), writer, a_record(3, client="other"))
+
+    columns = (
+        "request_id, client, upstream_reported_cost_nusd, cache_write_5m_tokens, "
+        "cache_write_1h_tokens, cache_write_cost_nusd"
+    )
+    assert new == 3
+    assert [row[1:] for row in state.rows(columns)] == [
+        ("openai-python", None, None, None, None),
+        ("openai-python", 5, 10, 0, 700),
+        ("other", None, None, None, None),
+    ]
+
+
+def test_a_write_that_fits_nowhere_is_named(
+    state: StateDirectory, store: UsageStore
+) -> None:
+    """The others can be added without it."""
+    rows = [a_record(1), a_record(2, cache_write_5m_tokens=1 << 70), a_record(3)]
+
+    with pytest.raises(UnstorableRows) as caught:
+        add(store, *rows)
+
+    assert caught.value.indexes == {1}
+    assert state.request_ids() == []
+
+
+def test_notes_are_stored_once_for_all_calls_that_have_them(
+    state: StateDirectory, store: UsageStore
+) -> None:
+    """Each call has its field events; the sentences stand once."""
+    notes = (
+        Note("dropped", "seed", "the target has no such field"),
+        Note("approximated", "reasoning_effort", "as a budget of tokens"),
+    )
+    translated = {
+        "lane": "translate",
+        "target_dialect": "anthropic-messages",
+        "attempts": 2,
+        "notes": notes,
+    }
+
+    add(store, a_record(1), a_record(2, **translated), a_record(3, **translated))
+
+    with closing(sqlite3.connect(state.database)) as connection:
+        events = connection.execute(
+            "SELECT request_id, attempt_index, seq, field_name, action, reason "
+            "FROM request_translation_field_events ORDER BY request_id, seq"
+        ).fetchall()
+        (stored,) = connection.execute("SELECT count(*) FROM label_notes").fetchone()
+    assert events == [
+        (a_record(number).request_id, 1, seq, note.field, note.action, note.reason)
+        for number in (2, 3)
+        for seq, note in enumerate(notes)
+    ]
+    assert stored == len(notes)
+    assert [row[1:] for row in state.rows("request_id, lane, notes_count")] == [
+        (None, 0),
+        ("translate", 2),
+        ("translate", 2),
+    ]
+
+
+def test_only_a_call_with_a_target_has_a_lane(
+    state: StateDirectory, store: UsageStore
+) -> None:
+    """A call that reached nobody was neither passed on nor translated."""
+    add(store, a_record(1), a_record(2, target_dialect="openai-chat"))
+
+    assert [row[1:] for row in state.rows("request_id, lane, usage_estimated")] == [
+        (None, 0),
+        ("relay", 0),
+    ]

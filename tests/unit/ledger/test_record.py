@@ -1,0 +1,125 @@
+"""The line of a call: what is in it, and who can read it."""
+
+import msgspec
+import pytest
+
+from smart_llmrouter.core.notes import Note
+from smart_llmrouter.ledger.record import (
+    UsageRecord,
+    caller_labels,
+    check_labels,
+    decode_record,
+    encode_record,
+    join_line,
+    named_measures,
+    other_labels,
+    split_lines,
+    split_record,
+)
+from tests.support.ledger import a_record
+
+OF_BEFORE = (
+    b'["req_1",1790000000001,1001,500,700,10,0,5,0,250,0,380,630,null,'
+    b'"alice-search-dev","alice","search","dev","rtr_alice_search_dev_k1",'
+    b'"openai-python","openai-chat",200,1,"c0ffee","0.1.0","mini","chat","failover",'
+    b'"acme","mini","openai-chat",true,null,null,200,"price_1"]'
+)
+NOTES = (
+    Note("dropped", "seed", "the target has no such field"),
+    Note("approximated", "reasoning_effort", 'as a budget, of "tokens"'),
+)
+RECORDS = {
+    "an ordinary one": a_record(1, stream=True, target_dialect="openai-chat"),
+    "reads": a_record(2, input_tokens=5, cached_input_tokens=4),
+    "writes": a_record(
+        3,
+        cache_write_5m_tokens=10,
+        cache_write_1h_tokens=20,
+        cache_write_cost_nusd=30,
+    ),
+    "no writes": a_record(4, cache_write_5m_tokens=0),
+    "only the last usual": a_record(5, lane="translate", usage_estimated=True),
+    "notes": a_record(6, lane="translate", notes=NOTES),
+    "notes of a writer": a_record(7, cache_write_1h_tokens=1, notes=NOTES),
+    "an estimate": a_record(8, usage_estimated=True),
+    "commas in an id": a_record(9, request_id="a,b,[[c", cache_write_5m_tokens=1),
+}
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_a_line_is_read_as_the_record_that_was_written(record: UsageRecord) -> None:
+    """Whatever is rare about it."""
+    assert decode_record(encode_record(record)) == record
+
+
+def test_lines_of_all_kinds_are_split_together() -> None:
+    """As their records are, and the labels of each are sound."""
+    records = [record for name, record in RECORDS.items() if "commas" not in name]
+
+    measures, labels = split_lines([encode_record(record) for record in records])
+
+    assert list(zip(measures, labels, strict=True)) == list(map(split_record, records))
+    for each in labels:
+        check_labels(each)
+
+
+def test_a_cut_at_the_wrong_place_is_noticed() -> None:
+    """An id with commas moves it, and then the labels are none."""
+    [_], [labels] = split_lines([encode_record(RECORDS["commas in an id"])])
+
+    with pytest.raises(msgspec.DecodeError):
+        check_labels(labels)
+
+
+def test_a_line_of_before_is_a_line_of_today() -> None:
+    """A call that was relayed and wrote nothing is written as it always was."""
+    record = decode_record(OF_BEFORE)
+
+    assert (record.lane, record.usage_estimated, record.notes) == ("relay", False, ())
+    assert record.cache_write_5m_tokens is None
+    assert (record.total_cost_nusd, record.price_fingerprint) == (630, "price_1")
+    assert encode_record(record) == OF_BEFORE
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_a_line_put_together_from_parts_is_the_same(record: UsageRecord) -> None:
+    """The path encodes what calls share only once."""
+    values = msgspec.structs.astuple(record)
+    writes = values[14:17]
+    measures = values[:14]
+    if writes != (None, None, None):
+        measures = ((values[0], *writes), *values[1:14])
+    caller = caller_labels(
+        record.caller_id,
+        record.caller_user,
+        record.caller_project,
+        record.caller_environment,
+        token_id=record.token_id,
+    )
+
+    line = join_line(measures, caller, other_labels(record))
+
+    assert line == encode_record(record)
+    named = named_measures(measures)
+    assert all(getattr(record, name) == value for name, value in named.items())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"[[",
+        b"[]",
+        b"[[]]",
+        b"5",
+        OF_BEFORE.replace(b'"req_1"', b'["req_1",1,2]'),
+        OF_BEFORE.replace(b'"req_1"', b'["req_1",1,2,3,4]'),
+        OF_BEFORE.replace(b'"price_1"', b'"price_1","sideways"'),
+        OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[],1'),
+        OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[{"field":"x"}]'),
+    ],
+)
+def test_what_is_no_record_is_refused(line: bytes) -> None:
+    """By value and as a whole."""
+    with pytest.raises(msgspec.DecodeError):
+        decode_record(line)
