@@ -123,9 +123,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     `system` are the instructions that stand outside of the turns. `include_usage` says
     whether a caller that can choose asked for the usage of a stream, `legacy_functions`
-    whether it knows no more than one call in an answer, as it was before tools. `needs`
-    names what was asked for, would change the meaning of the answer and can be said in
-    `dialect` only, in the spelling of requirements, such as `n` or `logprobs`.
+    whether it knows no more than one call in an answer, as it was before tools, and
+    `wants_reasoning_state` whether it keeps a provider's proof of its reasoning for the
+    next turn. `needs` names what was asked for, would change the meaning of the answer
+    and can be said in `dialect` only, in the spelling of requirements, such as `n` or
+    `logprobs`.
     """
 
     dialect: DialectName
@@ -141,6 +143,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     output_cap: int | None = None
     output_format: OutputFormat | None = None
     reasoning: ReasoningAsk | None = None
+    wants_reasoning_state: bool = True
     verbosity: str | None = None
     temperature: float | None = None
     top_p: float | None = None
