@@ -1,0 +1,155 @@
+"""Writing a request of any dialect for a provider of this one.
+
+Nothing is lowered here: custom tools, namespaces and tool searches are what they are.
+Answers are not stored unless that was asked for, since they could be found under the
+provider's own ids only. A provider of this dialect has no stop sequences.
+"""
+
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.notes import Notes
+from smart_llmrouter.core.request import OutputFormat, ReasoningAsk, Request
+from smart_llmrouter.dialects.base import NotBridged, Serving
+from smart_llmrouter.dialects.openai_responses.parse import (
+    LOGPROBS_INCLUDE,
+    STATE_INCLUDE,
+)
+from smart_llmrouter.dialects.openai_responses.render_items import Items
+from smart_llmrouter.dialects.openai_responses.render_tools import (
+    DIALECT,
+    render_choice,
+    render_tools,
+)
+from smart_llmrouter.dialects.openai_responses.schema import UNREADABLE, encode
+from smart_llmrouter.dialects.reasoning import effort_of
+
+_LEAST_OUTPUT_TOKENS: Final = 16
+"""Fewer are refused by OpenAI."""
+_TEXT: Final = "text."
+_APART: Final = frozenset({"include", "tool_choice.tools"})
+_decode_includes: Final = msgspec.json.Decoder(list[str]).decode
+
+Body = dict[str, object]
+
+
+def render_request(request: Request, serving: Serving, notes: Notes) -> bytes:
+    """Write a request. Raises `NotBridged` for what no provider here can do."""
+    if request.stop:
+        raise NotBridged("stop")
+    own = request.dialect == DIALECT
+    body: Body = {"model": serving.model}
+    instructions = "\n\n".join(part.text for part in request.system if part.text)
+    if instructions:
+        body["instructions"] = instructions
+    body["input"] = Items(request, label=serving.label, notes=notes).rendered()
+    if request.tools:
+        body["tools"] = render_tools(request.tools, own=own)
+    if request.tool_choice is not None:
+        body["tool_choice"] = render_choice(request.tool_choice, request)
+    body |= _plain_values(request)
+    cap = _output_cap(request, serving, notes)
+    if cap is not None:
+        body["max_output_tokens"] = cap
+    if request.reasoning is not None:
+        body["reasoning"] = _reasoning(request.reasoning, serving, notes, own=own)
+    text = _text_options(request)
+    if text:
+        body["text"] = text
+    includes = _includes(request)
+    if includes:
+        body["include"] = includes
+    if own:
+        body |= {
+            name: raw
+            for name, raw in request.extras.items()
+            if name not in _APART and not name.startswith(_TEXT)
+        }
+    return encode(body)
+
+
+def _plain_values(request: Request) -> Body:
+    store = request.store
+    if store is None and request.dialect != DIALECT:
+        store = False
+    values: Body = {
+        "parallel_tool_calls": request.parallel_tools,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "user": request.user,
+        "metadata": dict(request.metadata) or None,
+        "service_tier": request.service_tier,
+        "prompt_cache_key": request.prompt_cache_key,
+        "store": store,
+        "stream": request.stream or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _output_cap(request: Request, serving: Serving, notes: Notes) -> int | None:
+    """Return how much the answer may be at most, within what the target can do."""
+    asked = request.output_cap
+    if asked is None:
+        return None
+    cap = asked if serving.output_cap is None else min(asked, serving.output_cap)
+    if request.dialect != DIALECT:
+        cap = max(cap, _LEAST_OUTPUT_TOKENS)
+    if cap != asked:
+        notes.approximated("max_tokens", f"the target was asked for {cap}")
+    return cap
+
+
+def _reasoning(
+    ask: ReasoningAsk, serving: Serving, notes: Notes, *, own: bool
+) -> Body:
+    effort = effort_of(
+        ask, levels=serving.reasoning_levels, field="reasoning", notes=notes
+    )
+    said: Body = {"effort": effort, "summary": ask.summary}
+    rendered = {name: value for name, value in said.items() if value is not None}
+    return rendered | ask.extras if own else rendered
+
+
+def _text_options(request: Request) -> Body:
+    options: Body = {}
+    if request.output_format is not None:
+        options["format"] = _format(request.output_format)
+    if request.verbosity is not None:
+        options["verbosity"] = request.verbosity
+    if request.dialect == DIALECT:
+        options |= {
+            name.removeprefix(_TEXT): raw
+            for name, raw in request.extras.items()
+            if name.startswith(_TEXT)
+        }
+    return options
+
+
+def _format(wanted: OutputFormat) -> Body:
+    if wanted.kind == "json_object":
+        return {"type": "json_object"}
+    said: Body = {
+        "type": "json_schema",
+        "name": wanted.name or "answer",
+        "description": wanted.description,
+        "schema": wanted.schema,
+        "strict": wanted.strict,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _includes(request: Request) -> list[str]:
+    if request.dialect != DIALECT:
+        wanted = request.wants_reasoning_state and request.reasoning is not None
+        return [STATE_INCLUDE] if wanted else []
+    includes = [STATE_INCLUDE] if request.wants_reasoning_state else []
+    others = request.extras.get("include")
+    if others is not None:
+        try:
+            includes += _decode_includes(others)
+        except UNREADABLE:
+            return includes
+    if "logprobs" in request.needs and LOGPROBS_INCLUDE not in includes:
+        includes += [] if "top_logprobs" in request.extras else [LOGPROBS_INCLUDE]
+    return includes

@@ -1,0 +1,129 @@
+"""Reading a Responses request just far enough, and addressing it to a target.
+
+All values stay as they came but `model`, and what the router itself has sealed: a
+reasoning state of a provider of another dialect, which a real provider would refuse,
+and a summary that stands for a compacted conversation, which it could not read.
+"""
+
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.errors import InvalidJson, InvalidRequest
+from smart_llmrouter.dialects.base import Peek
+from smart_llmrouter.dialects.openai_responses.compaction import summary_in
+from smart_llmrouter.dialects.openai_responses.schema import (
+    NULL,
+    UNREADABLE,
+    encode,
+    text_of,
+)
+from smart_llmrouter.dialects.sealed import SEAL
+from smart_llmrouter.wire.jsonobject import (
+    NotAnObject,
+    RawMembers,
+    parse_members,
+    render_members,
+)
+
+_BEGINNINGS: Final = ("input", "previous_response_id", "prompt", "conversation")
+_SEALED: Final = f'"{SEAL}'.encode()
+_TRUE: Final = msgspec.Raw(b"true")
+_FALSE: Final = msgspec.Raw(b"false")
+_decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def peek_request(body: bytes) -> Peek:
+    """Peek into the body of `POST /v1/responses`.
+
+    Raises `InvalidJson` or `InvalidRequest`.
+    """
+    try:
+        # The parser steps over strings; a wrong byte in one must not reach a provider.
+        if not body.isascii():
+            str(body, "utf-8")
+        members = parse_members(body)
+    except NotAnObject as error:
+        raise InvalidJson(str(error)) from None
+    except UnicodeDecodeError:
+        raise InvalidJson("the body is not UTF-8") from None
+    if all(members.get(name, NULL) == NULL for name in _BEGINNINGS):
+        raise InvalidRequest(
+            "a Responses request needs `input` (or `previous_response_id`, "
+            "`conversation` or `prompt`)",
+            details={"field": "input"},
+        )
+    return Peek(members=members, model=_model(members), stream=_stream(members))
+
+
+def address_request(peek: Peek, *, model: bytes) -> bytes:
+    """Render the request for one target; `model` is its JSON-encoded model id."""
+    members = peek.members | {"model": msgspec.Raw(model)}
+    given = members.get("input")
+    if given is not None and _SEALED in bytes(given):
+        members["input"] = _without_sealed(given)
+    return render_members(members)
+
+
+def _without_sealed(given: msgspec.Raw) -> msgspec.Raw:
+    """Take out what this router has sealed; all other items stay as they are."""
+    try:
+        items = _decode_items(given)
+    except UNREADABLE:
+        return given
+    kept = [_as_sent(bytes(item)) for item in items]
+    if all(sent is None for sent in kept):
+        return given
+    sent = [
+        bytes(item) if changed is None else changed
+        for item, changed in zip(items, kept, strict=True)
+    ]
+    return msgspec.Raw(b"[" + b",".join(each for each in sent if each) + b"]")
+
+
+def _as_sent(item: bytes) -> bytes | None:
+    """Return what stands for a sealed item, nothing if it is dropped.
+
+    `None` leaves an item as it is.
+    """
+    if _SEALED not in item:
+        return None
+    try:
+        members = parse_members(item)
+        kind, value = (
+            text_of(members.get("type")),
+            text_of(members.get("encrypted_content")),
+        )
+    except (NotAnObject, *UNREADABLE):
+        return None
+    if value is None or not value.startswith(SEAL):
+        return None
+    if kind == "reasoning":
+        return b""
+    summary = summary_in(value)
+    if summary is None:
+        return None
+    part = {"type": "input_text", "text": summary}
+    return encode({"type": "message", "role": "user", "content": [part]})
+
+
+def _model(members: RawMembers) -> str | None:
+    raw = members.get("model", NULL)
+    if raw == NULL:
+        return None
+    try:
+        model = text_of(raw)
+    except UNREADABLE:
+        model = None
+    if model is None:
+        raise InvalidRequest("`model` must be a string", details={"field": "model"})
+    return model
+
+
+def _stream(members: RawMembers) -> bool:
+    raw = members.get("stream", NULL)
+    if raw not in (NULL, _TRUE, _FALSE):
+        raise InvalidRequest(
+            "`stream` must be true or false", details={"field": "stream"}
+        )
+    return raw == _TRUE
