@@ -379,3 +379,30 @@ def test_a_slow_reader_is_waited_for() -> None:
             return waiting_at
 
     assert on_uvloop(run()) < 400
+
+
+def test_a_head_leaves_before_a_body_that_takes_long() -> None:
+    """An empty part sends it: a caller may wait for the head before it goes on."""
+    heard_head = asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(part(more=True))
+        await heard_head.wait()
+        await send(part(b"body"))
+
+    async def run() -> tuple[bytes, bytes]:
+        async with serving_edge(routes=behind(app)) as edge:
+            reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+            writer.write(GET)
+            first = await reader.readuntil(b"\r\n\r\n")
+            heard_head.set()
+            rest = await reader.readuntil(b"0\r\n\r\n")
+            writer.close()
+            await writer.wait_closed()
+            return first, rest
+
+    first, rest = on_uvloop(run())
+
+    assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert rest == b"4\r\nbody\r\n0\r\n\r\n"

@@ -51,7 +51,8 @@ class Exchange(msgspec.Struct, eq=False):
     all of them in their order. `target` is what the request line asks for. `began_s` is
     on the monotonic clock, `ts_ms` in milliseconds since 1970 UTC, both of the moment
     when the head was complete. `fault` is what is wrong with the request, so that it
-    will be refused when its turn comes. `context` belongs to the route.
+    will be refused when its turn comes. `context` belongs to the route. `unsent` is the
+    head of an answer that leaves with the first block of it.
     """
 
     connection: "Connection"
@@ -72,6 +73,7 @@ class Exchange(msgspec.Struct, eq=False):
     complete: bool = False
     refused: bool = False
     began: bool = False
+    unsent: bytes = b""
     ended: bool = False
     left: bool = False
 
@@ -115,7 +117,7 @@ class Exchange(msgspec.Struct, eq=False):
         self.began = True
         self.keep_alive = self.keep_alive and self.chunked
         framing = b"transfer-encoding: chunked\r\n" if self.chunked else b""
-        self.connection.write(self._head(status, headers, framing))
+        self.unsent = self._head(status, headers, framing)
 
     def begin_sized(self, headers: HeaderLines, *, status: int) -> None:
         """Open an answer whose headers tell its length, or that has no body."""
@@ -123,15 +125,20 @@ class Exchange(msgspec.Struct, eq=False):
             return
         self.began = True
         self.chunked = False
-        self.connection.write(self._head(status, headers, b""))
+        self.unsent = self._head(status, headers, b"")
 
     def send(self, block: bytes) -> Awaitable[None] | None:
-        """Send a block; where the caller reads slowly, return what waits for room."""
-        if block and not (self.ended or self.left):
-            connection = self.connection
-            connection.write(
-                b"%x\r\n%b\r\n" % (len(block), block) if self.chunked else block
-            )
+        """Send a block; where the caller reads slowly, return what waits for room.
+
+        An empty one only sends the head, if that has not left yet.
+        """
+        connection, head = self.connection, self.unsent
+        if (block or head) and not (self.ended or self.left):
+            if self.chunked and block:
+                connection.write(b"%b%x\r\n%b\r\n" % (head, len(block), block))
+            else:
+                connection.write(head + block)
+            self.unsent = b""
             if connection.congested is not None:
                 # Others may wait for the same.
                 return asyncio.shield(connection.congested)
@@ -141,9 +148,13 @@ class Exchange(msgspec.Struct, eq=False):
         """Send the last block, and end the answer."""
         if self.ended or self.left:
             return
-        if self.chunked:
-            last = b"%x\r\n%b\r\n" % (len(last), last) if last else b""
-            last += b"0\r\n\r\n"
+        head, self.unsent = self.unsent, b""
+        if not self.chunked:
+            last = head + last
+        elif last:
+            last = b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(last), last)
+        else:
+            last = head + b"0\r\n\r\n"
         if last:
             self.connection.write(last)
         self.ended = True

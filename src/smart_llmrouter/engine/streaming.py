@@ -12,7 +12,7 @@ from smart_llmrouter.wire.sse import EventTooLarge
 async def relay_stream(
     win: StreamWin, client: Client, *, vigil: Vigil, idle_timeout_s: float
 ) -> bytes:
-    """Send all of a stream but its last event, which is returned.
+    """Send all of a stream but what came with its last event, which is returned.
 
     The caller's slowness holds the provider back: nothing is read while `send` waits.
     Raises an `UpstreamError` when the stream breaks off, after all that came before; a
@@ -20,15 +20,18 @@ async def relay_stream(
     """
     meter, block, at_eof = win.meter, win.first, False
     while True:
-        if block:
-            if vigil.beating is not None:
-                await vigil.beating
-            if (room := client.send(block)) is not None:
-                vigil.rest()
-                await room
-        if at_eof or meter.done or meter.error is not None:
+        if vigil.beating is not None:
+            await vigil.beating
+        ended = at_eof or meter.done or meter.error is not None
+        if ended and meter.error is None and meter.finished:
             vigil.rest()
-            return _ending(meter)
+            return block + (meter.ending or DONE)
+        if block and (room := client.send(block)) is not None:
+            vigil.rest()
+            await room
+        if ended:
+            vigil.rest()
+            raise _end_of(meter)
         vigil.wait_for_more(idle_timeout_s)
         try:
             chunk = await win.answer.next_chunk()
@@ -38,15 +41,11 @@ async def relay_stream(
         at_eof = not chunk
 
 
-def _ending(meter: StreamMeter) -> bytes:
-    """Return the last event of a stream, if it has come to an end of its own."""
+def _end_of(meter: StreamMeter) -> UpstreamFailed:
+    """Say why a stream has come to an end that is not one of its own."""
     if meter.error is not None:
-        raise _broken("reported an error in its stream", "upstream_error_in_stream")
-    if meter.done:
-        return meter.ending
-    if meter.finished:
-        return DONE
-    raise _broken("broke the stream off", "upstream_connection_cut")
+        return _broken("reported an error in its stream", "upstream_error_in_stream")
+    return _broken("broke the stream off", "upstream_connection_cut")
 
 
 def _fault_of(error: TransportError | EventTooLarge) -> UpstreamFailed:
