@@ -1,13 +1,15 @@
 """Everything but inference: models, health, metrics, version, documentation.
 
-None of it is hot, so it is ordinary Starlette. Errors have OpenAI's shape here too.
+None of it is hot, so it is ordinary Starlette.
 """
 
-from collections.abc import Awaitable, Callable
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Final, cast
 
+import msgspec
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -30,11 +32,22 @@ from smart_llmrouter.edge.asgi import REQUEST_ID, Receive, Scope, Send, hostless
 from smart_llmrouter.edge.docs_site import docs_mount
 from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.metrics import Metrics
-from smart_llmrouter.edge.models import model_for, models_for
+from smart_llmrouter.edge.models import (
+    anthropic_models_for,
+    catalogue_for,
+    model_for,
+    models_for,
+)
 from smart_llmrouter.edge.readiness import Readiness
-from smart_llmrouter.edge.surfaces import remedy_for, surface_of
-from smart_llmrouter.engine.refusals import error_headers, render_refusal
+from smart_llmrouter.edge.surfaces import remedy_for, speaks_anthropic, surface_of
+from smart_llmrouter.engine.refusals import (
+    dialect_headers,
+    error_headers,
+    render_refusal,
+)
 
+_TAG_DIGITS: Final = 32
+_VARY: Final = "authorization, x-api-key, anthropic-version"
 METRICS_CONTENT_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -62,8 +75,12 @@ class Site:
         self._app = Starlette(
             routes=[
                 Route("/", _to_docs),
+                Route("/api/hello", _hello),
                 Route("/v1/models", self._models),
                 Route("/v1/models/{name:path}", self._model),
+                Route("/v1/codex/models.json", self._catalogue),
+                Route("/anthropic/v1/models", self._models),
+                Route("/anthropic/v1/models/{name:path}", self._model),
                 Route("/healthz", _alive),
                 Route("/readyz", self._ready),
                 Route("/metrics", self._show_metrics),
@@ -85,11 +102,22 @@ class Site:
         return self._authenticator.active_caller(request.headers.raw)
 
     async def _models(self, request: Request) -> Response:
-        return JSONResponse(models_for(self._caller(request), self._snapshot.groups))
+        caller, groups = self._caller(request), self._snapshot.groups
+        list_for = anthropic_models_for if _is_anthropic(request) else models_for
+        return _tagged(request, list_for(caller, groups, request.query_params))
 
     async def _model(self, request: Request) -> Response:
-        caller, name = self._caller(request), request.path_params["name"]
-        return JSONResponse(model_for(caller, self._snapshot.groups, name=name))
+        model = model_for(
+            self._caller(request),
+            self._snapshot.groups,
+            name=request.path_params["name"],
+            anthropic=_is_anthropic(request),
+        )
+        return _tagged(request, model)
+
+    async def _catalogue(self, request: Request) -> Response:
+        caller = self._caller(request)
+        return _tagged(request, catalogue_for(caller, self._snapshot.groups))
 
     async def _show_metrics(self, request: Request) -> Response:
         if not self._caller(request).metrics_admin:
@@ -108,11 +136,42 @@ class Site:
 
 
 async def _to_docs(request: Request) -> Response:
+    if request.method == "HEAD":
+        # Who asks like this only wants to know whether anybody is there.
+        return Response()
     return RedirectResponse("/docs/")
+
+
+async def _hello(request: Request) -> Response:
+    """Let Claude Code warm its connection up."""
+    return JSONResponse({"status": "ok"})
 
 
 async def _alive(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+def _is_anthropic(request: Request) -> bool:
+    scope = request.scope
+    return speaks_anthropic(scope["path"], dict(scope["headers"]))
+
+
+def _tagged(request: Request, document: Mapping[str, object]) -> Response:
+    """Return a document with a tag by which a client can keep it."""
+    body = msgspec.json.encode(document)
+    tag = f'"{hashlib.sha256(body).hexdigest()[:_TAG_DIGITS]}"'
+    headers = {"etag": tag, "cache-control": "private, no-cache", "vary": _VARY}
+    known = request.headers.get("if-none-match", "")
+    if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    headers |= _dialect_headers(request)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _dialect_headers(request: Request) -> dict[str, str]:
+    dialect = surface_of(request.scope["raw_path"], dict(request.scope["headers"]))[0]
+    said = dialect_headers(dialect, request_id=request.scope[REQUEST_ID])
+    return {name.decode(): value.decode() for name, value in said}
 
 
 def _rendered(request: Request, error: RouterError) -> Response:
