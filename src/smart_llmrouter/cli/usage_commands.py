@@ -47,8 +47,8 @@ GroupByOption = Annotated[
         "--group-by",
         help="One table by these, comma-separated, instead of the usual ones: "
         "caller, user, project, environment, token, group, requested-model, "
-        "provider, model, target, client, dialect, status, error, strategy, "
-        "stream, hour, day.",
+        "provider, model, target, client, dialect, target-dialect, lane, status, "
+        "error, strategy, stream, hour, day.",
     ),
 ]
 FormatOption = Annotated[

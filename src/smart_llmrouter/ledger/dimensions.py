@@ -75,6 +75,8 @@ DIMENSIONS: Final = {
         ),
         _dimension("client", "Client", _USAGE.client),
         _dimension("dialect", "Dialect", _USAGE.inbound_dialect),
+        _dimension("target-dialect", "Target's dialect", _USAGE.target_dialect),
+        _dimension("lane", "Lane", _USAGE.lane),
         _dimension("status", "Status", _USAGE.status),
         _dimension("error", "Error", _USAGE.error_code),
         _dimension("strategy", "Strategy", _USAGE.strategy),

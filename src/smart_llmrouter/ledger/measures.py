@@ -5,7 +5,7 @@ how many they are; where none is known, the sum is unknown, not zero.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 PERCENTS = (50, 90, 95, 99)
 
@@ -28,42 +28,46 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """The figures of one set of calls; every one of them adds up over disjoint sets."""
+    """The figures of one set of calls; every one of them adds up over disjoint sets.
+
+    `estimated_calls` are those whose tokens the router counted itself.
+    """
 
     calls: int = 0
     errors: int = 0
     attempts: int = 0
+    estimated_calls: int = 0
     input_tokens: Known = Known()
     cached_input_tokens: Known = Known()
+    cache_write_5m_tokens: Known = Known()
+    cache_write_1h_tokens: Known = Known()
     output_tokens: Known = Known()
     reasoning_tokens: Known = Known()
     cost_nusd: Known = Known()
+    cached_input_cost_nusd: Known = Known()
+    cache_write_cost_nusd: Known = Known()
     reported_cost_nusd: Known = Known()
+
+    def counts(self) -> tuple[tuple[str, int], ...]:
+        """Return the figures that are always known, each with its name."""
+        return tuple((name, getattr(self, name)) for name in COUNTS)
 
     def sums(self) -> tuple[tuple[str, Known], ...]:
         """Return the sums that may have gaps, each with its name."""
-        return (
-            ("input_tokens", self.input_tokens),
-            ("cached_input_tokens", self.cached_input_tokens),
-            ("output_tokens", self.output_tokens),
-            ("reasoning_tokens", self.reasoning_tokens),
-            ("cost_nusd", self.cost_nusd),
-            ("reported_cost_nusd", self.reported_cost_nusd),
-        )
+        return tuple((name, getattr(self, name)) for name in SUMS)
 
     def __add__(self, other: "Measures") -> "Measures":
         """Return the figures of both sets together."""
         return Measures(
-            calls=self.calls + other.calls,
-            errors=self.errors + other.errors,
-            attempts=self.attempts + other.attempts,
-            input_tokens=self.input_tokens + other.input_tokens,
-            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
-            cost_nusd=self.cost_nusd + other.cost_nusd,
-            reported_cost_nusd=self.reported_cost_nusd + other.reported_cost_nusd,
+            **{
+                name: getattr(self, name) + getattr(other, name)
+                for name in (*COUNTS, *SUMS)
+            }
         )
+
+
+COUNTS = ("calls", "errors", "attempts", "estimated_calls")
+SUMS = tuple(field.name for field in fields(Measures))[len(COUNTS) :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,11 +70,7 @@ def _named(section: Section, line: Line) -> dict[str, str | None]:
 def _figures(line: Line) -> dict[str, int | None]:
     """Return all figures of a line under names that carry their units."""
     measures = line.measures
-    figures: dict[str, int | None] = {
-        "calls": measures.calls,
-        "errors": measures.errors,
-        "attempts": measures.attempts,
-    }
+    figures: dict[str, int | None] = dict(measures.counts())
     for name, known in measures.sums():
         figures[name] = known.total
         figures[f"{name}_known_calls"] = known.calls

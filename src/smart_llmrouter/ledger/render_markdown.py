@@ -20,11 +20,34 @@ _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 _TITLES: Final = {
     "input_tokens": "Input tokens",
     "cached_input_tokens": "of them cached",
+    "cache_write_5m_tokens": "of them written into a cache for 5 minutes",
+    "cache_write_1h_tokens": "of them written into a cache for 1 hour",
     "output_tokens": "Output tokens",
     "reasoning_tokens": "of them reasoning",
     "cost_nusd": "Cost",
+    "cached_input_cost_nusd": "of it for cached tokens",
+    "cache_write_cost_nusd": "of it for writing into caches",
     "reported_cost_nusd": "Cost as providers report it",
 }
+_HEADS: Final = {
+    "input_tokens": "Input tokens",
+    "cached_input_tokens": "Cached",
+    "cache_write_5m_tokens": "Written 5 min",
+    "cache_write_1h_tokens": "Written 1 h",
+    "output_tokens": "Output tokens",
+    "reasoning_tokens": "Reasoning",
+    "cost_nusd": "Cost",
+    "cached_input_cost_nusd": "Cached cost",
+    "cache_write_cost_nusd": "Write cost",
+    "reported_cost_nusd": "Reported cost",
+}
+_RARE: Final = {
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cached_input_cost_nusd",
+    "cache_write_cost_nusd",
+}
+"""What has no column in a section where it is known of no line."""
 
 
 def render_markdown(report: Report) -> str:
@@ -55,6 +78,7 @@ def _markdown_totals(measures: Measures) -> str:
         ("Calls", f"{measures.calls:,}", ""),
         ("Errors", f"{measures.errors:,}", ""),
         ("Attempts", f"{measures.attempts:,}", ""),
+        ("Calls with estimated tokens", f"{measures.estimated_calls:,}", ""),
         *(
             (_TITLES[name], _amount(name, known), _coverage(known, measures.calls))
             for name, known in measures.sums()
@@ -78,8 +102,8 @@ def _markdown_latency(report: Report) -> str:
 def _markdown_section(section: Section) -> str:
     timed = any(line.latency for line in section.lines)
     head = [dimension.title for dimension in section.dimensions]
-    head += ["Calls", "Errors", "Input tokens", "Cached", "Output tokens", "Reasoning"]
-    head += ["Cost", "Reported cost"]
+    shown = _shown(section)
+    head += ["Calls", "Errors", *(_HEADS[name] for name in shown)]
     if timed:
         head += ["p50 ms", "p90 ms", "p95 ms", "p99 ms"]
         head += ["first token p50 ms", "p90 ms", "p95 ms", "p99 ms"]
@@ -91,12 +115,24 @@ def _markdown_section(section: Section) -> str:
         row += [
             _amount(name, known) + _gap(known, measures.calls)
             for name, known in measures.sums()
+            if name in shown
         ]
         if timed:
             row += [*_ranks(line.latency)[1:], *_ranks(line.first_token)[1:]]
         rows.append(row)
     table = _table(head, rows, texts=len(section.dimensions))
     return f"## {section.title}\n\n{table}"
+
+
+def _shown(section: Section) -> list[str]:
+    """Return the sums that have a column, in order."""
+    known = {
+        name
+        for line in section.lines
+        for name, sum_ in line.measures.sums()
+        if sum_.calls
+    }
+    return [name for name in _HEADS if name in known or name not in _RARE]
 
 
 def _markdown_errors(report: Report) -> str:

@@ -10,7 +10,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, func, select
 
 from smart_llmrouter.ledger.dimensions import DIMENSIONS, Dimension
 from smart_llmrouter.ledger.interval import Interval
@@ -24,15 +24,20 @@ _USAGE = REQUEST_USAGE.c
 _SUMS: Final = (
     ("input_tokens", _USAGE.input_tokens),
     ("cached_input_tokens", _USAGE.cached_input_tokens),
+    ("cache_write_5m_tokens", _USAGE.cache_write_5m_tokens),
+    ("cache_write_1h_tokens", _USAGE.cache_write_1h_tokens),
     ("output_tokens", _USAGE.output_tokens),
     ("reasoning_tokens", _USAGE.reasoning_tokens),
     ("cost_nusd", _USAGE.total_cost_nusd),
+    ("cached_input_cost_nusd", _USAGE.cached_input_cost_nusd),
+    ("cache_write_cost_nusd", _USAGE.cache_write_cost_nusd),
     ("reported_cost_nusd", _USAGE.upstream_reported_cost_nusd),
 )
 _MEASURED: Final = (
     func.count(),
     func.count(_USAGE.error_code),
     func.sum(_USAGE.attempts),
+    func.sum(cast(_USAGE.usage_estimated, Integer)),
     *(
         figure
         for _, column in _SUMS
@@ -195,13 +200,17 @@ def _cells(
 
 
 def _measures(figures: Sequence[Any]) -> Measures:
-    calls, errors, attempts, *sums = figures
+    calls, errors, attempts, estimated, *sums = figures
     known = {
         name: Known(sums[2 * at], sums[2 * at + 1] or 0)
         for at, (name, _) in enumerate(_SUMS)
     }
     return Measures(
-        calls=calls or 0, errors=errors or 0, attempts=attempts or 0, **known
+        calls=calls or 0,
+        errors=errors or 0,
+        attempts=attempts or 0,
+        estimated_calls=estimated or 0,
+        **known,
     )
 
 

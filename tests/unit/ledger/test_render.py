@@ -73,6 +73,56 @@ def test_unknown_is_said_in_every_format(report_of: MakeReport) -> None:
     assert totals["input_tokens_known_calls"] == "0"
 
 
+def test_cache_reads_and_writes_are_shown_apart(report_of: MakeReport) -> None:
+    """Tokens and cost of both, in every format, and how many calls were estimates."""
+    writer = a_record(
+        1,
+        input_tokens=1000,
+        cached_input_tokens=300,
+        cache_write_5m_tokens=200,
+        cache_write_1h_tokens=100,
+        total_cost_nusd=50,
+        cached_input_cost_nusd=7,
+        cache_write_cost_nusd=30,
+    )
+    report = report_of(writer, a_record(2, usage_estimated=True), by="client")
+
+    markdown = render(report, to="markdown")
+    figures = json.loads(render(report, to="json"))["totals"]
+    [totals, *_] = csv.DictReader(io.StringIO(render(report, to="csv")))
+
+    for line in (
+        "| of them cached | 300 | 1 of 2 calls |",
+        "| of them written into a cache for 5 minutes | 200 | 1 of 2 calls |",
+        "| of them written into a cache for 1 hour | 100 | 1 of 2 calls |",
+        "| of it for cached tokens | $0.000000007 | 1 of 2 calls |",
+        "| of it for writing into caches | $0.00000003 | 1 of 2 calls |",
+        "| Calls with estimated tokens | 1 |  |",
+    ):
+        assert line in markdown
+    assert "| Written 5 min | Written 1 h |" in markdown
+    assert "| 200 (1 of 2) | 100 (1 of 2) |" in markdown
+    expected = {
+        "cached_input_tokens": 300,
+        "cache_write_5m_tokens": 200,
+        "cache_write_1h_tokens": 100,
+        "cached_input_cost_nusd": 7,
+        "cache_write_cost_nusd": 30,
+        "cache_write_cost_nusd_known_calls": 1,
+        "estimated_calls": 1,
+    }
+    assert {name: figures[name] for name in expected} == expected
+    assert {name: int(totals[name]) for name in expected} == expected
+
+
+def test_columns_that_no_call_fills_are_left_out(report_of: MakeReport) -> None:
+    """Where no provider tells of cache writes, the totals alone say so."""
+    markdown = render(report_of(a_record(1), by="client"), to="markdown")
+
+    assert "| of them written into a cache for 1 hour | unknown | 0 of 1" in markdown
+    assert "Written 1 h" not in markdown
+
+
 @pytest.mark.parametrize(
     ("nusd", "text"),
     [

@@ -38,12 +38,19 @@ def various_records(count: int) -> list[UsageRecord]:
             resolved_group=chance.choice(["chat", "code", None]),
             target_provider=(provider := chance.choice(["acme", "other", None])),
             target_model=provider and chance.choice(["mini", "large"]),
+            target_dialect=provider and "openai-chat",
             stream=chance.random() < 0.5,
             latency_us=chance.randrange(1, 5_000_000),
             ttft_us=maybe(chance.randrange(1, 900_000)),
             attempts=chance.randrange(4),
             input_tokens=maybe(chance.randrange(10_000)),
             cached_input_tokens=maybe(chance.randrange(1000)),
+            cache_write_5m_tokens=maybe(chance.randrange(1000)),
+            cache_write_1h_tokens=maybe(chance.randrange(1000)),
+            cached_input_cost_nusd=maybe(chance.randrange(10**9)),
+            cache_write_cost_nusd=maybe(chance.randrange(10**9)),
+            usage_estimated=chance.random() < 0.2,
+            lane=chance.choice(["relay", "translate"]),
             output_tokens=maybe(chance.randrange(10_000)),
             reasoning_tokens=maybe(chance.randrange(1000)),
             total_cost_nusd=maybe(chance.randrange(10**12)),
@@ -102,6 +109,9 @@ KEY_OF: dict[str, Callable[[UsageRecord], str | None]] = {
     "caller": lambda record: record.caller_id,
     "stream": lambda record: "streamed" if record.stream else "plain",
     "status": lambda record: str(record.status),
+    "dialect": lambda record: record.inbound_dialect,
+    "target-dialect": lambda record: record.target_dialect,
+    "lane": lambda record: record.target_dialect and record.lane,
     "target": lambda record: (
         record.target_provider and f"{record.target_provider}/{record.target_model}"
     ),
@@ -122,6 +132,14 @@ def test_totals_are_the_sums_of_the_rows(state: StateDirectory) -> None:
     assert measures.attempts == sum(r.attempts for r in records)
     assert measures.input_tokens == known(r.input_tokens for r in records)
     assert measures.cached_input_tokens == known(r.cached_input_tokens for r in records)
+    assert measures.estimated_calls == sum(r.usage_estimated for r in records)
+    for name in (
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "cached_input_cost_nusd",
+        "cache_write_cost_nusd",
+    ):
+        assert getattr(measures, name) == known(getattr(r, name) for r in records)
     assert measures.output_tokens == known(r.output_tokens for r in records)
     assert measures.reasoning_tokens == known(r.reasoning_tokens for r in records)
     assert measures.cost_nusd == known(r.total_cost_nusd for r in records)
@@ -134,7 +152,14 @@ def test_totals_are_the_sums_of_the_rows(state: StateDirectory) -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [("group",), ("caller", "stream"), ("target",), ("status", "group", "caller")],
+    [
+        ("group",),
+        ("caller", "stream"),
+        ("target",),
+        ("status", "group", "caller"),
+        ("lane", "dialect"),
+        ("target-dialect",),
+    ],
 )
 def test_groups_are_the_sums_of_their_rows(
     state: StateDirectory, names: tuple[str, ...]
