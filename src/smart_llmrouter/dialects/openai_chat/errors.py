@@ -25,6 +25,7 @@ TYPE_OF_STATUS: Final = {
     413: "invalid_request_error",
     415: "invalid_request_error",
     422: "invalid_request_error",
+    426: "invalid_request_error",
     429: "rate_limit_error",
 }
 _SERVER_ERROR: Final = "server_error"
