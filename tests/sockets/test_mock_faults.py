@@ -380,9 +380,8 @@ async def test_usage_may_be_absent(
     """No usage is given, also where the request asks for it."""
     tell(mock, **step)
 
-    heard = await exchange(
-        mock.port, chat_request(stream=stream, stream_options={"include_usage": True})
-    )
+    asked = {"stream_options": {"include_usage": True}} if stream else {}
+    heard = await exchange(mock.port, chat_request(stream=stream, **asked))
 
     assert heard.status == 200
     assert b"prompt_tokens" not in heard.body

@@ -33,8 +33,14 @@ def mock(
         list[str] | None,
         typer.Option(help="A model that exists (repeat); without it, every name does."),
     ] = None,
+    name: Annotated[
+        str,
+        typer.Option(
+            help="What it signs reasoning with; one of another name refuses it."
+        ),
+    ] = "mock",
 ) -> None:
-    """Serve a mock provider: OpenAI Chat, with faults on demand.
+    """Serve a mock provider: OpenAI Chat, Responses and Anthropic Messages.
 
     Answers are made up from the request, always the same for the same request. A
     marker in the prompt, a header, a script file or the control API makes an answer
@@ -49,4 +55,5 @@ def mock(
         api_key_env=api_key_env,
         latency_ms=latency_ms,
         models=model or (),
+        name=name,
     )

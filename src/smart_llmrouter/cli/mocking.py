@@ -15,11 +15,13 @@ from smart_llmrouter.mockprovider.script import InvalidScript, Orders, read_orde
 from smart_llmrouter.mockprovider.server import MockServer, listening
 
 _GUIDE = """\
-mock provider: {base_url}   (OpenAI Chat; {key})
+mock provider: {base_url}   (OpenAI Chat and Responses, Anthropic Messages; {key})
   one answer   curl {base_url}/chat/completions \\
                  -H 'content-type: application/json'{header} \\
                  -d '{{"model": "mock-small", "messages": [
                       {{"role": "user", "content": "hi"}}]}}'
+  an agent     ANTHROPIC_BASE_URL={url}, or a Codex provider with {base_url};
+               write MOCK: run ls into the prompt
   one fault    write [[mock: {{"status": 503, "retry_after": 2}}]] into the prompt
   a script     curl {url}/__mock/script -d '{{"steps": [{{"status": 429}}]}}'
   what it got  curl {url}/__mock/requests
@@ -34,9 +36,11 @@ def serve_mock(
     api_key_env: str | None,
     latency_ms: float,
     models: Sequence[str],
+    name: str,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; what is wrong is told in one line."""
     settings = Settings(
+        name=name,
         models=tuple(models),
         api_key=_key(api_key_env),
         latency_ms=latency_ms,

@@ -75,14 +75,14 @@ def verbatim(raw: Raw) -> Answer:
     return Answer(status=raw.status, headers=headers, body=body, chunks=chunks)
 
 
-def changed(answer: Answer, step: Step, stream_error: bytes | None) -> Answer:
-    """Apply what `step` does to the content; `stream_error` is the error as JSON."""
+def changed(answer: Answer, step: Step, failure: Event | None) -> Answer:
+    """Apply what `step` does to the content; `failure` is the error that ends it."""
     answer = replace(answer, headers=answer.headers + tuple(_extra_headers(step)))
     if answer.events is not None:
-        events = _changed_events(answer.events, step, stream_error)
+        events = _changed_events(answer.events, step, failure)
         return replace(answer, events=tuple(events))
-    if stream_error is not None:
-        return replace(answer, body=stream_error)
+    if failure is not None:
+        return replace(answer, body=failure.data)
     if step.malformed_json:
         return replace(answer, body=answer.body[: len(answer.body) * 2 // 3])
     return answer
@@ -129,11 +129,11 @@ def _extra_headers(step: Step) -> Iterator[Header]:
 
 
 def _changed_events(
-    events: Sequence[Event], step: Step, stream_error: bytes | None
+    events: Sequence[Event], step: Step, failure: Event | None
 ) -> Iterator[Event]:
-    if stream_error is not None and step.error_in_stream is not None:
+    if failure is not None and step.error_in_stream is not None:
         yield from events[: step.error_in_stream.after_events]
-        yield Event(data=stream_error)
+        yield failure
         return
     if step.end_after_events is not None:
         events = events[: step.end_after_events]

@@ -1,124 +1,92 @@
 """The mock's OpenAI Chat dialect: reads requests, writes completions and streams.
 
-What is said is decided in `speech`; here it only gets its shape. A second dialect is
-a module like this one, with the same public functions.
+What is said is decided in `speech`; here it only gets its shape.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from smart_llmrouter.mockprovider import openai_chat_schema as chat
+from smart_llmrouter.mockprovider import openai_errors
+from smart_llmrouter.mockprovider.asked import Asked
+from smart_llmrouter.mockprovider.dialect import Refused
 from smart_llmrouter.mockprovider.http import (
     JSON_TYPE,
     STREAM_TYPE,
     Answer,
     Event,
     Header,
+    Request,
 )
-from smart_llmrouter.mockprovider.openai_chat_prompt import last_said, prompt_of
-from smart_llmrouter.mockprovider.script import (
-    NOTHING,
-    Step,
-    StreamError,
-    WrongUsage,
-    marked_step,
-)
-from smart_llmrouter.mockprovider.speech import Speech, ToolCall, compose
-
-PATH: Final = "/v1/chat/completions"
-CREATED: Final = 1_767_225_600
-"""When every answer was made (2026-01-01 UTC): the same request, the same bytes."""
+from smart_llmrouter.mockprovider.models import CREATED
+from smart_llmrouter.mockprovider.oddities import with_vendor_fields, wrong_usage
+from smart_llmrouter.mockprovider.openai_chat_prompt import asked_of
+from smart_llmrouter.mockprovider.openai_chat_rules import check
+from smart_llmrouter.mockprovider.script import NOTHING, Step, StreamError
+from smart_llmrouter.mockprovider.speech import Speech, ToolCall, argument_pieces
 
 DONE: Final = Event(data=b"[DONE]", last=True)
-_ARGUMENT_PIECE_CHARS: Final = 12
-_VENDOR: Final = (
-    b',"x_vendor":{"score":1.00,"big":12345678901234567890,"e":1E+2,"null":null},'
-    b'"object":"chat.again"'
-)
-
-_WRONG_USAGE: Final[Mapping[WrongUsage, bytes]] = {
-    "absurd": b'{"prompt_tokens":9007199254740993,"completion_tokens":'
-    b'1000000000000000,"total_tokens":1}',
-    "absent": b"",
-    "negative": b'{"prompt_tokens":-7,"completion_tokens":-3,"total_tokens":-10}',
-    "null": b"null",
-    "partial": b'{"total_tokens":20}',
-    "strings": b'{"prompt_tokens":"7","completion_tokens":"3","total_tokens":"10"}',
-    "zero": b'{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}',
-}
-
-_ERROR_KINDS: Final[Mapping[int, tuple[str, str | None, str]]] = {
-    400: ("invalid_request_error", None, "The request is not valid."),
-    401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
-    403: ("invalid_request_error", "forbidden", "You may not do this."),
-    404: ("invalid_request_error", "model_not_found", "The model does not exist."),
-    413: ("invalid_request_error", "request_too_large", "The request is too large."),
-    429: ("requests", "rate_limit_exceeded", "Rate limit reached."),
-    503: ("server_error", "overloaded", "The server is overloaded."),
-}
-_OTHER_ERROR: Final = ("server_error", None, "The mock was told to fail.")
-
+_DUPLICATE: Final = b'"object":"chat.again"'
+_USAGE_NAMES: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 _decode: Final = msgspec.json.Decoder(chat.ChatRequest).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class InvalidRequest(ValueError):
-    """A body that is not a Chat request; the message says why."""
+class OpenAIChat:
+    """OpenAI's Chat Completions."""
+
+    def read(self, request: Request) -> "ChatSpoken":
+        """Read a request; raise `Refused` where it is not one."""
+        return ChatSpoken(request=parse(request.body), body=request.body)
+
+    def refusal(self, status: int, refused: Refused | None = None) -> bytes:
+        """Return the error body that belongs to `status`."""
+        return openai_errors.refusal(status, refused)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSpoken:
+    """One Chat request, which was read from `body`."""
+
+    request: chat.ChatRequest
+    body: bytes
+
+    @property
+    def asked(self) -> Asked:
+        """Return what is asked."""
+        return asked_of(self.request)
+
+    def check(self) -> None:
+        """Refuse what OpenAI refuses."""
+        check(self.request, self.body)
+
+    def answer(self, speech: Speech, step: Step) -> Answer:
+        """Say `speech` as one completion, or in chunks."""
+        voice = _Voice.of(self.request, self.body, speech, step)
+        if self.request.stream:
+            return Answer(
+                headers=(STREAM_TYPE, *_identity(voice.id)),
+                events=tuple(voice.events()),
+            )
+        return Answer(headers=(JSON_TYPE, *_identity(voice.id)), body=voice.whole())
+
+    def failure(self, error: StreamError, speech: Speech, step: Step) -> Event:
+        """Return the error that a provider writes into a stream that had begun."""
+        _ = speech, step
+        return Event(data=openai_errors.stream_error(error))
 
 
 def parse(body: bytes) -> chat.ChatRequest:
-    """Read a request; raise `InvalidRequest` where it is not one."""
+    """Read a request; raise `Refused` where it is not one."""
     try:
         return _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(str(error)) from error
-
-
-def step_in(request: chat.ChatRequest) -> Step | None:
-    """Return the step that the last user message holds, if any."""
-    return marked_step(last_said(request))
-
-
-def answer(request: chat.ChatRequest, body: bytes, step: Step) -> Answer:
-    """Answer `request`, which was read from `body`, as `step` prescribes."""
-    voice = _Voice.of(request, body, step)
-    if request.stream:
-        return Answer(
-            headers=(STREAM_TYPE, *_identity(voice.id)),
-            events=tuple(voice.events()),
-        )
-    return Answer(headers=(JSON_TYPE, *_identity(voice.id)), body=voice.whole())
-
-
-def refusal(status: int, message: str | None = None) -> bytes:
-    """Return the error body that belongs to `status`."""
-    kind, code, usual = _ERROR_KINDS.get(status, _OTHER_ERROR)
-    return _error(message or usual, kind, code)
-
-
-def stream_error(error: StreamError) -> bytes:
-    """Return the error that a provider writes into a stream that had begun."""
-    return _error(error.message, error.type, error.code)
-
-
-def models(names: tuple[str, ...]) -> bytes:
-    """Return the list of models as `GET /v1/models` shows it."""
-    entries = [
-        {"id": name, "object": "model", "created": CREATED, "owned_by": "mock"}
-        for name in names
-    ]
-    return _encode({"object": "list", "data": entries})
-
-
-def _error(message: str, kind: str, code: str | None) -> bytes:
-    return _encode(
-        {"error": {"message": message, "type": kind, "param": None, "code": code}}
-    )
+        raise Refused(str(error)) from error
 
 
 def _identity(answer_id: str) -> tuple[Header, ...]:
@@ -138,15 +106,15 @@ class _Voice:
     speech: Speech
 
     @classmethod
-    def of(cls, request: chat.ChatRequest, body: bytes, step: Step) -> "_Voice":
-        """Decide what is said to `request`."""
+    def of(
+        cls, request: chat.ChatRequest, body: bytes, speech: Speech, step: Step
+    ) -> "_Voice":
+        """Say `speech` to `request`, which was read from `body`."""
         digest = hashlib.sha256(body).hexdigest()
-        return cls(
-            request=request,
-            step=step,
-            id=f"chatcmpl-{digest[:29]}",
-            speech=compose(prompt_of(request, digest), step),
-        )
+        answer_id = f"chatcmpl-{digest[:29]}"
+        calls = tuple(replace(call, id=f"call_{call.id}") for call in speech.tool_calls)
+        speech = replace(speech, tool_calls=calls)
+        return cls(request=request, step=step, id=answer_id, speech=speech)
 
     @property
     def choices(self) -> range:
@@ -159,8 +127,8 @@ class _Voice:
         calls = tuple(_called(call) for call in speech.tool_calls) or UNSET
         said = chat.Said(
             role="assistant",
-            content=None if speech.tool_calls else speech.text,
-            reasoning_content=self.step.reasoning_text or UNSET,
+            content=speech.text if speech.text or not speech.tool_calls else None,
+            reasoning_content=speech.reasoning or UNSET,
             refusal=None,
             tool_calls=calls,
             annotations=(),
@@ -198,8 +166,8 @@ class _Voice:
         return options is not None and options.include_usage
 
     def _deltas(self) -> Iterator[tuple[chat.Said, tuple[str, ...]]]:
-        if self.step.reasoning_text:
-            yield chat.Said(reasoning_content=self.step.reasoning_text), ()
+        if self.speech.reasoning:
+            yield chat.Said(reasoning_content=self.speech.reasoning), ()
         for piece in self.speech.pieces:
             yield chat.Said(content=piece), (piece,)
         for index, call in enumerate(self.speech.tool_calls):
@@ -238,15 +206,16 @@ class _Voice:
                 system_fingerprint="fp_mock" if seed is None else f"fp_mock_{seed}",
             )
         )
-        return encoded[:-1] + _VENDOR + b"}" if self.step.vendor_fields else encoded
+        if self.step.vendor_fields:
+            return with_vendor_fields(encoded, _DUPLICATE)
+        return encoded
 
     def _usage(self) -> msgspec.Raw | UnsetType:
         step, speech = self.step, self.speech
-        wrong = _WRONG_USAGE[step.wrong_usage] if step.wrong_usage else None
-        if step.no_usage or wrong == b"":
+        if step.no_usage or step.wrong_usage == "absent":
             return UNSET
-        if wrong is not None:
-            return msgspec.Raw(wrong)
+        if step.wrong_usage is not None:
+            return msgspec.Raw(wrong_usage(step.wrong_usage, _USAGE_NAMES))
         output_tokens = speech.completion_tokens * len(self.choices)
         usage = {
             "prompt_tokens": speech.prompt_tokens,
@@ -285,7 +254,7 @@ def _logprob(piece: str, others: int) -> chat.Logprob:
 
 
 def _called(call: ToolCall) -> chat.Called:
-    if call.custom:
+    if call.kind == "custom":
         custom = chat.CalledCustom(call.arguments, call.name)
         return chat.Called(id=call.id, type="custom", custom=custom)
     function = chat.CalledFunction(call.arguments, call.name)
@@ -294,14 +263,10 @@ def _called(call: ToolCall) -> chat.Called:
 
 def _called_in_pieces(index: int, call: ToolCall) -> Iterator[chat.Called]:
     """Yield the opening of a call (id, name, no arguments yet), then its arguments."""
-    opening = _called(
-        ToolCall(id=call.id, name=call.name, arguments="", custom=call.custom)
-    )
+    opening = _called(replace(call, arguments=""))
     yield msgspec.structs.replace(opening, index=index)
-    text = call.arguments
-    for start in range(0, len(text), _ARGUMENT_PIECE_CHARS):
-        piece = text[start : start + _ARGUMENT_PIECE_CHARS]
-        if call.custom:
+    for piece in argument_pieces(call.arguments):
+        if call.kind == "custom":
             yield chat.Called(index=index, custom=chat.CalledCustom(piece))
         else:
             yield chat.Called(index=index, function=chat.CalledFunction(piece))

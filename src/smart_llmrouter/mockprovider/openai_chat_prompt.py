@@ -1,56 +1,50 @@
-"""What an OpenAI Chat request asks of the mock, in words of no dialect."""
-
-import json
-from typing import Final
+"""The reader of OpenAI Chat: what a request asks of the mock."""
 
 import msgspec
 
 from smart_llmrouter.mockprovider import openai_chat_schema as chat
+from smart_llmrouter.mockprovider.asked import Asked, Message, Result, Tool, image_at
 from smart_llmrouter.mockprovider.samples import Json, sample
-from smart_llmrouter.mockprovider.script import without_marker
-from smart_llmrouter.mockprovider.speech import Prompt, ToolCall
-
-_PARALLEL_WORDS: Final = ("parallel", "both", "each of")
 
 
-def prompt_of(request: chat.ChatRequest, digest: str) -> Prompt:
-    """Return what `request` asks; ids of tool calls are made from `digest`."""
-    said = last_said(request)
+def asked_of(request: chat.ChatRequest) -> Asked:
+    """Return what `request` asks."""
     structured, structure = _structure(request)
-    return Prompt(
+    return Asked(
         model=request.model,
-        said=without_marker(said),
-        tool_results=_tool_results(request),
-        messages=len(request.messages),
-        size_chars=_size_chars(request),
-        images=sum(_images(message) for message in request.messages),
-        tool_calls=_tool_calls(request, said, digest),
-        structure=structure,
+        messages=tuple(_message(message) for message in request.messages),
+        tools=_callable_tools(request),
+        parallel=request.parallel_tool_calls is not False,
         structured=structured,
+        structure=structure,
         effort=request.reasoning_effort,
         max_tokens=request.max_completion_tokens or request.max_tokens,
         stop=_stops(request),
+        size_chars=_size_chars(request),
     )
 
 
-def last_said(request: chat.ChatRequest) -> str:
-    """Return the text of the last user message."""
-    for message in reversed(request.messages):
-        if message.role == "user":
-            return _text(message)
-    return ""
+def _message(message: chat.Message) -> Message:
+    text = _text(message)
+    match message.role:
+        case "user":
+            images = tuple(
+                image_at(part.image_url.url)
+                for part in message.parts
+                if part.image_url is not None
+            )
+            return Message(role="user", text=text, images=images)
+        case "assistant":
+            calls = len(message.tool_calls or ()) + (message.function_call is not None)
+            return Message(role="assistant", text=text, calls=calls)
+        case "tool" | "function":
+            return Message(role="tool", results=(Result(text=text),))
+        case _:
+            return Message(role="system", text=text)
 
 
 def _text(message: chat.Message) -> str:
-    if message.content is None or isinstance(message.content, str):
-        return message.content or ""
-    return "\n".join(part.text for part in message.content if part.text)
-
-
-def _images(message: chat.Message) -> int:
-    if message.content is None or isinstance(message.content, str):
-        return 0
-    return sum(part.type == "image_url" for part in message.content)
+    return "\n".join(part.text for part in message.parts if part.text)
 
 
 def _size_chars(request: chat.ChatRequest) -> int:
@@ -64,15 +58,6 @@ def _stops(request: chat.ChatRequest) -> tuple[str, ...]:
     return (request.stop,) if isinstance(request.stop, str) else request.stop
 
 
-def _tool_results(request: chat.ChatRequest) -> tuple[str, ...]:
-    results: list[str] = []
-    for message in reversed(request.messages):
-        if message.role != "tool":
-            break
-        results.append(_text(message))
-    return tuple(reversed(results))
-
-
 def _structure(request: chat.ChatRequest) -> tuple[bool, Json]:
     wanted = request.response_format
     if wanted is None or wanted.type == "text":
@@ -82,29 +67,8 @@ def _structure(request: chat.ChatRequest) -> tuple[bool, Json]:
     return True, {"answer": "This is an object, as asked for.", "mock": True}
 
 
-def _tool_calls(
-    request: chat.ChatRequest, said: str, digest: str
-) -> tuple[ToolCall, ...]:
-    """Call a tool, or two at once where that is allowed and asked for."""
-    tools = _callable_tools(request)
-    if not tools or request.messages[-1].role == "tool":
-        return ()
-    asked = any(word in said.lower() for word in _PARALLEL_WORDS)
-    parallel = request.parallel_tool_calls is not False and asked
-    called = tools[:2] if len(tools) > 1 else tools * 2
-    return tuple(
-        ToolCall(
-            id=f"call_{digest[32:54]}{index:02d}",
-            name=tool.name,
-            arguments=_arguments(tool, said, index),
-            custom=tool.custom is not None,
-        )
-        for index, tool in enumerate(called[: 2 if parallel else 1])
-    )
-
-
-def _callable_tools(request: chat.ChatRequest) -> tuple[chat.Tool, ...]:
-    tools = tuple(tool for tool in request.tools or () if tool.name)
+def _callable_tools(request: chat.ChatRequest) -> tuple[Tool, ...]:
+    tools = tuple(_tool(tool) for tool in request.tools or () if tool.name)
     choice = request.tool_choice
     if choice == "none":
         return ()
@@ -114,8 +78,7 @@ def _callable_tools(request: chat.ChatRequest) -> tuple[chat.Tool, ...]:
     return tools
 
 
-def _arguments(tool: chat.Tool, said: str, variant: int) -> str:
+def _tool(tool: chat.Tool) -> Tool:
     if tool.function is None:
-        return without_marker(said)
-    schema = tool.function.parameters or {"type": "object", "properties": {}}
-    return json.dumps(sample(schema, variant=variant), ensure_ascii=False)
+        return Tool(name=tool.name, kind="custom")
+    return Tool(name=tool.name, schema=tool.function.parameters)

@@ -20,11 +20,46 @@ class Part(msgspec.Struct, frozen=True):
     image_url: Url | None = None
 
 
+class NamedTool(msgspec.Struct, frozen=True):
+    """The name of a tool, as a call or a choice has it."""
+
+    name: str
+
+
+class MadeCall(msgspec.Struct, frozen=True):
+    """A call that the assistant made before."""
+
+    id: str
+    type: str
+    function: NamedTool | None = None
+    custom: NamedTool | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what was called."""
+        called = self.function or self.custom
+        return called.name if called else ""
+
+
 class Message(msgspec.Struct, frozen=True):
     """One message; content is text, or a list of parts."""
 
     role: str
     content: str | tuple[Part, ...] | None = None
+    tool_calls: tuple[MadeCall, ...] | None = None
+    tool_call_id: str | None = None
+    function_call: NamedTool | None = None
+    refusal: str | None = None
+    audio: dict[str, object] | None = None
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Return the content as parts, also where it is one text."""
+        if self.content is None:
+            return ()
+        if isinstance(self.content, str):
+            return (Part(type="text", text=self.content),)
+        return self.content
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -58,8 +93,8 @@ class ToolChoice(msgspec.Struct, frozen=True):
     """A tool that must be called."""
 
     type: str
-    function: CustomTool | None = None
-    custom: CustomTool | None = None
+    function: NamedTool | None = None
+    custom: NamedTool | None = None
 
 
 class JsonSchema(msgspec.Struct, frozen=True):
@@ -101,6 +136,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_effort: str | None = None
     stop: str | tuple[str, ...] | None = None
     seed: int | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
 
 
 class CalledFunction(msgspec.Struct, frozen=True):

@@ -49,12 +49,17 @@ class Drip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class StreamError(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 ):
-    """An error inside a 200: after `after_events` events (0: before any content)."""
+    """An error inside a 200: after `after_events` events (0: before any content).
+
+    Without a `type` it is the one that a dialect has for a fault of the server. With
+    the Responses API it is a `response.failed`, or with `event` an `error`.
+    """
 
     after_events: Count = 0
     message: str = "The server had an error while processing your request."
-    type: str = "server_error"
+    type: str | None = None
     code: str | None = None
+    event: Literal["failed", "error"] = "failed"
 
 
 class Raw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,11 +104,14 @@ class Step(
     words: Positive | None = None
     huge_bytes: Positive | None = None
     reasoning_text: str | None = None
+    redacted_thinking: bool = False
     finish_reason: str | None = None
 
     # What the answer says about itself.
     prompt_tokens: Count | None = None
     cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    cache_write_1h_tokens: Count | None = None
     completion_tokens: Count | None = None
     reasoning_tokens: Count | None = None
     cost: msgspec.Raw = NOTHING

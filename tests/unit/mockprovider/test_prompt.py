@@ -3,7 +3,8 @@
 import json
 
 from smart_llmrouter.mockprovider.openai_chat import parse
-from smart_llmrouter.mockprovider.openai_chat_prompt import last_said, prompt_of
+from smart_llmrouter.mockprovider.openai_chat_prompt import asked_of
+from smart_llmrouter.mockprovider.prompt import prompt_of
 from smart_llmrouter.mockprovider.samples import sample
 from smart_llmrouter.mockprovider.speech import Prompt
 
@@ -11,7 +12,7 @@ from smart_llmrouter.mockprovider.speech import Prompt
 def asked(messages: list[object], **fields: object) -> Prompt:
     """Return the prompt of a request with these messages."""
     document = {"model": "m", "messages": messages, **fields}
-    return prompt_of(parse(json.dumps(document).encode()), "0" * 64)
+    return prompt_of(asked_of(parse(json.dumps(document).encode())), "0" * 64)
 
 
 def test_the_last_user_message_is_what_was_said() -> None:
@@ -38,7 +39,7 @@ def test_a_request_may_have_no_user() -> None:
     """Then nothing was said."""
     request = parse(b'{"model":"m","messages":[{"role":"system","content":"x"}]}')
 
-    assert last_said(request) == ""
+    assert asked_of(request).last_said == ""
 
 
 def test_results_of_tools_are_taken_from_the_end() -> None:
@@ -48,6 +49,7 @@ def test_results_of_tools_are_taken_from_the_end() -> None:
         [
             {"role": "tool", "tool_call_id": "0", "content": "old"},
             {"role": "user", "content": "again"},
+            {"role": "assistant", "content": "one moment"},
             {"role": "tool", "tool_call_id": "1", "content": "a"},
             {"role": "tool", "tool_call_id": "2", "content": "b"},
         ],
