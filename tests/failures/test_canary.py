@@ -54,7 +54,8 @@ OWN_SECRETS: Final = tuple(
 
 def spiked(**changes: object) -> bytes:
     """Return a request body with a canary in everything that the caller chooses."""
-    function = {"name": canary("tool"), "parameters": {canary("tool"): {}}}
+    schema = {"type": "object", "properties": {canary("tool"): {}}}
+    function = {"name": canary("tool"), "parameters": schema}
     image = {"url": f"https://{canary('host')}.example/{canary('image')}"}
     content = [
         {"type": "text", "text": canary("prompt")},
