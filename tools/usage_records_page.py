@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Table
 
 from smart_llmrouter.ledger.dimensions import DIMENSIONS
-from smart_llmrouter.stores.tables import JOURNAL_POSITIONS, REQUEST_USAGE
+from smart_llmrouter.stores.tables import FIELD_EVENTS, JOURNAL_POSITIONS, REQUEST_USAGE
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "usage-records.md"
 
@@ -108,6 +108,50 @@ price, rounded half to even once; the total is the sum of the parts.
 
 """
 
+TOKENS: Final = """
+## One model of tokens
+
+Dialects count differently: in some the input includes what was read from the
+provider's cache, in others it is what came beside it. Records hold one model, whatever
+the dialect of the client or of the target:
+
+```
+input_tokens = uncached + cached_input_tokens              read from the cache
+                        + cache_write_5m_tokens            written there for 5 minutes
+                        + cache_write_1h_tokens            written there for 1 hour
+output_tokens includes reasoning_tokens
+```
+
+Each token of the input is one of the four and is paid for once:
+
+| tokens | price of a model | where that is not given |
+| --- | --- | --- |
+| uncached | `input_per_million` | unknown, and so is the total |
+| read | `cached_input_per_million` | as `input_per_million` |
+| written for 5 minutes | `cache_write_per_million` | as `input_per_million` |
+| written for 1 hour | `cache_write_1h_per_million` | as `cache_write_per_million` |
+| output | `output_per_million` | unknown, and so is the total |
+
+So where a provider takes 1.25 times the price of input for a write of five minutes,
+twice of it for one of an hour, and a tenth of it for a read, give all four:
+
+```yaml
+price:
+  input_per_million: 3.00
+  cached_input_per_million: 0.30
+  cache_write_per_million: 3.75
+  cache_write_1h_per_million: 6.00
+  output_per_million: 15.00
+```
+
+Writes without a lifetime, as older answers report them, count as five minutes. In a
+stream, usage comes in pieces: a later one that lacks a count takes none away. Where a
+provider's parts are more than its sum, costs go by the sum.
+
+`usage_estimated` marks calls whose tokens the router counted itself, because the
+provider did not say; reports say how many there are.
+"""
+
 STORED: Final = """
 `request_usage` is a view. What many calls have in common (who called, what served, how
 it ended) stands once, in `request_labels`; `request_measures` has a short row a call,
@@ -116,6 +160,21 @@ and queries of your own, read the view and need to know none of this.
 
 `journal_positions` keeps the ingester's place:
 
+"""
+
+EVENTS: Final = """
+## What translations could not carry
+
+Where client and target speak different dialects (`lane` is `translate`), a field can
+reach the target in another form, or not at all. Each of them is a row of
+`request_translation_field_events`. Field names are those of the dialect, of a closed
+set; there is nothing of what they held.
+
+"""
+
+EVENTS_STORED: Final = """
+This is a view, too: notes stand once, in `label_notes`, for all calls that share them.
+`smart-llmrouter usage notes` counts them by field and target.
 """
 
 REPORTS_HEAD: Final = """\
@@ -127,6 +186,8 @@ $ smart-llmrouter usage report --since 7d --group-by group,provider
 $ smart-llmrouter usage report --since 2026-11-01 --until 2026-12-01 \\
       --group-by project,day --format csv --out november.csv
 $ smart-llmrouter usage report --since 30m --group-by error,status --format json
+$ smart-llmrouter usage report --group-by lane,dialect,target
+$ smart-llmrouter usage notes --since 7d
 ```
 
 A report covers the calls that began from `--since` on, up to but without `--until`, in
@@ -139,7 +200,8 @@ database, five seconds at most; where no ingester runs it ingests the leftovers 
 What is still missing then is told: `incomplete: N bytes not yet ingested`, in JSON and
 CSV `unread_bytes`.
 
-A sum says for how many calls it is known. Percentiles are exact, by nearest rank:
+A sum says for how many calls it is known; a column of a Markdown table that no call
+fills is left out. Percentiles are exact, by nearest rank:
 `latency` over all calls, `first token` over those that had one. Errors are the calls
 with an error code; a stream that failed after its `200` is one of them.
 
@@ -177,6 +239,10 @@ def usage_records_page() -> str:
             _columns(REQUEST_USAGE),
             STORED,
             _columns(JOURNAL_POSITIONS),
+            TOKENS,
+            EVENTS,
+            _columns(FIELD_EVENTS),
+            EVENTS_STORED,
             "\n",
             REPORTS_HEAD,
             dimensions,

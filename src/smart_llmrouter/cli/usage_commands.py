@@ -2,17 +2,43 @@
 
 import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, Protocol, TypeVar
 
 import typer
 
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from smart_llmrouter.config.snapshot import State
-    from smart_llmrouter.ledger.reports import Report
+    from smart_llmrouter.ledger.interval import Interval
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Make(Protocol[R_co]):
+    """Reads an interval from the database."""
+
+    def __call__(
+        self,
+        connection: "Connection",
+        /,
+        *,
+        interval: "Interval",
+        made_ms: int,
+        router_version: str,
+        unread_bytes: int,
+    ) -> R_co:
+        """Return what is in it."""
+        ...
+
 
 app = typer.Typer(
     name="usage",
@@ -79,19 +105,68 @@ def report(
     Waits, five seconds at most, until all that was journalled when it began is in the
     database; what is still missing then is said in the report.
     """
+    from smart_llmrouter.ledger.dimensions import dimensions_of
+    from smart_llmrouter.ledger.render import render
+    from smart_llmrouter.ledger.reports import make_report
+
+    def text(asked: "Asked") -> str:
+        dimensions = dimensions_of(group_by) if group_by is not None else ()
+        make = partial(make_report, group_by=dimensions)
+        return render(_made(config, asked, make), to=to_format.value)
+
+    _tell(text, since=since, until=until, out=out)
+
+
+@app.command()
+def notes(
+    since: SinceOption = "24h",
+    until: UntilOption = None,
+    to_format: FormatOption = ReportFormat.MARKDOWN,
+    out: OutOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """List what translations could not carry, by field and target.
+
+    Each line is a field of a dialect that reached a target changed or not at all, why,
+    and in how many calls. Waits as `usage report` does.
+    """
+    from smart_llmrouter.ledger.noted import make_notes_report
+    from smart_llmrouter.ledger.render_notes import render_notes
+
+    def text(asked: "Asked") -> str:
+        return render_notes(_made(config, asked, make_notes_report), to=to_format.value)
+
+    _tell(text, since=since, until=until, out=out)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Of which interval, and when."""
+
+    interval: "Interval"
+    now_ms: int
+
+
+def _tell(
+    text_of: Callable[[Asked], str],
+    *,
+    since: str,
+    until: str | None,
+    out: Path | None,
+) -> None:
+    """Print the text or write it to `out`; end with one line about what went wrong."""
     import sqlite3
 
     from sqlalchemy.exc import SQLAlchemyError
 
     from smart_llmrouter.config.findings import ConfigurationError
     from smart_llmrouter.ledger.dimensions import UnknownDimension
-    from smart_llmrouter.ledger.interval import BadMoment
-    from smart_llmrouter.ledger.render import render
+    from smart_llmrouter.ledger.interval import BadMoment, interval_of
     from smart_llmrouter.stores.sqlite import DatabaseUnusable
 
+    now_ms = int(time.time() * 1000)
     try:
-        made = _made(config, since=since, until=until, group_by=group_by)
-        text = render(made, to=to_format.value)
+        text = text_of(Asked(interval_of(since, until, now_ms=now_ms), now_ms))
         if out is not None:
             _deliver(text, out)
     except (BadMoment, UnknownDimension) as error:
@@ -109,19 +184,12 @@ def report(
         typer.echo(text, nl=False)
 
 
-def _made(
-    config: Path, *, since: str, until: str | None, group_by: str | None
-) -> "Report":
+def _made(config: Path, asked: Asked, make: "Make[R]") -> R:
+    """Read the database when it is as new as the journal was."""
     from smart_llmrouter.core.build_info import read_build_info
     from smart_llmrouter.ledger.catch_up import catch_up
-    from smart_llmrouter.ledger.dimensions import dimensions_of
-    from smart_llmrouter.ledger.interval import interval_of
-    from smart_llmrouter.ledger.reports import make_report
     from smart_llmrouter.stores.database import check_schema, open_for_reading
 
-    now_ms = int(time.time() * 1000)
-    interval = interval_of(since, until, now_ms=now_ms)
-    dimensions = dimensions_of(group_by) if group_by is not None else ()
     state = state_of(config)
     url = state.database_url.reveal()
     reader = open_for_reading(url)
@@ -135,11 +203,10 @@ def _made(
         monotonic=time.monotonic,
     )
     with reader.connect() as connection:
-        return make_report(
+        return make(
             connection,
-            interval=interval,
-            group_by=dimensions,
-            made_ms=now_ms,
+            interval=asked.interval,
+            made_ms=asked.now_ms,
             router_version=read_build_info().version,
             unread_bytes=unread_bytes,
         )

@@ -124,11 +124,11 @@ def _csv_table(
         cells: list[Cell] = [section]
         cells += [key.get(name) for name in names]
         cells += [values.get(figure) for figure in figures]
-        writer.writerow([_inert(cell) for cell in (*cells, *constant)])
+        writer.writerow([inert_cell(cell) for cell in (*cells, *constant)])
     return out.getvalue()
 
 
-def _inert(cell: Cell) -> Cell:
+def inert_cell(cell: Cell) -> Cell:
     """Keep a spreadsheet from taking a name for a formula."""
     if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
         return "'" + cell

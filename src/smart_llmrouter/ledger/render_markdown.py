@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Final
 
 from smart_llmrouter.core.money import NUSD_PER_USD
-from smart_llmrouter.ledger.interval import utc_text
+from smart_llmrouter.ledger.interval import Interval, utc_text
 from smart_llmrouter.ledger.measures import Known, Measures, Percentiles
 from smart_llmrouter.ledger.reports import Report, Section
 
-_NONE: Final = "(none)"
+NONE: Final = "(none)"
 _UNKNOWN: Final = "unknown"
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 _TITLES: Final = {
@@ -52,25 +52,40 @@ _RARE: Final = {
 
 def render_markdown(report: Report) -> str:
     """Return the report as Markdown tables, every value inert."""
-    from_text = utc_text(report.interval.from_ms)
-    to_text = utc_text(report.interval.to_ms)
-    version = _text(report.router_version)
-    head = [
-        "# Usage report",
-        "",
-        f"- From {from_text} until before {to_text} (UTC)",
-        f"- Made {utc_text(report.made_ms)} by smart-llmrouter {version}",
-    ]
+    head = heading(
+        "Usage report",
+        interval=report.interval,
+        made_ms=report.made_ms,
+        router_version=report.router_version,
+    )
     if report.served_by_versions:
-        versions = ", ".join(map(_text, report.served_by_versions))
+        versions = ", ".join(map(inert, report.served_by_versions))
         head.append(f"- Calls served by version {versions}")
     if report.unread_bytes:
-        head.append(f"- **incomplete: {report.unread_bytes:,} bytes not yet ingested**")
+        head.append(incomplete(report.unread_bytes))
     parts = ["\n".join(head), _markdown_totals(report.totals.measures)]
     parts += [_markdown_latency(report)]
     parts += [_markdown_section(section) for section in report.sections]
     parts.append(_markdown_errors(report))
     return "\n\n".join(parts) + "\n"
+
+
+def heading(
+    title: str, *, interval: Interval, made_ms: int, router_version: str
+) -> list[str]:
+    """Return the lines that every report begins with."""
+    from_text, to_text = utc_text(interval.from_ms), utc_text(interval.to_ms)
+    return [
+        f"# {title}",
+        "",
+        f"- From {from_text} until before {to_text} (UTC)",
+        f"- Made {utc_text(made_ms)} by smart-llmrouter {inert(router_version)}",
+    ]
+
+
+def incomplete(unread_bytes: int) -> str:
+    """Return the line that says what a report lacks."""
+    return f"- **incomplete: {unread_bytes:,} bytes not yet ingested**"
 
 
 def _markdown_totals(measures: Measures) -> str:
@@ -84,7 +99,7 @@ def _markdown_totals(measures: Measures) -> str:
             for name, known in measures.sums()
         ),
     ]
-    return "## Totals\n\n" + _table(("", "Total", "Known for"), rows, texts=1)
+    return "## Totals\n\n" + table(("", "Total", "Known for"), rows, texts=1)
 
 
 def _markdown_latency(report: Report) -> str:
@@ -96,7 +111,7 @@ def _markdown_latency(report: Report) -> str:
         )
     ]
     head = ("ms", "Calls", "p50", "p90", "p95", "p99")
-    return "## Latency\n\n" + _table(head, rows, texts=1)
+    return "## Latency\n\n" + table(head, rows, texts=1)
 
 
 def _markdown_section(section: Section) -> str:
@@ -110,7 +125,7 @@ def _markdown_section(section: Section) -> str:
     rows = []
     for line in section.lines:
         measures = line.measures
-        row = [_NONE if part is None else _text(part) for part in line.key]
+        row = [NONE if part is None else inert(part) for part in line.key]
         row += [f"{measures.calls:,}", f"{measures.errors:,}"]
         row += [
             _amount(name, known) + _gap(known, measures.calls)
@@ -120,8 +135,7 @@ def _markdown_section(section: Section) -> str:
         if timed:
             row += [*_ranks(line.latency)[1:], *_ranks(line.first_token)[1:]]
         rows.append(row)
-    table = _table(head, rows, texts=len(section.dimensions))
-    return f"## {section.title}\n\n{table}"
+    return f"## {section.title}\n\n" + table(head, rows, texts=len(section.dimensions))
 
 
 def _shown(section: Section) -> list[str]:
@@ -139,17 +153,17 @@ def _markdown_errors(report: Report) -> str:
     rows = [
         (
             str(line.status),
-            _text(line.code),
-            _NONE if line.error_class is None else _text(line.error_class),
+            inert(line.code),
+            NONE if line.error_class is None else inert(line.error_class),
             f"{line.calls:,}",
         )
         for line in report.errors
     ]
     head = ("Status", "Code", "Class", "Calls")
-    return "## Errors\n\n" + _table(head, rows, texts=3)
+    return "## Errors\n\n" + table(head, rows, texts=3)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, texts: int) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, texts: int) -> str:
     """Return a table whose first `texts` columns are text and the others numbers."""
     lines = [_row(head), _row(["---"] * texts + ["---:"] * (len(head) - texts))]
     lines += [_row(row) for row in rows]
@@ -162,7 +176,7 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _text(value: str) -> str:
+def inert(value: str) -> str:
     """Return a value as inert Markdown: no markup, no HTML, one line."""
     printable = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from smart_llmrouter.cli.usage_commands import app
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.dimensions import DIMENSIONS
 from tests.support.configuration import SMALL
 from tests.support.ledger import StateDirectory, a_record, state_in
@@ -176,3 +177,22 @@ def test_the_help_names_every_dimension() -> None:
     shown = CliRunner().invoke(app, ["report", "--help"], env={"COLUMNS": "4000"})
 
     assert ", ".join(DIMENSIONS) in " ".join(shown.stdout.split())
+
+
+def test_notes_are_listed_by_field_and_target(state: StateDirectory) -> None:
+    """With the options of a report, and its ways to fail."""
+    note = Note("dropped", "seed", "the target has no such field")
+    state.journalled([a_record(1, notes=(note,)), a_record(2)])
+    config = ("--config", str(state.path.parent / "router.yaml"))
+    interval = ("--since", "2020-01-01", "--until", "2030-01-01")
+
+    shown, wrong = (
+        CliRunner().invoke(app, ["notes", *config, *arguments])
+        for arguments in ((*interval, "--format", "json"), ("--since", "yesterday"))
+    )
+
+    assert shown.exit_code == 0, shown.output
+    [line] = json.loads(shown.stdout)["notes"]
+    assert (line["field"], line["calls"]) == ("seed", 1)
+    assert wrong.exit_code == 2
+    assert "write 30m, 24h, 7d" in wrong.stderr
