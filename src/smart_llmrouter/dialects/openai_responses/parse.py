@@ -179,8 +179,7 @@ def _read_text_options(
     if options is None:
         return None, None, {}
     extras = {
-        f"text.{name}": raw
-        for name, raw in options.rest("format", "verbosity").items()
+        f"text.{name}": raw for name, raw in options.rest("format", "verbosity").items()
     }
     return _read_format(options), options.text("verbosity"), extras
 

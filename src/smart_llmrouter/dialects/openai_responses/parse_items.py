@@ -228,7 +228,9 @@ def _arguments(item: Fields) -> str:
     return "" if raw is None else bytes(raw).decode()
 
 
-def _result(item: Fields, kind: CallKind, content: tuple[ResultPart, ...]) -> ToolResult:
+def _result(
+    item: Fields, kind: CallKind, content: tuple[ResultPart, ...]
+) -> ToolResult:
     return ToolResult(
         call_id=item.needed_text("call_id"),
         content=content,

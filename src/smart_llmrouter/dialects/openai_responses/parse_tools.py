@@ -1,6 +1,6 @@
 """Reading the tools of a request, and which of them must be called."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -9,6 +9,7 @@ from smart_llmrouter.core.content import Extras
 from smart_llmrouter.core.request import (
     IMAGE_GENERATION,
     WEB_SEARCH,
+    ChoiceMode,
     CustomTool,
     FunctionTool,
     HostedTool,
@@ -33,6 +34,11 @@ _HOSTED: Final = {
     "computer_use_preview": "computer_use",
 }
 _CALLABLE: Final = frozenset({"function", "custom", "tool_search"})
+_MODES: Final[Mapping[str, ChoiceMode]] = {
+    "auto": "auto",
+    "none": "none",
+    "required": "required",
+}
 _FORCED: Final = "forced-tool-choice"
 
 
@@ -132,10 +138,10 @@ def read_choice(request: Fields) -> tuple[ToolChoice | None, Extras, tuple[str, 
     if request.raw("tool_choice") is None:
         return None, {}, ()
     if request.is_text("tool_choice"):
-        mode = request.text("tool_choice")
-        if mode == "auto" or mode == "none" or mode == "required":
-            return ToolChoice(mode=mode), {}, ()
-        raise request.wrong("tool_choice", "`auto`, `none`, `required` or an object")
+        mode = _MODES.get(request.needed_text("tool_choice"))
+        if mode is None:
+            raise request.wrong("tool_choice", "`auto`, `none`, `required` or a tool")
+        return ToolChoice(mode=mode), {}, ()
     choice = request.inner("tool_choice")
     if choice is None:
         return None, {}, ()

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.core.notes import Notes
-from smart_llmrouter.core.request import OutputFormat, ReasoningAsk, Request
+from smart_llmrouter.core.request import OutputFormat, Request
 from smart_llmrouter.dialects.base import NotBridged, Serving
 from smart_llmrouter.dialects.openai_responses.parse import (
     LOGPROBS_INCLUDE,
@@ -38,35 +38,41 @@ def render_request(request: Request, serving: Serving, notes: Notes) -> bytes:
     """Write a request. Raises `NotBridged` for what no provider here can do."""
     if request.stop:
         raise NotBridged("stop")
-    own = request.dialect == DIALECT
     body: Body = {"model": serving.model}
     instructions = "\n\n".join(part.text for part in request.system if part.text)
     if instructions:
         body["instructions"] = instructions
     body["input"] = Items(request, label=serving.label, notes=notes).rendered()
-    if request.tools:
-        body["tools"] = render_tools(request.tools, own=own)
-    if request.tool_choice is not None:
-        body["tool_choice"] = render_choice(request.tool_choice, request)
+    body |= _tool_values(request)
     body |= _plain_values(request)
-    cap = _output_cap(request, serving, notes)
-    if cap is not None:
-        body["max_output_tokens"] = cap
-    if request.reasoning is not None:
-        body["reasoning"] = _reasoning(request.reasoning, serving, notes, own=own)
-    text = _text_options(request)
-    if text:
-        body["text"] = text
-    includes = _includes(request)
-    if includes:
-        body["include"] = includes
-    if own:
-        body |= {
-            name: raw
-            for name, raw in request.extras.items()
-            if name not in _APART and not name.startswith(_TEXT)
-        }
-    return encode(body)
+    wanted: Body = {
+        "max_output_tokens": _output_cap(request, serving, notes),
+        "reasoning": _reasoning(request, serving, notes),
+        "text": text_options(request) or None,
+        "include": _includes(request) or None,
+    }
+    body |= {name: value for name, value in wanted.items() if value is not None}
+    return encode(body | _own_values(request))
+
+
+def _tool_values(request: Request) -> Body:
+    values: Body = {}
+    if request.tools:
+        values["tools"] = render_tools(request.tools, own=request.dialect == DIALECT)
+    if request.tool_choice is not None:
+        values["tool_choice"] = render_choice(request.tool_choice, request)
+    return values
+
+
+def _own_values(request: Request) -> Body:
+    """Return what only this dialect can say, if the request was made in it."""
+    if request.dialect != DIALECT:
+        return {}
+    return {
+        name: raw
+        for name, raw in request.extras.items()
+        if name not in _APART and not name.startswith(_TEXT)
+    }
 
 
 def _plain_values(request: Request) -> Body:
@@ -100,18 +106,20 @@ def _output_cap(request: Request, serving: Serving, notes: Notes) -> int | None:
     return cap
 
 
-def _reasoning(
-    ask: ReasoningAsk, serving: Serving, notes: Notes, *, own: bool
-) -> Body:
+def _reasoning(request: Request, serving: Serving, notes: Notes) -> Body | None:
+    ask = request.reasoning
+    if ask is None:
+        return None
     effort = effort_of(
         ask, levels=serving.reasoning_levels, field="reasoning", notes=notes
     )
     said: Body = {"effort": effort, "summary": ask.summary}
     rendered = {name: value for name, value in said.items() if value is not None}
-    return rendered | ask.extras if own else rendered
+    return {**rendered, **ask.extras} if request.dialect == DIALECT else rendered
 
 
-def _text_options(request: Request) -> Body:
+def text_options(request: Request) -> Body:
+    """Return how the text of the answer shall be, as `text` says it."""
     options: Body = {}
     if request.output_format is not None:
         options["format"] = _format(request.output_format)

@@ -6,7 +6,7 @@ whether a tool failed, a reasoning state of somebody else, and anything but text
 the model said.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -76,13 +76,11 @@ class Items:
             if isinstance(part, Opaque) and part.kind in OWN_ITEMS:
                 yield part.raw
                 return
-        content = [self._given(part) for part in turn.parts]
-        yield {
-            "type": "message",
-            "role": turn.role,
-            "content": [part for part in content if part is not None],
-            **(turn.extras if self._own else {}),
-        }
+        rendered = [self._given(part) for part in turn.parts]
+        content = [part for part in rendered if part is not None]
+        extras = turn.extras if self._own else {}
+        if content or self._own:
+            yield {"type": "message", "role": turn.role, "content": content, **extras}
 
     def _given(self, part: Part) -> object:
         """Render a part of what a model is given; `None` for what cannot be."""
@@ -160,7 +158,7 @@ class Items:
             item |= {"type": "function_call", "arguments": call.arguments or "{}"}
         else:
             item["type"] = "tool_search_call"
-        return item | call.extras if self._own else item
+        return {**item, **call.extras} if self._own else item
 
     def _results(self, turn: Turn) -> Iterator[object]:
         for part in turn.parts:
@@ -226,9 +224,7 @@ class Items:
         state = reasoning.state
         if state is None or state.kind != "encrypted":
             return False
-        return state.minted_by == self._label or (
-            self._own and state.minted_by is None
-        )
+        return state.minted_by == self._label or (self._own and state.minted_by is None)
 
 
 def _message_of(content: list[object], extras: Extras) -> Item:

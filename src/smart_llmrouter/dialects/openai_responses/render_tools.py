@@ -70,13 +70,7 @@ def _render_tool(tool: Tool, *, own: bool) -> object:
         rendered["name"] = tool.name
     if tool.description is not None:
         rendered["description"] = tool.description
-    if isinstance(tool, CustomTool):
-        if tool.format is not None:
-            rendered["format"] = tool.format
-    elif tool.schema is not None or not own:
-        rendered["parameters"] = tool.schema or _ANY_OBJECT
-    if isinstance(tool, FunctionTool) and (tool.strict is not None or not own):
-        rendered["strict"] = bool(tool.strict)
+    rendered |= _shape_of(tool, own=own)
     if own:
         rendered |= {
             name: raw
@@ -84,6 +78,20 @@ def _render_tool(tool: Tool, *, own: bool) -> object:
             if not name.startswith(NAMESPACE_FIELD)
         }
     return rendered
+
+
+def _shape_of(
+    tool: FunctionTool | CustomTool | SearchTool, *, own: bool
+) -> dict[str, object]:
+    """Render what a tool is called with."""
+    if isinstance(tool, CustomTool):
+        return {} if tool.format is None else {"format": tool.format}
+    shape: dict[str, object] = {}
+    if tool.schema is not None or not own:
+        shape["parameters"] = tool.schema or _ANY_OBJECT
+    if isinstance(tool, FunctionTool) and (tool.strict is not None or not own):
+        shape["strict"] = bool(tool.strict)
+    return shape
 
 
 _ANY_OBJECT: Final = {"type": "object", "properties": {}}

@@ -67,11 +67,14 @@ class WireResponse(msgspec.Struct, frozen=True, gc=False):
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
-    """One event of a stream, with the fields of all kinds that are read."""
+    """One event of a stream, with the fields of all kinds that are read.
+
+    `output_index` is negative where the provider leaves it out.
+    """
 
     type: str = ""
     delta: str | None = None
-    output_index: int = 0
+    output_index: int = -1
     content_index: int = 0
     summary_index: int = 0
     text: str | None = None
@@ -197,7 +200,5 @@ def _readable_part(raw: msgspec.Raw) -> WireUsage:
 def without(members: RawMembers, known: Iterable[str]) -> Extras:
     """Return the members that are not `known` and have a value."""
     return {
-        name: raw
-        for name, raw in members.items()
-        if name not in known and raw != NULL
+        name: raw for name, raw in members.items() if name not in known and raw != NULL
     }

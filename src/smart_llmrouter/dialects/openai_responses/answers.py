@@ -1,0 +1,47 @@
+"""Reading a plain answer: its usage as it passes, or all of it."""
+
+from collections.abc import Sequence
+
+from smart_llmrouter.core.events import Event
+from smart_llmrouter.core.usage import Usage
+from smart_llmrouter.dialects.base import NotAnAnswer
+from smart_llmrouter.dialects.openai_responses.reading import Reading
+from smart_llmrouter.dialects.openai_responses.schema import (
+    UNREADABLE,
+    WireResponse,
+    read_response,
+    usage_from,
+)
+
+_UNFINISHED = frozenset({"queued", "in_progress"})
+
+
+def usage_of_answer(body: bytes) -> Usage:
+    """Return the usage that a plain answer reports, whatever became of it.
+
+    Raises `NotAnAnswer` when the body is no answer: a 200 alone is none.
+    """
+    return usage_from(_answer(body).usage)
+
+
+def read_answer(body: bytes) -> Sequence[Event]:
+    """Read a plain answer. Raises `NotAnAnswer`, also for one that is still made."""
+    answer = _answer(body)
+    if answer.status in _UNFINISHED:
+        raise NotAnAnswer
+    reading = Reading()
+    try:
+        reading.finish(answer, answer.status or "completed")
+    except UNREADABLE:
+        raise NotAnAnswer from None
+    return reading.taken()
+
+
+def _answer(body: bytes) -> WireResponse:
+    try:
+        answer = read_response(body)
+    except UNREADABLE:
+        raise NotAnAnswer from None
+    if answer.output is None and answer.object != "response":
+        raise NotAnAnswer
+    return answer

@@ -1,0 +1,137 @@
+"""OpenAI Responses behind the one interface that the router knows of a dialect."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.core.events import Event
+from smart_llmrouter.core.notes import Notes
+from smart_llmrouter.core.request import DialectName, Request
+from smart_llmrouter.core.usage import Usage
+from smart_llmrouter.dialects.base import Answering, Peek, Serving
+from smart_llmrouter.dialects.openai_responses.answers import (
+    read_answer,
+    usage_of_answer,
+)
+from smart_llmrouter.dialects.openai_responses.decoder import StreamDecoder
+from smart_llmrouter.dialects.openai_responses.encoder import (
+    StreamEncoder,
+    write_answer,
+)
+from smart_llmrouter.dialects.openai_responses.errors import (
+    encode_error_event,
+    render_error,
+)
+from smart_llmrouter.dialects.openai_responses.parse import parse_request
+from smart_llmrouter.dialects.openai_responses.render import render_request
+from smart_llmrouter.dialects.openai_responses.requests import (
+    address_request,
+    peek_request,
+)
+from smart_llmrouter.dialects.openai_responses.streams import KEEP_ALIVE, StreamMeter
+
+_KNOWN_EXTRAS: Final = frozenset(
+    {
+        "client_metadata",
+        "context_management",
+        "include",
+        "max_tool_calls",
+        "moderation",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "stream_options",
+        "text.schema",
+        "tool_choice",
+        "tool_choice.tools",
+        "truncation",
+        "reasoning.context",
+        "reasoning.mode",
+        "messages.id",
+        "messages.phase",
+        "messages.status",
+        "content.annotations",
+        "content.caller",
+        "content.id",
+        "content.logprobs",
+        "content.phase",
+        "content.prompt_cache_breakpoint",
+        "content.status",
+        "tools.allowed_callers",
+        "tools.async",
+        "tools.defer_loading",
+        "tools.namespace.description",
+        "tools.output_schema",
+    }
+)
+
+
+class OpenAiResponses:
+    """The dialect of `POST /v1/responses`."""
+
+    @property
+    def name(self) -> DialectName:
+        """Its name in the configuration and in reports."""
+        return "openai-responses"
+
+    @property
+    def keep_alive(self) -> bytes:
+        """An event that no client knows."""
+        return KEEP_ALIVE
+
+    @property
+    def known_extras(self) -> frozenset[str]:
+        """The names of its own fields that a note may spell out."""
+        return _KNOWN_EXTRAS
+
+    def peek(self, body: bytes) -> Peek:
+        """Read as much of a request as the path must know."""
+        return peek_request(body)
+
+    def address(self, peek: Peek, *, model: bytes) -> bytes:
+        """Return the request for a target of this dialect."""
+        return address_request(peek, model=model)
+
+    def meter(self, peek: Peek) -> StreamMeter:
+        """Return the meter for the stream that answers `peek`."""
+        del peek
+        return StreamMeter()
+
+    def usage_of(self, body: bytes) -> Usage:
+        """Read the usage of a plain answer."""
+        return usage_of_answer(body)
+
+    def parse(self, peek: Peek) -> Request:
+        """Read a whole request."""
+        return parse_request(peek)
+
+    def render(self, request: Request, serving: Serving, notes: Notes) -> bytes:
+        """Write a request for a provider of this dialect."""
+        return render_request(request, serving, notes)
+
+    def decoder(self) -> StreamDecoder:
+        """Return a reader of a provider's stream."""
+        return StreamDecoder()
+
+    def read_answer(self, body: bytes) -> Sequence[Event]:
+        """Read a provider's plain answer."""
+        return read_answer(body)
+
+    def encoder(self, answering: Answering) -> StreamEncoder:
+        """Return a writer of the caller's stream."""
+        return StreamEncoder(answering)
+
+    def write_answer(self, events: Iterable[Event], answering: Answering) -> bytes:
+        """Write the caller's plain answer."""
+        return write_answer(events, answering)
+
+    def render_error(self, error: RouterError, *, request_id: str) -> bytes:
+        """Return the body of an error answer."""
+        return render_error(error, request_id=request_id)
+
+    def encode_error_event(self, error: RouterError, *, request_id: str) -> bytes:
+        """Return the last event of a stream that failed."""
+        return encode_error_event(error, request_id=request_id)
+
+
+OPENAI_RESPONSES: Final = OpenAiResponses()
