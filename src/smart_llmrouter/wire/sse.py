@@ -124,6 +124,12 @@ def payload_of(event: bytes) -> bytes | None:
     one_line = event.find(b"\n") == len(event) - 2 and event.find(b"\r") < 0
     if one_line and event.startswith(b"data:") and event.endswith(b"\n\n"):
         return event[6 if event[5:6] == b" " else 5 : -2]
+    if event.startswith(b"event:") and event.endswith(b"\n\n"):
+        # The same after the event's name, as dialects have it that name them.
+        data = event.find(b"\n") + 1
+        ends_there = event.find(b"\n", data) == len(event) - 2
+        if ends_there and event.startswith(b"data:", data) and event.find(b"\r") < 0:
+            return event[data + (6 if event[data + 5 : data + 6] == b" " else 5) : -2]
     lines = [
         line[5:].removeprefix(b" ")
         for line in _LINE_END.split(event)

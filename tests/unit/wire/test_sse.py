@@ -64,6 +64,12 @@ def test_an_event_that_never_ends() -> None:
         (b"event: ping\n\n", None),
         (b"database: a\n\n", None),
         (b"\n\n", None),
+        (b"event: a\ndata: {}\n\n", b"{}"),
+        (b"event: a\ndata:{}\n\n", b"{}"),
+        (b"event: a\ndata: b\ndata: c\n\n", b"b\nc"),
+        (b"event: a\ndata: b\rdata: c\n\n", b"b\nc"),
+        (b"event: data: b\n\n", None),
+        (b"event: a\nid: data: b\n\n", None),
     ],
 )
 def test_the_data_of_an_event(event: bytes, payload: bytes | None) -> None:
