@@ -1,0 +1,161 @@
+"""Plain answers: their usage as they pass, and writing one from events.
+
+A written answer is the fold of its stream: what `encoder` writes piece by piece stands
+here at once.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.content import ReasoningState
+from smart_llmrouter.core.events import (
+    Annotated,
+    Delta,
+    Event,
+    Finished,
+    OpaqueFrame,
+    Opened,
+    Signed,
+    UsageSeen,
+)
+from smart_llmrouter.core.notes import Notes
+from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
+from smart_llmrouter.dialects.anthropic_messages.encoder import (
+    NAME,
+    NO_STATE,
+    call_id_of,
+    head_of,
+    stop_reason,
+)
+from smart_llmrouter.dialects.anthropic_messages.inputs import input_of, is_object
+from smart_llmrouter.dialects.anthropic_messages.schema import (
+    UNREADABLE,
+    decode_answer,
+)
+from smart_llmrouter.dialects.anthropic_messages.usage import read_usage, written_usage
+from smart_llmrouter.dialects.base import Answering, NotAnAnswer
+from smart_llmrouter.dialects.sealed import seal
+
+Block = dict[str, object] | msgspec.Raw
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def usage_of_answer(body: bytes) -> Usage:
+    """Return the usage that a plain answer reports.
+
+    Raises `NotAnAnswer` when the body is no message: not JSON, cut short, an error, or
+    without `content`. A 200 alone is not an answer.
+    """
+    try:
+        answer = decode_answer(body)
+    except UNREADABLE:
+        raise NotAnAnswer from None
+    if answer.type != "message":
+        raise NotAnAnswer
+    return read_usage(answer.usage)
+
+
+def write_answer(events: Iterable[Event], answering: Answering) -> bytes:
+    """Write the caller's plain answer: the fold of a complete stream."""
+    folded = _Folded(answering)
+    for event in events:
+        folded.take(event)
+    ending = folded.finished
+    message = head_of(answering) | {
+        "content": folded.content(),
+        "stop_reason": stop_reason(ending.reason, called=folded.called),
+        "stop_sequence": ending.stop_sequence,
+        "usage": written_usage(folded.usage),
+    }
+    return _encode(message)
+
+
+class _Part:
+    """One part while its events come in."""
+
+    __slots__ = ("citations", "opened", "pieces", "state")
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+        self.pieces: list[str] = []
+        self.state: ReasoningState | None = None
+        self.citations: list[msgspec.Raw] = []
+
+
+class _Folded:
+    """All events of an answer, as what they come to."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._parts: dict[int, _Part] = {}
+        self._order: list[_Part | msgspec.Raw] = []
+        self.usage: Usage = UNKNOWN_USAGE
+        self.called = False
+        self.finished = Finished("stop")
+
+    def take(self, event: Event) -> None:
+        match event:
+            case Delta():
+                self._parts[event.index].pieces.append(event.text)
+            case Opened():
+                part = self._parts[event.index] = _Part(event)
+                self._order.append(part)
+                self.called = self.called or event.kind == "tool_call"
+            case Signed():
+                self._parts[event.index].state = event.state
+            case UsageSeen():
+                self.usage = event.usage
+            case Finished():
+                self.finished = event
+            case Annotated() | OpaqueFrame():
+                self._take_foreign(event)
+            case _:
+                pass
+
+    def _take_foreign(self, event: Annotated | OpaqueFrame) -> None:
+        """Keep what is of this dialect; note the rest."""
+        field = "annotations" if isinstance(event, Annotated) else event.kind
+        if event.dialect != NAME:
+            self._answering.notes.dropped(field, f"only {event.dialect} has it")
+        elif isinstance(event, Annotated):
+            self._parts[event.index].citations.append(event.raw)
+        else:
+            self._order.append(event.raw)
+
+    def content(self) -> list[Block]:
+        blocks = (
+            part if isinstance(part, msgspec.Raw) else _block(part, self._answering)
+            for part in self._order
+        )
+        return [block for block in blocks if block is not None]
+
+
+def _block(part: _Part, answering: Answering) -> Block | None:
+    text = "".join(part.pieces)
+    if part.opened.kind == "tool_call":
+        return {
+            "type": "tool_use",
+            "id": call_id_of(part.opened, answering),
+            "name": part.opened.name,
+            "input": _input(text, answering.notes),
+        }
+    if part.opened.kind in ("text", "refusal"):
+        if not text and not part.citations:
+            return None
+        block: dict[str, object] = {"type": "text", "text": text}
+        return block | ({"citations": part.citations} if part.citations else {})
+    if not text and part.state is None:
+        return None
+    proof = seal(part.state or NO_STATE, label=answering.label)
+    if part.state is not None and part.state.kind == "redacted" and not text:
+        return {"type": "redacted_thinking", "data": proof}
+    return {"type": "thinking", "thinking": text, "signature": proof}
+
+
+def _input(arguments: str, notes: Notes) -> msgspec.Raw:
+    if arguments and not is_object(arguments):
+        notes.approximated("arguments", "no JSON object: given as a text in one")
+    return input_of(arguments)

@@ -1,0 +1,116 @@
+"""Our errors in the shape that Anthropic's clients read.
+
+`error.type` is Anthropic's type for the status, `error.details.error_code` our stable
+code. A provider's own rejection keeps its words, because clients act on them; a context
+that is too long is told in the words that Claude Code knows, whoever found it so.
+"""
+
+import re
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.errors import RouterError, UpstreamRejectedRequest
+from smart_llmrouter.wire.jsonobject import (
+    NotAnObject,
+    RawMembers,
+    parse_members,
+    render_members,
+)
+
+TYPE_OF_STATUS: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    415: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_SERVER_ERROR: Final = "api_error"
+_MESSAGE_FIELDS: Final = ("message", "error", "detail")
+_TOO_LONG: Final = "context_length_exceeded"
+_find_limit: Final = re.compile(r"maximum context length (?:is|of) ([\d,]+)").search
+_find_length: Final = re.compile(
+    r"(?:resulted in|requested(?: about)?|has|contains) ([\d,]+) (?:input )?tokens"
+).search
+_decode_text: Final = msgspec.json.Decoder(str).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def render_error(error: RouterError, *, request_id: str) -> bytes:
+    """Render the body of an error answer.
+
+    A provider's own rejection keeps its body; the request id and our details are added.
+    """
+    if isinstance(error, UpstreamRejectedRequest):
+        return _render_rejection(error, request_id=request_id)
+    return _rendered(_error_object(error, request_id=request_id), request_id)
+
+
+def encode_error_event(error: RouterError, *, request_id: str) -> bytes:
+    """Encode an error as the last event of a stream that has begun."""
+    body = render_error(error, request_id=request_id)
+    return b"event: error\ndata: " + body + b"\n\n"
+
+
+def _rendered(error: dict[str, object], request_id: str) -> bytes:
+    return _encode({"type": "error", "error": error, "request_id": request_id})
+
+
+def _error_object(error: RouterError, *, request_id: str) -> dict[str, object]:
+    return {
+        "type": TYPE_OF_STATUS.get(error.status, _SERVER_ERROR),
+        "message": f"{error.message} (request {request_id})",
+        "details": {"error_code": error.code, **error.details},
+    }
+
+
+def _render_rejection(error: UpstreamRejectedRequest, *, request_id: str) -> bytes:
+    """Return an Anthropic error as it came, any other in the shape of one."""
+    ours = _error_object(error, request_id=request_id)
+    try:
+        answer = parse_members(error.body)
+    except NotAnObject:
+        return _rendered(ours, request_id)
+    try:
+        members = parse_members(bytes(answer["error"]))
+    except (NotAnObject, KeyError):
+        return _rendered(ours | _said(answer), request_id)
+    if "type" not in answer:
+        return _rendered(ours | _said(members) | _too_long(members), request_id)
+    added = {
+        name: msgspec.Raw(_encode(ours[name])) for name in ours if name not in members
+    }
+    answer["error"] = msgspec.Raw(render_members(members | added))
+    answer["request_id"] = msgspec.Raw(_encode(request_id))
+    return render_members(answer)
+
+
+def _said(members: RawMembers) -> dict[str, object]:
+    """Find the message in an error of another shape."""
+    for name in _MESSAGE_FIELDS:
+        with suppress(KeyError, msgspec.DecodeError, UnicodeDecodeError):
+            return {"message": _decode_text(members[name])}
+    return {}
+
+
+def _too_long(members: RawMembers) -> dict[str, object]:
+    """Say in the words that Claude Code knows that a context is too long."""
+    said = str(_said(members).get("message", ""))
+    limit, length = _find_limit(said), _find_length(said)
+    if bytes(members.get("code", b"")) != _encode(_TOO_LONG) and limit is None:
+        return {}
+    if limit is None or length is None:
+        return {"message": f"prompt is too long: {said}"}
+    most, found = (match[1].replace(",", "") for match in (limit, length))
+    return {"message": f"prompt is too long: {found} tokens > {most} maximum"}

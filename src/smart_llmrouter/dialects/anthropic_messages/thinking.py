@@ -1,0 +1,107 @@
+"""Thinking in a conversation that a real provider would refuse.
+
+A thinking block proves itself with a signature, which only its maker can give. Where a
+provider of another dialect thought, the caller holds a block with a state that this
+router sealed, or with an empty signature. Sent to a provider of Messages, either is an
+error for the whole request, so such blocks are taken out. Nothing else is touched: a
+conversation without them passes as it is, after a search of its bytes.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.dialects.anthropic_messages.schema import UNREADABLE
+from smart_llmrouter.dialects.sealed import SEAL
+from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members, render_members
+from smart_llmrouter.wire.surrogates import without_half_pairs
+
+_SIGNATURE: Final = b'"signature"'
+_SEALED: Final = f'"{SEAL}'.encode()
+_KINDS: Final = (b'"thinking"', b'"redacted_thinking"')
+_is_empty_signature: Final = re.compile(rb'"signature"\s*:\s*(?:""|null)').match
+_proof: Final = re.compile(
+    rb'\s*"(?!"|' + re.escape(SEAL).encode() + rb")", re.DOTALL
+).match
+_decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def own_thinking_only(messages: msgspec.Raw) -> msgspec.Raw:
+    """Return `messages` without thinking that is unsigned or was sealed here."""
+    text = bytes(messages)
+    if not _is_suspect(text):
+        return messages
+    items = _items(text)
+    kept = [_cleaned(item) for item in items]
+    if kept == items:
+        return messages
+    return msgspec.Raw(b"[" + b",".join(filter(None, kept)) + b"]")
+
+
+def _is_suspect(text: bytes) -> bool:
+    if text.find(_SEALED) >= 0:
+        return True
+    place = text.find(_SIGNATURE)
+    while place >= 0:
+        if _is_empty_signature(text, place):
+            return True
+        place = text.find(_SIGNATURE, place + len(_SIGNATURE))
+    return False
+
+
+def _cleaned(message: bytes) -> bytes:
+    """Return a message without the blocks that must go, nothing if none is left."""
+    if not _is_suspect(message):
+        return message
+    try:
+        members = parse_members(message)
+    except NotAnObject:
+        return message
+    content = members.get("content")
+    blocks = [] if content is None else _items(bytes(content))
+    kept = [block for block in blocks if not _must_go(block)]
+    if len(kept) == len(blocks):
+        return message
+    if not kept:
+        return b""
+    members["content"] = msgspec.Raw(b"[" + b",".join(kept) + b"]")
+    return render_members(members)
+
+
+def _must_go(block: bytes) -> bool:
+    try:
+        members = parse_members(block)
+    except NotAnObject:
+        return False
+    if bytes(members.get("type", b"")) not in _KINDS:
+        return False
+    proof = members.get("signature", members.get("data", msgspec.Raw(b"null")))
+    return _proof(bytes(proof)) is None
+
+
+def _items(text: bytes) -> list[bytes]:
+    """Return the items of a JSON array, byte for byte; none for anything else."""
+    try:
+        return [bytes(item) for item in _decode_items(text)]
+    except msgspec.ValidationError:
+        return []
+    except UNREADABLE:
+        return _items_around_half_pairs(text)
+
+
+def _items_around_half_pairs(text: bytes) -> list[bytes]:
+    """Find the items in a copy that can be decoded and has the same length."""
+    mended = without_half_pairs(text)
+    try:
+        items: Sequence[msgspec.Raw] = _decode_items(mended)
+    except UNREADABLE:
+        return []
+    # Between two items are but spaces and a comma: the next find is the item itself.
+    places = [0]
+    for item in items:
+        places.append(mended.find(bytes(item), places[-1]) + len(item))
+    return [
+        text[end - len(item) : end] for item, end in zip(items, places[1:], strict=True)
+    ]
