@@ -26,6 +26,7 @@ from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Watch
 from smart_llmrouter.stores.journal import JournalWriter
 from smart_llmrouter.upstream.endpoints import Endpoint, endpoint_of
+from smart_llmrouter.upstream.transport import Sink
 
 _STREAM: Final = OPENING + b"".join(TEXTS) + ENDING
 _PLAIN_TYPE: Final = "application/json"
@@ -190,6 +191,10 @@ class _Answer:
     async def next_chunk(self) -> bytes:
         chunk, self._left = self._left, b""
         return chunk
+
+    async def pour(self, sink: Sink) -> None:
+        while sink(await self.next_chunk()):
+            pass
 
     async def finish(self) -> None:
         """Do nothing: nothing is left."""

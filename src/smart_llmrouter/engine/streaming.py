@@ -1,5 +1,7 @@
 """Sending a provider's stream on to the caller while the meter reads along."""
 
+from collections.abc import Awaitable
+
 from smart_llmrouter.core.errors import UpstreamFailed
 from smart_llmrouter.dialects.openai_chat.streams import DONE, StreamMeter
 from smart_llmrouter.engine.attempts import StreamWin
@@ -18,27 +20,83 @@ async def relay_stream(
     Raises an `UpstreamError` when the stream breaks off, after all that came before; a
     stream never ends cleanly that the provider did not end.
     """
-    meter, block, at_eof = win.meter, win.first, False
+    meter = win.meter
+    relay = _Relay(win, client, vigil=vigil, idle_timeout_s=idle_timeout_s)
     while True:
         if vigil.beating is not None:
             await vigil.beating
-        ended = at_eof or meter.done or meter.error is not None
-        if ended and meter.error is None and meter.finished:
+        if relay.over and meter.error is None and meter.finished:
             vigil.rest()
-            return block + (meter.ending or DONE)
-        if block and (room := client.send(block)) is not None:
+            return relay.block + (meter.ending or DONE)
+        relay.send_on()
+        if relay.room is not None:
             vigil.rest()
-            await room
-        if ended:
+            await relay.room
+            relay.room = None
+        if relay.over:
             vigil.rest()
             raise _end_of(meter)
         vigil.wait_for_more(idle_timeout_s)
         try:
-            chunk = await win.answer.next_chunk()
-            block = meter.feed(chunk) if chunk else meter.end()
-        except (TransportError, EventTooLarge) as error:
+            await win.answer.pour(relay.take)
+        except TransportError as error:
             raise _fault_of(error) from None
-        at_eof = not chunk
+        if relay.fault is not None:
+            raise _fault_of(relay.fault) from None
+
+
+class _Relay:
+    """Sends a stream on as it arrives, for as long as nobody has to wait.
+
+    `block` is what may be sent on and was not. `room` waits for a caller that reads
+    slowly. `over` says that nothing more is taken from the provider, and `fault` that
+    it sent what cannot be taken.
+    """
+
+    __slots__ = (
+        "_client",
+        "_idle_timeout_s",
+        "_meter",
+        "_vigil",
+        "block",
+        "fault",
+        "over",
+        "room",
+    )
+
+    def __init__(
+        self, win: StreamWin, client: Client, *, vigil: Vigil, idle_timeout_s: float
+    ) -> None:
+        """Begin with what came before the attempt had won."""
+        self._client = client
+        self._idle_timeout_s = idle_timeout_s
+        self._meter = win.meter
+        self._vigil = vigil
+        self.block = win.first
+        self.fault: EventTooLarge | None = None
+        self.over = win.meter.done or win.meter.error is not None
+        self.room: Awaitable[None] | None = None
+
+    def take(self, chunk: bytes) -> bool:
+        """Send on what a chunk allows; say whether another may follow at once."""
+        meter, vigil = self._meter, self._vigil
+        try:
+            self.block = meter.feed(chunk) if chunk else meter.end()
+        except EventTooLarge as fault:
+            self.fault = fault
+            return False
+        self.over = not chunk or meter.done or meter.error is not None
+        if self.over or vigil.beating is not None:
+            return False
+        self.send_on()
+        vigil.wait_for_more(self._idle_timeout_s)
+        return self.room is None
+
+    def send_on(self) -> None:
+        """Send what may be sent."""
+        block, self.block = self.block, b""
+        if block:
+            self.room = self._client.send(block)
 
 
 def _end_of(meter: StreamMeter) -> UpstreamFailed:

@@ -25,6 +25,7 @@ from smart_llmrouter.upstream.transport import (
     ConnectionCut,
     ConnectTimedOut,
     MalformedAnswer,
+    Sink,
     TlsFailed,
     TransportError,
 )
@@ -205,6 +206,12 @@ class AiohttpAnswer:
         if self._left_bytes < 0:
             raise AnswerTooLarge("the answer is larger than max_response_bytes")
         return chunk
+
+    async def pour(self, sink: Sink) -> None:
+        """Give `sink` what arrives; see `UpstreamAnswer.pour`."""
+        chunk = await self.next_chunk()
+        while sink(chunk) and chunk:
+            chunk = await self.next_chunk()
 
     async def finish(self) -> None:
         """Read to the end of the body; see `UpstreamAnswer.finish`."""

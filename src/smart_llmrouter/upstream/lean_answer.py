@@ -12,6 +12,7 @@ from smart_llmrouter.upstream.lean_connection import LeanConnection
 from smart_llmrouter.upstream.transport import (
     AnswerTooLarge,
     ConnectionCut,
+    Sink,
     TransportError,
 )
 
@@ -76,6 +77,32 @@ class LeanAnswer(msgspec.Struct, gc=False, eq=False, repr_omit_defaults=True):
                 raise AnswerTooLarge(TOO_LARGE)
             if block:
                 return block
+
+    async def pour(self, sink: Sink) -> None:
+        """Give `sink` what arrives; see `UpstreamAnswer.pour`.
+
+        It is called where the bytes come in: nobody wakes for a chunk in the middle.
+        """
+        connection, more = self._connection, True
+
+        def take() -> bool:
+            nonlocal more
+            block = connection.take()
+            self._left_bytes -= len(block)
+            more = self._left_bytes >= 0 and sink(block)
+            return more
+
+        while more:
+            waiting = not (connection.held or connection.complete or self._closed)
+            if waiting and self._unpacking is None:
+                await connection.listen(take)
+            elif chunk := await self.next_chunk():
+                more = sink(chunk)
+            else:
+                sink(chunk)
+                return
+        if self._left_bytes < 0:
+            raise AnswerTooLarge(TOO_LARGE)
 
     def _ended(self) -> bytes:
         """Return the empty chunk that ends a body, if it may end here."""

@@ -42,6 +42,7 @@ class LeanConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._listener: Callable[[], bool] | None = None
         # Why the answer ended early. An error that was raised is not kept: its frames
         # hold the call, and it would hold them.
         self._fault: tuple[type[TransportError], str] | None = None
@@ -102,6 +103,18 @@ class LeanConnection(asyncio.Protocol):
         self._waiter = waiter
         return waiter
 
+    async def listen(self, listener: Callable[[], bool]) -> None:
+        """Call `listener` whenever something is held, until it returns `False`.
+
+        Returns then, or when all of the answer has come. Raises why nothing more will.
+        """
+        waiter = self.progress()
+        self._listener = listener
+        try:
+            await waiter
+        finally:
+            self._listener = None
+
     def take(self) -> bytes:
         """Return all that is held, and read on."""
         held = self.held
@@ -145,7 +158,7 @@ class LeanConnection(asyncio.Protocol):
         if not self.complete:
             self._measure(len(data))
         waiter = self._waiter
-        if waiter is not None and self.status:
+        if waiter is not None and self.status and self._wakes(waiter):
             self._waiter = None
             if not waiter.done():
                 waiter.set_result(None)
@@ -168,6 +181,13 @@ class LeanConnection(asyncio.Protocol):
         # It holds methods of this connection: nobody would let go of either.
         del self._parser, self._feed
         self._on_lost(self)
+
+    def _wakes(self, waiter: asyncio.Future[None]) -> bool:
+        """Let a listener take what is held; say if whoever waits is to go on."""
+        listener = self._listener
+        if listener is None or waiter.done():
+            return True
+        return (bool(self.held) and not listener()) or self.complete
 
     def _unsent(self) -> int:
         """Return how many bytes of the request the kernel has not taken yet."""

@@ -5,6 +5,7 @@ reads, and puts credentials into headers only. Time-outs other than connecting b
 the caller, who cancels: one deadline enters with the call.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from smart_llmrouter.upstream.endpoints import Endpoint
@@ -61,6 +62,10 @@ class AnswerTooLarge(TransportError):
     error_class = "upstream_response_too_large"
 
 
+Sink = Callable[[bytes], bool]
+"""Takes a chunk of a body, and says whether it takes another one at once."""
+
+
 class UpstreamAnswer(Protocol):
     """An answer whose headers have arrived. Whoever got it closes it."""
 
@@ -78,6 +83,13 @@ class UpstreamAnswer(Protocol):
         """Return what has arrived, as soon as something has; empty at the end.
 
         Raises `TransportError`.
+        """
+
+    async def pour(self, sink: Sink) -> None:
+        """Give `sink` what arrives, until it takes no more.
+
+        The empty chunk at the end is the last that it is given. Raises what
+        `next_chunk` does.
         """
 
     async def finish(self) -> None:
