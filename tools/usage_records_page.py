@@ -205,6 +205,9 @@ fills is left out. Percentiles are exact, by nearest rank:
 `latency` over all calls, `first token` over those that had one. Errors are the calls
 with an error code; a stream that failed after its `200` is one of them.
 
+The usual report names callers who paid a target for writing into its cache and read
+nothing from there (three calls at least): caching costs them more than none would.
+
 `--format markdown` escapes whatever a client could have chosen, `csv` puts a `'` before
 cells that a spreadsheet would take for a formula, and `json` has integers with their
 units in their names.

@@ -38,17 +38,8 @@ def _json(report: Report) -> str:
         "complete": report.unread_bytes == 0,
         "unread_bytes": report.unread_bytes,
         "totals": _figures(report.totals),
-        "sections": [
-            {
-                "title": section.title,
-                "group_by": [dimension.name for dimension in section.dimensions],
-                "lines": [
-                    {"key": _named(section, line), **_figures(line)}
-                    for line in section.lines
-                ],
-            }
-            for section in report.sections
-        ],
+        "sections": [_section(section) for section in report.sections],
+        "unread_caches": report.unread_caches and _section(report.unread_caches),
         "errors": [
             {
                 "status": line.status,
@@ -60,6 +51,16 @@ def _json(report: Report) -> str:
         ],
     }
     return msgspec.json.format(msgspec.json.encode(document)).decode() + "\n"
+
+
+def _section(section: Section) -> dict[str, object]:
+    return {
+        "title": section.title,
+        "group_by": [dimension.name for dimension in section.dimensions],
+        "lines": [
+            {"key": _named(section, line), **_figures(line)} for line in section.lines
+        ],
+    }
 
 
 def _named(section: Section, line: Line) -> dict[str, str | None]:
@@ -83,16 +84,15 @@ def _figures(line: Line) -> dict[str, int | None]:
 
 def _csv(report: Report) -> str:
     """Return one flat table: a line of totals, of each section, of each error."""
-    keys = [
-        dimension.name
-        for section in report.sections
-        for dimension in section.dimensions
-    ]
+    sections = report.sections
+    if report.unread_caches is not None:
+        sections = (*sections, report.unread_caches)
+    keys = [dimension.name for section in sections for dimension in section.dimensions]
     names = list(dict.fromkeys((*keys, "status", "error", "error_class")))
     rows: list[_Row] = [("totals", {}, _figures(report.totals))]
     rows += [
         (section.title, _named(section, line), _figures(line))
-        for section in report.sections
+        for section in sections
         for line in section.lines
     ]
     for error in report.errors:

@@ -41,6 +41,10 @@ _HEADS: Final = {
     "cache_write_cost_nusd": "Write cost",
     "reported_cost_nusd": "Reported cost",
 }
+_UNREAD: Final = (
+    "No call read what these paid for writing: without caching they would cost less.\n"
+    "Look for what changes at the start of each prompt, such as a time or an id."
+)
 _RARE: Final = {
     "cache_write_5m_tokens",
     "cache_write_1h_tokens",
@@ -66,6 +70,8 @@ def render_markdown(report: Report) -> str:
     parts = ["\n".join(head), _markdown_totals(report.totals.measures)]
     parts += [_markdown_latency(report)]
     parts += [_markdown_section(section) for section in report.sections]
+    if report.unread_caches is not None:
+        parts.append(f"{_markdown_section(report.unread_caches)}\n\n{_UNREAD}")
     parts.append(_markdown_errors(report))
     return "\n\n".join(parts) + "\n"
 

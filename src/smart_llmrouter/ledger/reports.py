@@ -44,6 +44,11 @@ _MEASURED: Final = (
         for figure in (func.sum(column), func.count(column))
     ),
 )
+_UNREAD: Final = "Caches written and never read"
+_UNREAD_BY: Final = ("caller", "provider", "model")
+_FEWEST_CALLS: Final = 3
+"""Of fewer none can be expected to have read what another one wrote."""
+
 _SECTIONS: Final = (
     ("By group", ("group",)),
     ("By caller", ("caller",)),
@@ -85,7 +90,8 @@ class Report:
     """All that one report says. Times are milliseconds since 1970, UTC.
 
     `unread_bytes` is what the journal held when the report began and the database
-    did not yet when it was made: 0 means that the report is complete.
+    did not yet when it was made: 0 means that the report is complete. `unread_caches`
+    are callers who paid a provider for caching what no call of theirs read from there.
     """
 
     interval: Interval
@@ -95,6 +101,7 @@ class Report:
     unread_bytes: int
     totals: Line
     sections: tuple[Section, ...]
+    unread_caches: Section | None
     errors: tuple[ErrorLine, ...]
 
 
@@ -109,10 +116,11 @@ def make_report(
 ) -> Report:
     """Read the interval and return the report; `group_by` replaces the usual tables."""
     within = and_(_USAGE.ts_ms >= interval.from_ms, _USAGE.ts_ms < interval.to_ms)
+    unread_caches = None
     if group_by:
         sections, totals = _asked_for(connection, within, tuple(group_by))
     else:
-        sections, totals = _usual(connection, within)
+        sections, unread_caches, totals = _usual(connection, within)
     return Report(
         interval=interval,
         made_ms=made_ms,
@@ -121,13 +129,14 @@ def make_report(
         unread_bytes=unread_bytes,
         totals=totals,
         sections=sections,
+        unread_caches=unread_caches,
         errors=_errors(connection, within),
     )
 
 
 def _usual(
     connection: Connection, within: ColumnElement[bool]
-) -> tuple[tuple[Section, ...], Line]:
+) -> tuple[tuple[Section, ...], Section | None, Line]:
     names = tuple(dict.fromkeys(name for _, wanted in _SECTIONS for name in wanted))
     cells = _cells(connection, within, _named(names))
     timings: Timings = {}
@@ -138,7 +147,27 @@ def _usual(
         # One table with percentiles is enough: sorting is what a report waits for.
         timings = _timings(gathered) if wanted == ("provider", "model") else {}
         sections.append(_section(title, _named(wanted), gathered, timings))
-    return tuple(sections), _totals(cells, timings)
+    unread = _unread_caches(_gathered(cells, at=[names.index(n) for n in _UNREAD_BY]))
+    return tuple(sections), unread, _totals(cells, timings)
+
+
+def _unread_caches(gathered: "Gathered") -> Section | None:
+    """Return where caching costs more than none would, if it does anywhere."""
+    found = {
+        key: cells
+        for key, cells in gathered.items()
+        if _is_unread(sum((cell.measures for cell in cells), Measures()))
+    }
+    return _section(_UNREAD, _named(_UNREAD_BY), found, {}) if found else None
+
+
+def _is_unread(measures: Measures) -> bool:
+    writes = (measures.cache_write_5m_tokens, measures.cache_write_1h_tokens)
+    return (
+        measures.calls >= _FEWEST_CALLS
+        and any(known.total for known in writes)
+        and not measures.cached_input_tokens.total
+    )
 
 
 def _asked_for(

@@ -115,6 +115,29 @@ def test_cache_reads_and_writes_are_shown_apart(report_of: MakeReport) -> None:
     assert {name: int(totals[name]) for name in expected} == expected
 
 
+def test_caches_that_nobody_reads_are_told_in_every_format(
+    report_of: MakeReport,
+) -> None:
+    """And nothing is said of them where there are none."""
+    records = [
+        a_record(number, cache_write_5m_tokens=5, cached_input_tokens=0)
+        for number in range(3)
+    ]
+    usual, report = report_of(a_record(9, client="other")), report_of(*records)
+
+    rows = list(csv.DictReader(io.StringIO(render(report, to="csv"))))
+    said = json.loads(render(report, to="json"))["unread_caches"]
+
+    assert "## Caches written and never read" in render(report, to="markdown")
+    written = [
+        row["cache_write_5m_tokens"] for row in rows if "never" in row["section"]
+    ]
+    assert written == ["15"]
+    assert said["lines"][0]["key"]["caller"] == "alice-search-dev"
+    assert json.loads(render(usual, to="json"))["unread_caches"] is None
+    assert "never read" not in render(usual, to="markdown")
+
+
 def test_columns_that_no_call_fills_are_left_out(report_of: MakeReport) -> None:
     """Where no provider tells of cache writes, the totals alone say so."""
     markdown = render(report_of(a_record(1), by="client"), to="markdown")

@@ -150,6 +150,44 @@ def test_totals_are_the_sums_of_the_rows(state: StateDirectory) -> None:
     assert totals.first_token == plainly_ranked([r.ttft_us for r in records])
 
 
+def cachers(caller: str, count: int, *, read: int) -> list[UsageRecord]:
+    """Return calls that each wrote into a cache, of which the last read from it."""
+    return [
+        a_record(
+            100 * len(caller) + number,
+            caller_id=caller,
+            target_provider="acme",
+            target_model="mini",
+            cached_input_tokens=read if number == count - 1 else 0,
+            cache_write_5m_tokens=100,
+            cache_write_1h_tokens=0,
+            cache_write_cost_nusd=7,
+        )
+        for number in range(count)
+    ]
+
+
+def test_a_cache_that_is_written_and_never_read_is_told(state: StateDirectory) -> None:
+    """Caching that costs more than none is named; one call read makes it well."""
+    state.journalled(
+        [
+            *cachers("wasteful", 4, read=0),
+            *cachers("thrifty", 4, read=1),
+            *cachers("new", 2, read=0),
+            *(a_record(number, caller_id="uncached") for number in range(4)),
+        ]
+    )
+    state.ingester().advance()
+
+    report = report_on(state)
+
+    assert report.unread_caches is not None
+    [line] = report.unread_caches.lines
+    assert line.key == ("wasteful", "acme", "mini")
+    assert line.measures.cache_write_cost_nusd == Known(28, 4)
+    assert report_on(state, "caller").unread_caches is None
+
+
 @pytest.mark.parametrize(
     "names",
     [
