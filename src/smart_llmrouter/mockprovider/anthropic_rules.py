@@ -252,7 +252,7 @@ def _check_block(block: anthropic.Block, place: str, role: str) -> None:
     match block.type:
         case "tool_use":
             _check_id(block.id, f"{place}.tool_use.id")
-            if not bytes(block.input or b"").startswith(b"{"):
+            if not bytes(block.input).startswith(b"{"):
                 raise Refused(f"{place}.tool_use.input: Input should be an object")
         case "tool_result":
             _check_id(block.tool_use_id, f"{place}.tool_result.tool_use_id")

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 
+from smart_llmrouter.mockprovider.script import NOTHING
+
 
 class CacheControl(msgspec.Struct, frozen=True):
     """A wish to cache the prompt up to here."""
@@ -35,7 +37,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | str | None = None
     id: str | None = None
     name: str | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = NOTHING
     tool_use_id: str | None = None
     tool_name: str | None = None
     content: "str | tuple[Block, ...] | Block | None" = None
