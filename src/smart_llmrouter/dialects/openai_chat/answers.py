@@ -8,6 +8,7 @@ import msgspec
 
 from smart_llmrouter.core.money import nusd_from_usd
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
+from smart_llmrouter.dialects.base import NotAnAnswer
 from smart_llmrouter.dialects.openai_chat.schema import (
     DECODE_USAGE_FIELD,
     WireUsage,
@@ -16,12 +17,11 @@ from smart_llmrouter.dialects.openai_chat.schema import (
 )
 from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members
 
+__all__ = ["NotAnAnswer", "parse_answer", "parse_usage"]
+
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MOST_USD: Final = 1_000_000
-
-
-class NotAnAnswer(ValueError):
-    """A body with status 200 that holds no chat completion."""
+_decode_usage: Final = msgspec.json.Decoder(WireUsage).decode
 
 
 def parse_answer(body: bytes) -> Usage:
@@ -42,20 +42,38 @@ def parse_answer(body: bytes) -> Usage:
 def parse_usage(wire: WireUsage | msgspec.Raw | None) -> Usage:
     """Read `usage`; whatever of it cannot be read stays unknown."""
     if isinstance(wire, msgspec.Raw):
-        wire = _readable_part(wire) if is_there(wire) else None
+        wire = _readable(wire) if is_there(wire) else None
     if wire is None:
         return UNKNOWN_USAGE
     prompt, completion = wire.prompt_tokens_details, wire.completion_tokens_details
     usd = wire.cost
     return Usage(
         input_tokens=wire.prompt_tokens,
-        cached_input_tokens=None if prompt is None else prompt.cached_tokens,
+        cached_input_tokens=_cached(wire),
+        cache_write_5m_tokens=None if prompt is None else prompt.cache_write_tokens,
         output_tokens=wire.completion_tokens,
         reasoning_tokens=None if completion is None else completion.reasoning_tokens,
         reported_cost_nusd=(
             nusd_from_usd(usd) if usd is not None and _is_amount(usd) else None
         ),
     )
+
+
+def _cached(wire: WireUsage) -> int | None:
+    """Return the tokens read from a cache, whatever the provider calls them."""
+    prompt = wire.prompt_tokens_details
+    if prompt is not None and prompt.cached_tokens is not None:
+        return prompt.cached_tokens
+    if wire.prompt_cache_hit_tokens is not None:
+        return wire.prompt_cache_hit_tokens
+    return wire.cached_tokens
+
+
+def _readable(raw: msgspec.Raw) -> WireUsage:
+    try:
+        return _decode_usage(raw)
+    except _UNREADABLE:
+        return _readable_part(raw)
 
 
 def _readable_part(raw: msgspec.Raw) -> WireUsage:

@@ -9,6 +9,7 @@ from smart_llmrouter.core.errors import (
     InvalidRequest,
     ResponsesBodyOnChatEndpoint,
 )
+from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.dialects.openai_chat.schema import StreamOptions
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
@@ -27,16 +28,7 @@ _decode_options: Final = msgspec.json.Decoder(StreamOptions | None).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the path needs to know of a request, beside its untouched values.
-
-    `wants_usage` is whether the caller itself asked for the usage chunk of a stream.
-    """
-
-    members: RawMembers
-    model: str | None
-    stream: bool
-    wants_usage: bool
+ChatRequest = Peek
 
 
 def parse_request(body: bytes) -> ChatRequest:

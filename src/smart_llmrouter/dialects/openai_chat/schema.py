@@ -29,6 +29,7 @@ class PromptDetails(msgspec.Struct, frozen=True, gc=False):
     """`usage.prompt_tokens_details`."""
 
     cached_tokens: Tokens | None = None
+    cache_write_tokens: Tokens | None = None
 
 
 class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
@@ -38,13 +39,19 @@ class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
 
 
 class WireUsage(msgspec.Struct, frozen=True, gc=False):
-    """`usage`; `cost` is what some providers report, in dollars."""
+    """`usage`; `cost` is what some providers report, in dollars.
+
+    `prompt_cache_hit_tokens` and `cached_tokens` are what two of them call the tokens
+    that were read from their cache.
+    """
 
     prompt_tokens: Tokens | None = None
     completion_tokens: Tokens | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
     cost: Decimal | None = None
+    prompt_cache_hit_tokens: Tokens | None = None
+    cached_tokens: Tokens | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
