@@ -20,7 +20,13 @@ from smart_llmrouter.ledger.ingester_loop import (
     unread_bytes,
 )
 from smart_llmrouter.ledger.record import encode_record
-from tests.support.ledger import StateDirectory, a_record, state_in
+from tests.support.ledger import (
+    StateDirectory,
+    a_record,
+    kept_of,
+    state_in,
+    various_record,
+)
 from tests.support.wait import eventually_sync
 
 eventually = partial(eventually_sync, within_s=30)
@@ -86,7 +92,7 @@ def test_kills_at_any_moment_neither_lose_nor_double_a_record(
                 )
             )
             for _ in range(chance.randrange(300, 1500)):
-                writer.append(encode_record(a_record(written)))
+                writer.append(encode_record(various_record(written)))
                 written += 1
             process.send_signal(signal.SIGKILL)
             process.wait(10)
@@ -95,7 +101,7 @@ def test_kills_at_any_moment_neither_lose_nor_double_a_record(
     with ingesting(state) as process:
         process.communicate(timeout=30)
 
-    assert state.request_ids() == sorted(a_record(n).request_id for n in range(written))
+    assert state.kept() == [kept_of(various_record(n)) for n in range(written)]
     assert state.segments() == []
     assert state.rejected() == []
 

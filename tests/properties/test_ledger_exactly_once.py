@@ -14,7 +14,13 @@ from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.record import encode_record
 from smart_llmrouter.stores.journal import JournalWriter
 from smart_llmrouter.stores.usage_store import Labels, Measures, UsageStore
-from tests.support.ledger import StateDirectory, a_record, state_in
+from tests.support.ledger import (
+    StateDirectory,
+    a_record,
+    kept_of,
+    state_in,
+    various_record,
+)
 
 
 class Killed(BaseException):
@@ -86,7 +92,7 @@ class Histories(RuleBasedStateMachine):
         """Journal some records."""
         assert self.writer is not None
         for n in range(count):
-            self.writer.append(encode_record(a_record(self.answered + n)))
+            self.writer.append(encode_record(various_record(self.answered + n)))
         self.answered += count
 
     @rule()
@@ -142,9 +148,9 @@ class Histories(RuleBasedStateMachine):
         while self.state.ingester().advance().more:
             continue
         try:
-            assert self.state.request_ids() == sorted(
-                a_record(n).request_id for n in range(self.answered)
-            )
+            assert self.state.kept() == [
+                kept_of(various_record(n)) for n in range(self.answered)
+            ]
             assert self.state.segments() == []
             reasons = {str(entry["reason"]) for entry in self.state.rejected()}
             assert reasons == ({"torn"} if self.torn else set())

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.ingester_loop import INGESTER_ARGUMENTS, settings_line
 from smart_llmrouter.ledger.record import UsageRecord, encode_record
@@ -40,6 +41,28 @@ def a_record(number: int, **fields: object) -> UsageRecord:
         "router_version": "0.1.0",
     }
     return UsageRecord(**(usual | fields))  # type: ignore[arg-type]  # checked by msgspec
+
+
+def various_record(number: int) -> UsageRecord:
+    """Return a record of one of the kinds that are written down differently."""
+    kinds: tuple[dict[str, object], ...] = (
+        {},
+        {"cache_write_5m_tokens": number, "cache_write_1h_tokens": 0},
+        {"lane": "translate", "notes": (Note("dropped", "seed", "no such field"),)},
+        {"usage_estimated": True, "cache_write_cost_nusd": number},
+    )
+    return a_record(number, **kinds[number % len(kinds)])
+
+
+def kept_of(record: UsageRecord) -> tuple[object, ...]:
+    """Return what `StateDirectory.kept` has of a record."""
+    return (
+        record.request_id,
+        record.cache_write_5m_tokens,
+        record.cache_write_cost_nusd,
+        int(record.usage_estimated),
+        len(record.notes),
+    )
 
 
 @dataclass(frozen=True)
@@ -106,6 +129,13 @@ class StateDirectory:
     def request_ids(self) -> list[str]:
         """Return the ids of all rows, in order."""
         return [str(row[0]) for row in self.rows()]
+
+    def kept(self) -> list[tuple[object, ...]]:
+        """Return of all rows what is written down in different ways, in order."""
+        return self.rows(
+            "request_id, cache_write_5m_tokens, cache_write_cost_nusd, "
+            "usage_estimated, notes_count"
+        )
 
     def segments(self) -> list[str]:
         """Return the names of the journal's segments."""
