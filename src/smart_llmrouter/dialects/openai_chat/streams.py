@@ -182,17 +182,17 @@ class StreamMeter:
 
 def _first_telling(block: bytes) -> int:
     """Return where the first event begins that must be looked at; -1 if none does."""
-    usage = _find_usage(block)
-    done, error = block.rfind(_DONE_PAYLOAD), block.rfind(_ERROR)
-    if usage is None and done < 0 and error < 0:
+    usage, telling = _find_usage(block), len(block)
+    if usage is not None:
+        telling = usage.start()
+    for sign in (_DONE_PAYLOAD, _ERROR):
+        while (place := block.rfind(sign, 0, telling)) >= 0:
+            telling = place
+    if telling == len(block):
         return -1
     # Line ends other than LF are rare: then the whole block is looked at.
     if block.find(b"\r") >= 0:
         return 0
-    telling = len(block) if usage is None else usage.start()
-    for sign in (_DONE_PAYLOAD, _ERROR):
-        while (place := block.rfind(sign, 0, telling)) >= 0:
-            telling = place
     blank = block.rfind(b"\n\n", 0, telling)
     return blank + 2 if blank >= 0 else 0
 
