@@ -35,14 +35,14 @@ from smart_llmrouter.edge.asgi import AsgiRoute
 from smart_llmrouter.edge.crew import Alone, Colleagues, Crew, Seat, own_report
 from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.identity import Authenticator
-from smart_llmrouter.edge.inference import InferenceRoute
+from smart_llmrouter.edge.inference import inference_routes
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.edge.site import Site
-from smart_llmrouter.edge.surfaces import INFERENCE_PATHS
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.attempts import Attempts, Route, route_to
+from smart_llmrouter.engine.counting import Counting
 from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
@@ -218,7 +218,8 @@ def build_edge(
     loop, crew = asyncio.get_running_loop(), crew or Alone()
     build = read_build_info()
     unread = partial(unread_bytes, snapshot.state.directory)
-    routes = _routes(snapshot, user_agent=f"smart-llmrouter/{build.version}")
+    user_agent = f"smart-llmrouter/{build.version}"
+    routes = _routes(snapshot, user_agent=user_agent)
     health = HealthBook(routes)
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
     attempts = Attempts(
@@ -233,24 +234,27 @@ def build_edge(
         router_version=build.version,
         now=time.monotonic,
     )
+    gate, watch = OpenGate(), Watch(loop)
     pipeline = Pipeline(
+        snapshot, gate, attempts, recorder=recorder, tally=tally, watch=watch
+    )
+    counting = Counting(
         snapshot,
-        OpenGate(),
-        attempts,
+        gate,
+        transport,
         recorder=recorder,
         tally=tally,
-        watch=Watch(loop),
+        watch=watch,
+        user_agent=user_agent,
+        now=time.monotonic,
     )
-    hot = {
-        path: InferenceRoute(
-            pipeline,
-            authenticator,
-            tally,
-            max_request_bytes=snapshot.server.max_request_bytes,
-            dialect=dialect,
-        )
-        for path, dialect in INFERENCE_PATHS.items()
-    }
+    hot = inference_routes(
+        pipeline,
+        counting,
+        authenticator,
+        tally=tally,
+        max_request_bytes=snapshot.server.max_request_bytes,
+    )
     crew.speak_for(own_report(tally, health, journal=journal.probe))
     readiness = Readiness(
         snapshot,

@@ -23,6 +23,9 @@ OPEN = {"/", "/api/hello", "/docs", "/healthz", "/readyz", "/version"}
 CALL = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
 
 POSTED = {
+    "/v1/responses/input_tokens",
+    "/v1/messages/count_tokens",
+    "/anthropic/v1/messages/count_tokens",
     "/v1/chat/completions",
     "/v1/responses",
     "/v1/messages",

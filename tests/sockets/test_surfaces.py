@@ -160,7 +160,7 @@ async def test_a_header_that_may_not_go_on(
     """What is passed on to providers is printable and bounded."""
     async with router.http() as client:
         answer = await client.post(
-            "/v1/messages", json={}, headers={name: value.encode("latin-1")}
+            "/v1/messages", json={}, headers={name.encode(): value.encode("latin-1")}
         )
 
     assert answer.status_code == 400

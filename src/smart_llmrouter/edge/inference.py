@@ -20,16 +20,23 @@ from smart_llmrouter.edge.clients import client_label
 from smart_llmrouter.edge.exchange import Exchange
 from smart_llmrouter.edge.hub import refuse
 from smart_llmrouter.edge.identity import Authenticator, token_of
-from smart_llmrouter.edge.surfaces import anthropic_beta, anthropic_version, is_codex
+from smart_llmrouter.edge.surfaces import (
+    COUNTING_PATHS,
+    INFERENCE_PATHS,
+    anthropic_beta,
+    anthropic_version,
+    is_codex,
+)
 from smart_llmrouter.engine.client import Arrival, Client, header_lines
 from smart_llmrouter.engine.tally import Tally
 
 _JSON: Final = b"application/json"
 _IDENTITY: Final = frozenset({b"", b"identity"})
+_POST: Final = ("POST",)
 _METHODS: Final[dict[DialectName, tuple[str, ...]]] = {
-    "openai-chat": ("POST",),
-    "openai-responses": ("HEAD", "POST"),
-    "anthropic-messages": ("POST",),
+    "openai-chat": _POST,
+    "openai-responses": ("HEAD", *_POST),
+    "anthropic-messages": _POST,
 }
 """`codex doctor` sends a `HEAD` without a token, to see whether anybody is there."""
 
@@ -56,14 +63,19 @@ class InferenceRoute:
         tally: Tally,
         *,
         max_request_bytes: int,
-        dialect: DialectName = "openai-chat",
+        dialect: DialectName,
+        counts: bool = False,
     ) -> None:
-        """Send what arrives, once its caller is known, through `carrier`."""
+        """Send what arrives, once its caller is known, through `carrier`.
+
+        `counts` says that no answer is asked for, only how long the request is.
+        """
         self._carrier = carrier
         self._authenticator = authenticator
         self._tally = tally
         self._dialect: DialectName = dialect
-        self._methods = _METHODS[dialect]
+        self._methods = _POST if counts else _METHODS[dialect]
+        self._codex = dialect == "openai-responses" and not counts
         self.max_body_bytes = max_request_bytes
 
     def open(self, exchange: Exchange) -> None:
@@ -82,7 +94,7 @@ class InferenceRoute:
             began_s=exchange.began_s,
             ts_ms=exchange.ts_ms,
             dialect=self._dialect,
-            codex=b"originator" in headers and self._is_codex(exchange),
+            codex=self._codex and is_codex(headers),
         )
         refusal = self._authenticator.refusal_of(caller)
         if refusal is not None:
@@ -129,8 +141,31 @@ class InferenceRoute:
         if exchange.method.decode("ascii") not in self._methods:
             raise MethodNotAllowed(self._methods)
 
-    def _is_codex(self, exchange: Exchange) -> bool:
-        return self._dialect == "openai-responses" and is_codex(exchange.headers)
+
+def inference_routes(
+    pipeline: Carrier,
+    counting: Carrier,
+    authenticator: Authenticator,
+    *,
+    tally: Tally,
+    max_request_bytes: int,
+) -> dict[str, InferenceRoute]:
+    """Return the routes of all paths that take a request, by the path."""
+    carried = [
+        *((path, dialect, pipeline) for path, dialect in INFERENCE_PATHS.items()),
+        *((path, dialect, counting) for path, dialect in COUNTING_PATHS.items()),
+    ]
+    return {
+        path: InferenceRoute(
+            carrier,
+            authenticator,
+            tally,
+            max_request_bytes=max_request_bytes,
+            dialect=dialect,
+            counts=carrier is counting,
+        )
+        for path, dialect, carrier in carried
+    }
 
 
 async def _be_there(exchange: Exchange) -> None:

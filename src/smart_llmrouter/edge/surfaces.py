@@ -57,8 +57,9 @@ def surface_of(target: bytes, headers: Headers) -> Surface:
     path = (split_target(target) or (b"", b""))[0].decode("latin-1")
     if speaks_anthropic(path, headers):
         return Surface("anthropic-messages", codex=False)
-    if path.startswith(("/v1/responses", "/v1/v1/responses", "/responses")):
-        return Surface("openai-responses", codex=is_codex(headers))
+    if path.startswith("/v1/responses"):
+        codex = path == "/v1/responses" and is_codex(headers)
+        return Surface("openai-responses", codex=codex)
     return Surface("openai-chat", codex=False)
 
 

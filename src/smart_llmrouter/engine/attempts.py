@@ -169,7 +169,7 @@ class Attempts:
             except asyncio.CancelledError:
                 if vigil.expired is None:
                     raise
-                failure = _failure_of_silence(vigil)
+                failure = failure_of_silence(vigil)
             else:
                 vigil.rest()
                 entry.error_class = None
@@ -275,7 +275,7 @@ def _typed(content_type: str) -> tuple[bytes, bytes]:
     return b"content-type", (content_type or _JSON).encode("utf-8", "surrogateescape")
 
 
-def _failure_of_silence(vigil: Vigil) -> Failure:
+def failure_of_silence(vigil: Vigil) -> Failure:
     """Say which limit passed, and let the task go on."""
     kind = vigil.forgive()
     return Failure(
@@ -291,7 +291,7 @@ def _fed(meter: StreamMeter, chunk: bytes) -> bytes:
         raise _AttemptFailed(_MALFORMED) from None
 
 
-async def _failure_of_answer(answer: UpstreamAnswer, endpoint: Endpoint) -> Failure:
+async def error_body(answer: UpstreamAnswer) -> bytes:
     """Read an error answer, as far as it is worth reading."""
     body = b""
     try:
@@ -300,10 +300,15 @@ async def _failure_of_answer(answer: UpstreamAnswer, endpoint: Endpoint) -> Fail
         ):
             body += chunk
     except TransportError:
-        body = b""
+        return b""
+    return body[:_ERROR_BODY_MAX_BYTES]
+
+
+async def _failure_of_answer(answer: UpstreamAnswer, endpoint: Endpoint) -> Failure:
+    """Say what an error answer means."""
     return failure_of_status(
         answer.status,
-        body=body[:_ERROR_BODY_MAX_BYTES],
+        body=await error_body(answer),
         retry_after=answer.header("retry-after"),
         credentials=endpoint.credentials,
     )

@@ -22,14 +22,12 @@ from smart_llmrouter.config.snapshot import Group, Snapshot
 from smart_llmrouter.core.errors import (
     InternalError,
     JournalUnwritable,
-    MissingModel,
-    ModelNotAllowed,
     NoEligibleTarget,
     RouterError,
     UnknownPath,
     UpstreamError,
 )
-from smart_llmrouter.dialects.openai_chat.requests import ChatRequest, parse_request
+from smart_llmrouter.dialects.openai_chat.requests import parse_request
 from smart_llmrouter.dialects.openai_chat.streams import KEEP_ALIVE
 from smart_llmrouter.engine.attempts import (
     Attempts,
@@ -39,6 +37,7 @@ from smart_llmrouter.engine.attempts import (
 from smart_llmrouter.engine.client import Arrival, Client, header_lines
 from smart_llmrouter.engine.endings import CallEnding, Refusals, tell
 from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.groups import allowed_group
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.tally import Tally
@@ -111,7 +110,7 @@ class Pipeline:
             raise UnknownPath
         request = parse_request(body)
         entry.stream = request.stream
-        group = self._allowed_group(request, entry)
+        group = allowed_group(request.model, entry, self._snapshot)
         self._recorder.check()
         with (
             self._gate.reserve(entry.arrival.caller, group.name) as reservation,
@@ -133,20 +132,6 @@ class Pipeline:
                 await self._stream(
                     win, entry, client, vigil=vigil, reservation=reservation
                 )
-
-    def _allowed_group(self, request: ChatRequest, entry: Entry) -> Group:
-        """Return the group that the request names, if its caller may use it."""
-        name = request.model or self._snapshot.server.default_group
-        if name is None:
-            raise MissingModel
-        group = self._snapshot.groups_by_name.get(name)
-        if group is None or group.name not in entry.arrival.caller.allowed_groups:
-            raise ModelNotAllowed
-        # Only a name that the configuration knows is written down: anything else is the
-        # caller's free text.
-        entry.requested_model = request.model
-        entry.group = group
-        return group
 
     def _plan(self, group: Group) -> Plan:
         """Return the plan that was made with the configuration, if anybody is in it."""
