@@ -185,6 +185,9 @@ async def test_all_that_a_record_says(tmp_path: Path, mock: Mock) -> None:
         "error_code",
         "error_class",
         "upstream_reported_cost_nusd",
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "cache_write_cost_nusd",
     }
     assert (record.caller_user, record.caller_project) == ("alice", "search")
     assert (record.caller_environment, record.client) == ("dev", "curl")
