@@ -190,7 +190,7 @@ async def test_codex_is_stopped_where_asking_again_never_helps(router: Router) -
 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert failed_event(answer)
+    assert failed_event(answer)["type"] == "response.failed"
     assert (record.status, record.error_code) == (415, "unsupported-content-type")
     assert record.client == "codex"
 

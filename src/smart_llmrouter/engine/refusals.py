@@ -18,7 +18,9 @@ from smart_llmrouter.core.errors import (
     WebSocketNotServed,
 )
 from smart_llmrouter.core.request import DialectName
+from smart_llmrouter.dialects.anthropic_messages import errors as anthropic_messages
 from smart_llmrouter.dialects.openai_chat import errors as openai_chat
+from smart_llmrouter.dialects.openai_responses import errors as openai_responses
 from smart_llmrouter.engine.client import HeaderLines, header_lines
 
 Fields = list[tuple[bytes, bytes]]
@@ -36,8 +38,8 @@ class Wording(Protocol):
 
 WORDINGS: Final[Mapping[DialectName, Wording]] = {
     "openai-chat": openai_chat,
-    "openai-responses": openai_chat,
-    "anthropic-messages": openai_chat,
+    "openai-responses": openai_responses,
+    "anthropic-messages": anthropic_messages,
 }
 _MESSAGES: Final = "anthropic-messages"
 _JSON: Final = b"application/json"

@@ -1,7 +1,5 @@
 """The tree of errors: stable, unique codes, and nothing unsafe in what they say."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from smart_llmrouter.core.errors import (
@@ -18,6 +16,7 @@ from smart_llmrouter.core.errors import (
     UpstreamFailed,
     UpstreamRejectedRequest,
 )
+from tests.support.errors import LEAVES
 
 # What callers, dashboards and retry rules are built on. A code may be added here; one
 # that changes breaks them.
@@ -59,23 +58,14 @@ CODES = {
 }
 
 
-def leaves(kind: type[RouterError] = RouterError) -> Iterator[type[RouterError]]:
-    """Walk the tree down to the errors that are raised."""
-    below = kind.__subclasses__()
-    for each in below:
-        yield from leaves(each)
-    if not below:
-        yield kind
-
-
 def test_codes_are_stable_and_unique() -> None:
     """Each leaf has a code of its own, and the status that goes with it."""
-    found = [(kind.code, kind.status) for kind in leaves()]
+    found = [(kind.code, kind.status) for kind in LEAVES]
 
     assert sorted(found) == sorted(CODES.items())
 
 
-@pytest.mark.parametrize("kind", list(leaves()))
+@pytest.mark.parametrize("kind", LEAVES)
 def test_a_refusal_is_permanent_and_a_failure_is_not(kind: type[RouterError]) -> None:
     """`x-should-retry: false` is sent where asking again can never help."""
     never_helps = (RequestFault, Refused, NoEligibleTarget, UpstreamRejectedRequest)

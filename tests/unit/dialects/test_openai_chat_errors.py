@@ -1,8 +1,6 @@
 """Every error of the tree in OpenAI's shape, as a body and as a stream's last event."""
 
-import inspect
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,43 +11,10 @@ from smart_llmrouter.dialects.openai_chat.errors import (
     encode_error_event,
     render_error,
 )
+from tests.support.errors import LEAVES, made
 
 ID = "req_" + "0" * 32
 
-ARGUMENTS: dict[str, Callable[[], RouterError]] = {
-    "ResponsesBodyOnChatEndpoint": lambda: errors.ResponsesBodyOnChatEndpoint("input"),
-    "RequestTooLarge": lambda: errors.RequestTooLarge(7),
-    "MethodNotAllowed": lambda: errors.MethodNotAllowed(("GET", "HEAD")),
-    "NoEligibleTarget": lambda: errors.NoEligibleTarget(
-        group="g", dialect="openai-chat", missing={"a/b": ["dialect"]}
-    ),
-    "CapabilityRejected": lambda: errors.CapabilityRejected("mid_conv_system"),
-    "ProviderHostedToolsForbidden": lambda: errors.ProviderHostedToolsForbidden("mcp"),
-    "UpstreamRejectedRequest": lambda: UpstreamRejectedRequest(status=422, body=b"no"),
-}
-
-
-def leaves(kind: type[RouterError] = RouterError) -> Iterator[type[RouterError]]:
-    """Walk the tree down to the errors that are raised."""
-    below = kind.__subclasses__()
-    for each in below:
-        yield from leaves(each)
-    if not below:
-        yield kind
-
-
-def made(kind: type[RouterError]) -> RouterError:
-    """Make an error of this kind."""
-    if kind.__name__ in ARGUMENTS:
-        return ARGUMENTS[kind.__name__]()
-    if "message" in inspect.signature(kind).parameters:
-        return kind("something happened")
-    if "token_id" in inspect.signature(kind).parameters:
-        return kind("rtr_a")
-    return kind()  # type: ignore[call-arg]  # most leaves write their own message
-
-
-LEAVES = sorted(leaves(), key=lambda kind: kind.__name__)
 OURS = [kind for kind in LEAVES if kind is not UpstreamRejectedRequest]
 
 

@@ -11,7 +11,11 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.core.errors import RouterError, UpstreamRejectedRequest
+from smart_llmrouter.core.errors import (
+    CapabilityRejected,
+    RouterError,
+    UpstreamRejectedRequest,
+)
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
     RawMembers,
@@ -31,6 +35,7 @@ TYPE_OF_STATUS: Final = {
     413: "request_too_large",
     415: "invalid_request_error",
     422: "invalid_request_error",
+    426: "invalid_request_error",
     429: "rate_limit_error",
     503: "overloaded_error",
     504: "timeout_error",
@@ -70,9 +75,16 @@ def _rendered(error: dict[str, object], request_id: str) -> bytes:
 def _error_object(error: RouterError, *, request_id: str) -> dict[str, object]:
     return {
         "type": TYPE_OF_STATUS.get(error.status, _SERVER_ERROR),
-        "message": f"{error.message} (request {request_id})",
+        "message": _message(error, request_id),
         "details": {"error_code": error.code, **error.details},
     }
+
+
+def _message(error: RouterError, request_id: str) -> str:
+    # Claude Code asks again without what it finds refused in exactly these words.
+    if isinstance(error, CapabilityRejected):
+        return error.message
+    return f"{error.message} (request {request_id})"
 
 
 def _render_rejection(error: UpstreamRejectedRequest, *, request_id: str) -> bytes:

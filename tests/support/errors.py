@@ -1,0 +1,46 @@
+"""One of each error that there is."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from smart_llmrouter.core import errors
+from smart_llmrouter.core.errors import RouterError
+
+_MADE: Final[Mapping[str, Callable[[], RouterError]]] = {
+    "ResponsesBodyOnChatEndpoint": lambda: errors.ResponsesBodyOnChatEndpoint("input"),
+    "RequestTooLarge": lambda: errors.RequestTooLarge(7),
+    "MethodNotAllowed": lambda: errors.MethodNotAllowed(("GET", "HEAD")),
+    "NoEligibleTarget": lambda: errors.NoEligibleTarget(
+        group="g", dialect="openai-chat", missing={"a/b": ["dialect"]}
+    ),
+    "CapabilityRejected": lambda: errors.CapabilityRejected("mid_conv_system"),
+    "ProviderHostedToolsForbidden": lambda: errors.ProviderHostedToolsForbidden("mcp"),
+    "UpstreamRejectedRequest": lambda: errors.UpstreamRejectedRequest(
+        status=422, body=b"no"
+    ),
+}
+
+
+def leaves(kind: type[RouterError] = RouterError) -> Iterator[type[RouterError]]:
+    """Walk the tree down to the errors that are raised."""
+    below = kind.__subclasses__()
+    for each in below:
+        yield from leaves(each)
+    if not below:
+        yield kind
+
+
+def made(kind: type[RouterError]) -> RouterError:
+    """Make an error of this kind."""
+    if kind.__name__ in _MADE:
+        return _MADE[kind.__name__]()
+    parameters = inspect.signature(kind).parameters
+    if "message" in parameters:
+        return kind("something happened")
+    if "token_id" in parameters:
+        return kind("rtr_a")
+    return kind()  # type: ignore[call-arg]  # most leaves write their own message
+
+
+LEAVES: Final = sorted(leaves(), key=lambda kind: kind.__name__)
