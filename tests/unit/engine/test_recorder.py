@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from smart_llmrouter.core.errors import JournalUnwritable, ModelNotAllowed
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
@@ -134,6 +135,31 @@ async def test_a_line_is_the_record_of_its_call() -> None:
         answered.record(status=200, error=None, **facts),  # type: ignore[arg-type]  # a number and two texts
         refused.record(status=403, error=refusal, **facts),  # type: ignore[arg-type]  # the same
     ]
+
+
+async def test_a_line_tells_what_is_rare() -> None:
+    """Cache writes stand in the line of their call, notes in what calls share."""
+    journal, ending, tally = ShortJournal(), Told(), Tally()
+    recorder, note = recorder_on(journal, tally), Note("dropped", "seed", "why")
+    facts = {"arrival": ARRIVAL, "dialect": "x", "group": GROUP, "target": TARGET}
+    written = Usage(
+        input_tokens=10,
+        cache_write_5m_tokens=0,
+        cache_write_1h_tokens=4,
+        output_tokens=5,
+    )
+    noted = Entry(**facts, usage=written, lane="translate", notes=(note,))  # type: ignore[arg-type]  # by name
+    plain = Entry(**facts, usage=Usage(estimated=True))  # type: ignore[arg-type]  # by name
+
+    recorder.close(noted, status=200, ending=Told())
+    recorder.close(plain, status=200, ending=ending)
+    await eventually(lambda: ending.codes)
+
+    first, second = (decode_record(line) for line in journal.lines)
+    assert (first.cache_write_5m_tokens, first.cache_write_1h_tokens) == (0, 4)
+    assert (first.lane, first.notes) == ("translate", (note,))
+    assert (second.usage_estimated, second.notes) == (True, ())
+    assert tally.tokens == {("chat", "input"): 10, ("chat", "output"): 5}
 
 
 async def test_calls_that_end_together_share_one_write() -> None:
