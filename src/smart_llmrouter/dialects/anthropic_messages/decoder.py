@@ -57,7 +57,7 @@ from smart_llmrouter.dialects.anthropic_messages.streams import MAX_EVENT_BYTES
 from smart_llmrouter.dialects.anthropic_messages.usage import read_usage
 from smart_llmrouter.dialects.base import NotAnAnswer, NotAStream
 from smart_llmrouter.wire.jsonobject import parse_members, render_members
-from smart_llmrouter.wire.sse import EventSplitter, payload_of, split_events
+from smart_llmrouter.wire.sse import EventSplitter, event_end, payload_of
 
 NAME: Final = "anthropic-messages"
 REASONS: Final[dict[str, FinishReason]] = {
@@ -69,6 +69,8 @@ REASONS: Final[dict[str, FinishReason]] = {
     "refusal": "content_filter",
     "model_context_window_exceeded": "context",
 }
+_DONE: Final = b"[DONE]"
+_DELTA_LINES: Final = b"event: content_block_delta\ndata: "
 _KINDS: Final[dict[str, PartKind]] = {
     "text": "text",
     "thinking": "reasoning",
@@ -242,9 +244,10 @@ class MessagesDecoder:
     def _read(self, block: bytes) -> list[Event]:
         told: list[Event] = []
         self._blocks.tell_to(told)
-        for event in split_events(block):
-            payload = payload_of(event)
-            if payload is None or self._ended:
+        start, size, only_lf = 0, len(block), block.find(b"\r") < 0
+        while start < size and not self._ended:
+            payload, start = _next_payload(block, start, only_lf=only_lf)
+            if payload is None:
                 continue
             try:
                 wire = decode_event(payload)
@@ -253,7 +256,7 @@ class MessagesDecoder:
                 else:
                     self._take(wire, told)
             except UNREADABLE:
-                if payload.strip() != b"[DONE]":
+                if payload.strip() != _DONE:
                     raise NotAStream from None
         return told
 
@@ -291,6 +294,22 @@ class MessagesDecoder:
         self._ended = True
         self._blocks.stop_all()
         told.append(_finished(self._reason, self._sequence, self._blocks.called))
+
+
+def _next_payload(
+    block: bytes, start: int, *, only_lf: bool
+) -> tuple[bytes | None, int]:
+    """Return the data of the event that begins at `start`, and where that ends.
+
+    Most events are of one kind and two lines, and are not looked at any closer.
+    """
+    if only_lf and block.startswith(_DELTA_LINES, start):
+        begin = start + len(_DELTA_LINES)
+        end = block.find(b"\n", begin)
+        if block.startswith(b"\n\n", end):
+            return block[begin:end], end + 2
+    end = event_end(block, start, only_lf=only_lf)
+    return payload_of(block[start:end]), end
 
 
 def read_answer(body: bytes) -> Sequence[Event]:

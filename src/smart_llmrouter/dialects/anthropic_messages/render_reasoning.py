@@ -160,7 +160,9 @@ def _by_budget(
     if request.output_cap is None:
         wanted = max(max_tokens, budget + ANSWER_TOKENS)
         max_tokens = min(wanted, serving.output_cap or wanted)
-    if budget >= max_tokens:
+    # What the caller itself named may leave as little for the answer as it likes.
+    room = 1 if ask.budget_tokens is not None else MIN_BUDGET_TOKENS
+    if budget + room > max_tokens:
         budget = max_tokens - MIN_BUDGET_TOKENS
         if budget < MIN_BUDGET_TOKENS:
             notes.dropped("reasoning", "the output cap leaves no room for thinking")
