@@ -106,8 +106,7 @@ class Exchange(msgspec.Struct, eq=False):
         elif len(body) <= _JOINED_BYTES:
             connection.write(head + body)
         else:
-            connection.write(head)
-            connection.write(body)
+            connection.transport.writelines((head, body))
         connection.answered(self)
 
     def begin(self, headers: HeaderLines, *, status: int = 200) -> None:

@@ -50,12 +50,16 @@ class LeanAnswer(msgspec.Struct, gc=False, eq=False, repr_omit_defaults=True):
 
     async def read(self) -> bytes:
         """Return the whole body; see `UpstreamAnswer.read`."""
+        connection = self._connection
         first = await self.next_chunk()
-        if self._connection.complete and self._unpacking is None:
+        if connection.complete and self._unpacking is None:
             return first
         chunks = [first]
-        while chunk := await self.next_chunk():
-            chunks.append(chunk)
+        while chunks[-1]:
+            if self._unpacking is None and not (connection.held or connection.complete):
+                # All of it is wanted, so nobody wakes before the end.
+                await connection.gather(self._left_bytes)
+            chunks.append(await self.next_chunk())
         return b"".join(chunks)
 
     async def next_chunk(self) -> bytes:

@@ -48,6 +48,7 @@ class LeanConnection(asyncio.Protocol):
         self._fault: tuple[type[TransportError], str] | None = None
         self._permits: deque[None] = deque()
         self._dry_bytes = self._held_bytes = 0
+        self._most_held_bytes = _READ_AHEAD_BYTES
         self._paused = False
         self._fields: dict[bytes, bytes] = {}
         self.headers: dict[bytes, bytes] = {}
@@ -114,6 +115,17 @@ class LeanConnection(asyncio.Protocol):
             await waiter
         finally:
             self._listener = None
+
+    async def gather(self, most_bytes: int) -> None:
+        """Hold all that still comes of the answer, or more than `most_bytes` of it.
+
+        Nothing must be held yet. Raises why nothing more will come.
+        """
+        self._most_held_bytes = most_bytes
+        try:
+            await self.listen(lambda: self._held_bytes <= most_bytes)
+        finally:
+            self._most_held_bytes = _READ_AHEAD_BYTES
 
     def take(self) -> bytes:
         """Return all that is held, and read on."""
@@ -210,7 +222,7 @@ class LeanConnection(asyncio.Protocol):
         if self.held:
             self._dry_bytes = 0
             self._held_bytes += size
-            if self._held_bytes > _READ_AHEAD_BYTES and not self._paused:
+            if self._held_bytes > self._most_held_bytes and not self._paused:
                 self._paused = True
                 cast("asyncio.Transport", self._transport).pause_reading()
         else:
