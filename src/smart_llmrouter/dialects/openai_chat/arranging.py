@@ -4,6 +4,7 @@ All results of an assistant's calls follow it at once, in the order in which the
 Turns of the assistant without anything in between are one.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -43,16 +44,21 @@ def arranged(turns: Iterable[Turn], notes: Notes) -> list[Turn]:
 
 
 def _merged(turns: Iterable[Turn]) -> list[Turn]:
-    """Join turns of the assistant that follow each other."""
+    """Join turns of the assistant that follow each other, if their ids differ."""
     merged: list[Turn] = []
     for turn in turns:
         last = merged[-1] if merged else None
-        if last is not None and last.role == turn.role == "assistant":
+        follows = last is not None and last.role == turn.role == "assistant"
+        if last is not None and follows and not _call_ids(last) & _call_ids(turn):
             parts = (*_ending_in_blank(last.parts, turn.parts), *turn.parts)
             merged[-1] = msgspec.structs.replace(last, parts=parts)
         elif turn.parts:
             merged.append(turn)
     return merged
+
+
+def _call_ids(turn: Turn) -> set[str]:
+    return {part.id for part in turn.parts if isinstance(part, ToolCall)}
 
 
 def _ending_in_blank(
@@ -68,32 +74,38 @@ def _ending_in_blank(
 def _answers(
     turns: Sequence[Turn],
 ) -> tuple[dict[int, list[ToolResult]], dict[int, list[ToolResult]]]:
-    """Return results by the place of the turn that called, and those that none did."""
-    waiting: dict[str, int] = {}
+    """Return results by the place of the turn that called, and those that none did.
+
+    Some providers number their calls anew in each answer: a result is that of the
+    latest call of its id that has none yet.
+    """
+    waiting: dict[str, list[int]] = {}
     answers: dict[int, list[ToolResult]] = {}
     orphans: dict[int, list[ToolResult]] = {}
     for place, turn in enumerate(turns):
         for part in turn.parts:
             if isinstance(part, ToolCall):
-                waiting[part.id] = place
+                waiting.setdefault(part.id, []).append(place)
             elif isinstance(part, ToolResult):
-                caller = waiting.pop(part.call_id, None)
-                if caller is None:
-                    orphans.setdefault(place, []).append(part)
+                callers = waiting.get(part.call_id)
+                if callers:
+                    answers.setdefault(callers.pop(), []).append(part)
                 else:
-                    answers.setdefault(caller, []).append(part)
+                    orphans.setdefault(place, []).append(part)
     return answers, orphans
 
 
 def _missing(
     calls: Iterable[ToolCall], given: Iterable[ToolResult]
 ) -> tuple[ToolResult, ...]:
-    answered = {result.call_id for result in given}
-    return tuple(
-        ToolResult(call_id=call.id, content=(Text(text=NO_RESULT),), kind=call.kind)
-        for call in calls
-        if call.id not in answered
-    )
+    answered = Counter(result.call_id for result in given)
+    missing = []
+    for call in calls:
+        answered[call.id] -= 1
+        if answered[call.id] < 0:
+            told = (Text(text=NO_RESULT),)
+            missing.append(ToolResult(call_id=call.id, content=told, kind=call.kind))
+    return tuple(missing)
 
 
 def _as_text(result: ToolResult) -> Turn:

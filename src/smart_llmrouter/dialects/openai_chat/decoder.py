@@ -6,6 +6,7 @@ that end without `[DONE]`. A reason of `stop` beside calls is one of `tool_calls
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -87,13 +88,11 @@ class ChatDecoder:
         """
         rest = self._splitter.flush()
         if not self._ended:
-            try:
+            # What was cut in the middle of an event tells nothing.
+            with suppress(NotAStream):
                 self._take_event(rest.rstrip(b"\r\n") + b"\n\n")
-            except NotAStream:
-                # It was cut in the middle of an event.
-                return self._told()
-            if self._reason is not None and not self._ended:
-                self._finish()
+        if self._reason is not None and not self._ended:
+            self._finish()
         return self._told()
 
     def _told(self) -> list[Event]:

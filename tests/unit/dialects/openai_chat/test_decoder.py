@@ -552,3 +552,41 @@ def test_what_is_no_answer(body: bytes) -> None:
     """A 200 alone is not an answer."""
     with pytest.raises(NotAnAnswer):
         OPENAI_CHAT.read_answer(body)
+
+
+def test_a_stream_cut_at_any_byte_has_no_end() -> None:
+    """Only with a whole reason is an answer complete, wherever its stream is cut."""
+    stream = (
+        chunk({"role": "assistant", "content": "é"}).replace(b"\\u00e9", "é".encode())
+        + b": ping\n\n"
+        + chunk({"reasoning_content": "finish_reason: stop"})
+        + chunk(call(0, id="a", name="f", arguments='{"x": "[DONE]"'))
+        + chunk(call(0, arguments="}"))
+    )
+    whole = stream + chunk({}, "tool_calls") + DONE
+    complete = whole.index(b"}\n\n", len(stream))
+
+    ends = [
+        bool([e for e in read(whole[:cut]) if isinstance(e, Finished)])
+        for cut in range(len(whole) + 1)
+    ]
+
+    assert not any(ends[: complete + 1])
+    assert all(ends[complete + 1 :])
+
+
+def test_any_two_cuts_tell_the_same() -> None:
+    """A stream that arrives in three pieces tells what it tells in one."""
+    stream = (
+        chunk({"content": "é😀"}).replace(b"\n", b"\r\n")
+        + chunk(call(0, id="a", name="f", arguments="{}"), "stop")
+        + DONE
+    )
+    told = read(stream)
+
+    for first in range(0, len(stream), 3):
+        for second in range(first, len(stream), 5):
+            decoder = OPENAI_CHAT.decoder()
+            pieces = stream[:first], stream[first:second], stream[second:]
+            events = [event for piece in pieces for event in decoder.feed(piece)]
+            assert [*events, *decoder.end()] == told
