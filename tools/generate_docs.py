@@ -25,6 +25,7 @@ SDK_CLASSES: Final[Mapping[int, str]] = {
     401: "AuthenticationError",
     403: "PermissionDeniedError",
     404: "NotFoundError",
+    422: "UnprocessableEntityError",
     429: "RateLimitError",
 }
 
@@ -47,12 +48,36 @@ usage record and in the metrics; the message beside it is for people and may cha
 }
 ```
 
-The request id is also in the header `X-Request-Id` of every answer. Where asking again
-can never help, the answer says `x-should-retry: false`, which the OpenAI SDKs obey.
+The Responses API has the same shape. Messages has Anthropic's, with the stable code in
+`details`, and its own name of the type (`invalid_request_error`, `overloaded_error`):
 
-An error after the first token comes inside the stream, as its last event, in the same
-shape; the status of that answer was 200 by then. So does an error of a stream that was
-opened before its first token, after `server.keepalive_after_s` of silence.
+```json
+{
+  "type": "error",
+  "error": {
+    "type": "permission_error",
+    "message": "this token may not use the requested model; ...",
+    "details": {"error_code": "model-not-allowed"}
+  },
+  "request_id": "req_0123456789abcdef0123456789abcdef"
+}
+```
+
+Statuses are the same on all surfaces. The request id is also in the header
+`X-Request-Id` of every answer, and on Messages in `request-id`, where Anthropic's SDKs look
+for it. Where asking again can never help, the answer says `x-should-retry: false`, which
+the SDKs and Claude Code obey. `Retry-After` is sent where a wait is known and short.
+
+An error after the first token comes inside the stream, as its last event; the status of
+that answer was 200 by then. So does an error of a stream that was opened before its
+first token, after `server.keepalive_after_s` of silence. It is a data object in Chat, an
+`error` event in Messages, and `response.failed` in Responses.
+
+Codex CLI looks at no such header: it asks six times after most statuses, and thirty times
+after a 5xx. So where it calls `/v1/responses` (its `originator` header begins with
+`codex`), what can never pass is answered with status 200 and a `response.failed` at
+which it stops. A wrong token and a model that is not allowed stay 401 and 403. The usage
+record has the true status and code in any case.
 
 *Generated from `core/errors.py`.*
 """

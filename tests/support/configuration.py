@@ -9,7 +9,9 @@ from smart_llmrouter.config.load import Loaded, load_reading
 from smart_llmrouter.config.reader import read_bytes
 
 KEY: Final = "sk-canary-0123456789abcdefghij"
-ENVIRONMENT: Final[Mapping[str, str]] = {"ACME_API_KEY": KEY, "OTHER_API_KEY": KEY}
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    f"{provider}_API_KEY": KEY for provider in ("ACME", "OTHER", "VERNE", "LUMEN")
+}
 HASH: Final = "3f0c3c8b7a6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f"
 
 SMALL: Final = f"""\
