@@ -132,7 +132,7 @@ def _markdown_section(section: Section) -> str:
     for line in section.lines:
         measures = line.measures
         row = [NONE if part is None else inert(part) for part in line.key]
-        row += [f"{measures.calls:,}", f"{measures.errors:,}"]
+        row += [_calls(measures), f"{measures.errors:,}"]
         row += [
             _amount(name, known) + _gap(known, measures.calls)
             for name, known in measures.sums()
@@ -201,6 +201,12 @@ def _usd(nusd: int) -> str:
     """Return nano-dollars as dollars, exactly, with two decimals at least."""
     whole, _, fraction = f"{Decimal(nusd) / NUSD_PER_USD:.9f}".partition(".")
     return f"${int(whole):,}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def _calls(measures: Measures) -> str:
+    if not measures.estimated_calls:
+        return f"{measures.calls:,}"
+    return f"{measures.calls:,} ({measures.estimated_calls:,} estimated)"
 
 
 def _coverage(known: Known, calls: int) -> str:

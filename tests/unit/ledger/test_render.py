@@ -100,6 +100,7 @@ def test_cache_reads_and_writes_are_shown_apart(report_of: MakeReport) -> None:
         "| Calls with estimated tokens | 1 |  |",
     ):
         assert line in markdown
+    assert "| openai-python | 2 (1 estimated) |" in markdown
     assert "| Written 5 min | Written 1 h |" in markdown
     assert "| 200 (1 of 2) | 100 (1 of 2) |" in markdown
     expected = {
