@@ -1,7 +1,8 @@
 """A provider's Messages answer, streamed or plain, read into events."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 import pytest
@@ -28,7 +29,7 @@ from smart_llmrouter.dialects.anthropic_messages.decoder import (
 )
 from smart_llmrouter.dialects.base import NotAnAnswer, NotAStream
 
-NAME = "anthropic-messages"
+NAME: Final = "anthropic-messages"
 
 
 def raw(value: object) -> msgspec.Raw:
@@ -41,7 +42,9 @@ def event(kind: str, **members: object) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind} | members)}\n\n".encode()
 
 
-def block(place: int, content: dict[str, object], *deltas: dict[str, object]) -> bytes:
+def block(
+    place: int, content: Mapping[str, object], *deltas: Mapping[str, object]
+) -> bytes:
     """Return a whole block."""
     return (
         event("content_block_start", index=place, content_block=content)

@@ -1,7 +1,7 @@
 """A caller's Messages answer, streamed or plain, written from events."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -34,7 +34,7 @@ from tests.support.grammar_anthropic_messages import read_stream, read_whole_str
 
 ID = "0123456789abcdef" * 2
 LABEL = "acme/mini"
-OWN = "anthropic-messages"
+OWN: Final = "anthropic-messages"
 
 
 def answering() -> Answering:
@@ -93,8 +93,8 @@ def test_a_short_stream_byte_for_byte() -> None:
         ),
         'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}',
         (
-            'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":'
-            f'"end_turn","stop_sequence":null}},{used}2}}}}'
+            'event: message_delta\ndata: {"type":"message_delta","delta":'
+            f'{{"stop_reason":"end_turn","stop_sequence":null}},{used}2}}}}'
         ),
         'event: message_stop\ndata: {"type":"message_stop"}',
         "",

@@ -603,14 +603,12 @@ def test_hints() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "field"),
-    [({"user": "u" * 257}, "user"), ({"service_tier": "flex"}, "service_tier")],
+    ("value", "field"),
+    [("u" * 257, "user"), ("flex", "service_tier")],
 )
-def test_hints_that_do_not_fit_are_dropped(
-    changes: dict[str, object], field: str
-) -> None:
+def test_hints_that_do_not_fit_are_dropped(value: str, field: str) -> None:
     """With a note each."""
-    body, notes = rendered(**changes)
+    body, notes = rendered(SERVING, **{field: value})
 
     assert field not in body
     assert notes == [("dropped", field)]
