@@ -54,18 +54,28 @@ def directives(text: str) -> tuple[Directive, ...]:
 def next_turn(asked: Asked) -> PlannedTurn | None:
     """Return what the plan has for this turn, or nothing where there is no plan.
 
-    A plan is over with the first answer that calls no tool.
+    A plan is over with the first answer that calls no tool, and that the user answers:
+    without that it is an answer that broke off, which the client wants the rest of.
     """
     place = _place(asked.messages)
     if place is None or (asked.structured and not asked.tools):
         return None
-    answers = [each for each in asked.messages[place:] if each.role == "assistant"]
-    if any(not answer.calls for answer in answers):
+    since = asked.messages[place + 1 :]
+    if _is_over(since):
         return None
     turns = _turns(directives(asked.messages[place].text))
-    turn = turns[min(len(answers), len(turns) - 1)]
-    results = asked.messages[place:]
-    return _planned(turn, asked, _facts(asked, results))
+    done = sum(message.calls > 0 for message in since)
+    turn = turns[min(done, len(turns) - 1)]
+    return _planned(turn, asked, _facts(asked, since))
+
+
+def _is_over(messages: Sequence[Message]) -> bool:
+    answered = False
+    for message in messages:
+        if message.role == "user" and answered:
+            return True
+        answered = answered or (message.role == "assistant" and not message.calls)
+    return False
 
 
 def _place(messages: Sequence[Message]) -> int | None:

@@ -121,6 +121,18 @@ def test_a_plan_is_over_with_an_answer_that_calls_nothing() -> None:
     assert turn(*renewed).text == "y"
 
 
+def test_a_turn_that_broke_off_is_done_again() -> None:
+    """A client may go on from the half of an answer that it got."""
+    plan = user("MOCK: run a\nMOCK: say x")
+    half = Message(role="assistant", text="I")
+
+    again = turn(plan, half)
+    after = turn(plan, half, CALLED, gave("y"))
+
+    assert [use.arguments for use in again.uses] == ['{"command": "a"}']
+    assert after.text == "x"
+
+
 def test_without_directives_there_is_no_plan() -> None:
     """Directives of anybody but the user are none; a side job has its own answer."""
     system = Asked(model="m", messages=(Message(role="system", text="MOCK: say x"),))
