@@ -130,6 +130,6 @@ def _reasoning(levels: list[str]) -> dict[str, object]:
         "default_verbosity": None,
     }
     if levels:
-        usual = "medium" if "medium" in levels else levels[len(levels) // 2]
+        usual = "medium" if "medium" in levels else levels[(len(levels) - 1) // 2]
         entry["default_reasoning_level"] = usual
     return entry

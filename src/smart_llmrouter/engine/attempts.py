@@ -82,12 +82,12 @@ def route_to(target: Target, *, user_agent: str) -> Route:
     )
 
 
-def addressed(route: Route, arrival: Arrival) -> Endpoint:
-    """Return where a call goes, with what its caller said of Anthropic's API."""
+def addressed(endpoint: Endpoint, arrival: Arrival) -> Endpoint:
+    """Return an endpoint of Anthropic's with what the caller said in its headers."""
     version, beta = arrival.anthropic_version, arrival.anthropic_beta
-    if not route.anthropic or (version is None and beta is None):
-        return route.endpoint
-    return spoken_as(route.endpoint, version, beta)
+    if version is None and beta is None:
+        return endpoint
+    return spoken_as(endpoint, version, beta)
 
 
 def name_header(target: Target) -> tuple[bytes, bytes]:
@@ -197,8 +197,11 @@ class Attempts:
     ) -> PlainWin | StreamWin:
         """Make one attempt; the answer is closed unless it won."""
         body = render_request(request, model=route.model)
+        endpoint = route.endpoint
+        if route.anthropic:
+            endpoint = addressed(endpoint, entry.arrival)
         try:
-            answer = await self._transport.send(addressed(route, entry.arrival), body)
+            answer = await self._transport.send(endpoint, body)
         except TransportError as error:
             raise _AttemptFailed(failure_of_transport(error)) from None
         # It may be large, and has been sent.

@@ -33,6 +33,7 @@ from smart_llmrouter.core.errors import (
 from smart_llmrouter.core.estimates import input_tokens
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.engine.attempts import (
+    addressed,
     error_body,
     failure_of_silence,
     name_header,
@@ -49,7 +50,6 @@ from smart_llmrouter.upstream.endpoints import (
     COUNT_PATH_OF_DIALECT,
     Endpoint,
     endpoint_of,
-    spoken_as,
 )
 from smart_llmrouter.upstream.failures import (
     Failure,
@@ -228,10 +228,7 @@ class Counting:
     async def _attempt(
         self, counter: Counter, members: RawMembers, entry: Entry
     ) -> Outcome:
-        arrival, endpoint = entry.arrival, counter.endpoint
-        version, beta = arrival.anthropic_version, arrival.anthropic_beta
-        if version is not None or beta is not None:
-            endpoint = spoken_as(endpoint, version, beta)
+        endpoint = addressed(counter.endpoint, entry.arrival)
         body = render_members(members | {"model": counter.model})
         answer = await self._transport.send(endpoint, body)
         entry.first_byte_s = self._now()
