@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 from smart_llmrouter.core.errors import (
+    CapabilityRejected,
     MethodNotAllowed,
     ModelNotAllowed,
+    NoEligibleTarget,
     RouterError,
     Unauthorized,
     UpstreamError,
@@ -42,6 +44,13 @@ WORDINGS: Final[Mapping[DialectName, Wording]] = {
     "anthropic-messages": anthropic_messages,
 }
 _MESSAGES: Final = "anthropic-messages"
+_CAPABILITIES: Final = {
+    "image": "image_block",
+    "document": "document_block",
+    "document_url": "document_block",
+    "structured_outputs": "structured_outputs_unsupported",
+}
+"""What Claude Code calls a feature, by the requirement that a target misses."""
 _JSON: Final = b"application/json"
 _EVENT_STREAM: Final = b"text/event-stream; charset=utf-8"
 _CODEX_UNDERSTANDS: Final = (Unauthorized, ModelNotAllowed)
@@ -74,6 +83,24 @@ def refusal(
         return Refusal(200, header_lines(*fields), body)
     body = render_refusal(error, dialect=dialect, request_id=request_id)
     return Refusal(error.status, header_lines(*fields), body)
+
+
+def unservable(
+    group: str, *, dialect: DialectName, missing: Mapping[str, list[str]]
+) -> RouterError:
+    """Return what a caller is told when no target of `group` can serve its request.
+
+    `missing` names the requirements that each target misses. Where one would serve a
+    Messages request without a single feature, that is said in the words at which Claude
+    Code asks again without it; in all other cases it is `NoEligibleTarget`.
+    """
+    if dialect == _MESSAGES:
+        for reasons in missing.values():
+            classes = {_CAPABILITIES.get(reason) for reason in reasons}
+            capability = classes.pop() if len(classes) == 1 else None
+            if capability is not None:
+                return CapabilityRejected(capability)
+    return NoEligibleTarget(group=group, dialect=dialect, missing=missing)
 
 
 def render_refusal(

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from smart_llmrouter.core.errors import (
+    NOT_BRIDGED,
+    NOT_LOSSLESS,
     CapabilityRejected,
     InvalidJson,
     MethodNotAllowed,
@@ -25,6 +27,7 @@ from smart_llmrouter.engine.refusals import (
     error_event,
     error_headers,
     refusal,
+    unservable,
 )
 from tests.support.errors import LEAVES, made
 
@@ -206,3 +209,43 @@ def test_more_headers_go_along() -> None:
     )
 
     assert b"\r\nx-router-target: a/b\r\n" in told.headers
+
+
+@pytest.mark.parametrize(
+    ("dialect", "missing", "code"),
+    [
+        ("anthropic-messages", {"a/b": ["image"]}, "capability-rejected"),
+        (
+            "anthropic-messages",
+            {"a/b": ["not-bridged"], "c/d": ["document", "document_url"]},
+            "capability-rejected",
+        ),
+        ("anthropic-messages", {"a/b": ["image", "document"]}, "no-eligible-target"),
+        ("anthropic-messages", {"a/b": ["not-bridged"]}, "no-eligible-target"),
+        ("anthropic-messages", {}, "no-eligible-target"),
+        ("openai-chat", {"a/b": ["image"]}, "no-eligible-target"),
+    ],
+)
+def test_a_feature_that_may_be_left_out(
+    dialect: DialectName, missing: dict[str, list[str]], code: str
+) -> None:
+    """Claude Code is told of it where that alone would help."""
+    assert unservable("g", dialect=dialect, missing=missing).code == code
+
+
+@pytest.mark.parametrize(
+    ("missing", "hint"),
+    [
+        ({"a/b": [NOT_BRIDGED]}, "(`bridges`)"),
+        ({"a/b": [NOT_LOSSLESS]}, "`bridges: best-effort`"),
+        ({"a/b": [NOT_BRIDGED, "audio"]}, "add a target"),
+        ({"a/b": ["audio"]}, "add a target"),
+    ],
+)
+def test_the_hint_fits_what_is_missing(
+    missing: dict[str, list[str]], hint: str
+) -> None:
+    """Where a setting keeps all targets away, it is named."""
+    error = unservable("g", dialect="openai-chat", missing=missing)
+
+    assert hint in str(error.details["hint"])
