@@ -458,3 +458,43 @@ async def test_errors_are_those_of_openai(
         await client.responses.create(model=MODEL, input="x")
 
     assert raised.value.code == "rate_limit_exceeded"
+
+
+async def test_the_choice_of_tools_is_kept(client: openai.AsyncOpenAI) -> None:
+    """None, a named one, or one of those that are allowed."""
+    now: FunctionToolParam = {**WEATHER, "name": "now"}
+    choices: list[object] = [
+        "none",
+        {"type": "function", "name": "now"},
+        {"type": "allowed_tools", "mode": "auto", "tools": [now]},
+    ]
+
+    answers = [
+        await client.responses.create(
+            model=MODEL,
+            input="hey",
+            tools=[WEATHER, now],
+            extra_body={"tool_choice": c},
+        )
+        for c in choices
+    ]
+
+    called = [
+        [item.name for item in answer.output if item.type == "function_call"]
+        for answer in answers
+    ]
+    assert called == [[], ["now"], ["now"]]
+
+
+async def test_tools_of_the_provider_are_never_called(
+    client: openai.AsyncOpenAI,
+) -> None:
+    """A search of the web is declared, and the answer is a text; JSON mode works."""
+    answer = await client.responses.create(
+        model=MODEL,
+        input="hey",
+        tools=[{"type": "web_search"}],
+        text={"format": {"type": "json_object"}},
+    )
+
+    assert json.loads(answer.output_text)["mock"] is True

@@ -294,3 +294,34 @@ def test_the_command_says_that_a_port_is_taken() -> None:
     assert ended.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+async def test_a_websocket_is_declined(mock: Mock) -> None:
+    """With the one status at which Codex goes on over HTTP; without one it is a 405."""
+    upgrade = (
+        b"GET /v1/responses HTTP/1.1\r\nhost: mock\r\nconnection: Upgrade\r\n"
+        b"upgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n"
+    )
+    plain = b"GET /v1/responses HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n\r\n"
+
+    declined = await exchange(mock.port, upgrade)
+    refused = await exchange(mock.port, plain)
+
+    assert (declined.status, declined.ending) == (426, "closed")
+    assert declined.data.count(b"HTTP/1.1 ") == 1
+    assert refused.status == 405
+
+
+async def test_a_model_is_shown_by_its_name(
+    mock: Mock, http: aiohttp.ClientSession
+) -> None:
+    """As OpenAI shows it; one that does not exist is a 404 where models are given."""
+    async with http.get(f"{mock.base_url}/models/anything") as response:
+        shown = await response.json()
+    async with running_mock(Settings(models=("only",))) as strict:
+        url = f"{strict.base_url}/models/anything"
+        async with http.get(url) as response:
+            missing = response.status
+
+    assert (shown["id"], shown["object"]) == ("anything", "model")
+    assert missing == 404

@@ -165,6 +165,8 @@ class MockProvider:
                 return self._model(path.removeprefix(_MODEL), request)
             if path.startswith(_RESPONSE) and method in {"GET", "DELETE"}:
                 return self._stored(path.removeprefix(_RESPONSE), method)
+            if path == _RESPONSES and request.header(b"upgrade") is not None:
+                raise Refused("WebSockets are not served here.", status=426)
             known = path in self._dialects or any(
                 path == each for _, each in self._pages
             )

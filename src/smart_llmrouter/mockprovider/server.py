@@ -131,7 +131,10 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except httptools.HttpParserUpgrade:
+            # The request has been answered; what follows it would be no HTTP.
+            self._transport.close()
+        except httptools.HttpParserError:
             self._transport.write(_BAD_REQUEST)
             self._transport.close()
 
