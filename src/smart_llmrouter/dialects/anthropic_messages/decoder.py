@@ -3,7 +3,8 @@
 Text and thinking open with their first content, so that an empty block opens nothing.
 A call's arguments are the pieces of its input or, where none came, the input that its
 block began with. What the provider ran by itself becomes one opaque frame a block.
-`Finished` waits for the last event, since usage may come after the reason.
+`Finished` waits for the last event, since usage may come after the reason; the words of
+a refusal, which stand beside the reason, become a part of their own before it.
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ from smart_llmrouter.dialects.anthropic_messages.parse_content import kind_of_bl
 from smart_llmrouter.dialects.anthropic_messages.schema import (
     NULL,
     UNREADABLE,
+    Answer,
     Block,
     BlockDelta,
     BlockStart,
@@ -44,6 +46,8 @@ from smart_llmrouter.dialects.anthropic_messages.schema import (
     MessageStart,
     MessageStop,
     SignatureDelta,
+    StopDelta,
+    StopDetails,
     TextDelta,
     ThinkingDelta,
     Unknown,
@@ -69,6 +73,7 @@ REASONS: Final[dict[str, FinishReason]] = {
     "refusal": "content_filter",
     "model_context_window_exceeded": "context",
 }
+_GOING_ON: Final = StopDelta()
 _DONE: Final = b"[DONE]"
 _DELTA_LINES: Final = b"event: content_block_delta\ndata: "
 _KINDS: Final[dict[str, PartKind]] = {
@@ -166,6 +171,16 @@ class BlockReader:
         for place in sorted(self._parts):
             self.stop(place)
 
+    def refuse(self, details: StopDetails | None) -> None:
+        """Tell in which words the provider refused, if in any."""
+        if details is not None and details.explanation:
+            index = self._opened_index()
+            self._told += (
+                Opened(index, "refusal"),
+                Delta(index, details.explanation),
+                Closed(index),
+            )
+
     def _opened_index(self) -> int:
         self.next_index += 1
         return self.next_index - 1
@@ -206,15 +221,14 @@ class BlockReader:
 class MessagesDecoder:
     """Read a provider's stream, as `dialects.base.Decoder` says."""
 
-    __slots__ = ("_blocks", "_ended", "_reason", "_sequence", "_splitter", "_usage")
+    __slots__ = ("_blocks", "_ended", "_splitter", "_stop", "_usage")
 
     def __init__(self) -> None:
         """Begin before the first byte."""
         self._splitter = EventSplitter(max_event_bytes=MAX_EVENT_BYTES)
         self._blocks = BlockReader([])
         self._usage = UNKNOWN_USAGE
-        self._reason: str | None = None
-        self._sequence: str | None = None
+        self._stop = _GOING_ON
         self._ended = False
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -236,7 +250,7 @@ class MessagesDecoder:
             # One that was cut in the middle of its JSON is no event.
             with suppress(NotAStream):
                 told = self._read(rest.rstrip(b"\r\n") + b"\n\n")
-        if self._reason is not None and not self._ended:
+        if self._stop is not _GOING_ON and not self._ended:
             self._blocks.tell_to(told)
             self._finish(told)
         return told
@@ -271,10 +285,7 @@ class MessagesDecoder:
                 self._blocks.stop(wire.index)
             case MessageDelta(delta=delta):
                 if delta.stop_reason is not None:
-                    self._reason, self._sequence = (
-                        delta.stop_reason,
-                        delta.stop_sequence,
-                    )
+                    self._stop = delta
                 self._learn(wire.usage, told)
             case MessageStop():
                 self._finish(told)
@@ -293,7 +304,8 @@ class MessagesDecoder:
     def _finish(self, told: list[Event]) -> None:
         self._ended = True
         self._blocks.stop_all()
-        told.append(_finished(self._reason, self._sequence, self._blocks.called))
+        self._blocks.refuse(self._stop.stop_details)
+        told.append(_finished(self._stop, called=self._blocks.called))
 
 
 def _next_payload(
@@ -326,17 +338,18 @@ def read_answer(body: bytes) -> Sequence[Event]:
             blocks.stop(place)
     except UNREADABLE:
         raise NotAnAnswer from None
+    blocks.refuse(answer.stop_details)
     usage = read_usage(answer.usage)
     if usage != UNKNOWN_USAGE:
         told.append(UsageSeen(usage))
-    told.append(_finished(answer.stop_reason, answer.stop_sequence, blocks.called))
+    told.append(_finished(answer, called=blocks.called))
     return told
 
 
-def _finished(reason: str | None, sequence: str | None, called: bool) -> Finished:  # noqa: FBT001 - a fact, not a mode
+def _finished(stop: StopDelta | Answer, *, called: bool) -> Finished:
     """Return the end; a reason that is not known here is that of a complete answer."""
-    known = REASONS.get(reason or "")
-    return Finished(known or ("tool_calls" if called else "stop"), sequence)
+    known = REASONS.get(stop.stop_reason or "")
+    return Finished(known or ("tool_calls" if called else "stop"), stop.stop_sequence)
 
 
 def _whole_input(part: _Part) -> str:

@@ -99,6 +99,10 @@ class Fields:
             return content
         return self._each(name, content)
 
+    def copied(self) -> "Fields":
+        """Return the fields once more, for what is taken from these."""
+        return Fields(dict(self._members), self._path)
+
     def whole(self) -> msgspec.Raw:
         """Return the object with all that was not taken yet."""
         return msgspec.Raw(render_members(self._members))

@@ -100,12 +100,9 @@ def _parsed(
 def _parsed_block(
     block: Fields, parsers: Mapping[str, Callable[[Fields], P | Opaque]]
 ) -> P | Opaque:
-    whole = block.whole
     kind = block.peeked_text("type")
     parse = parsers.get(kind)
-    if parse is None:
-        return opaque(kind, whole())
-    return parse(block)
+    return opaque(kind, block.whole()) if parse is None else parse(block)
 
 
 def _text(block: Fields) -> Text:
@@ -114,7 +111,7 @@ def _text(block: Fields) -> Text:
 
 
 def _image(block: Fields) -> Image | Opaque:
-    whole = block.whole()
+    untouched = block.copied()
     source = block.object(SOURCE)
     if source is None:
         block.miss(SOURCE, "an object")
@@ -131,7 +128,7 @@ def _image(block: Fields) -> Image | Opaque:
         case "file":
             return Image(file_id=source.given_text("file_id"), extras=block.rest())
         case _:
-            return opaque("image", whole)
+            return opaque("image", untouched.whole())
 
 
 def _linked_image(url: str, extras: Extras) -> Image:
@@ -143,16 +140,15 @@ def _linked_image(url: str, extras: Extras) -> Image:
 
 
 def _document(block: Fields) -> Document | Opaque:
-    whole = block.whole()
-    raw_source = block.peeked(SOURCE)
+    untouched = block.copied()
     source = block.object(SOURCE)
-    if source is None or raw_source is None:
+    if source is None:
         block.miss(SOURCE, "an object")
     block.raw("type")
     title = block.text("title")
     kind = source.text("type")
     if kind == "content":
-        return _document_of_blocks(source, raw_source, whole, title, block.rest())
+        return _document_of_blocks(source, untouched, title, block.rest())
     extras = block.rest()
     match kind:
         case "base64":
@@ -173,13 +169,12 @@ def _document(block: Fields) -> Document | Opaque:
             file_id = source.given_text("file_id")
             return Document(file_id=file_id, title=title, extras=extras)
         case _:
-            return opaque("document", whole)
+            return opaque("document", untouched.whole())
 
 
 def _document_of_blocks(
     source: Fields,
-    raw_source: msgspec.Raw,
-    whole: msgspec.Raw,
+    untouched: Fields,
     title: str | None,
     extras: Extras,
 ) -> Document | Opaque:
@@ -187,7 +182,8 @@ def _document_of_blocks(
     pieces = _parsed(source.content("content"), _RESULT_PARTS)
     texts = [piece.text for piece in pieces if isinstance(piece, Text)]
     if len(texts) < len(pieces):
-        return opaque("document", whole)
+        return opaque("document", untouched.whole())
+    raw_source = untouched.raw(SOURCE) or EMPTY_INPUT
     return Document(
         text="\n\n".join(texts),
         media_type="text/plain",

@@ -97,7 +97,7 @@ def _begun(
     """Return what every request has, and its tools."""
     system, messages = render_conversation(request, scope)
     wanted = request.output_format
-    if wanted is not None and wanted.kind != "json_schema":
+    if wanted is not None and wanted.schema is None:
         scope.notes.approximated("response_format", "asked for with an instruction")
         system.append(_ONLY_JSON)
     body: dict[str, object] = {

@@ -67,7 +67,7 @@ def thinking_for(request: Request, serving: Serving, notes: Notes) -> Thinking:
     ask = request.reasoning
     if ask is None:
         return Thinking(max_tokens)
-    if ask.off or ask.effort == "none":
+    if ask.off or ask.effort == "none" or ask.budget_tokens == 0:
         return Thinking(max_tokens, {"type": "disabled"})
     choice = request.tool_choice
     if choice is not None and (choice.mode in ("required", "named") or choice.required):

@@ -60,11 +60,18 @@ class MessageHead(msgspec.Struct, frozen=True):
     usage: msgspec.Raw = ABSENT
 
 
+class StopDetails(msgspec.Struct, frozen=True, gc=False):
+    """More on why a message ended, such as the words of a refusal."""
+
+    explanation: str | None = None
+
+
 class StopDelta(msgspec.Struct, frozen=True, gc=False):
     """How a message ends."""
 
     stop_reason: str | None = None
     stop_sequence: str | None = None
+    stop_details: StopDetails | None = None
 
 
 class MessageStart(msgspec.Struct, frozen=True, tag="message_start"):
@@ -166,6 +173,7 @@ class Answer(msgspec.Struct, frozen=True):
     model: str | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
+    stop_details: StopDetails | None = None
     usage: msgspec.Raw = ABSENT
 
 

@@ -242,6 +242,26 @@ def test_each_reason(reason: str) -> None:
     assert events[-1] == Finished(REASONS.get(reason, "stop"))
 
 
+def test_the_words_of_a_refusal_are_a_part() -> None:
+    """They stand beside the reason, streamed and plain."""
+    stop = {
+        "stop_reason": "refusal",
+        "stop_details": {"type": "refusal", "category": None, "explanation": "no"},
+    }
+    wanted = [
+        Opened(0, "refusal"),
+        Delta(0, "no"),
+        Closed(0),
+        Finished("content_filter"),
+    ]
+
+    streamed = told(event("message_delta", delta=stop) + event("message_stop"))
+    plain = read_answer(json.dumps({"content": []} | stop).encode())
+
+    assert streamed == wanted
+    assert list(plain) == [Started(), *wanted]
+
+
 def test_a_stop_sequence_is_told() -> None:
     """It is the one that ended the answer."""
     delta = {"stop_reason": "stop_sequence", "stop_sequence": "END"}
