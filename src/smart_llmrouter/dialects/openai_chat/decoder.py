@@ -29,6 +29,7 @@ _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _DONE: Final = b"[DONE]"
 _DATA: Final = b"data: "
 _LF: Final = 10
+_BRACE: Final = 0x7B
 _OBJECT_BEGINS: Final = b"{"
 _ERROR_BEGINS: Final = (_OBJECT_BEGINS, b'"')
 _ERROR_EVENT: Final = b"event: error"
@@ -72,7 +73,7 @@ class ChatDecoder:
         while start < length and not self._ended:
             end = block.find(b"\n", start)
             # One line of data, as nearly all events are.
-            if only_lf and block[start : start + 6] == _DATA and block[end + 1] == _LF:
+            if only_lf and block.startswith(_DATA, start) and block[end + 1] == _LF:
                 self._take(block[start + 6 : end])
                 start = end + 2
                 continue
@@ -107,7 +108,7 @@ class ChatDecoder:
 
     def _take(self, payload: bytes, *, failed: bool = False) -> None:
         """Take the data of one event; `failed` if the event is named `error`."""
-        if payload[:1] != _OBJECT_BEGINS and payload.strip() == _DONE:
+        if payload[0] != _BRACE and payload.strip() == _DONE:
             if not self._started:
                 raise NotAStream
             self._finish()
@@ -130,6 +131,7 @@ class ChatDecoder:
             self._started = True
             self._reading.answer_id = piece.id or ""
             self._reading.events.append(Started(piece.id, piece.model))
+        told = piece.usage is not ABSENT or piece.x_groq is not None
         for choice in choices or ():
             if not choice.index:
                 said = choice.delta or choice.message
@@ -137,9 +139,9 @@ class ChatDecoder:
                     self._reading.hear(said)
                 if choice.finish_reason is not None:
                     self._end_with(choice.finish_reason)
-        reported = _usage_of(piece)
-        if reported is not None:
-            self._count(reported)
+                told = told or choice.usage is not ABSENT
+        if told:
+            self._count(_usage_of(piece))
 
     def _end_with(self, reason: str) -> None:
         """Remember why the answer ended: what it used may still come."""
@@ -151,8 +153,10 @@ class ChatDecoder:
         elif reason:
             self._reason = reason
 
-    def _count(self, reported: Usage) -> None:
+    def _count(self, reported: Usage | None) -> None:
         """Tell what was used: at once in an answer that may yet be cut, else last."""
+        if reported is None:
+            return
         usage = later(self._usage, reported)
         if usage != self._usage and not self._ended:
             self._usage = usage

@@ -171,8 +171,10 @@ def _as_result(part: Part) -> ResultPart:
             sound = {"data": part.data, "format": part.format}
             raw = _encode({"type": "input_audio", "input_audio": sound})
             return Opaque(kind="audio", raw=msgspec.Raw(raw))
-        case Refusal() | Reasoning() | ToolCall() | ToolResult():
-            return Text(text=getattr(part, "text", ""))
+        case Refusal():
+            return Text(text=part.text)
+        case Reasoning() | ToolCall() | ToolResult():
+            raise AssertionError("no content holds these")
 
 
 def _arguments(called: Fields) -> str:

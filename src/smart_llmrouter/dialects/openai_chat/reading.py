@@ -96,33 +96,38 @@ class Reading:
             self._say("reasoning", thought)
         elif said.reasoning_details:
             self._think(said.reasoning_details)
-        content = said.content
+        if said.content:
+            self._hear_content(said.content)
+        if (
+            said.refusal
+            or said.function_call is not None
+            or said.annotations
+            or said.images is not ABSENT
+            or said.audio is not ABSENT
+        ):
+            self._hear_rest(said)
+        if said.tool_calls:
+            for piece in said.tool_calls:
+                self._call(piece)
+
+    def _hear_content(self, content: str | list[Piece]) -> None:
         if isinstance(content, str):
-            if content:
-                self._say("text", content)
-        elif content:
+            self._say("text", content)
+        else:
             self._say_pieces(content)
-        if said.refusal:
-            self._say("refusal", said.refusal)
-        for piece in said.tool_calls or ():
-            self._call(piece)
-        self._hear_rest(said)
 
     def _hear_rest(self, said: Said) -> None:
         """Take what few answers have."""
+        if said.refusal:
+            self._say("refusal", said.refusal)
         if said.function_call is not None:
             self._call(CallPiece(index=0, function=said.function_call))
         if said.annotations:
             self._annotate(said.annotations)
-        if said.images is not ABSENT:
-            self._show("images", said.images)
-        if said.audio is not ABSENT:
-            self._show("audio", said.audio)
-
-    def _show(self, kind: str, raw: msgspec.Raw) -> None:
-        if is_there(raw):
-            kept = msgspec.Raw(bytes(raw))
-            self.events.append(OpaqueFrame("openai-chat", kind, kept))
+        for kind, raw in (("images", said.images), ("audio", said.audio)):
+            if is_there(raw):
+                kept = msgspec.Raw(bytes(raw))
+                self.events.append(OpaqueFrame("openai-chat", kind, kept))
 
     def close(self) -> None:
         """Tell what was held back, and close what is open: the answer is complete."""

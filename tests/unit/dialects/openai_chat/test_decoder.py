@@ -590,3 +590,68 @@ def test_any_two_cuts_tell_the_same() -> None:
             pieces = stream[:first], stream[first:second], stream[second:]
             events = [event for piece in pieces for event in decoder.feed(piece)]
             assert [*events, *decoder.end()] == told
+
+
+def test_thoughts_that_are_a_text_in_a_list() -> None:
+    """A part of thoughts may hold its text in either of two ways."""
+    content = [
+        {"type": "thinking", "thinking": "h"},
+        {"type": "reasoning", "text": "m"},
+        {"type": "text", "text": ""},
+    ]
+
+    events = read(chunk({"content": content}), chunk({}, "stop"), DONE)
+
+    assert answer(events)[0] == [("reasoning", "", "", "hm")]
+
+
+def test_a_call_without_a_name_is_told_at_the_end() -> None:
+    """Nothing that came of a call is lost, even its name never came."""
+    events = read(chunk(call(0, id="a", arguments="{}")), chunk({}, "stop"), DONE)
+
+    assert answer(events) == ([("tool_call", "a", "", "{}")], "tool_calls")
+
+
+def test_pieces_with_an_id_and_no_number() -> None:
+    """A piece may be told from others by its id alone."""
+    events = read(
+        chunk(call(None, id="a", name="f", arguments="{")),
+        chunk(call(None, id="b", name="g", arguments="{}")),
+        chunk(call(None, id="a", arguments="}")),
+        chunk({}, "tool_calls"),
+        DONE,
+    )
+
+    assert answer(events)[0] == [
+        ("tool_call", "a", "f", "{}"),
+        ("tool_call", "b", "g", "{}"),
+    ]
+
+
+def test_a_list_of_calls_with_one_that_cannot_be_read() -> None:
+    """One wrong field hides neither its call nor the others."""
+    pieces = [
+        {"index": 0, "id": 5, "function": {"name": "f", "arguments": "{}"}},
+        {"index": 1, "id": "b", "function": {"name": "g", "arguments": 7}},
+    ]
+    odd = b'{"index":0,"delta":{"content":"a\\ud83d"},"logprobs":"\\ud83d","index":"0"}'
+
+    events = read(
+        b'data: {"id":"i","choices":[' + odd + b"]}\n\n",
+        chunk({"tool_calls": pieces}),
+        chunk({"tool_calls": "none"}, "stop"),
+        DONE,
+    )
+
+    assert answer(events)[0] == [
+        ("text", "", "", "a\ufffd"),
+        ("tool_call", "call_i_0", "f", "{}"),
+        ("tool_call", "b", "g", ""),
+    ]
+
+
+def test_usage_that_is_no_object() -> None:
+    """Usage that cannot be usage is none."""
+    events = read(chunk({"content": "a"}, usage=5), chunk({}, "stop", usage=None), DONE)
+
+    assert not [event for event in events if isinstance(event, UsageSeen)]

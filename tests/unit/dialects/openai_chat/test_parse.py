@@ -446,3 +446,34 @@ def test_half_a_surrogate_pair_is_read_as_a_replacement() -> None:
     request = OPENAI_CHAT.parse(OPENAI_CHAT.peek(body))
 
     assert request.turns[0].parts == (Text(text="a\ufffd"),)
+
+
+def test_odd_results() -> None:
+    """Sound in a result is for this dialect only; a refusal in one is a text."""
+    content = [
+        {"type": "refusal", "refusal": "no"},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+    ]
+    result = parts({"role": "tool", "tool_call_id": "a", "content": content})[0]
+
+    assert isinstance(result, ToolResult)
+    assert result.content[0] == Text(text="no")
+    assert isinstance(result.content[1], Opaque)
+    assert result.content[1].kind == "audio"
+
+
+def test_a_call_of_an_unknown_kind_is_for_this_dialect_only() -> None:
+    """What nobody knows how to call is not passed on as something else."""
+    said = parts({"role": "assistant", "tool_calls": [{"id": "a", "type": "riddle"}]})
+
+    assert said == (
+        Opaque(kind="other", raw=msgspec.Raw(b'{"id":"a","type":"riddle"}')),
+    )
+
+
+def test_plain_forms_are_no_wish() -> None:
+    """A `response_format` of text says nothing; one of JSON does."""
+    assert parsed(HELLO, response_format={"type": "text"}).output_format is None
+    assert parsed(
+        HELLO, response_format={"type": "json_object"}
+    ).output_format == OutputFormat(kind="json_object")

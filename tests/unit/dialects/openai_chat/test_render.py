@@ -571,3 +571,40 @@ def test_a_stream_ends_with_its_usage() -> None:
     body, _ = sent(stream=True, include_usage=False)
 
     assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
+
+
+def test_texts_in_results_of_several_parts() -> None:
+    """Documents that are text are said in the result itself."""
+    page = Document(text="once", title="T")
+
+    said, noted = messages(
+        user("hi"), assistant(call("a")), results(result("a", "found:", page))
+    )
+
+    assert said[2]["content"] == "found:\nT\n\nonce"
+    assert noted == ["content.document"]
+
+
+def test_text_and_refusal_of_one_turn() -> None:
+    """Both are said, one after the other, also around calls."""
+    said, _ = messages(
+        user("hi"),
+        assistant("a", Refusal(text="no"), "b", call("x"), "c"),
+        results(result("x", "1")),
+    )
+
+    assert said[1]["content"] == "a\n\nb\n\nc\n\nno"
+
+
+def test_a_document_that_is_not_what_it_says() -> None:
+    """What claims to be text and is none is sent as a file."""
+    said, _ = messages(user(Document(data="/w==", media_type="text/plain")))
+
+    assert said[0]["content"][0]["type"] == "file"
+
+
+def test_thoughts_alone() -> None:
+    """A turn that was only thought about says nothing, but is there."""
+    said, _ = messages(user("hi"), assistant(Reasoning(text="hm")), user("go"))
+
+    assert said[1] == {"role": "assistant", "content": "", "reasoning_content": "hm"}
