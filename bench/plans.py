@@ -36,6 +36,7 @@ LARGE: Final = Load(
 )
 HUGE: Final = Load(name="1 MB 1", connections=1, size_bytes=MIB, against=_DIRECT)
 HUGE_MANY: Final = Load(name="1 MB 16", connections=16, size_bytes=MIB, against=())
+SLOW_ONE: Final = Load(name="1 on 20 ms", connections=1, first_ms=20, against=_DIRECT)
 SLOW: Final = Load(
     name="1000 on 200 ms",
     connections=1000,
@@ -77,6 +78,7 @@ FULL: Final = Plan(
         TLS_STREAMS,
         LARGE,
         HUGE,
+        SLOW_ONE,
         SLOW,
     ),
     one_core=(MANY, STREAMS),

@@ -272,7 +272,8 @@ class Connection(asyncio.Protocol):
 
     def answered(self, exchange: Exchange) -> None:
         """Go on with the next request, once the answered one was read to its end."""
-        self._heard_s = self._hub.now()
+        self._heard_s = now_s = self._hub.now()
+        self._hub.stir(now_s)
         if not exchange.complete and not exchange.keep_alive:
             if not isinstance(exchange.fault, InvalidHttp):
                 # A body that is only too large, or whose sender may not call.

@@ -11,6 +11,7 @@ from smart_llmrouter.edge.connection import Connection
 from smart_llmrouter.edge.exchange import Exchange, Fields, Route
 from smart_llmrouter.edge.heads import split_target
 from smart_llmrouter.edge.surfaces import surface_of
+from smart_llmrouter.edge.wakeful import Wakeful
 from smart_llmrouter.engine.refusals import refusal
 
 _MS_PER_S: Final = 1000
@@ -49,6 +50,7 @@ class Hub:
         self.loop = loop
         self.client_timeout_s = client_timeout_s
         self.connections: set[Connection] = set()
+        self.stir = Wakeful(loop, self.connections, now=now).stir
         self.sound_hosts: set[bytes] = set()
         self.draining = False
         self.gone = asyncio.Event()
@@ -69,6 +71,8 @@ class Hub:
     ) -> Exchange:
         """Begin an exchange with a head; without a target it only can be refused."""
         ts_ms = int(self._wall_clock() * _MS_PER_S)
+        now_s = self.now()
+        self.stir(now_s)
         return Exchange(
             connection,
             self._hot.get(target) or self._route_of(target),
@@ -77,7 +81,7 @@ class Hub:
             fields,
             headers,
             self._new_id(ts_ms),
-            self.now(),
+            now_s,
             ts_ms,
         )
 
