@@ -242,6 +242,24 @@ def test_each_reason(reason: str) -> None:
     assert events[-1] == Finished(REASONS.get(reason, "stop"))
 
 
+def test_an_error_may_come_without_a_type() -> None:
+    """As some gateways write them; and a block may begin where one had not ended."""
+    start = event(
+        "content_block_start", index=0, content_block=EMPTY_TEXT | {"text": "a"}
+    )
+
+    events = told(start + start + b'data: {"error":{"x":1}}\n\n')
+
+    assert events == [
+        Opened(0, "text"),
+        Delta(0, "a"),
+        Closed(0),
+        Opened(1, "text"),
+        Delta(1, "a"),
+        Failed(msgspec.Raw(b'{"x":1}')),
+    ]
+
+
 def test_the_words_of_a_refusal_are_a_part() -> None:
     """They stand beside the reason, streamed and plain."""
     stop = {

@@ -241,6 +241,18 @@ def test_refusals_are_text_and_own_notes_on_text_stay() -> None:
     assert [note.field for note in goal.notes.all()] == ["annotations"]
 
 
+def test_a_note_on_a_text_may_come_before_it() -> None:
+    """The block begins with whatever comes first."""
+    content = both(
+        Opened(0, "text"),
+        Annotated(0, OWN, msgspec.Raw(b'{"n":1}')),
+        Delta(0, "a"),
+        Closed(0),
+    )
+
+    assert content == [{"type": "text", "text": "a", "citations": [{"n": 1}]}]
+
+
 def test_blocks_that_only_messages_knows_are_written_whole() -> None:
     """In their place; those of others are dropped with a note."""
     frame = OpaqueFrame(OWN, "server_tool_use", msgspec.Raw(b'{"type":"x"}'))

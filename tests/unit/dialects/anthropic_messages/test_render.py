@@ -573,6 +573,29 @@ def test_the_form_of_the_answer() -> None:
     assert also_noted == [("approximated", "response_format")]
 
 
+def test_a_document_that_cannot_be_read_is_refused() -> None:
+    """Text in base64 must be text."""
+    with pytest.raises(NotBridged):
+        messages(turn("user", Document(data="/w==", media_type="text/plain")))
+
+
+def test_a_schema_that_is_no_object_is_one_of_any_object() -> None:
+    """Anthropic takes no other."""
+    body, _ = rendered(tools=(FunctionTool(name="g", schema=msgspec.Raw(b"true")),))
+
+    assert body["tools"][0]["input_schema"] == {"type": "object", "properties": {}}
+
+
+def test_a_summary_alone_asks_for_no_thinking() -> None:
+    """Whether the model thinks is left to it; a budget of none is none."""
+    body, notes = rendered(BUDGETS, reasoning=ReasoningAsk(summary="auto"))
+    none, _ = rendered(BUDGETS, reasoning=ReasoningAsk(budget_tokens=0))
+
+    assert "thinking" not in body
+    assert notes == [("dropped", "reasoning.summary")]
+    assert none["thinking"] == {"type": "disabled"}
+
+
 def test_hints() -> None:
     """What has a place is put there, what has none is noted."""
     body, notes = rendered(

@@ -105,6 +105,17 @@ def test_a_message_of_nothing_but_foreign_thinking_is_left_out() -> None:
     assert sent == f"[{said},{said}]"
 
 
+def test_half_an_emoji_beside_foreign_thinking_keeps_its_bytes() -> None:
+    """Places are found in a copy that can be read."""
+    foreign = '{"type":"thinking","thinking":"\\ude00","signature":""}'
+    held = f'{{"role":"assistant","content":[{foreign} , {TEXT}]}}'
+    said = f'{{"role":"user","content":[{TEXT}]}}'
+
+    sent = addressed(f"[{said},  {held}]")
+
+    assert sent == f'[{said},{{"role":"assistant","content":[{TEXT}]}}]'
+
+
 @pytest.mark.parametrize(
     "messages",
     [
