@@ -498,3 +498,19 @@ async def test_tools_of_the_provider_are_never_called(
     )
 
     assert json.loads(answer.output_text)["mock"] is True
+
+
+async def test_a_plan_goes_on_after_a_compaction(client: openai.AsyncOpenAI) -> None:
+    """The item knows how far it had come."""
+    asked = {"role": "user", "content": "MOCK: call a {}\nMOCK: say {results}"}
+    call = {"type": "function_call", "call_id": "c1", "name": "a", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "c1", "output": "x"}
+    first = await client.responses.create(
+        model=MODEL, input=inputs(asked, call, output, {"type": "compaction_trigger"})
+    )
+
+    second = await client.responses.create(
+        model=MODEL, input=inputs(asked, first.output[0].to_dict(mode="json"))
+    )
+
+    assert second.output_text == "1"

@@ -32,7 +32,7 @@ from smart_llmrouter.mockprovider.openai_responses_items import (
     item_events,
     output_items,
 )
-from smart_llmrouter.mockprovider.openai_responses_prompt import asked_of
+from smart_llmrouter.mockprovider.openai_responses_prompt import asked_of, compacted
 from smart_llmrouter.mockprovider.openai_responses_rules import check
 from smart_llmrouter.mockprovider.script import NOTHING, Step, StreamError
 from smart_llmrouter.mockprovider.seal import Seal
@@ -117,7 +117,7 @@ class ResponsesSpoken:
     @property
     def asked(self) -> Asked:
         """Return what is asked."""
-        return asked_of(self.request, self.items)
+        return asked_of(self.request, self.items, self.seal)
 
     def check(self) -> None:
         """Refuse what OpenAI refuses."""
@@ -187,8 +187,7 @@ class _Voice:
         digest = hashlib.sha256(spoken.body).hexdigest()
         request, items = spoken.request, spoken.items
         if items and items[-1].type == "compaction_trigger":
-            summary = f"{len(items) - 1} items were compacted."
-            output = [compaction_item(summary, digest, spoken.seal)]
+            output = [compaction_item(compacted(spoken.asked, spoken.seal), digest)]
         else:
             reasoning = request.reasoning
             output = output_items(

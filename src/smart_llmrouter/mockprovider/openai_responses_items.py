@@ -38,12 +38,12 @@ def output_items(
     return items
 
 
-def compaction_item(summary: str, digest: str, seal: Seal) -> Fields:
-    """Return the item that stands for a conversation from now on."""
+def compaction_item(blob: str, digest: str) -> Fields:
+    """Return the item with the `blob` that stands for a conversation from now on."""
     return {
         "id": f"cmp_{digest[:40]}",
         "type": "compaction",
-        "encrypted_content": seal.closed("compaction", summary),
+        "encrypted_content": blob,
     }
 
 

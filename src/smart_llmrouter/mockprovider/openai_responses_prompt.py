@@ -15,7 +15,9 @@ from smart_llmrouter.mockprovider.asked import (
     Tool,
     image_at,
 )
+from smart_llmrouter.mockprovider.plan import Progress, progress
 from smart_llmrouter.mockprovider.samples import Json, sample
+from smart_llmrouter.mockprovider.seal import ForeignBlob, Seal
 
 CALLS: Final = {
     "function_call": "function_call_output",
@@ -29,14 +31,17 @@ _QUIET: Final = frozenset({"none", "minimal"})
 
 
 def asked_of(
-    request: responses.ResponsesRequest, items: Sequence[responses.Item]
+    request: responses.ResponsesRequest, items: Sequence[responses.Item], seal: Seal
 ) -> Asked:
-    """Return what `request` asks; `items` are all, those of earlier answers first."""
+    """Return what `request` asks; `items` are all, those of earlier answers first.
+
+    `seal` opens what stands for a conversation that was compacted.
+    """
     structured, structure = _structure(request)
     effort = None if request.reasoning is None else request.reasoning.effort
     return Asked(
         model=request.model,
-        messages=tuple(_messages(items)),
+        messages=tuple(_messages(items, seal)),
         tools=tuple(_chosen(request, tuple(_offered(request, items)))),
         parallel=request.parallel_tool_calls is not False,
         structured=structured,
@@ -54,22 +59,43 @@ def text_of(parts: Sequence[responses.Part]) -> str:
     return "\n".join(text for text in texts if text)
 
 
-def _messages(items: Sequence[responses.Item]) -> Iterator[Message]:
+def compacted(asked: Asked, seal: Seal) -> str:
+    """Return a blob that stands for the conversation in `asked`."""
+    return seal.closed("compaction", msgspec.json.encode(progress(asked)).decode())
+
+
+def _messages(items: Sequence[responses.Item], seal: Seal) -> Iterator[Message]:
     """Yield messages; what the assistant did without a break is one of them."""
     answer: Message | None = None
     for item in items:
         if item.role == "assistant" or item.type in CALLS or item.type == "reasoning":
             answer = _added(answer, item)
             continue
-        message = _message(item)
-        if message is None:
-            continue
-        if answer is not None:
+        messages = tuple(_other_messages(item, seal))
+        if answer is not None and messages:
             yield answer
             answer = None
-        yield message
+        yield from messages
     if answer is not None:
         yield answer
+
+
+def _other_messages(item: responses.Item, seal: Seal) -> Iterator[Message]:
+    if item.type == "compaction":
+        yield from _before(item, seal)
+    elif (message := _message(item)) is not None:
+        yield message
+
+
+def _before(item: responses.Item, seal: Seal) -> Iterator[Message]:
+    """Yield as many turns and results as were compacted into `item`."""
+    try:
+        content = seal.opened("compaction", item.encrypted_content or "")
+    except ForeignBlob:
+        return
+    done = msgspec.json.decode(content, type=Progress)
+    yield from (Message(role="assistant", calls=1) for _ in range(done.turns))
+    yield Message(role="tool", results=(Result(text=""),) * done.results)
 
 
 def _added(answer: Message | None, item: responses.Item) -> Message:

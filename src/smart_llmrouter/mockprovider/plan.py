@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
 from smart_llmrouter.mockprovider.asked import Asked, Image, Message, Tool
 from smart_llmrouter.mockprovider.client_tools import ACTIONS, Use
 
@@ -43,6 +45,13 @@ class PlannedTurn:
     uses: tuple[Use, ...] = ()
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How many turns called tools, and how many results came of that."""
+
+    turns: int
+    results: int
+
+
 def directives(text: str) -> tuple[Directive, ...]:
     """Return the directives in `text`, in their order."""
     # Some clients put a prompt with spaces between quotes before they send it.
@@ -64,9 +73,18 @@ def next_turn(asked: Asked) -> PlannedTurn | None:
     if _is_over(since):
         return None
     turns = _turns(directives(asked.messages[place].text))
-    done = sum(message.calls > 0 for message in since)
-    turn = turns[min(done, len(turns) - 1)]
+    turn = turns[min(progress(asked).turns, len(turns) - 1)]
     return _planned(turn, asked, _facts(asked, since))
+
+
+def progress(asked: Asked) -> Progress:
+    """Return how far the plan has come, or the conversation where there is none."""
+    place = _place(asked.messages)
+    since = asked.messages[0 if place is None else place + 1 :]
+    return Progress(
+        turns=sum(message.calls > 0 for message in since),
+        results=sum(len(message.results) for message in since),
+    )
 
 
 def _is_over(messages: Sequence[Message]) -> bool:
