@@ -27,7 +27,7 @@ SITE := src/smart_llmrouter/_site
 DOC_SOURCES := mkdocs.yml hatch_build.py CHANGELOG.md CONTRIBUTING.md SECURITY.md \
   $(shell find docs -type f 2>/dev/null)
 
-.PHONY: help run test coverage check bench bench-quick bench-page docs docs-pages soak lock format clean
+.PHONY: help run test coverage check bench bench-quick bench-page docs docs-pages golden soak lock format clean
 
 help: ## Say what each target does (this is the default)
 	@echo "smart-llmrouter: a governed gateway between LLM clients and providers"
@@ -77,6 +77,9 @@ docs-pages: $(VENV)/.dev ## Write the generated pages: commands, configuration, 
 soak: $(VENV)/.dev $(SITE)/index.html ## The long versions of the same tests: hours, not minutes
 	@SMART_LLMROUTER_SOAK=1 "$(VENV)/bin/python" -m pytest -m "soak or hypothesis" \
 	  -o timeout=7200 -p no:randomly $(ARGS)
+
+golden: $(VENV)/.dev ## Rewrite what the golden transcripts expect; read the difference
+	@SMART_LLMROUTER_GOLDEN=rewrite "$(VENV)/bin/python" -m pytest -q tests/golden $(ARGS)
 
 lock: $(VENV)/.dev ## Pin every dependency anew, with hashes, from pyproject.toml
 	@"$(VENV)/bin/python" tools/lock.py $(ARGS)

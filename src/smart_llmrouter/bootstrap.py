@@ -31,6 +31,7 @@ from smart_llmrouter.config.snapshot import Snapshot, State, Upstream
 from smart_llmrouter.core.allocator import keep_freed_blocks
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.ids import RequestIds
+from smart_llmrouter.dialects.registry import DIALECTS
 from smart_llmrouter.edge.asgi import AsgiRoute
 from smart_llmrouter.edge.crew import Alone, Colleagues, Crew, Seat, own_report
 from smart_llmrouter.edge.hub import Hub
@@ -43,6 +44,7 @@ from smart_llmrouter.edge.site import Site
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.attempts import Attempts, Route, route_to
 from smart_llmrouter.engine.counting import Counting
+from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
@@ -236,7 +238,14 @@ def build_edge(
     )
     gate, watch = OpenGate(), Watch(loop)
     pipeline = Pipeline(
-        snapshot, gate, attempts, recorder=recorder, tally=tally, watch=watch
+        snapshot,
+        gate,
+        attempts,
+        dialects=DIALECTS,
+        pins=Pins(),
+        recorder=recorder,
+        tally=tally,
+        watch=watch,
     )
     counting = Counting(
         snapshot,
@@ -283,7 +292,9 @@ def build_edge(
 
 def _routes(snapshot: Snapshot, *, user_agent: str) -> dict[str, Route]:
     return {
-        target.label: route_to(target, user_agent=user_agent)
+        target.label: route_to(
+            target, DIALECTS[target.provider.dialect], user_agent=user_agent
+        )
         for group in snapshot.groups.values()
         for target in group.targets
     }

@@ -230,6 +230,7 @@ async def test_no_target_can_serve(tmp_path: Path, mock: Mock) -> None:
     settings = configuration(
         {"acme": provider(mock.base_url, dialect="anthropic-messages")}
     )
+    settings["groups"]["chat"]["bridges"] = "off"
     async with running_router(tmp_path, settings) as router:
         error = await failed(router.openai(max_retries=2))
         record = await router.record()
@@ -241,7 +242,8 @@ async def test_no_target_can_serve(tmp_path: Path, mock: Mock) -> None:
         "dialect": "openai-chat",
         "requirements": ["dialect"],
         "targets": {"acme/mini": ["dialect"]},
-        "hint": "add a target to the group that has what is missing",
+        "hint": "add a target to the group that speaks the dialect of the request, or"
+        " let others serve it (`bridges`)",
     }
     assert mock.received == []
     assert (record.attempts, record.resolved_group) == (0, "chat")

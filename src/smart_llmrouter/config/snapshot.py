@@ -12,9 +12,9 @@ from typing import Literal
 
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.core.money import Price
+from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.secrets import Secret
 
-DialectName = Literal["openai-chat", "openai-responses", "anthropic-messages"]
 StrategyName = Literal[
     "static", "failover", "weighted", "dynamic", "rules", "script", "external"
 ]

@@ -333,13 +333,19 @@ class MetricsForbidden(Refused):
         super().__init__("/metrics is for callers with `metrics_admin: true`")
 
 
-NOT_BRIDGED: Final = "not-bridged"
+OTHER_DIALECT: Final = "dialect"
 """The requirement that a target of another dialect misses where `bridges` is `off`."""
+NOT_BRIDGED: Final = "not-bridged"
+"""What it misses where it cannot say what was asked for, which follows a colon."""
 NOT_LOSSLESS: Final = "not-lossless"
-"""What it misses where `bridges` is `lossless`, and something would be dropped."""
+"""What it misses where `bridges` is `lossless`, and a field would be dropped."""
 
 _HINTS: Final = {
     NOT_BRIDGED: (
+        "leave out what the other dialect cannot say, or add a target to the group "
+        "that speaks the dialect of the request"
+    ),
+    OTHER_DIALECT: (
         "add a target to the group that speaks the dialect of the request, or let "
         "others serve it (`bridges`)"
     ),
@@ -352,7 +358,7 @@ _HINTS: Final = {
 
 def _hint(missing: Mapping[str, list[str]]) -> str:
     """Say what would help where all targets miss the same, and else in general."""
-    reasons = {why for each in missing.values() for why in each}
+    reasons = {why.partition(":")[0] for each in missing.values() for why in each}
     only = reasons.pop() if len(reasons) == 1 else ""
     return _HINTS.get(only, "add a target to the group that has what is missing")
 
@@ -384,7 +390,13 @@ class NoEligibleTarget(RouterError):
 
 
 class UpstreamError(RouterError):
-    """Every target that was tried failed; `details` hold the class of the failure."""
+    """Every target that was tried failed; `details` hold the class of the failure.
+
+    `event` is the event in which the provider itself said so, behind a stream that had
+    begun: the caller is sent it as it came.
+    """
+
+    event: bytes = b""
 
     status = 502
     code = "upstream-failed"

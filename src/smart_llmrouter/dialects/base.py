@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.core.errors import NOT_BRIDGED, RouterError
 from smart_llmrouter.core.events import Event, Finished
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import DialectName, Request
@@ -32,15 +32,16 @@ class NotAStream(ValueError):
 
 
 class NotBridged(Exception):
-    """A provider of another dialect cannot carry the request: it misses `reasons`.
+    """A provider of another dialect cannot carry the request, for `reasons`.
 
-    They are requirements in their stable spelling, such as `n` or `audio`.
+    `missing` are these as requirements in their stable spelling: `not-bridged:n`.
     """
 
-    def __init__(self, *reasons: str) -> None:
-        """Name what it misses."""
-        super().__init__(", ".join(reasons))
+    def __init__(self, *reasons: str, lacks: str = NOT_BRIDGED) -> None:
+        """Name what it misses, such as `n`; `lacks` is the kind of requirement."""
         self.reasons = reasons
+        self.missing = tuple(f"{lacks}:{reason}" for reason in reasons)
+        super().__init__(", ".join(self.missing))
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +105,14 @@ class Meter(Protocol):
     done: bool
     error: bytes | None
     ending: bytes
+
+    @property
+    def stored_id(self) -> str | None:
+        """The provider's id of an answer that it keeps, to be gone on from."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether `ending` is the event in which the provider reported an error."""
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes from the provider; return those that may be sent on now.
@@ -178,6 +187,12 @@ class Dialect(Protocol):
 
     def meter(self, peek: Peek) -> Meter:
         """Return the meter for the stream that answers `peek`."""
+
+    def goes_on_from(self, peek: Peek) -> str | None:
+        """Return the id of the stored answer that a request goes on from, if any."""
+
+    def stored_id(self, body: bytes) -> str | None:
+        """Return the id of a plain answer that its provider keeps, if it does."""
 
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""

@@ -6,7 +6,7 @@ next target, and the caller notices nothing.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -16,17 +16,22 @@ import msgspec
 from smart_llmrouter.admission.gate import Reservation
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.core.errors import NoEligibleTarget
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
-from smart_llmrouter.dialects.openai_chat.answers import NotAnAnswer, parse_answer
-from smart_llmrouter.dialects.openai_chat.requests import (
-    ChatRequest,
-    encode_model,
-    render_request,
+from smart_llmrouter.dialects.base import (
+    Dialect,
+    Meter,
+    NotAnAnswer,
+    NotAStream,
+    NotBridged,
+    Serving,
 )
-from smart_llmrouter.dialects.openai_chat.streams import NotAStream, StreamMeter
 from smart_llmrouter.engine.client import Arrival, HeaderLines, header_lines
 from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.lanes import Lane, Relay
 from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.engine.translation import Asked, Translation
 from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.routing.plan import Plan
@@ -45,6 +50,7 @@ _ERROR_BODY_MAX_BYTES: Final = 64 * 1024
 _PREAMBLE_MAX_BYTES: Final = 256 * 1024
 _EVENT_STREAM: Final = "text/event-stream"
 _JSON: Final = "application/json"
+_MOST_NOTES: Final = 16
 # Looking a member of an enumeration up costs as much as a call.
 _OK: Final = int(HTTPStatus.OK)
 _MALFORMED: Final = Failure(
@@ -56,26 +62,37 @@ _MALFORMED: Final = Failure(
 class Route:
     """How one target is reached, and what of it can be computed once.
 
-    `model` is its JSON-encoded model id; `name_line` is the header that tells callers
-    who answered, and `headers` are those of a plain answer of the usual type.
-    `anthropic` says that callers' headers of Anthropic's API go along.
+    `dialect` is what it speaks, `model` its JSON-encoded model id, and `serving` what a
+    translation must know of it. `name_line` is the header that tells callers who
+    answered, and `headers` are those of a plain answer of the usual type. `anthropic`
+    says that callers' headers of Anthropic's API go along.
     """
 
     target: Target
     endpoint: Endpoint
+    dialect: Dialect
     model: bytes
+    serving: Serving
     name_line: HeaderLines
     headers: HeaderLines
     anthropic: bool
 
 
-def route_to(target: Target, *, user_agent: str) -> Route:
+def route_to(target: Target, dialect: Dialect, *, user_agent: str) -> Route:
     """Compute how `target` is reached; `user_agent` is what the provider is told."""
     name_line = header_lines(name_header(target))
     return Route(
         target=target,
         endpoint=endpoint_of(target.provider, user_agent=user_agent),
-        model=encode_model(target.model),
+        dialect=dialect,
+        model=msgspec.json.encode(target.model),
+        serving=Serving(
+            label=target.label,
+            model=target.model,
+            output_cap=target.max_output_tokens,
+            reasoning_control=target.reasoning_control,
+            reasoning_levels=target.reasoning_levels,
+        ),
         name_line=name_line,
         headers=header_lines((b"content-type", _JSON.encode())) + name_line,
         anthropic=target.provider.dialect == "anthropic-messages",
@@ -99,9 +116,11 @@ class PlainWin(msgspec.Struct, kw_only=True):
     """A target's whole plain answer, and the headers that it is sent on with."""
 
     route: Route
+    lane: Lane
     headers: HeaderLines
     body: bytes
     usage: Usage
+    stored_id: str | None
 
 
 class StreamWin(msgspec.Struct, kw_only=True):
@@ -111,8 +130,10 @@ class StreamWin(msgspec.Struct, kw_only=True):
     """
 
     route: Route
+    lane: Lane
+    headers: HeaderLines
     answer: UpstreamAnswer
-    meter: StreamMeter
+    meter: Meter
     first: bytes
 
 
@@ -146,7 +167,7 @@ class Attempts:
     async def first_to_answer(
         self,
         plan: Plan,
-        request: ChatRequest,
+        asked: Asked,
         *,
         entry: Entry,
         vigil: Vigil,
@@ -155,34 +176,58 @@ class Attempts:
     ) -> PlainWin | StreamWin:
         """Return the first answer. Raises an `UpstreamError` when there is none.
 
-        The reservation is what gives the right to call a provider at all.
+        A target that cannot carry the request is passed over; where all are, that is
+        `NoEligibleTarget`. The reservation is what gives the right to call a provider
+        at all.
         """
         failures: list[Failure] = []
+        missing = dict(plan.missing)
         for target in plan.targets:
-            entry.target = target
-            entry.attempts += 1
-            vigil.wait_for("first_event", first_event_timeout_s)
+            route = self._routes[target.label]
             try:
-                win = await self._attempt(self._routes[target.label], request, entry)
-            except _AttemptFailed as failed:
-                failure = failed.failure
-            except asyncio.CancelledError:
-                if vigil.expired is None:
-                    raise
-                failure = failure_of_silence(vigil)
-            else:
-                vigil.rest()
-                entry.error_class = None
-                self._note(target, None)
+                lane = _lane_of(asked, route, entry)
+            except NotBridged as lacking:
+                missing[target.label] = list(lacking.missing)
+                continue
+            vigil.wait_for("first_event", first_event_timeout_s)
+            win = await self._try(route, lane, asked=asked, entry=entry, vigil=vigil)
+            if not isinstance(win, Failure):
                 return win
-            failures.append(failure)
-            entry.error_class = failure.error_class
-            entry.upstream_status = failure.upstream_status
-            if failure.retryable:
-                self._note(target, failure.error_class)
-            else:
+            failures.append(win)
+            if not win.retryable or entry.attempts >= plan.max_attempts:
                 break
+        if not failures:
+            raise NoEligibleTarget(
+                group=plan.group, dialect=asked.dialect.name, missing=missing
+            )
         raise terminal_error(failures)
+
+    async def _try(
+        self, route: Route, lane: Lane, *, asked: Asked, entry: Entry, vigil: Vigil
+    ) -> PlainWin | StreamWin | Failure:
+        """Make one attempt, and note what became of it."""
+        target = route.target
+        entry.target = target
+        entry.attempts += 1
+        entry.lane = lane.name
+        try:
+            win = await self._attempt(route, lane, asked=asked, entry=entry)
+        except _AttemptFailed as failed:
+            failure = failed.failure
+        except asyncio.CancelledError:
+            if vigil.expired is None:
+                raise
+            failure = failure_of_silence(vigil)
+        else:
+            vigil.rest()
+            entry.error_class = None
+            self._note(target, None)
+            return win
+        entry.error_class = failure.error_class
+        entry.upstream_status = failure.upstream_status
+        if failure.retryable:
+            self._note(target, failure.error_class)
+        return failure
 
     def broke_off(self, target: Target, error_class: str) -> None:
         """Note that a target's stream failed after it had begun."""
@@ -193,24 +238,23 @@ class Attempts:
         self._tally.attempts[target.label, error_class or "answered"] += 1
 
     async def _attempt(
-        self, route: Route, request: ChatRequest, entry: Entry
+        self, route: Route, lane: Lane, *, asked: Asked, entry: Entry
     ) -> PlainWin | StreamWin:
         """Make one attempt; the answer is closed unless it won."""
-        body = render_request(request, model=route.model)
         endpoint = route.endpoint
         if route.anthropic:
             endpoint = addressed(endpoint, entry.arrival)
         try:
-            answer = await self._transport.send(endpoint, body)
+            answer = await self._transport.send(endpoint, lane.take_body())
         except TransportError as error:
             raise _AttemptFailed(failure_of_transport(error)) from None
-        # It may be large, and has been sent.
-        del body
         entry.first_byte_s = self._now()
         entry.upstream_status = answer.status
         won = False
         try:
-            win = await self._read(answer, route, request=request, entry=entry)
+            win = await self._read(
+                answer, route, lane, stream=asked.peek.stream, entry=entry
+            )
             won = isinstance(win, StreamWin)
             return win
         except TransportError as error:
@@ -223,43 +267,48 @@ class Attempts:
         self,
         answer: UpstreamAnswer,
         route: Route,
+        lane: Lane,
         *,
-        request: ChatRequest,
+        stream: bool,
         entry: Entry,
     ) -> PlainWin | StreamWin:
         if answer.status != _OK:
             raise _AttemptFailed(await _failure_of_answer(answer, route.endpoint))
         content_type = answer.header("content-type") or ""
         streamed = content_type.startswith(_EVENT_STREAM)
-        if streamed != request.stream:
+        if streamed != stream:
             raise _AttemptFailed(_MALFORMED)
         if streamed:
-            return await self._begin_stream(answer, route, request=request, entry=entry)
-        body = await answer.read()
+            return await self._begin_stream(answer, route, lane, entry=entry)
+        came = await answer.read()
         try:
-            usage = parse_answer(body)
+            body, usage = lane.answer(came)
         except NotAnAnswer:
             raise _AttemptFailed(_MALFORMED) from None
         entry.first_event_s = self._now()
+        if lane.name == "translate" or content_type == _JSON:
+            headers = route.headers
+        else:
+            headers = header_lines(_typed(content_type)) + route.name_line
         return PlainWin(
             route=route,
-            headers=route.headers
-            if content_type == _JSON
-            else header_lines(_typed(content_type)) + route.name_line,
+            lane=lane,
+            headers=headers + _notes_line(lane),
             body=body,
             usage=usage,
+            stored_id=lane.stored_id(came),
         )
 
     async def _begin_stream(
         self,
         answer: UpstreamAnswer,
         route: Route,
+        lane: Lane,
         *,
-        request: ChatRequest,
         entry: Entry,
     ) -> StreamWin:
         """Read until the first meaningful event; what came before it is held back."""
-        meter = StreamMeter(strip_usage=not request.wants_usage)
+        meter = lane.meter()
         first = b""
         while not meter.meaningful:
             chunk = await answer.next_chunk()
@@ -270,7 +319,36 @@ class Attempts:
             if ended and not meter.meaningful:
                 raise _AttemptFailed(_MALFORMED)
         entry.first_event_s = self._now()
-        return StreamWin(route=route, answer=answer, meter=meter, first=first)
+        return StreamWin(
+            route=route,
+            lane=lane,
+            headers=route.name_line + _notes_line(lane),
+            answer=answer,
+            meter=meter,
+            first=first,
+        )
+
+
+def _lane_of(asked: Asked, route: Route, entry: Entry) -> Lane:
+    """Choose the lane of an attempt. Raises `NotBridged`."""
+    if asked.dialect is route.dialect:
+        return Relay(asked.dialect, asked.peek, route.model)
+    return Translation(
+        asked, route.dialect, route.serving, request_id=entry.arrival.request_id
+    )
+
+
+def _notes_line(lane: Lane) -> HeaderLines:
+    """Return the header that tells what a translation lost, if it did."""
+    notes = lane.noted()
+    return header_lines((b"x-router-notes", _told(notes))) if notes else b""
+
+
+def _told(notes: Sequence[Note]) -> bytes:
+    """Say shortly what was lost: `dropped top_k, approximated max_tokens`."""
+    told = ", ".join(f"{note.action} {note.field}" for note in notes[:_MOST_NOTES])
+    more = len(notes) - _MOST_NOTES
+    return (f"{told}, and {more} more" if more > 0 else told).encode()
 
 
 def _typed(content_type: str) -> tuple[bytes, bytes]:
@@ -286,7 +364,7 @@ def failure_of_silence(vigil: Vigil) -> Failure:
     )
 
 
-def _fed(meter: StreamMeter, chunk: bytes) -> bytes:
+def _fed(meter: Meter, chunk: bytes) -> bytes:
     """Feed the meter before the first meaningful event: all faults are failures."""
     try:
         return meter.feed(chunk) if chunk else meter.end()

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from smart_llmrouter.admission.gate import Gate, Reservation
-from smart_llmrouter.config.snapshot import DialectName, Group, Snapshot, Target
+from smart_llmrouter.config.snapshot import Group, Snapshot, Target
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.errors import (
     InternalError,
@@ -31,6 +31,7 @@ from smart_llmrouter.core.errors import (
     RouterError,
 )
 from smart_llmrouter.core.estimates import input_tokens
+from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.engine.attempts import (
     addressed,

@@ -85,7 +85,8 @@ def tell(error: RouterError, entry: Entry, client: Client) -> None:
     arrival = entry.arrival
     dialect, request_id = arrival.dialect, arrival.request_id
     if client.began:
-        client.fail(error_event(error, dialect=dialect, request_id=request_id))
+        own = error.event if isinstance(error, UpstreamError) else b""
+        client.fail(own or error_event(error, dialect=dialect, request_id=request_id))
         return
     rejected = isinstance(error, UpstreamRejectedRequest) and entry.target is not None
     named = [name_header(entry.target)] if rejected and entry.target else []

@@ -12,39 +12,42 @@ and closed or cancelled whatever was open towards the provider.
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Final
 
 import structlog
 
 from smart_llmrouter.admission.gate import Gate, Reservation
-from smart_llmrouter.config.snapshot import Group, Snapshot
+from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.errors import (
     InternalError,
     JournalUnwritable,
     NoEligibleTarget,
     RouterError,
-    UnknownPath,
+    UnknownResponseId,
     UpstreamError,
 )
-from smart_llmrouter.dialects.openai_chat.requests import parse_request
-from smart_llmrouter.dialects.openai_chat.streams import KEEP_ALIVE
+from smart_llmrouter.core.request import DialectName
+from smart_llmrouter.dialects.base import Dialect
 from smart_llmrouter.engine.attempts import (
     Attempts,
     PlainWin,
     StreamWin,
 )
-from smart_llmrouter.engine.client import Arrival, Client, header_lines
+from smart_llmrouter.engine.client import Arrival, Client, HeaderLines, header_lines
 from smart_llmrouter.engine.endings import CallEnding, Refusals, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
+from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.recorder import Recorder
+from smart_llmrouter.engine.refusals import dialect_headers
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.engine.vigil import Vigil, Watch
-from smart_llmrouter.routing.plan import Plan, plan_of
+from smart_llmrouter.routing.plan import Plan, only, plan_of
 
-DIALECT: Final = "openai-chat"
 STREAM_HEADERS: Final = header_lines(
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -64,6 +67,8 @@ class Pipeline:
         gate: Gate,
         attempts: Attempts,
         *,
+        dialects: Mapping[DialectName, Dialect],
+        pins: Pins,
         recorder: Recorder,
         tally: Tally,
         watch: Watch,
@@ -77,9 +82,12 @@ class Pipeline:
         self._tally = tally
         self._watch = watch
         self._total_timeout_s = snapshot.upstream.total_timeout_s
+        self._dialects = dialects
+        self._pins = pins
         self._plans = {
-            group.name: plan_of(group, dialect=DIALECT)
+            (dialect, group.name): plan_of(group, dialect=dialect)
             for group in snapshot.groups.values()
+            for dialect in dialects
         }
 
     async def carry(self, arrival: Arrival, body: bytes, client: Client) -> None:
@@ -106,21 +114,22 @@ class Pipeline:
 
     async def _carry(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""
-        if entry.dialect != DIALECT:
-            raise UnknownPath
-        request = parse_request(body)
-        entry.stream = request.stream
-        group = allowed_group(request.model, entry, self._snapshot)
+        dialect = self._dialects[entry.arrival.dialect]
+        peek = dialect.peek(body)
+        entry.stream = peek.stream
+        group = allowed_group(peek.model, entry, self._snapshot)
+        asked = Asked(dialect, peek, group)
+        plan = self._plan(asked, entry)
         self._recorder.check()
         with (
             self._gate.reserve(entry.arrival.caller, group.name) as reservation,
             self._watch.over_this_task(total_s=self._total_timeout_s) as vigil,
         ):
-            if request.stream:
-                self._keep_alive(vigil, client)
+            if peek.stream:
+                self._keep_alive(vigil, client, dialect=dialect, entry=entry)
             win = await self._attempts.first_to_answer(
-                self._plan(group),
-                request,
+                plan,
+                asked,
                 entry=entry,
                 vigil=vigil,
                 first_event_timeout_s=group.first_event_timeout_s,
@@ -133,20 +142,35 @@ class Pipeline:
                     win, entry, client, vigil=vigil, reservation=reservation
                 )
 
-    def _plan(self, group: Group) -> Plan:
+    def _plan(self, asked: Asked, entry: Entry) -> Plan:
         """Return the plan that was made with the configuration, if anybody is in it."""
-        plan = self._plans[group.name]
+        plan = self._plans[entry.arrival.dialect, asked.group.name]
+        answer_id = asked.dialect.goes_on_from(asked.peek)
+        if answer_id is not None:
+            label = self._pins.keeper(answer_id, caller_id=entry.arrival.caller.id)
+            plan = only(plan, label)
+            if not plan.targets:
+                raise UnknownResponseId
         if not plan.targets:
             raise NoEligibleTarget(
-                group=group.name, dialect=DIALECT, missing=plan.missing
+                group=plan.group, dialect=entry.arrival.dialect, missing=plan.missing
             )
         return plan
 
-    def _keep_alive(self, vigil: Vigil, client: Client) -> None:
+    def _pin(self, stored_id: str | None, entry: Entry) -> None:
+        """Remember who keeps an answer, so that the caller can go on from it."""
+        if stored_id is not None and entry.target is not None:
+            self._pins.keep(
+                stored_id, caller_id=entry.arrival.caller.id, label=entry.target.label
+            )
+
+    def _keep_alive(
+        self, vigil: Vigil, client: Client, *, dialect: Dialect, entry: Entry
+    ) -> None:
         async def beat() -> None:
             if not client.began:
-                client.begin(STREAM_HEADERS)
-            if (room := client.send(KEEP_ALIVE)) is not None:
+                client.begin(_stream_headers(entry))
+            if (room := client.send(dialect.keep_alive)) is not None:
                 await room
 
         vigil.keep_alive(beat, self._snapshot.server.keepalive_after_s)
@@ -156,6 +180,8 @@ class Pipeline:
     ) -> None:
         """Send a plain answer on, as it came, once it is on record."""
         entry.usage = reservation.used = win.usage
+        entry.notes = win.lane.noted()
+        self._pin(win.stored_id, entry)
         self._recorder.close(entry, status=200, ending=_Answered(entry, client, win))
 
     async def _stream(
@@ -173,7 +199,7 @@ class Pipeline:
                 if vigil.beating is not None:
                     await vigil.beating
                 if not client.began:
-                    client.begin(STREAM_HEADERS + win.route.name_line)
+                    client.begin(_stream_headers(entry) + win.headers)
                 last = await relay_stream(
                     win,
                     client,
@@ -189,10 +215,25 @@ class Pipeline:
                 raise
             finally:
                 entry.usage = reservation.used = win.meter.usage
+                entry.notes = win.lane.noted()
+                self._pin(win.meter.stored_id, entry)
             self._recorder.close(
                 entry, status=200, ending=_Streamed(entry, client, last)
             )
             await win.answer.finish()
+
+
+def _stream_headers(entry: Entry) -> HeaderLines:
+    return STREAM_HEADERS + _dialect_lines(entry)
+
+
+def _dialect_lines(entry: Entry) -> HeaderLines:
+    """Return the headers of every answer in the dialect of the call."""
+    if entry.arrival.dialect != "anthropic-messages":
+        return b""
+    return header_lines(
+        *dialect_headers(entry.arrival.dialect, request_id=entry.arrival.request_id)
+    )
 
 
 class _Answered(CallEnding, frozen=True, eq=False):
@@ -204,7 +245,8 @@ class _Answered(CallEnding, frozen=True, eq=False):
         """Send it, unless its call is not on record."""
         win = self.win
         if unwritable is None:
-            self.client.answer(200, win.headers, win.body)
+            headers = win.headers + _dialect_lines(self.entry)
+            self.client.answer(200, headers, win.body)
         else:
             tell(unwritable, self.entry, self.client)
 

@@ -6,8 +6,7 @@ Codex a refusal that can never pass is an answer with status 200 whose one event
 wrong token, and a model that the token may not use.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from smart_llmrouter.core.errors import (
     CapabilityRejected,
@@ -20,29 +19,12 @@ from smart_llmrouter.core.errors import (
     WebSocketNotServed,
 )
 from smart_llmrouter.core.request import DialectName
-from smart_llmrouter.dialects.anthropic_messages import errors as anthropic_messages
-from smart_llmrouter.dialects.openai_chat import errors as openai_chat
-from smart_llmrouter.dialects.openai_responses import errors as openai_responses
+from smart_llmrouter.dialects.registry import DIALECTS
 from smart_llmrouter.engine.client import HeaderLines, header_lines
 
 Fields = list[tuple[bytes, bytes]]
 
 
-class Wording(Protocol):
-    """How a dialect says that something went wrong."""
-
-    def render_error(self, error: RouterError, *, request_id: str) -> bytes:
-        """Return the body of an error answer."""
-
-    def encode_error_event(self, error: RouterError, *, request_id: str) -> bytes:
-        """Return the last event of a stream that failed."""
-
-
-WORDINGS: Final[Mapping[DialectName, Wording]] = {
-    "openai-chat": openai_chat,
-    "openai-responses": openai_responses,
-    "anthropic-messages": anthropic_messages,
-}
 _MESSAGES: Final = "anthropic-messages"
 _CAPABILITIES: Final = {
     "image": "image_block",
@@ -107,12 +89,12 @@ def render_refusal(
     error: RouterError, *, dialect: DialectName, request_id: str
 ) -> bytes:
     """Render the body of an error answer."""
-    return WORDINGS[dialect].render_error(error, request_id=request_id)
+    return DIALECTS[dialect].render_error(error, request_id=request_id)
 
 
 def error_event(error: RouterError, *, dialect: DialectName, request_id: str) -> bytes:
     """Encode an error as the last event of a stream that has begun."""
-    return WORDINGS[dialect].encode_error_event(error, request_id=request_id)
+    return DIALECTS[dialect].encode_error_event(error, request_id=request_id)
 
 
 def error_headers(

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 
 from smart_llmrouter.core.errors import UpstreamFailed
-from smart_llmrouter.dialects.openai_chat.streams import DONE, StreamMeter
+from smart_llmrouter.dialects.base import Meter, NotAStream
 from smart_llmrouter.engine.attempts import StreamWin
 from smart_llmrouter.engine.client import Client
 from smart_llmrouter.engine.vigil import Vigil
@@ -27,7 +27,7 @@ async def relay_stream(
             await vigil.beating
         if relay.over and meter.error is None and meter.finished:
             vigil.rest()
-            return relay.block + (meter.ending or DONE)
+            return relay.block + meter.ending
         relay.send_on()
         if relay.room is not None:
             vigil.rest()
@@ -73,7 +73,7 @@ class _Relay:
         self._meter = win.meter
         self._vigil = vigil
         self.block = win.first
-        self.fault: EventTooLarge | None = None
+        self.fault: EventTooLarge | NotAStream | None = None
         self.over = win.meter.done or win.meter.error is not None
         self.room: Awaitable[None] | None = None
 
@@ -82,7 +82,7 @@ class _Relay:
         meter, vigil = self._meter, self._vigil
         try:
             self.block = meter.feed(chunk) if chunk else meter.end()
-        except EventTooLarge as fault:
+        except (EventTooLarge, NotAStream) as fault:
             self.fault = fault
             return False
         self.over = not chunk or meter.done or meter.error is not None
@@ -99,14 +99,20 @@ class _Relay:
             self.room = self._client.send(block)
 
 
-def _end_of(meter: StreamMeter) -> UpstreamFailed:
+def _end_of(meter: Meter) -> UpstreamFailed:
     """Say why a stream has come to an end that is not one of its own."""
+    if meter.failed:
+        failure = _broken("reported a failure", "upstream_error_in_stream")
+        failure.event = meter.ending
+        return failure
     if meter.error is not None:
         return _broken("reported an error in its stream", "upstream_error_in_stream")
     return _broken("broke the stream off", "upstream_connection_cut")
 
 
-def _fault_of(error: TransportError | EventTooLarge) -> UpstreamFailed:
+def _fault_of(error: TransportError | EventTooLarge | NotAStream) -> UpstreamFailed:
+    if isinstance(error, NotAStream):
+        return _broken("sent what is no event", "upstream_malformed_answer")
     if isinstance(error, EventTooLarge):
         return _broken("sent an event that never ended", "upstream_malformed_answer")
     if isinstance(error, AnswerTooLarge):

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.config.snapshot import Group
+from smart_llmrouter.core.errors import NOT_LOSSLESS
 from smart_llmrouter.core.events import (
     Delta,
     Event,
@@ -36,6 +37,7 @@ from smart_llmrouter.dialects.base import (
 )
 from smart_llmrouter.dialects.lowering import Raising, bridged
 from smart_llmrouter.dialects.tool_names import ToolNames
+from smart_llmrouter.ledger.record import Lane as LaneName
 
 _EXEMPT: Final = frozenset(f"tools.{kind}" for kind in DROPPABLE_HOSTED_KINDS)
 """What a group's `hosted_tools` says about these holds under `bridges: lossless`."""
@@ -78,7 +80,7 @@ class Asked(msgspec.Struct, eq=False):
 class Translation:
     """One attempt at a provider that speaks another dialect than the caller."""
 
-    lane = "translate"
+    name: LaneName = "translate"
 
     def __init__(
         self, asked: Asked, provider: Dialect, serving: Serving, *, request_id: str
@@ -92,7 +94,7 @@ class Translation:
         self._client = asked.dialect
         self._provider = provider
         request = asked.bridged(self.notes)
-        self.body = provider.render(request, serving, self.notes)
+        self._body = provider.render(request, serving, self.notes)
         if asked.group.bridges == "lossless":
             _insist_on_no_loss(self.notes)
         self._raising = Raising(ToolNames(request.tools))
@@ -104,6 +106,18 @@ class Translation:
             label=serving.label,
             notes=self.notes,
         )
+
+    def take_body(self) -> bytes:
+        """Return the request for the provider; it is not kept."""
+        body, self._body = self._body, b""
+        return body
+
+    def stored_id(self, body: bytes) -> str | None:
+        """Return nothing: the id that the caller gets is the router's."""
+
+    def noted(self) -> tuple[Note, ...]:
+        """Return what was approximated or dropped so far."""
+        return self.notes.all()
 
     def answer(self, body: bytes) -> tuple[bytes, Usage]:
         """Return the caller's plain answer. Raises `NotAnAnswer`."""
@@ -130,11 +144,15 @@ def _insist_on_no_loss(notes: Notes) -> None:
         if note.action == "dropped" and note.field not in _EXEMPT
     ]
     if lost:
-        raise NotBridged(*(f"lossless:{field}" for field in lost))
+        raise NotBridged(*lost, lacks=NOT_LOSSLESS)
 
 
 class Translator:
     """Translates a stream, and follows it as every `dialects.base.Meter` does."""
+
+    # The id that the caller gets is the router's: no provider keeps it.
+    stored_id: str | None = None
+    failed = False
 
     __slots__ = (
         "_decoder",

@@ -5,28 +5,55 @@ one target, which the configuration check sees to.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from smart_llmrouter.config.snapshot import DialectName, Group, Target
+from smart_llmrouter.config.snapshot import Group, Target
+from smart_llmrouter.core.errors import OTHER_DIALECT
+from smart_llmrouter.core.request import DialectName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`targets` are tried in this order; `missing` names what the others lack."""
+    """`targets` are tried in this order; `missing` names what the others lack.
 
+    Of `targets` no more than `max_attempts` are called. Those that speak another
+    dialect than the request may turn out not to be able to carry it.
+    """
+
+    group: str
     targets: tuple[Target, ...]
     missing: Mapping[str, list[str]]
+    max_attempts: int
 
 
 def plan_of(group: Group, *, dialect: DialectName) -> Plan:
     """Plan a request in `dialect` over the targets of `group`.
 
-    Depends on its arguments only, so the caller may keep the result for a snapshot.
+    Targets of its own dialect come first, unless the group says otherwise. Depends on
+    its arguments only, so the caller may keep the result for a snapshot.
     """
-    missing = {
-        target.label: ["dialect"]
-        for target in group.targets
-        if target.provider.dialect != dialect
-    }
-    targets = [target for target in group.targets if target.label not in missing]
-    return Plan(targets=tuple(targets[: group.max_attempts]), missing=missing)
+    native = [each for each in group.targets if each.provider.dialect == dialect]
+    if group.bridges == "off":
+        missing = {
+            target.label: [OTHER_DIALECT]
+            for target in group.targets
+            if target not in native
+        }
+        targets = native
+    else:
+        missing = {}
+        targets = list(group.targets)
+        if group.prefer_native:
+            targets.sort(key=lambda target: target.provider.dialect != dialect)
+    return Plan(
+        group=group.name,
+        targets=tuple(targets),
+        missing=missing,
+        max_attempts=group.max_attempts,
+    )
+
+
+def only(plan: Plan, label: str | None) -> Plan:
+    """Return the plan with no target but the one called `label`."""
+    targets = tuple(target for target in plan.targets if target.label == label)
+    return replace(plan, targets=targets)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
-from smart_llmrouter.config.snapshot import DialectName, Provider, Tls
+from smart_llmrouter.config.snapshot import Provider, Tls
+from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.secrets import Secret
 
 PATH_OF_DIALECT: Final[Mapping[DialectName, str]] = {

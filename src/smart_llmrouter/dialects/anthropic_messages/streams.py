@@ -42,6 +42,9 @@ class MessagesMeter:
     message's head and pings are not.
     """
 
+    stored_id: str | None = None
+    failed = False
+
     __slots__ = (
         "_splitter",
         "done",

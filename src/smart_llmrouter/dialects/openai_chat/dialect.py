@@ -52,6 +52,12 @@ class OpenAiChat:
         """Return the meter for the stream that answers `peek`."""
         return StreamMeter(strip_usage=not peek.wants_usage)
 
+    def goes_on_from(self, peek: Peek) -> str | None:
+        """Return nothing: a request of this dialect holds all that was said."""
+
+    def stored_id(self, body: bytes) -> str | None:
+        """Return nothing: nobody goes on from a stored answer of this dialect."""
+
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""
         return parse_answer(body)

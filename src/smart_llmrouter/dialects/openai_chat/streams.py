@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
+from smart_llmrouter.dialects.base import NotAStream
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
 from smart_llmrouter.dialects.openai_chat.schema import (
     ABSENT,
@@ -49,10 +50,6 @@ _find_usage: Final = re.compile(rb'usage"\s*:\s*\{').search
 _find_finish: Final = re.compile(rb'finish_reason"\s*:\s*"').search
 
 
-class NotAStream(ValueError):
-    """An event with status 200 that is no chunk of a chat completion."""
-
-
 class StreamMeter:
     """Follow one stream: is it an answer yet, has it ended, and what did it use?
 
@@ -62,6 +59,9 @@ class StreamMeter:
     gave a finish reason, or `[DONE]` itself. `error` is the error that the provider
     reported inside its stream, as it wrote it; nothing after it is sent on.
     """
+
+    stored_id: str | None = None
+    failed = False
 
     __slots__ = (
         "_splitter",
@@ -102,11 +102,15 @@ class StreamMeter:
         Some providers leave out the last blank line, so the rest is read as an event,
         unless it was cut in the middle of its JSON.
         """
-        rest = self._splitter.flush()
-        if self.done or self.error is not None or not _is_whole(rest):
+        rest, block = self._splitter.flush(), b""
+        if self.done or self.error is not None:
             return b""
-        ended = rest.endswith(b"\r\r")
-        return self._inspect(rest if ended else rest.rstrip(b"\r\n") + b"\n\n")
+        if _is_whole(rest):
+            ended = rest.endswith(b"\r\r")
+            block = self._inspect(rest if ended else rest.rstrip(b"\r\n") + b"\n\n")
+        if self.finished and not self.done:
+            self.ending = DONE
+        return block
 
     def _open(self, block: bytes) -> bytes:
         """Look at each event until one means something; pass the rest on."""

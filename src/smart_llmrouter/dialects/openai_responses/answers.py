@@ -24,6 +24,12 @@ def usage_of_answer(body: bytes) -> Usage:
     return usage_from(_answer(body).usage)
 
 
+def stored_id_of(body: bytes) -> str | None:
+    """Return the id of an answer that its provider keeps, if it does."""
+    answer = _answer(body)
+    return None if answer.store is False else answer.id
+
+
 def read_answer(body: bytes) -> Sequence[Event]:
     """Read a plain answer. Raises `NotAnAnswer`, also for one that is still made."""
     answer = _answer(body)

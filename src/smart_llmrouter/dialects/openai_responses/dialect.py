@@ -11,6 +11,7 @@ from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.base import Answering, Peek, Serving
 from smart_llmrouter.dialects.openai_responses.answers import (
     read_answer,
+    stored_id_of,
     usage_of_answer,
 )
 from smart_llmrouter.dialects.openai_responses.decoder import StreamDecoder
@@ -28,6 +29,7 @@ from smart_llmrouter.dialects.openai_responses.requests import (
     address_request,
     peek_request,
 )
+from smart_llmrouter.dialects.openai_responses.schema import text_of
 from smart_llmrouter.dialects.openai_responses.streams import KEEP_ALIVE, StreamMeter
 
 _KNOWN_EXTRAS: Final = frozenset(
@@ -96,6 +98,15 @@ class OpenAiResponses:
         """Return the meter for the stream that answers `peek`."""
         del peek
         return StreamMeter()
+
+    def goes_on_from(self, peek: Peek) -> str | None:
+        """Return the id of the stored answer that a request goes on from, if any."""
+        raw = peek.members.get("previous_response_id")
+        return text_of(raw)
+
+    def stored_id(self, body: bytes) -> str | None:
+        """Return the id of a plain answer that its provider keeps, if it does."""
+        return stored_id_of(body)
 
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer."""

@@ -64,6 +64,7 @@ class WireResponse(msgspec.Struct, frozen=True, gc=False):
     usage: msgspec.Raw = ABSENT
     error: msgspec.Raw = ABSENT
     incomplete_details: Incomplete | None = None
+    store: bool | None = None
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):

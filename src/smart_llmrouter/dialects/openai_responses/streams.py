@@ -57,9 +57,9 @@ _decode: Final = msgspec.json.Decoder(_Telling).decode
 class StreamMeter:
     """Follow one stream, as `dialects.base.Meter` says.
 
-    `response_id` is the id that the provider gave its answer. `failure` is the error in
-    a `response.failed` after the first meaningful event: the caller is sent that event
-    as it came, since it is what it must be told.
+    `stored_id` is the id that the provider gave its answer, unless it says that it does
+    not keep it. A `response.failed` after the first meaningful event is `ending`, with
+    `failed`: the caller is sent it as it came, since it is what it must be told.
     """
 
     __slots__ = (
@@ -67,10 +67,10 @@ class StreamMeter:
         "done",
         "ending",
         "error",
-        "failure",
+        "failed",
         "finished",
         "meaningful",
-        "response_id",
+        "stored_id",
         "usage",
     )
 
@@ -82,8 +82,8 @@ class StreamMeter:
         self.finished = False
         self.done = False
         self.error: bytes | None = None
-        self.failure: bytes | None = None
-        self.response_id: str | None = None
+        self.failed = False
+        self.stored_id: str | None = None
         self.ending = b""
 
     def feed(self, chunk: bytes) -> bytes:
@@ -153,17 +153,16 @@ class StreamMeter:
         self._note(answer)
         self.usage = usage_from(answer.usage)
         if telling.type == FAILED:
-            failure = bytes(answer.error if is_there(answer.error) else _EMPTY)
             if not self.meaningful:
-                self.error = failure
+                self.error = bytes(answer.error if is_there(answer.error) else _EMPTY)
                 return
-            self.failure = failure
-        self.finished = telling.type != FAILED
+            self.failed = True
+        self.finished = not self.failed
         self.meaningful = self.done = True
         self.ending = event
 
     def _note(self, answer: WireResponse) -> None:
-        self.response_id = answer.id or self.response_id
+        self.stored_id = None if answer.store is False else answer.id or self.stored_id
 
 
 def _answer_in(telling: _Telling) -> WireResponse:

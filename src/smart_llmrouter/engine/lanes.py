@@ -1,0 +1,72 @@
+"""How one attempt carries a call: the relay lane, or the translate lane.
+
+Both are asked the same things: what to send, what the plain answer is to the caller,
+and what follows the stream on its way. The choice is made for each attempt anew, so
+that a fallback may cross dialects before the first event.
+"""
+
+from typing import Final, Protocol
+
+from smart_llmrouter.core.notes import Note
+from smart_llmrouter.core.usage import Usage
+from smart_llmrouter.dialects.base import Dialect, Meter, Peek
+from smart_llmrouter.ledger.record import Lane as LaneName
+
+NO_NOTES: Final[tuple[Note, ...]] = ()
+
+
+class Lane(Protocol):
+    """What one attempt sends, and what becomes of the answer."""
+
+    @property
+    def name(self) -> LaneName:
+        """`relay` or `translate`."""
+
+    def take_body(self) -> bytes:
+        """Return the request for the target; it is not kept."""
+
+    def answer(self, body: bytes) -> tuple[bytes, Usage]:
+        """Return the caller's plain answer. Raises `NotAnAnswer`."""
+
+    def meter(self) -> Meter:
+        """Return what follows the stream, and gives back what the caller is sent."""
+
+    def stored_id(self, body: bytes) -> str | None:
+        """Return the id of a plain answer that the provider keeps, if it does."""
+
+    def noted(self) -> tuple[Note, ...]:
+        """Return what was approximated or dropped so far."""
+
+
+class Relay:
+    """Both sides speak the same dialect: the bytes stay as they are."""
+
+    __slots__ = ("_dialect", "_model", "_peek")
+
+    name: LaneName = "relay"
+
+    def __init__(self, dialect: Dialect, peek: Peek, model: bytes) -> None:
+        """Address the request to `model`, which is encoded JSON."""
+        self._dialect = dialect
+        self._peek = peek
+        self._model = model
+
+    def take_body(self) -> bytes:
+        """Return the request as it came, but for what the router must set."""
+        return self._dialect.address(self._peek, model=self._model)
+
+    def answer(self, body: bytes) -> tuple[bytes, Usage]:
+        """Return the answer as it came. Raises `NotAnAnswer`."""
+        return body, self._dialect.usage_of(body)
+
+    def meter(self) -> Meter:
+        """Return what reads along."""
+        return self._dialect.meter(self._peek)
+
+    def stored_id(self, body: bytes) -> str | None:
+        """Return the id of a plain answer that the provider keeps, if it does."""
+        return self._dialect.stored_id(body)
+
+    def noted(self) -> tuple[Note, ...]:
+        """Return nothing: nothing is lost."""
+        return NO_NOTES
