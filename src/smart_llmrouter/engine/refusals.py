@@ -6,6 +6,7 @@ Codex a refusal that can never pass is an answer with status 200 whose one event
 wrong token, and a model that the token may not use.
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from smart_llmrouter.core.errors import (
