@@ -16,7 +16,6 @@ import msgspec
 from smart_llmrouter.admission.gate import Reservation
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.clock import Monotonic
-from smart_llmrouter.core.errors import NoEligibleTarget
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.base import (
@@ -30,6 +29,7 @@ from smart_llmrouter.dialects.base import (
 from smart_llmrouter.engine.client import Arrival, HeaderLines, header_lines
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.lanes import Lane, Relay
+from smart_llmrouter.engine.refusals import unservable
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.translation import Asked, Translation
 from smart_llmrouter.engine.vigil import Vigil
@@ -197,9 +197,7 @@ class Attempts:
             if not win.retryable or entry.attempts >= plan.max_attempts:
                 break
         if not failures:
-            raise NoEligibleTarget(
-                group=plan.group, dialect=asked.dialect.name, missing=missing
-            )
+            raise unservable(plan.group, dialect=asked.dialect.name, missing=missing)
         raise terminal_error(failures)
 
     async def _try(

@@ -23,7 +23,6 @@ from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.errors import (
     InternalError,
     JournalUnwritable,
-    NoEligibleTarget,
     RouterError,
     UnknownResponseId,
     UpstreamError,
@@ -41,7 +40,7 @@ from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.recorder import Recorder
-from smart_llmrouter.engine.refusals import dialect_headers
+from smart_llmrouter.engine.refusals import dialect_headers, unservable
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.translation import Asked
@@ -152,8 +151,8 @@ class Pipeline:
             if not plan.targets:
                 raise UnknownResponseId
         if not plan.targets:
-            raise NoEligibleTarget(
-                group=plan.group, dialect=entry.arrival.dialect, missing=plan.missing
+            raise unservable(
+                plan.group, dialect=entry.arrival.dialect, missing=plan.missing
             )
         return plan
 
