@@ -481,3 +481,104 @@ def test_noise_is_no_answer(noise: bytes, places: list[int]) -> None:
         events = []
 
     assert not [event for event in events if isinstance(event, Delta)]
+
+
+_odd = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 3) | st.sampled_from(["", "a", "stop"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["text", "name", "arguments"]), inner)
+    ),
+    max_leaves=4,
+)
+
+
+def _sometimes_odd(usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(usual, usual, usual, _odd)
+
+
+def _members(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return objects with some of these members, each of an odd type at times."""
+    optional = {name: _sometimes_odd(usual) for name, usual in fields.items()}
+    return st.fixed_dictionaries({}, optional=optional)
+
+
+_words = st.sampled_from(["", "a", "b"])
+_pieces = _members(
+    index=st.integers(0, 2),
+    id=_words,
+    function=_members(name=_words, arguments=_words),
+    custom=_members(name=_words, input=_words),
+)
+_saids = _members(
+    role=st.just("assistant"),
+    content=_words | st.lists(_members(type=_words, text=_words, thinking=_words)),
+    reasoning_content=_words,
+    reasoning_details=st.lists(_members(text=_words), max_size=2),
+    refusal=_words,
+    tool_calls=st.lists(_pieces, max_size=3),
+    function_call=_members(name=_words, arguments=_words),
+    annotations=st.lists(_words, max_size=2),
+    images=st.lists(_words, max_size=1),
+)
+_chunks = _members(
+    id=_words,
+    model=_words,
+    choices=st.lists(
+        _members(
+            index=st.integers(0, 1),
+            delta=_saids,
+            finish_reason=st.sampled_from([None, "stop", "tool_calls", "error"]),
+            usage=_members(prompt_tokens=st.integers(0, 9)),
+        ),
+        max_size=2,
+    ),
+    usage=_members(prompt_tokens=st.integers(-1, 9), completion_tokens=COUNTS),
+    error=st.none() | _members(message=_words),
+)
+
+
+def _keep_the_order(events: Sequence[Event]) -> None:
+    """Fail unless events come in the order that the canon promises."""
+    opened: dict[int, str] = {}
+    closed: set[int] = set()
+    for place, event in enumerate(events):
+        assert isinstance(event, Started) == (place == 0)
+        assert not isinstance(event, Finished | Failed) or place == len(events) - 1
+        match event:
+            case Opened():
+                assert event.index == len(opened)
+                running = opened.keys() - closed
+                assert all(opened[index] == "tool_call" for index in running)
+                assert event.kind == "tool_call" or not running
+                opened[event.index] = event.kind
+            case Delta() | Closed():
+                assert event.index in opened.keys() - closed
+                if isinstance(event, Closed):
+                    closed.add(event.index)
+            case Finished():
+                assert closed == opened.keys()
+            case _:
+                pass
+
+
+@given(st.lists(_chunks, min_size=1, max_size=6))
+def test_any_chunks_are_told_in_order(chunks: list[dict[str, Any]]) -> None:
+    """Whatever a provider writes in whatever type, events keep their order.
+
+    And the caller's stream keeps its grammar.
+    """
+    hello = {"id": "i", "choices": [{"index": 0, "delta": {"role": "assistant"}}]}
+    data = b"".join(
+        f"data: {json.dumps(each)}\n\n".encode() for each in (hello, *chunks)
+    )
+
+    told = _decoded(data + b"data: [DONE]\n\n")
+
+    _keep_the_order(told)
+    encoder = OPENAI_CHAT.encoder(_answering())
+    stream = encoder.encode(told[:-1])
+    if isinstance(told[-1], Finished):
+        stream += encoder.finish(told[-1])
+    complete = read_stream(stream, include_usage=True).complete
+    assert complete == isinstance(told[-1], Finished)

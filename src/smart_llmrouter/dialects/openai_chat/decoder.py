@@ -133,7 +133,7 @@ class ChatDecoder:
             self._reading.events.append(Started(piece.id, piece.model))
         told = piece.usage is not ABSENT or piece.x_groq is not None
         for choice in choices or ():
-            if not choice.index:
+            if not (choice.index or self._ended):
                 said = choice.delta or choice.message
                 if said is not None:
                     self._reading.hear(said)

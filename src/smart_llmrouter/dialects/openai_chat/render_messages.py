@@ -78,7 +78,7 @@ def _instructions(
     texts = []
     for part in (*request.system, *(part for turn in leading for part in turn.parts)):
         if isinstance(part, Text) and part.text.startswith(_BILLING):
-            notes.dropped("system", "the line for billing is for Anthropic only")
+            notes.dropped("system.billing_header", "it is for Anthropic only")
         elif isinstance(part, Text) and part.text:
             texts.append(part.text)
     if not texts:

@@ -655,3 +655,16 @@ def test_usage_that_is_no_object() -> None:
     events = read(chunk({"content": "a"}, usage=5), chunk({}, "stop", usage=None), DONE)
 
     assert not [event for event in events if isinstance(event, UsageSeen)]
+
+
+def test_nothing_is_told_after_a_failure() -> None:
+    """A failure is the last event, also if its own chunk says more."""
+    choices = [
+        {"delta": {"content": "a"}, "finish_reason": "error"},
+        {"delta": {"content": "b"}, "finish_reason": "stop"},
+    ]
+
+    events = read(event_of({"id": "i", "choices": choices}), DONE)
+
+    assert isinstance(events[-1], Failed)
+    assert answer(events)[0] == [("text", "", "", "a")]

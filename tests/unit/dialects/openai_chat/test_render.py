@@ -110,7 +110,7 @@ def test_instructions_are_one_message() -> None:
 
     assert said[0] == {"role": "system", "content": "a\n\nb\n\nc\n\nd"}
     assert len(said) == 2
-    assert noted == ["system"]
+    assert noted == ["system.billing_header"]
 
 
 def test_later_instructions_stay_where_they_are() -> None:
