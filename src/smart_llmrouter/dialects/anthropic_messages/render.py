@@ -3,8 +3,8 @@
 A JSON schema for the answer is Anthropic's own; a wish for any JSON object becomes an
 instruction. `parallel_tools: false` is `disable_parallel_tool_use`. Who asks is
 `metadata.user_id`, which holds 256 characters. A service tier other than the default
-one, a verbosity, metadata, the wish that an answer be stored and a key for the prompt
-cache have no place there.
+one, a verbosity, metadata and the wish that an answer be stored have no place there; a
+key for the prompt cache becomes markers (`caching`).
 
 The caller of `render_request` sends `anthropic-version: 2023-06-01` along: later
 versions know no temperature.
@@ -16,6 +16,7 @@ import msgspec
 
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import OutputFormat, Request
+from smart_llmrouter.dialects.anthropic_messages.caching import mark_for_cache
 from smart_llmrouter.dialects.anthropic_messages.render_content import (
     Block,
     Scope,
@@ -62,6 +63,9 @@ def render_request(request: Request, serving: Serving, notes: Notes) -> bytes:
     if output:
         body["output_config"] = output
     body |= _hints(request, notes)
+    if request.prompt_cache_key is not None:
+        mark_for_cache(body)
+        notes.approximated("prompt_cache_key", "asked of the provider with markers")
     _note_what_has_no_place(request, notes)
     return _encode(body)
 
@@ -155,7 +159,6 @@ def _note_what_has_no_place(request: Request, notes: Notes) -> None:
     """Note hints that Messages has no field for."""
     given = {
         "verbosity": request.verbosity,
-        "prompt_cache_key": request.prompt_cache_key,
         "metadata": request.metadata,
         "store": request.store,
     }

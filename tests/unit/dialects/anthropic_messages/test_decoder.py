@@ -27,6 +27,7 @@ from smart_llmrouter.dialects.anthropic_messages.decoder import (
     MessagesDecoder,
     read_answer,
 )
+from smart_llmrouter.dialects.anthropic_messages.streams import MessagesMeter
 from smart_llmrouter.dialects.base import NotAnAnswer, NotAStream
 
 NAME: Final = "anthropic-messages"
@@ -138,14 +139,20 @@ def test_a_whole_stream(size: int, line_end: bytes) -> None:
     assert told(STREAM.replace(b"\n", line_end), size) == EVENTS
 
 
-@pytest.mark.parametrize("cut", range(0, len(STREAM), 7))
-def test_a_cut_stream_has_no_end(cut: int) -> None:
-    """What was told before the cut is true; `Finished` needs a reason."""
-    events = told(STREAM[:cut])
+def test_a_stream_that_is_cut_at_any_byte_has_no_end() -> None:
+    """What was told before the cut is true; `Finished` needs a whole reason."""
+    reason_ends = STREAM.find(b"\n\n", STREAM.find(b"event: message_delta\n"))
 
-    complete = STREAM.find(b'"stop_reason"') < cut
-    assert events == EVENTS[: len(events)]
-    assert complete or not any(isinstance(each, Finished) for each in events)
+    for cut in range(len(STREAM)):
+        events = told(STREAM[:cut])
+        meter = MessagesMeter()
+        relayed = meter.feed(STREAM[:cut]) + meter.end()
+
+        ended = any(isinstance(each, Finished) for each in events)
+        assert ended == meter.finished == (cut >= reason_ends)
+        assert meter.ending.startswith(b"event: message_stop\n") == ended
+        assert STREAM.startswith(relayed.rstrip(b"\n"))
+        assert events == EVENTS[: len(events)]
 
 
 def test_a_reason_without_the_last_event_is_an_end() -> None:
@@ -323,6 +330,16 @@ def test_half_an_emoji_is_read_as_a_replacement() -> None:
     start = event("content_block_start", index=0, content_block=EMPTY_TEXT)
 
     assert told(start + half) == [Opened(0, "text"), Delta(0, "\ufffd")]
+
+
+def test_half_an_emoji_at_the_beginning_of_a_block() -> None:
+    """It stands in the block itself."""
+    stream = (
+        b'data: {"type":"content_block_start","index":0,'
+        b'"content_block":{"type":"text","text":"\\ud83d"}}\n\n'
+    )
+
+    assert told(stream) == [Opened(0, "text"), Delta(0, "\ufffd")]
 
 
 @pytest.mark.parametrize(

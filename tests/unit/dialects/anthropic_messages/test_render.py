@@ -573,6 +573,32 @@ def test_the_form_of_the_answer() -> None:
     assert also_noted == [("approximated", "response_format")]
 
 
+def test_a_key_for_the_prompt_cache_becomes_markers() -> None:
+    """At the ends of what the next turn repeats: else nothing would be kept."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    text = {"type": "text", "text": "s"} | mark
+    result = ToolResult(call_id="1", content=(Text(text="r"),))
+
+    first, notes = rendered(system=(Text(text="s"),), prompt_cache_key="k")
+    later, _ = rendered(
+        turns=(
+            HI,
+            turn("assistant", ToolCall(id="1", name="f", arguments="{}")),
+            turn("tool", result),
+        ),
+        tools=(TOOL,),
+        prompt_cache_key="k",
+    )
+
+    assert first["system"] == [text]
+    assert first["messages"][-1]["content"] == [text | {"text": "hi"}]
+    assert notes == [("approximated", "prompt_cache_key")]
+    assert later["messages"][-1]["content"] == [
+        {"type": "tool_result", "tool_use_id": "1", "content": "r"} | mark
+    ]
+    assert later["messages"][0]["content"] == "hi"
+
+
 def test_a_document_that_cannot_be_read_is_refused() -> None:
     """Text in base64 must be text."""
     with pytest.raises(NotBridged):
@@ -603,7 +629,6 @@ def test_hints() -> None:
         user="u",
         service_tier="default",
         verbosity="low",
-        prompt_cache_key="k",
         metadata={"a": "b"},
         store=True,
         stream=True,
@@ -619,7 +644,6 @@ def test_hints() -> None:
         ("approximated", "reasoning.summary"),
         ("dropped", "stop"),
         ("dropped", "verbosity"),
-        ("dropped", "prompt_cache_key"),
         ("dropped", "metadata"),
         ("dropped", "store"),
     ]
