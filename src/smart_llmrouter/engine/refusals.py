@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from smart_llmrouter.core.errors import (
+    NOT_BRIDGED,
     CapabilityRejected,
     MethodNotAllowed,
     ModelNotAllowed,
@@ -79,7 +80,10 @@ def unservable(
     """
     if dialect == _MESSAGES:
         for reasons in missing.values():
-            classes = {_CAPABILITIES.get(reason) for reason in reasons}
+            classes = {
+                _CAPABILITIES.get(reason.removeprefix(f"{NOT_BRIDGED}:"))
+                for reason in reasons
+            }
             capability = classes.pop() if len(classes) == 1 else None
             if capability is not None:
                 return CapabilityRejected(capability)

@@ -8,6 +8,7 @@ import pytest
 from smart_llmrouter.core.errors import (
     NOT_BRIDGED,
     NOT_LOSSLESS,
+    OTHER_DIALECT,
     CapabilityRejected,
     InvalidJson,
     MethodNotAllowed,
@@ -236,9 +237,10 @@ def test_a_feature_that_may_be_left_out(
 @pytest.mark.parametrize(
     ("missing", "hint"),
     [
-        ({"a/b": [NOT_BRIDGED]}, "(`bridges`)"),
-        ({"a/b": [NOT_LOSSLESS]}, "`bridges: best-effort`"),
-        ({"a/b": [NOT_BRIDGED, "audio"]}, "add a target"),
+        ({"a/b": [OTHER_DIALECT]}, "(`bridges`)"),
+        ({"a/b": [f"{NOT_BRIDGED}:n"]}, "leave out"),
+        ({"a/b": [f"{NOT_LOSSLESS}:top_k"]}, "`bridges: best-effort`"),
+        ({"a/b": [OTHER_DIALECT, "audio"]}, "add a target"),
         ({"a/b": ["audio"]}, "add a target"),
     ],
 )
