@@ -65,13 +65,15 @@ def next_turn(asked: Asked) -> PlannedTurn | None:
 
     A plan is over with the first answer that calls no tool, and that the user answers:
     without that it is an answer that broke off, which the client wants the rest of.
+    After a plan the mock only talks: an agent that reports what its tools did would
+    else be given more to do, and report that, without end.
     """
     place = _place(asked.messages)
     if place is None or (asked.structured and not asked.tools):
         return None
     since = asked.messages[place + 1 :]
     if _is_over(since):
-        return None
+        return PlannedTurn()
     turns = _turns(directives(asked.messages[place].text))
     turn = turns[min(progress(asked).turns, len(turns) - 1)]
     return _planned(turn, asked, _facts(asked, since))

@@ -113,11 +113,10 @@ def test_images_are_told() -> None:
 
 
 def test_a_plan_is_over_with_an_answer_that_calls_nothing() -> None:
-    """Then the user's next text counts, and a plan in it is a new one."""
-    over = Asked(model="m", messages=(user("MOCK: say x"), ENDED, user("thanks")))
+    """Then no tool is called for what the user says, unless that has a plan again."""
     renewed = (user("MOCK: say x"), ENDED, user("MOCK: say y"))
 
-    assert next_turn(over) is None
+    assert turn(user("MOCK: say x"), ENDED, user("thanks")) == PlannedTurn()
     assert turn(*renewed).text == "y"
 
 
