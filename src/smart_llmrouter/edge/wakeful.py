@@ -16,6 +16,7 @@ from smart_llmrouter.core.clock import Monotonic
 _SOON_S: Final = 0.00025
 _MOST_TURNS: Final = 1000
 _FEW: Final = 4
+_MOST_PASSED_OVER: Final = 63
 
 
 class Wakeful:
@@ -23,7 +24,9 @@ class Wakeful:
 
     It does so only where that request or answer had itself come within a quarter of a
     millisecond after another one, and among few connections: with many of them there is
-    always something to do, or each waits too long. Whoever else wants the core gets it.
+    always something to do, or each waits too long. Where it waited in vain, it passes
+    over the next occasion, then three, seven, and so on, up to 63 of them. Whoever else
+    wants the core gets it.
     """
 
     __slots__ = (
@@ -32,8 +35,11 @@ class Wakeful:
         "_give_way",
         "_loop",
         "_now",
+        "_passing_over",
+        "_rewarded",
         "_stirred_s",
         "_turns_left",
+        "_vain",
     )
 
     def __init__(
@@ -49,9 +55,11 @@ class Wakeful:
         self._connections = connections
         self._now = now
         self._give_way = give_way
-        self._awake = False
+        self._awake = self._rewarded = False
         self._stirred_s = 0.0
         self._turns_left = 0
+        # How many occasions are passed over after a wait in vain, and how many still.
+        self._vain = self._passing_over = 0
 
     def stir(self, now_s: float) -> None:
         """Take note that a request has come, or an answer has left."""
@@ -60,8 +68,12 @@ class Wakeful:
         soon = now_s - self._stirred_s < _SOON_S
         self._stirred_s = now_s
         self._turns_left = _MOST_TURNS
-        if soon and not self._awake:
-            self._awake = True
+        if self._awake:
+            self._rewarded = True
+        elif soon and self._passing_over:
+            self._passing_over -= 1
+        elif soon:
+            self._awake, self._rewarded = True, False
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
@@ -70,5 +82,7 @@ class Wakeful:
             self._turns_left -= 1
             self._give_way()
             self._loop.call_soon(self._turn)
-        else:
-            self._awake = False
+            return
+        self._awake = False
+        vain = 0 if self._rewarded else 2 * self._vain + 1
+        self._vain = self._passing_over = min(vain, _MOST_PASSED_OVER)

@@ -62,6 +62,41 @@ async def test_another_event_prolongs_the_watch() -> None:
     assert core.given_away == 2 + 3
 
 
+async def taken(core: Core, wakeful: Wakeful, *, rewarded: bool = False) -> bool:
+    """Offer an occasion to wait, on which something comes or not; say if it was."""
+    before = core.given_away
+    core.now_s += 1.0
+    wakeful.stir(core.now_s)
+    wakeful.stir(core.now_s)
+    if rewarded:
+        await turns(1)
+        wakeful.stir(core.now_s)
+    await turns()
+    return core.given_away > before
+
+
+async def test_whoever_waits_in_vain_waits_more_and_more_rarely() -> None:
+    """Of a hundred occasions with a slow provider, few are taken."""
+    core = Core()
+    wakeful = core.wakeful()
+
+    waited = [at for at in range(100) if await taken(core, wakeful)]
+
+    assert waited == [0, 2, 6, 14, 30, 62]
+
+
+async def test_what_came_in_time_lets_it_wait_at_each_occasion_again() -> None:
+    """One wait that was not in vain, and the ones before are forgotten."""
+    core = Core()
+    wakeful = core.wakeful()
+
+    in_vain = [await taken(core, wakeful) for _ in range(2)]
+    rewarded = [await taken(core, wakeful, rewarded=True) for _ in range(3)]
+
+    assert in_vain == [True, False]
+    assert rewarded == [True, True, True]
+
+
 async def test_a_clock_that_stands_still_does_not_keep_it_awake() -> None:
     """There is an end also where no time seems to pass."""
     core = Core()
