@@ -115,6 +115,7 @@ def _read_event(event: dict[str, Any], state: _State) -> None:
         _insist(event["sequence_number"] == state.sequence + 1, "one by one")
     state.sequence = event["sequence_number"]
     if kind in ("response.created", "response.in_progress"):
+        _insist(state.sequence < 2, "it begins once")
         _insist(event["response"]["status"] == "in_progress", "it has just begun")
         _insist(event["response"]["output"] == [], "there is nothing yet")
     elif kind in TERMINAL:
@@ -149,9 +150,17 @@ def _end_item(event: dict[str, Any], state: _State) -> None:
     _insist(not any(key[0] == place for key in state.parts), "its parts are closed")
     if item["type"] == "message":
         _insist(item["content"], "a message is not empty")
+        told = [key for key in state.texts if key[0] == place]
+        _insist(len(item["content"]) == len(told), "it has all of its parts")
+    if item["type"] == "reasoning":
+        parts = [*item["summary"], *item.get("content", ())]
+        told = [key for key in state.texts if key[0] == place]
+        _insist(len(parts) == len(told), "it has all of its parts")
     if item["type"] in ("function_call", "custom_tool_call"):
-        told = state.texts.get((place, None, None), "")
-        _insist(item[_CALLS[item["type"]]] == told, "its deltas make its arguments")
+        key = (place, None, None)
+        _insist(key in state.whole, "its arguments are whole before it is done")
+        given = item[_CALLS[item["type"]]]
+        _insist(given == state.texts.get(key, ""), "its deltas make its arguments")
     state.done[place] = item
 
 
@@ -186,6 +195,7 @@ def _read_piece(event: dict[str, Any], state: _State) -> None:
         _insist(event["delta"], "no delta is empty")
         state.texts[key] = state.texts.get(key, "") + event["delta"]
     elif kind in _DONE:
+        _insist(key not in state.whole, "the whole is told once")
         _insist(event[_DONE[kind][1]] == state.texts.get(key, ""), "deltas add up")
         state.whole.add(key)
     else:

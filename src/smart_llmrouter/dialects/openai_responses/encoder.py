@@ -133,7 +133,9 @@ class StreamEncoder:
         elif event.kind in _MESSAGE_PARTS:
             if not isinstance(self._open, MessageItem):
                 self._close_open(out)
-        elif not isinstance(self._open, ReasoningItem) or self._open.is_signed:
+        elif not (
+            isinstance(self._open, ReasoningItem) and self._open.takes(event.kind)
+        ):
             self._close_open(out)
 
     def _take(self) -> int:
@@ -178,10 +180,11 @@ class StreamEncoder:
         note = annotation_for(event)
         if note is None:
             self._answering.notes.dropped("citations", "annotations have another form")
-        elif not self._summary and isinstance(self._open, MessageItem):
+        elif not self._summary and part.kind == "text":
             if part.head is None:
                 self._begin(part, out)
-            out.append(self._frame(*self._open.annotate(part, note)))
+            if isinstance(part.item, MessageItem):
+                out.append(self._frame(*part.item.annotate(part, note)))
 
     def write_closed(self, event: Closed, out: list[bytes]) -> None:
         """Tell that a part is complete, and a call with it."""

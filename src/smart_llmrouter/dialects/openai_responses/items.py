@@ -153,6 +153,10 @@ class ReasoningItem(Item):
         """Whether its proof has come, which ends it."""
         return self.state is not None
 
+    def takes(self, kind: PartKind) -> bool:
+        """Say whether a further part is one of its own: accounts come first in it."""
+        return not (self.is_signed or (kind == "summary" and self._texts))
+
     def added(self) -> bytes:
         """Return what is said of it when it begins."""
         return encode({"id": self.id, "type": "reasoning", "summary": []})

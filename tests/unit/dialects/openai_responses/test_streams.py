@@ -43,9 +43,32 @@ def test_the_last_event_is_kept_back(kind: str) -> None:
 
     assert passed == stream
     assert (follow.done, follow.finished, follow.ending) == (True, True, last)
-    assert (follow.usage, follow.response_id) == (USED, "resp_1")
+    assert (follow.usage, follow.stored_id) == (USED, "resp_1")
     assert follow.feed(sse(DELTA)) == b""
-    assert (follow.end(), follow.error, follow.failure) == (b"", None, None)
+    assert (follow.end(), follow.error, follow.failed) == (b"", None, False)
+
+
+@pytest.mark.parametrize(
+    ("store", "stored"), [(True, "resp_1"), (None, "resp_1"), (False, None)]
+)
+def test_the_id_of_an_answer_that_is_kept(store: object, stored: object) -> None:
+    """Only such an answer can be gone on from, whether it came as a stream or not."""
+    follow = meter()
+    follow.feed(sse(BEGUN, DELTA, completed(store=store)))
+    plain = json.dumps(answer(store=store)).encode()
+
+    assert follow.stored_id == stored
+    assert OPENAI_RESPONSES.stored_id(plain) == stored
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [(b'"resp_1"', "resp_1"), (b"null", None), (b"1", None)]
+)
+def test_the_answer_that_a_request_goes_on_from(given: bytes, read: object) -> None:
+    """It is named by its id."""
+    body = b'{"input":"hi","previous_response_id":%b}' % given
+
+    assert OPENAI_RESPONSES.goes_on_from(OPENAI_RESPONSES.peek(body)) == read
 
 
 @pytest.mark.parametrize("kind", ["created", "in_progress", "queued"])
@@ -56,7 +79,7 @@ def test_an_opening_means_nothing(kind: str) -> None:
 
     assert follow.feed(b": hello\n\n" + opening) == b": hello\n\n" + opening
     assert not follow.meaningful
-    assert follow.response_id == "resp_1"
+    assert follow.stored_id == "resp_1"
     assert follow.usage is UNKNOWN_USAGE
 
 
@@ -111,7 +134,7 @@ def test_a_failure_after_the_answer_began_is_relayed() -> None:
     assert follow.feed(sse(FAILED)) == b""
     assert (follow.done, follow.finished, follow.error) == (True, False, None)
     assert follow.ending == sse(FAILED)
-    assert json.loads(follow.failure or b"")["message"] == "broken"
+    assert follow.failed
     assert follow.usage == USED
 
 
