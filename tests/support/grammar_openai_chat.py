@@ -14,7 +14,7 @@ from typing import Any
 _HEAD = ("id", "object", "created", "model")
 _DELTA_FIELDS = {
     "content", "refusal", "reasoning_content", "tool_calls", "function_call",
-    "annotations",
+    "annotations", "reasoning_details",
 }  # fmt: skip
 _REASONS = {"stop", "length", "tool_calls", "content_filter", "function_call"}
 
@@ -31,6 +31,7 @@ class ReadStream:
     texts: dict[str, str] = field(default_factory=dict)
     calls: list[dict[str, str]] = field(default_factory=list)
     annotations: list[Any] = field(default_factory=list)
+    details: list[Any] = field(default_factory=list)
     finish_reason: str | None = None
     usage: dict[str, Any] | None = None
     complete: bool = False
@@ -95,6 +96,7 @@ def _delta(delta: dict[str, Any], read: ReadStream) -> None:
             _demand(isinstance(delta[name], str), f"{name} is no text")
             read.texts[name] = read.texts.get(name, "") + delta[name]
     read.annotations += delta.get("annotations", [])
+    read.details += delta.get("reasoning_details", [])
     for piece in delta.get("tool_calls", []):
         _call(piece, read)
     if "function_call" in delta:

@@ -1,6 +1,13 @@
-"""OpenAI Chat Completions: what the router reads of it, and what it writes in it.
+"""OpenAI Chat Completions, as OpenAI speaks it and the many that are compatible.
 
-On the relay lane bytes pass through untouched. `requests` reads and replaces single
-top-level values of a request, `answers` and `streams` read usage from an answer on its
-way past, and `errors` renders our errors in this dialect's shape.
+    relay      requests, answers, streams     bytes stay as they are
+    caller     parse*                         a request to the canon
+               encoder, folding               events to a stream, or to a plain answer
+    provider   render*, arranging, families   the canon to a request
+               decoder, reading               a stream or a plain answer to events
+    both       errors, said_as, losses        what is told when something is wrong or lost
+
+On the relay lane bytes pass through untouched: `requests` reads and replaces single
+top-level values, `answers` and `streams` read usage on its way past. `dialect` is all
+of it, as `dialects.base` asks for it.
 """

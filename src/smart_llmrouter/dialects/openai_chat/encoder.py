@@ -1,7 +1,7 @@
 """Writing answers for callers of Chat Completions, streamed and plain.
 
 A model's thoughts and a provider's account of them are `reasoning_content`, which most
-clients of the wild show. What Chat cannot say is noted: proofs of a reasoning, which
+clients of the wild show. What Chat cannot say is noted: proofs of a reasoning (but see `proofs`), which
 stop sequence ended the answer, and citations of another dialect. Texts that touch are
 one, others are kept apart by a blank line. Usage is told only as far as it is known.
 """
@@ -28,6 +28,7 @@ from smart_llmrouter.core.events import (
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.base import Answering
 from smart_llmrouter.dialects.openai_chat.losses import note_finish, note_frame
+from smart_llmrouter.dialects.openai_chat.proofs import Proofs
 from smart_llmrouter.dialects.openai_chat.streams import DONE
 from smart_llmrouter.dialects.openai_chat.usage_fields import usage_fields
 
@@ -74,6 +75,8 @@ class ChatEncoder:
         self._around: dict[int, tuple[bytes, bytes]] = {}
         self._fresh: dict[int, Opened] = {}
         self._last_of: dict[bytes, int] = {}
+        self._proofs = Proofs(answering)
+        self._thinking: set[int] = set()
         self._calls = 0
         self._begun = False
         self._usage: Usage = UNKNOWN_USAGE
@@ -85,6 +88,8 @@ class ChatEncoder:
             if type(event) is Delta:
                 if event.index in self._fresh:
                     pieces.append(self._first_delta(event.index))
+                if event.index in self._thinking:
+                    self._proofs.said(event.text)
                 around = self._around.get(event.index)
                 if around is not None:
                     pieces += (around[0], _encode(event.text), around[1])
@@ -112,6 +117,9 @@ class ChatEncoder:
                 return self._annotated(event)
             case UsageSeen():
                 self._usage = event.usage
+            case Signed() if self._proofs.wanted:
+                detail = _encode([self._proofs.detail(event)])
+                return self._delta + b'"reasoning_details":' + detail + self._tail
             case Signed() | OpaqueFrame():
                 note_frame(event, self._answering.notes)
             case Started() | Delta() | Finished() | Failed():
@@ -130,6 +138,8 @@ class ChatEncoder:
 
     def _opened(self, event: Opened) -> bytes:
         self._fresh[event.index] = event
+        if self._proofs.opened(event):
+            self._thinking.add(event.index)
         if event.kind == "tool_call":
             return self._open_call(event)
         field = _FIELDS[event.kind]

@@ -10,7 +10,7 @@ import msgspec
 
 from smart_llmrouter.core.content import NO_EXTRAS, Extras
 from smart_llmrouter.core.errors import InvalidRequest
-from smart_llmrouter.wire.jsonobject import RawMembers, render_members
+from smart_llmrouter.wire.jsonobject import RawMembers
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -104,14 +104,19 @@ class Fields:
         raw = self._left.get(name)
         return None if raw is None else bytes(raw).strip()
 
+    def begins(self, name: str, with_bytes: bytes) -> bool:
+        """Say whether a member is there and begins like this."""
+        raw = self.look(name)
+        return raw is not None and raw.startswith(with_bytes)
+
     def drop(self, *names: str) -> None:
         """Forget members that say nothing here."""
         for name in names:
             self._left.pop(name, None)
 
-    def put(self, name: str, members: RawMembers) -> None:
-        """Leave an object that was looked into."""
-        self._left[name] = msgspec.Raw(render_members(members))
+    def put(self, name: str, raw: msgspec.Raw) -> None:
+        """Leave a member that was looked into."""
+        self._left[name] = raw
 
     def extras(self) -> Extras:
         """Return what nobody took."""

@@ -19,6 +19,7 @@ from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.base import Answering
 from smart_llmrouter.dialects.openai_chat.encoder import finish_reason
 from smart_llmrouter.dialects.openai_chat.losses import note_finish, note_frame
+from smart_llmrouter.dialects.openai_chat.proofs import Proofs
 from smart_llmrouter.dialects.openai_chat.usage_fields import usage_fields
 
 _BLANK_LINE: Final = "\n\n"
@@ -30,6 +31,9 @@ class _Folded:
 
     def __init__(self, answering: Answering) -> None:
         self._notes = answering.notes
+        self._proofs = Proofs(answering)
+        self._thinking: set[int] = set()
+        self.details: list[dict[str, object]] = []
         self.parts: list[Opened] = []
         self.texts: dict[int, list[str]] = {}
         self.annotations: list[msgspec.Raw] = []
@@ -41,19 +45,29 @@ class _Folded:
             case Opened():
                 self.parts.append(event)
                 self.texts[event.index] = []
+                if self._proofs.opened(event):
+                    self._thinking.add(event.index)
             case Delta():
                 self.texts[event.index].append(event.text)
+                if event.index in self._thinking:
+                    self._proofs.said(event.text)
             case UsageSeen():
                 self.usage = event.usage
             case Finished():
                 self.finished = event
                 note_finish(event, self._notes)
-            case Annotated() if event.dialect == "openai-chat":
-                self.annotations.append(event.raw)
-            case Signed() | OpaqueFrame() | Annotated():
-                note_frame(event, self._notes)
+            case Signed() | Annotated() | OpaqueFrame():
+                self._take_aside(event)
             case _:
                 pass
+
+    def _take_aside(self, event: Signed | Annotated | OpaqueFrame) -> None:
+        if isinstance(event, Signed) and self._proofs.wanted:
+            self.details.append(self._proofs.detail(event))
+        elif isinstance(event, Annotated) and event.dialect == "openai-chat":
+            self.annotations.append(event.raw)
+        else:
+            note_frame(event, self._notes)
 
     def text(self, *kinds: str) -> str:
         """Return all texts of these kinds; those that touch are one."""
@@ -115,6 +129,8 @@ def _message(
     thoughts = folded.text("reasoning", "summary")
     if thoughts:
         message["reasoning_content"] = thoughts
+    if folded.details:
+        message["reasoning_details"] = folded.details
     if folded.annotations:
         message["annotations"] = folded.annotations
     if calls and answering.request.legacy_functions:

@@ -32,7 +32,7 @@ from smart_llmrouter.dialects.openai_chat.parse_tools import (
     read_tool_choice,
     read_tools,
 )
-from smart_llmrouter.wire.jsonobject import RawMembers
+from smart_llmrouter.wire.jsonobject import RawMembers, render_members
 from smart_llmrouter.wire.surrogates import has_half_pairs, without_half_pairs
 
 KNOWN_EXTRAS: Final = frozenset(
@@ -106,6 +106,7 @@ def _parsed(peek: Peek, members: RawMembers) -> Request:
     parallel = fields.take("parallel_tool_calls", FLAG)
     choice, stop = read_tool_choice(fields), fields.take("stop", TEXTS)
     form, tools = read_output_format(fields), read_tools(fields)
+    keeps_details = talk.keeps_details or fields.begins("reasoning", b"{")
     reasoning = _reasoning(fields)
     _drop_what_says_nothing(fields)
     return Request(
@@ -122,7 +123,7 @@ def _parsed(peek: Peek, members: RawMembers) -> Request:
         output_cap=_output_cap(fields),
         output_format=form,
         reasoning=reasoning,
-        wants_reasoning_state=False,
+        wants_reasoning_state=keeps_details,
         verbosity=fields.take("verbosity", TEXT),
         temperature=fields.take("temperature", NUMBER),
         top_p=fields.take("top_p", NUMBER),
@@ -179,7 +180,7 @@ def _drop_what_says_nothing(fields: Fields) -> None:
             fields.drop(name)
     options = fields.attempt("stream_options", OBJECT)
     if options is not None and options.keys() - _ONLY_USAGE:
-        fields.put("stream_options", options)
+        fields.put("stream_options", msgspec.Raw(render_members(options)))
 
 
 def _needs(fields: Fields) -> Iterable[str]:

@@ -39,6 +39,7 @@ from smart_llmrouter.dialects.openai_chat.fields import (
     invalid,
 )
 from smart_llmrouter.dialects.openai_chat.parse_parts import read_content
+from smart_llmrouter.dialects.openai_chat.proofs import thoughts_in
 from smart_llmrouter.wire.jsonobject import RawMembers, render_members
 
 _THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking")
@@ -52,6 +53,7 @@ class Conversation:
         """Begin with none."""
         self.system: list[Text] = []
         self.turns: list[Turn] = []
+        self.keeps_details = False
         self._kinds: dict[str, CallKind] = {}
         self._function_call_id = ""
 
@@ -95,11 +97,7 @@ class Conversation:
         self.system += texts
 
     def _said(self, fields: Fields, place: int) -> Iterable[Part]:
-        for name in _THOUGHTS:
-            thought = fields.attempt(name, TEXT)
-            if thought:
-                yield Reasoning(text=thought)
-                break
+        yield from self._thought(fields)
         yield from _content(fields)
         refusal = fields.take("refusal", TEXT)
         if refusal:
@@ -116,6 +114,22 @@ class Conversation:
                 arguments=_arguments(called),
                 extras=called.extras(),
             )
+
+    def _thought(self, fields: Fields) -> Iterable[Reasoning]:
+        """Read what the model thought: proven, or under one of its names."""
+        told = fields.look("reasoning_details")
+        proven: list[Reasoning] = []
+        if told is not None:
+            self.keeps_details = True
+            details = fields.attempt("reasoning_details", OBJECTS) or []
+            proven, whole = thoughts_in(details)
+            if not whole:
+                fields.put("reasoning_details", msgspec.Raw(told))
+        names = [name for name in _THOUGHTS if fields.look(name) is not None]
+        texts = [fields.attempt(name, TEXT) for name in names]
+        if any(thought.state is not None for thought in proven) or not any(texts):
+            return proven
+        return [Reasoning(text=next(text for text in texts if text))]
 
     def _call(self, members: RawMembers, path: str) -> Part:
         fields = Fields(members, path)

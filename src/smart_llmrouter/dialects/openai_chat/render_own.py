@@ -12,6 +12,7 @@ from smart_llmrouter.core.content import (
 )
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import Request
+from smart_llmrouter.dialects.openai_chat.proofs import detail_of
 from smart_llmrouter.dialects.openai_chat.render_parts import content_of
 
 Message = dict[str, object]
@@ -42,6 +43,13 @@ def _message(turn: Turn, notes: Notes) -> Message:
     thoughts = [part.text for part in turn.parts if isinstance(part, Reasoning)]
     if thoughts:
         message["reasoning_content"] = "".join(thoughts)
+    details = [
+        detail_of(part, part.state)
+        for part in turn.parts
+        if isinstance(part, Reasoning) and part.state is not None
+    ]
+    if details:
+        message["reasoning_details"] = details
     refusals = [part.text for part in turn.parts if isinstance(part, Refusal)]
     if refusals:
         message["refusal"] = "".join(refusals)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from smart_llmrouter.core.content import ReasoningState
+from smart_llmrouter.core.content import Reasoning, ReasoningState, Text
 from smart_llmrouter.core.events import (
     Annotated,
     Closed,
@@ -45,7 +45,9 @@ WIRE_USAGE = {
 }
 
 
-def answering(*, include_usage: bool = True, legacy: bool = False) -> Answering:
+def answering(
+    *, include_usage: bool = True, legacy: bool = False, keeps: bool = False
+) -> Answering:
     """Return what an answer is written for."""
     request = Request(
         dialect="openai-chat",
@@ -53,6 +55,7 @@ def answering(*, include_usage: bool = True, legacy: bool = False) -> Answering:
         turns=(),
         include_usage=include_usage,
         legacy_functions=legacy,
+        wants_reasoning_state=keeps,
     )
     return Answering(
         request=request,
@@ -365,3 +368,41 @@ def test_the_plain_answer_around_the_message() -> None:
         ],
         "usage": WIRE_USAGE,
     }
+
+
+def test_proofs_for_callers_that_keep_them() -> None:
+    """Who knows `reasoning_details` gets each proof with the thought that it proves."""
+    first = ReasoningState(kind="signature", value="s")
+    second = ReasoningState(kind="encrypted", value="e", item_id="rs_1")
+    events: list[Event] = [
+        Opened(0, "reasoning"),
+        Delta(0, "h"),
+        Delta(0, "m"),
+        Signed(0, first),
+        Closed(0),
+        *part(1, "summary", "one"),
+        Opened(2, "summary"),
+        Delta(2, "two"),
+        Signed(2, second),
+        Closed(2),
+        *part(3, "text", "a"),
+    ]
+    to = answering(keeps=True)
+
+    read = streamed(events, to)
+    plain = folded(events, answering(keeps=True))
+
+    said = {"role": "assistant", "content": "a", "reasoning_details": read.details}
+    back = OPENAI_CHAT.parse(
+        OPENAI_CHAT.peek(json.dumps({"model": "m", "messages": [said]}).encode())
+    )
+    assert plain["reasoning_details"] == read.details
+    assert back.turns[0].parts == (
+        Reasoning(text="hm", state=msgspec.structs.replace(first, minted_by="t")),
+        Reasoning(
+            text="one\n\ntwo", state=msgspec.structs.replace(second, minted_by="t")
+        ),
+        Text(text="a"),
+    )
+    assert back.wants_reasoning_state
+    assert to.notes.all() == ()

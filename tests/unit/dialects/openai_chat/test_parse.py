@@ -477,3 +477,29 @@ def test_plain_forms_are_no_wish() -> None:
     assert parsed(
         HELLO, response_format={"type": "json_object"}
     ).output_format == OutputFormat(kind="json_object")
+
+
+def test_who_keeps_proofs() -> None:
+    """A `reasoning` object, or details of an earlier turn, tell of such a caller."""
+    details = [{"type": "reasoning.text", "text": "hm"}, {"text": 5}]
+    said = {"role": "assistant", "content": "a", "reasoning_details": details}
+
+    back = parsed(HELLO, said)
+
+    assert not parsed(HELLO).wants_reasoning_state
+    assert not parsed(HELLO, reasoning_effort="low").wants_reasoning_state
+    assert parsed(HELLO, reasoning={"effort": "low"}).wants_reasoning_state
+    assert back.wants_reasoning_state
+    assert back.turns[1].parts == (Reasoning(text="hm"), Text(text="a"))
+    assert back.turns[1].extras == {"reasoning_details": raw(details)}
+
+
+def test_proofs_of_others_stay_with_this_dialect() -> None:
+    """What another gateway sealed is nothing to us, and is not lost in silence."""
+    details = [{"type": "reasoning.encrypted", "data": "gAAA"}]
+    said = {"role": "assistant", "reasoning_details": details, "reasoning": "hm"}
+
+    turn = parsed(HELLO, said).turns[1]
+
+    assert turn.parts == (Reasoning(text="hm"),)
+    assert turn.extras == {"reasoning_details": raw(details)}
