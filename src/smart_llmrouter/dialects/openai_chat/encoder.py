@@ -1,9 +1,10 @@
 """Writing answers for callers of Chat Completions, streamed and plain.
 
 A model's thoughts and a provider's account of them are `reasoning_content`, which most
-clients of the wild show. What Chat cannot say is noted: proofs of a reasoning (but see `proofs`), which
-stop sequence ended the answer, and citations of another dialect. Texts that touch are
-one, others are kept apart by a blank line. Usage is told only as far as it is known.
+clients of the wild show. What Chat cannot say is noted: proofs of a reasoning (but see
+`proofs`), which stop sequence ended the answer, and citations of another dialect. Texts
+that touch are one, others are kept apart by a blank line. Usage is told only as far as
+it is known.
 """
 
 from collections.abc import Iterable
