@@ -128,9 +128,10 @@ def _output(
         output["effort"] = thinking.effort
     if wanted is None or wanted.schema is None:
         return output
-    for name in ("name", "description"):
-        if getattr(wanted, name) is not None:
-            notes.dropped(f"response_format.{name}", "Messages has no place for it")
+    if wanted.name is not None:
+        notes.approximated("response_format.name", "the schema goes without its name")
+    if wanted.description is not None:
+        notes.dropped("response_format.description", "Messages has no place for it")
     return output | {"format": {"type": "json_schema", "schema": wanted.schema}}
 
 

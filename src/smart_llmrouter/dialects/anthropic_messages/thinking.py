@@ -2,9 +2,9 @@
 
 A thinking block proves itself with a signature, which only its maker can give. Where a
 provider of another dialect thought, the caller holds a block with a state that this
-router sealed, or with an empty signature. Sent to a provider of Messages, either is an
-error for the whole request, so such blocks are taken out. Nothing else is touched: a
-conversation without them passes as it is, after a search of its bytes.
+router sealed, or with an empty signature or none. Sent to a provider of Messages, each
+is an error for the whole request, so such blocks are taken out. Nothing else is
+touched: a conversation without them passes as it is, after a search of its bytes.
 """
 
 import re
@@ -20,8 +20,13 @@ from smart_llmrouter.wire.surrogates import without_half_pairs
 
 _SIGNATURE: Final = b'"signature"'
 _SEALED: Final = f'"{SEAL}'.encode()
-_KINDS: Final = (b'"thinking"', b'"redacted_thinking"')
-_is_empty_signature: Final = re.compile(rb'"signature"\s*:\s*(?:""|null)').match
+_THINKING: Final = b'"thinking"'
+_REDACTED: Final = b'"redacted_thinking"'
+_ANY_THINKING: Final = b'thinking"'
+_KINDS: Final = (_THINKING, _REDACTED)
+_is_no_proof: Final = re.compile(
+    rb'"signature"\s*:\s*(?:""|null|"' + re.escape(SEAL).encode() + rb")"
+).match
 _proof: Final = re.compile(
     rb'\s*"(?!"|' + re.escape(SEAL).encode() + rb")", re.DOTALL
 ).match
@@ -41,14 +46,19 @@ def own_thinking_only(messages: msgspec.Raw) -> msgspec.Raw:
 
 
 def _is_suspect(text: bytes) -> bool:
-    if text.find(_SEALED) >= 0:
-        return True
-    place = text.find(_SIGNATURE)
+    """Say whether some thinking may have to go; most conversations have none at all."""
+    if text.find(_ANY_THINKING) < 0:
+        return False
+    signatures, place = 0, text.find(_SIGNATURE)
     while place >= 0:
-        if _is_empty_signature(text, place):
+        if _is_no_proof(text, place):
             return True
+        signatures += 1
         place = text.find(_SIGNATURE, place + len(_SIGNATURE))
-    return False
+    # A thinking block says the word twice, as its type and as the name of its text.
+    if text.count(_THINKING) > 2 * signatures:
+        return True
+    return text.find(_REDACTED) >= 0 and text.find(_SEALED) >= 0
 
 
 def _cleaned(message: bytes) -> bytes:

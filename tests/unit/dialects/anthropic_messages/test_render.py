@@ -568,7 +568,7 @@ def test_the_form_of_the_answer() -> None:
     assert by_schema["output_config"] == {
         "format": {"type": "json_schema", "schema": json.loads(bytes(SCHEMA))}
     }
-    assert noted == [("dropped", "response_format.name")]
+    assert noted == [("approximated", "response_format.name")]
     assert "JSON" in any_json["system"]
     assert also_noted == [("approximated", "response_format")]
 

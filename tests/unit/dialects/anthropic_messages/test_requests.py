@@ -80,6 +80,7 @@ def test_a_field_of_a_wrong_type_is_named(field: str, value: str) -> None:
         '{"type":"thinking","thinking":"x","signature":""}',
         '{"signature" : "" , "thinking":"x","type":"thinking"}',
         '{"type":"thinking","thinking":"x","signature":null}',
+        '{"type":"thinking","thinking":"x"}',
         f'{{"type":"thinking","thinking":"x","signature":"{SEALED}"}}',
         f'{{"type":"redacted_thinking","data":"{SEALED}"}}',
     ],
@@ -124,6 +125,7 @@ def test_half_an_emoji_beside_foreign_thinking_keeps_its_bytes() -> None:
         f'[{{"role":"user","content":[{{"type":"text","text":"{SEALED}"}}]}}]',
         '[{"role":"user","content":[{"type":"x","signature":""}]}]',
         '[{"signature":""}, 5, "x", null]',
+        '[{"content":[{"type":"tool_use","input":{"thinking":"thinking"}}]}]',
         '{"signature":""}',
     ],
 )
