@@ -87,6 +87,8 @@ _LOADS_COMPARED: Final = (
     ("plain 256", "plain 64"),
     ("TLS 64", "plain 64"),
     ("TLS stream 64", "stream 64"),
+    ("translate 64", "plain 64"),
+    ("translate stream 64", "stream 64"),
 )
 
 

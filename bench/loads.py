@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from bench.machine import pinned
-from bench.subjects import Subject
+from bench.subjects import MESSAGES_PATH, Subject
 from bench.toolbox import Toolbox
-from bench.workload import GROUP, chat_body
+from bench.workload import GROUP, chat_body, messages_body
 
 _NO_LIMIT_S: Final = 600
 
@@ -23,8 +23,9 @@ class Load:
 
     With `gap_ms` the provider waits so long between two events of a stream; without, it
     sends them back to back. With `first_ms` it answers that late; with `size_bytes`
-    requests and answers are that large. `against` names who is measured beside the
-    router.
+    requests and answers are that large. With `messages` the caller speaks Anthropic's
+    Messages, which is translated for a provider of Chat Completions. `against` names
+    who is measured beside the router.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Load:
     first_ms: int = 0
     size_bytes: int = 0
     group: str = GROUP
+    messages: bool = False
     spread_ms: int = 0
     least_s: int = 1
     against: tuple[str, ...] = ("direct", "bare proxy")
@@ -45,6 +47,8 @@ class Load:
 
     def body(self) -> bytes:
         """Return the request."""
+        if self.messages:
+            return messages_body(stream=self.stream)
         return chat_body(
             stream=self.stream,
             gap_ms=self.gap_ms,
@@ -129,7 +133,7 @@ class LoadClient:
                 f"-d{seconds}s",
                 "--timeout=20s",
                 f"-s{self._tools.post_script}",
-                subject.url,
+                f"http://127.0.0.1:{subject.port}{_path(load, subject)}",
             ],
             environment=environment,
         )
@@ -152,7 +156,7 @@ class LoadClient:
             [
                 str(self._tools.sse_load),
                 str(subject.port),
-                subject.path,
+                _path(load, subject),
                 str(self._body_file(load)),
                 str(load.connections),
                 str(seconds),
@@ -190,6 +194,10 @@ class LoadClient:
         if ran.returncode or not reports:
             raise LoadFailed(f"{Path(command[0]).name}: {ran.stderr[-300:].strip()}")
         return reports[-1]
+
+
+def _path(load: Load, subject: Subject) -> str:
+    return MESSAGES_PATH if load.messages else subject.path
 
 
 class _WrkReport(msgspec.Struct):

@@ -31,6 +31,10 @@ TLS: Final = Load(name="TLS 64", connections=64, group=TLS_GROUP, against=())
 TLS_STREAMS: Final = Load(
     name="TLS stream 64", connections=64, stream=True, group=TLS_GROUP, against=()
 )
+TRANSLATED: Final = Load(name="translate 64", connections=64, messages=True, against=())
+TRANSLATED_STREAMS: Final = Load(
+    name="translate stream 64", connections=64, stream=True, messages=True, against=()
+)
 LARGE: Final = Load(
     name="64 KB 64", connections=64, size_bytes=64 * KIB, against=_DIRECT
 )
@@ -76,6 +80,8 @@ FULL: Final = Plan(
         PACED,
         TLS,
         TLS_STREAMS,
+        TRANSLATED,
+        TRANSLATED_STREAMS,
         LARGE,
         HUGE,
         SLOW_ONE,
@@ -91,7 +97,7 @@ FULL: Final = Plan(
     two_workers=True,
 )
 QUICK: Final = Plan(
-    loads=(ONE, MANY, STREAM_ONE, STREAMS, TLS, LARGE),
+    loads=(ONE, MANY, STREAM_ONE, STREAMS, TLS, TRANSLATED, TRANSLATED_STREAMS, LARGE),
     rounds=1,
     seconds=1,
     exact_requests=10_000,

@@ -27,6 +27,7 @@ from bench.toolbox import ROOT, Toolbox
 from bench.workload import SMALL, TOKEN, Scale, write_configuration
 
 CHAT_PATH: Final = "/v1/chat/completions"
+MESSAGES_PATH: Final = "/v1/messages"
 INGESTER: Final = "ingester"
 WORKER: Final = "worker"
 _INGESTER_MODULE: Final = "ingest_command"

@@ -107,6 +107,20 @@ def chat_body(
     return json.dumps(body).encode()
 
 
+def messages_body(*, stream: bool) -> bytes:
+    """Return the same request as `chat_body`, in Anthropic's Messages."""
+    body: dict[str, object] = {
+        "model": GROUP,
+        "max_tokens": 256,
+        "system": _SYSTEM,
+        "messages": [{"role": role, "content": text} for role, text in _TURNS],
+        "temperature": 0.2,
+    }
+    if stream:
+        body["stream"] = True
+    return json.dumps(body).encode()
+
+
 def router_configuration(
     *, port: int, upstream_port: int, scale: Scale = SMALL
 ) -> dict[str, Any]:
