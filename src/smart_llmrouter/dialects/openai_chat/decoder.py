@@ -17,6 +17,7 @@ from smart_llmrouter.dialects.base import NotAnAnswer, NotAStream
 from smart_llmrouter.dialects.openai_chat.answer_schema import (
     AnswerChoice,
     AnswerPiece,
+    Said,
     read_piece,
 )
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
@@ -186,13 +187,24 @@ def read_answer(body: bytes) -> Sequence[Event]:
     reading = Reading()
     reading.answer_id = answer.id or ""
     reading.events.append(Started(answer.id, answer.model))
-    reading.hear(said)
+    reading.hear(_numbered(said))
     reading.close()
     usage = _usage_of(answer)
     if usage is not None:
         reading.events.append(UsageSeen(usage))
     reading.events.append(Finished(reading.reason_of(choice.finish_reason or "stop")))
     return reading.events
+
+
+def _numbered(said: Said) -> Said:
+    """Number whole calls as they stand, since each is one, whatever its id."""
+    if not said.tool_calls:
+        return said
+    numbered = [
+        msgspec.structs.replace(call, index=place)
+        for place, call in enumerate(said.tool_calls)
+    ]
+    return msgspec.structs.replace(said, tool_calls=numbered)
 
 
 def _first(answer: AnswerPiece) -> AnswerChoice:

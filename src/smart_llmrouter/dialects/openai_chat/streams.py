@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
+from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, later
 from smart_llmrouter.dialects.base import NotAStream
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
 from smart_llmrouter.dialects.openai_chat.schema import (
@@ -179,7 +179,7 @@ class StreamMeter:
         self.meaningful = self.meaningful or finishes or _say_something(choices)
         reported = _reported(chunk.usage)
         if reported is not None:
-            self.usage = _later(self.usage, reported)
+            self.usage = later(self.usage, reported)
             return not (self._strip_usage and not choices)
         return True
 
@@ -234,24 +234,3 @@ def _reported(usage: WireUsage | msgspec.Raw | None) -> Usage | None:
     ):
         return None
     return parse_usage(usage)
-
-
-def _later(known: Usage, reported: Usage) -> Usage:
-    """Let the later report win, but never wipe what only the earlier one knew."""
-    if known is UNKNOWN_USAGE:
-        return reported
-    return Usage(
-        input_tokens=_either(reported.input_tokens, known.input_tokens),
-        cached_input_tokens=_either(
-            reported.cached_input_tokens, known.cached_input_tokens
-        ),
-        output_tokens=_either(reported.output_tokens, known.output_tokens),
-        reasoning_tokens=_either(reported.reasoning_tokens, known.reasoning_tokens),
-        reported_cost_nusd=_either(
-            reported.reported_cost_nusd, known.reported_cost_nusd
-        ),
-    )
-
-
-def _either(first: int | None, second: int | None) -> int | None:
-    return second if first is None else first

@@ -668,3 +668,14 @@ def test_nothing_is_told_after_a_failure() -> None:
 
     assert isinstance(events[-1], Failed)
     assert answer(events)[0] == [("text", "", "", "a")]
+
+
+def test_calls_of_a_plain_answer_are_whole() -> None:
+    """Each call of a plain answer is one, also if two have the same id or number."""
+    function = {"name": "f", "arguments": "{}"}
+    pieces = [{"id": "a", "index": 0, "function": function} for _ in range(2)]
+    choice = {"message": {"tool_calls": pieces}, "finish_reason": "tool_calls"}
+
+    events = OPENAI_CHAT.read_answer(json.dumps({"choices": [choice]}).encode())
+
+    assert answer(list(events))[0] == [("tool_call", "a", "f", "{}")] * 2
