@@ -48,7 +48,9 @@ from tests.support.puppet import (
 from tests.support.router import Router, running_router
 
 MIB = 1024 * 1024
-PUBLIC: Final = frozenset({"/", "/healthz", "/readyz", "/version", "/docs"})
+PUBLIC: Final = frozenset(
+    {"/", "/api/hello", "/healthz", "/readyz", "/version", "/docs"}
+)
 
 
 @asynccontextmanager
@@ -231,8 +233,12 @@ async def test_a_path_to_a_provider_around_the_gate(
         "server": {"default_group": "chat"},
     }
     async with routed(tmp_path / "running", **changes) as (router, puppet):
+        # A request in all three dialects at once.
         answers = [
-            await ask(router, chat(path=path, model=model, stream=stream))
+            await ask(
+                router,
+                chat(path=path, model=model, stream=stream, input="hi", max_tokens=9),
+            )
             for path in hot
         ]
 

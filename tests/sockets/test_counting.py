@@ -1,6 +1,8 @@
 """Counting tokens: asked of a provider that counts, estimated where none does."""
 
+import asyncio
 import json
+import resource
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,10 +11,22 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
+from smart_llmrouter import bootstrap
+from smart_llmrouter.admission.gate import Reservation
 from smart_llmrouter.core.estimates import input_tokens
-from tests.support.gateway import PRICE, configuration, provider, token
+from smart_llmrouter.core.identity import Caller
+from tests.support.gateway import (
+    PRICE,
+    configuration,
+    provider,
+    running_gateway,
+    token,
+)
+from tests.support.line import chat, line_to
 from tests.support.mock import Mock
+from tests.support.puppet import running_puppet
 from tests.support.router import Router, running_router
 from tests.support.upstream_server import (
     Upstream,
@@ -260,6 +274,74 @@ async def test_a_count_that_is_refused(
 
     assert (answer.status_code, record.status) == (status, status)
     assert mock.received == []
+
+
+async def test_a_count_of_another_media_type(router: Router) -> None:
+    """It is refused by its head, in its dialect, and on record."""
+    async with router.http() as client:
+        answer = await client.post(
+            MESSAGES, content=b"x", headers={"content-type": "text/plain"}
+        )
+    record = await router.record()
+
+    assert (answer.status_code, answer.json()["type"]) == (415, "error")
+    assert record.inbound_dialect == "anthropic-messages/count"
+
+
+async def test_a_caller_that_leaves_before_the_count(tmp_path: Path) -> None:
+    """The provider's call ends with it, and the record says so."""
+    async with running_puppet() as puppet:
+        acme = provider(puppet.base_url, dialect="anthropic-messages")
+        async with running_router(tmp_path, configuration({"acme": acme})) as router:
+            async with line_to(router) as line:
+                line.send(chat(path=MESSAGES))
+                call = await puppet.call()
+                line.leave()
+                await asyncio.wait_for(call.left.wait(), 5)
+            record = await router.record()
+
+    assert (record.status, record.error_code) == (499, "client-left")
+
+
+class BrokenGate:
+    """A gate with a defect."""
+
+    def reserve(self, caller: Caller, group: str) -> Reservation:
+        """Fail in a way that nobody foresaw."""
+        raise LookupError(f"{caller.id}, {group}")
+
+
+async def test_a_defect_is_an_error_of_the_router(
+    tmp_path: Path, mock: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller is answered, and the traceback is in the log only."""
+    monkeypatch.setattr(bootstrap, "OpenGate", BrokenGate)
+    settings = configuration({"acme": provider(mock.base_url)})
+    # Drawing the traceback with all its values would take longer than the test may.
+    with capture_logs() as logged:
+        async with running_router(tmp_path, settings) as router:
+            answer = await asked(router)
+            record = await router.record()
+
+    assert answer.status_code == record.status == 500
+    assert "alice" not in answer.text
+    assert any(each.get("exc_info") for each in logged)
+
+
+@pytest.mark.slow
+async def test_a_count_that_cannot_be_recorded(tmp_path: Path, mock: Mock) -> None:
+    """It is withheld, as every answer is."""
+    settings = configuration({"acme": provider(mock.base_url)})
+    async with running_gateway(tmp_path, settings) as gateway:
+        limits = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
+        async with gateway.http() as client:
+            answer = await client.post(MESSAGES, json=BODY)
+        resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, limits)
+
+    assert answer.status_code == 503
+    assert answer.json()["error"]["details"]["error_code"] == "journal-unwritable"
+    assert answer.headers["request-id"]
 
 
 @pytest.mark.parametrize("path", [MESSAGES, f"/anthropic{MESSAGES}", RESPONSES])

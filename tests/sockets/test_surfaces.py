@@ -1,14 +1,16 @@
 """The paths that clients of three dialects expect, and what each is told there."""
 
 import json
+from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.support.gateway import token
+from tests.support.gateway import configuration, provider, token
 from tests.support.mock import Mock
 from tests.support.raw_http import exchange
-from tests.support.router import Router
+from tests.support.router import Router, running_router
+from tests.support.upstream_server import answering, plain, running_upstream
 
 POSTED = [
     "/v1/chat/completions",
@@ -167,6 +169,37 @@ async def test_a_header_that_may_not_go_on(
     assert f"`{name}`" in answer.json()["error"]["message"]
     assert mock.received == []
     assert (await router.record()).inbound_dialect == "anthropic-messages"
+
+
+async def test_what_a_caller_says_of_the_api_reaches_its_provider(
+    tmp_path: Path,
+) -> None:
+    """The version as it is, and features also where they come in several fields."""
+    counted = plain(b'{"input_tokens": 7}')
+    async with running_upstream(answering(counted)) as upstream:
+        settings = configuration(
+            {
+                "acme": provider(
+                    f"http://127.0.0.1:{upstream.port}", dialect="anthropic-messages"
+                )
+            }
+        )
+        async with running_router(tmp_path, settings) as router, router.http() as http:
+            await http.post(
+                "/v1/messages/count_tokens",
+                json={"model": "chat", "messages": []},
+                headers=[
+                    ("anthropic-version", "2026-10-21"),
+                    ("anthropic-beta", "one,two"),
+                    ("anthropic-beta", "three"),
+                ],
+            )
+
+    (request,) = upstream.requests
+    sent = dict(request.headers)
+    assert sent["anthropic-version"] == "2026-10-21"
+    assert sent["anthropic-beta"] == "one,two,three"
+    assert "authorization" not in sent
 
 
 def failed_event(answer: httpx2.Response) -> dict[str, object]:

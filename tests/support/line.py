@@ -32,7 +32,9 @@ class Answered:
     def error_code(self) -> str:
         """Return the code of the error that it, or its last event, tells of."""
         told = self.body.rpartition(b"data: ")[2]
-        code: str = json.loads(told)["error"]["code"]
+        error = json.loads(told)["error"]
+        # Anthropic's shape keeps it among the details.
+        code: str = error["code"] if "code" in error else error["details"]["error_code"]
         return code
 
 

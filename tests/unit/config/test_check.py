@@ -611,6 +611,13 @@ def test_a_base_url_with_the_path_of_its_dialect(path: str) -> None:
     ]
 
 
+def test_a_base_url_that_is_no_text() -> None:
+    """It is refused for that, and looked at no further."""
+    found = errors(changed("base_url: https://api.acme.example/v1", "base_url: 5"))
+
+    assert [path for _, path, _ in found] == ["providers.acme.base_url"]
+
+
 @pytest.mark.parametrize(
     "dialect", ["openai-chat", "openai-responses", "anthropic-messages"]
 )

@@ -104,6 +104,7 @@ def test_an_image_in_a_tools_result_counts() -> None:
         ({"type": "document", "source": {"data": "A" * 200_000}}, 200_000),
         ({"type": "document", "source": {"url": "https://x"}}, UNSEEN_FILE_TOKENS),
         ({"type": "file", "file": {"file_id": "f"}}, UNSEEN_FILE_TOKENS),
+        ({"type": "document", "source": {"content": ["A" * 60_000, 1]}}, 60_000),
     ],
 )
 def test_a_file_counts_by_what_is_there(block: dict[str, object], tokens: int) -> None:
