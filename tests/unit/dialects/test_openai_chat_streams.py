@@ -30,6 +30,25 @@ def test_a_whole_stream_in_one_read() -> None:
     assert following.usage == Usage(input_tokens=7, output_tokens=3)
 
 
+def test_a_later_usage_takes_away_no_cache_writes() -> None:
+    """What only an earlier chunk said of the cache is still known at the end."""
+    following = meter()
+    first = (
+        b'data: {"choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":7,'
+        b'"prompt_tokens_details":{"cached_tokens":1,"cache_write_tokens":4}}}\n\n'
+    )
+
+    following.feed(first)
+    following.feed(USAGE)
+
+    assert following.usage == Usage(
+        input_tokens=7,
+        cached_input_tokens=1,
+        cache_write_5m_tokens=4,
+        output_tokens=3,
+    )
+
+
 def test_usage_is_kept_for_whom_asked_for_it() -> None:
     """The usage chunk stays in the stream of a caller who asked for it."""
     following = meter(strip_usage=False)
