@@ -37,9 +37,11 @@ from smart_llmrouter.dialects.openai_responses.streams import (
     MAX_EVENT_BYTES,
     OPENING,
 )
-from smart_llmrouter.wire.sse import EventSplitter, payload_of, split_events
+from smart_llmrouter.wire.sse import EventSplitter, event_end, payload_of
 
 Teller = Callable[[Reading, Frame], None]
+
+_LF: Final = ord("\n")
 
 _decode: Final = msgspec.json.Decoder(Frame).decode
 _decode_kind: Final = msgspec.json.Decoder(FrameKind).decode
@@ -77,11 +79,13 @@ class StreamDecoder:
         return self._read(rest)
 
     def _read(self, block: bytes) -> list[Event]:
-        reading = self._reading
-        for event in split_events(block):
-            if self._over:
-                break
-            payload = payload_of(event)
+        start, size, only_lf = 0, len(block), block.find(b"\r") < 0
+        while start < size and not self._over:
+            end = event_end(block, start, only_lf=only_lf)
+            payload = (
+                _payload(block, start, end) if only_lf else payload_of(block[start:end])
+            )
+            start = end
             if payload is None:
                 continue
             try:
@@ -91,16 +95,16 @@ class StreamDecoder:
                 continue
             tell = _TELLERS.get(frame.type)
             if tell is not None:
-                self._tell(tell, reading, frame)
+                self._tell(tell, frame)
             elif frame.type in _ENDINGS:
                 self._finish(frame)
             elif not frame.type or frame.type == ERROR:
                 self._fail(frame, payload)
-        return reading.taken()
+        return self._reading.taken()
 
-    def _tell(self, tell: Teller, reading: Reading, frame: Frame) -> None:
+    def _tell(self, tell: Teller, frame: Frame) -> None:
         try:
-            tell(reading, frame)
+            tell(self._reading, frame)
         except UNREADABLE:
             raise NotAStream from None
 
@@ -114,7 +118,7 @@ class StreamDecoder:
             frame = Frame(type=_kind_of(payload))
         tell = _TELLERS.get(frame.type)
         if tell is not None:
-            self._tell(tell, self._reading, frame)
+            self._tell(tell, frame)
         elif frame.type in _ENDINGS:
             self._finish(frame)
 
@@ -138,10 +142,22 @@ class StreamDecoder:
         if is_there(frame.error):
             self._reading.fail(frame.error)
         elif frame.type == ERROR:
-            self._reading.fail(msgspec.Raw(payload))
+            self._reading.fail(msgspec.Raw(payload.strip()))
         else:
             return
         self._over = True
+
+
+def _payload(block: bytes, start: int, end: int) -> bytes | None:
+    """Return the data of one event with LF at the end of its lines.
+
+    That of nearly all is one line, and the last.
+    """
+    data = block.find(b"data:", start, end)
+    ends_there = block.find(b"\n", data, end) == end - 2
+    if ends_there and (data == start or block[data - 1] == _LF):
+        return block[data + 5 : end - 2]
+    return payload_of(block[start:end])
 
 
 def _kind_of(payload: bytes) -> str:

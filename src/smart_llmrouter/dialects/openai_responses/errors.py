@@ -90,7 +90,7 @@ def encode_error_event(error: RouterError, *, request_id: str) -> bytes:
         "background": False,
         "error": {"code": code, "message": message},
         "incomplete_details": None,
-        "model": None,
+        "model": "",
         "output": [],
         "parallel_tool_calls": True,
         "tool_choice": "auto",

@@ -132,6 +132,24 @@ def test_items_only_in_the_last_event() -> None:
     assert decoded(sse(item_done(item, 5), completed(item)))[1:4] == HELLO
 
 
+def test_a_text_goes_on_in_another_item_at_the_same_place() -> None:
+    """What was told of the one says nothing of the other."""
+    other = call("{}", id="fc_2")
+    assert [
+        event.text
+        for event in told(
+            piece("output_item.added", item=call("")),
+            piece("output_item.added", item=call("")),
+            piece("output_text.delta", delta="a"),
+            item_done(message("a", id="msg_1")),
+            piece("output_text.delta", delta="b"),
+            item_done(message("b", id="msg_2")),
+            item_done(other),
+        )
+        if isinstance(event, Delta)
+    ] == ["a", "b", "{}"]
+
+
 def test_items_that_all_have_the_same_place() -> None:
     """Their ids tell them apart, and without places their order does."""
     items = [message("a", id="msg_1"), message("b", id="msg_2"), call("{}")]
@@ -474,6 +492,20 @@ def test_odd_but_harmless_events() -> None:
     )
 
     assert decoded(stream.replace(b"\n", b"\r\n")) == [Started()]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data:{"type":"response.output_text.delta",\ndata: "delta":"a"}\n\n',
+        b'event: data: x\ndata: {"type":"response.output_text.delta","delta":"a"}\n\n',
+        b'data: {"type":"response.output_text.delta",\rdata: "delta":"a"}\n\n',
+        b'data: {"type":"response.output_text.delta","delta":"a"}\nid: 1\n\n',
+    ],
+)
+def test_data_in_odd_places(event: bytes) -> None:
+    """All lines of data are read, and no others."""
+    assert decoded(event) == [Started(), Opened(0, "text"), Delta(0, "a")]
 
 
 def test_half_a_pair_is_replaced() -> None:

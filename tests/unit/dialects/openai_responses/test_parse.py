@@ -543,6 +543,13 @@ def test_options_that_only_this_dialect_has() -> None:
     assert request.reasoning == ReasoningAsk(summary="concise")
 
 
+def test_the_older_form_of_structured_output() -> None:
+    """JSON without a schema."""
+    request = parsed(text={"format": {"type": "json_object"}})
+
+    assert request.output_format == OutputFormat(kind="json_object")
+
+
 def test_explicit_nulls_are_as_absent() -> None:
     """Some frameworks write out each field that they know."""
     silent = parsed(
@@ -608,6 +615,8 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
         ),
         ({"tool_choice": "always"}, "tool_choice"),
         ({"tool_choice": 1}, "tool_choice"),
+        ({"user": 1}, "user"),
+        ({"store": 1}, "store"),
         ({"temperature": "hot"}, "temperature"),
         ({"max_output_tokens": 1.5}, "max_output_tokens"),
         ({"parallel_tool_calls": "yes"}, "parallel_tool_calls"),

@@ -486,6 +486,44 @@ def test_what_was_found_is_found_again() -> None:
     assert rendered(replace(request, turns=(unclear,)))["input"][0]["tools"] == []
 
 
+@pytest.mark.parametrize(
+    ("fields", "include"),
+    [
+        ({"top_logprobs": 2, "include": None}, None),
+        (
+            {"include": ["message.output_text.logprobs"]},
+            ["message.output_text.logprobs"],
+        ),
+    ],
+)
+def test_log_probabilities_are_asked_for_as_before(
+    fields: dict[str, Any], include: object
+) -> None:
+    """There are two ways to ask, and each stays what it was."""
+    assert rendered(parsed(**fields)).get("include") == include
+
+
+def test_an_include_that_cannot_be_read() -> None:
+    """It is left out."""
+    request = replace(parsed(), extras={"include": Raw(b"1")})
+
+    assert "include" not in rendered(request)
+
+
+def test_an_unknown_form_of_a_choice_stays() -> None:
+    """A provider of this dialect may know the tool."""
+    choice = {"type": "web_search"}
+
+    assert rendered(parsed(tool_choice=choice))["tool_choice"] == choice
+
+
+def test_a_list_of_tools_in_which_some_are_hosted() -> None:
+    """What the provider runs is written as it was declared."""
+    tools = [{"type": "web_search", "x": 1}, {"type": "function", "name": "f"}]
+
+    assert rendered(parsed(tools=tools))["tools"] == tools
+
+
 def test_arguments_of_a_search_that_are_no_json() -> None:
     """They are text, rather than nothing."""
     call = ToolCall(id="s", name="tool_search", kind="tool_search", arguments="sum")

@@ -120,6 +120,7 @@ def test_text_that_looks_sealed_stays() -> None:
         {"type": "function_call", "encrypted_content": "srt1.abc"},
         {"type": "compaction", "encrypted_content": "srt1.abc"},
         {"type": "reasoning", "encrypted_content": 1, "content": "srt1."},
+        ["srt1."],
     ]
     body = with_items(*items)
     peek = OPENAI_RESPONSES.peek(body)
@@ -127,6 +128,8 @@ def test_text_that_looks_sealed_stays() -> None:
     sent = OPENAI_RESPONSES.peek(OPENAI_RESPONSES.address(peek, model=b'"acme"'))
 
     assert bytes(sent.members["input"]) == bytes(peek.members["input"])
+    body = b'{"input":{"a":"srt1."},"model":"acme-mini"}'
+    assert addressed(body) == body
     assert addressed(b'{"input":"srt1."}') == b'{"input":"srt1.","model":"acme-mini"}'
 
 
