@@ -200,16 +200,40 @@ class Translator:
         last = events[-1] if events else None
         if isinstance(last, Failed | Finished):
             events = events[:-1]
-        for event in events:
-            kind = type(event)
-            if kind is Delta or kind is Opened:
-                self.meaningful = True
-            elif kind is UsageSeen:
-                self.usage = event.usage  # type: ignore[union-attr]  # by its type
-        block = self._encoder.encode(events)
+        block = self._encoder.encode(self._learned(events))
         if isinstance(last, Finished):
             self.meaningful = self.finished = self.done = True
             self.ending = self._encoder.finish(last)
         elif isinstance(last, Failed):
             self.error = bytes(last.raw)
         return block
+
+    def _learned(self, events: Sequence[Event]) -> list[Event]:
+        """Learn what events tell, and join deltas of a part that came together.
+
+        They have arrived in one read, so that nobody waits for one of them because of
+        another, and one event of the caller's takes as long to write as ten.
+        """
+        joined: list[Event] = []
+        texts: list[str] = []
+        index = -1
+        for event in events:
+            if type(event) is Delta:
+                if texts and event.index != index:
+                    joined.append(Delta(index, "".join(texts)))
+                    texts = []
+                index = event.index
+                texts.append(event.text)
+                continue
+            if texts:
+                joined.append(Delta(index, "".join(texts)))
+                texts = []
+            if type(event) is UsageSeen:
+                self.usage = event.usage
+            elif type(event) is Opened:
+                self.meaningful = True
+            joined.append(event)
+        if texts:
+            joined.append(Delta(index, "".join(texts)))
+        self.meaningful |= index >= 0
+        return joined
