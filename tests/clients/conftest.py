@@ -20,10 +20,18 @@ def _installed() -> None:
 
 @pytest.fixture
 def set_scene(tmp_path: Path) -> Generator[Callable[..., Scene]]:
-    """Set a router and its provider up, which end with the test."""
-    with ExitStack() as opened:
+    """Set a router and its providers up, which end with the test.
 
-        def begin(dialect: str, **options: Any) -> Scene:  # noqa: ANN401 - as scene
-            return opened.enter_context(scene(tmp_path, dialect, **options))
+    Prompts of these tests hold directives for the mock. At the end none of them may be
+    in what the routers wrote.
+    """
+    with ExitStack() as opened:
+        scenes: list[Scene] = []
+
+        def begin(*served: Any, **options: Any) -> Scene:  # noqa: ANN401 - as scene
+            scenes.append(opened.enter_context(scene(tmp_path, *served, **options)))
+            return scenes[-1]
 
         yield begin
+        for each in scenes:
+            assert b"MOCK: " not in each.kept
