@@ -22,6 +22,7 @@ from smart_llmrouter.core.content import (
     ToolResult,
     Turn,
 )
+from smart_llmrouter.core.errors import InvalidRequest
 from smart_llmrouter.core.events import (
     Closed,
     Delta,
@@ -50,6 +51,7 @@ from tests.support.grammar_openai_responses import NotGrammatical, events_of, re
 from tests.support.openai_responses import (
     SERVING,
     answering,
+    captured,
     completed,
     decoded,
     ended,
@@ -421,7 +423,7 @@ def test_the_strict_reader_is_strict() -> None:
     for place, event in enumerate(events):
         for changed in (
             [*events[:place], *events[place + 1 :]],
-            [*events[:place], event, event, *events[place + 1:]],
+            [*events[:place], event, event, *events[place + 1 :]],
         ):
             try:
                 accepted.append(read(_renumbered(b"".join(changed))))
@@ -438,6 +440,53 @@ def _renumbered(stream: bytes) -> bytes:
             for event in events_of(stream)
         )
     )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 1) | st.just(0.5) | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["type", "text", "name", "x"]), inner, max_size=2
+        )
+    ),
+    max_leaves=4,
+)
+REAL = [body for _, body in captured("codex", "sdk")]
+
+
+def _replaced(draw: st.DrawFn, value: Any, depth: int) -> Any:  # noqa: ANN401 - JSON
+    """Return a value in which one thing, somewhere, is something else."""
+    if depth == 0 or not isinstance(value, dict | list) or not value:
+        return draw(JSON)
+    if isinstance(value, list):
+        place = draw(st.integers(0, len(value) - 1))
+        changed = _replaced(draw, value[place], depth - 1)
+        return [*value[:place], changed, *value[place + 1 :]]
+    name = draw(st.sampled_from(sorted(value)))
+    return {**value, name: _replaced(draw, value[name], depth - 1)}
+
+
+@st.composite
+def broken_requests(draw: st.DrawFn) -> bytes:
+    """Return what a real client sent, but for one value."""
+    body = draw(st.sampled_from(REAL))
+    changed = _replaced(draw, body, draw(st.integers(1, 5)))
+    return json.dumps(changed).encode()
+
+
+@given(broken_requests())
+def test_a_broken_request_is_refused_by_its_field(body: bytes) -> None:
+    """Whatever is wrong, the router does not fail; and what it reads it writes."""
+    wrong: object = None
+    try:
+        request = OPENAI_RESPONSES.parse(OPENAI_RESPONSES.peek(body))
+        sent = OPENAI_RESPONSES.render(request, SERVING, Notes())
+    except InvalidRequest as refused:
+        wrong = refused.details["field"]
+        sent = b""
+
+    assert wrong or json.loads(sent)["model"] == SERVING.model
 
 
 def test_requests_of_other_models_are_told_apart() -> None:
