@@ -10,13 +10,15 @@ from smart_llmrouter.core.errors import InvalidRequest
 from smart_llmrouter.dialects.openai_responses.schema import (
     NULL,
     UNREADABLE,
-    text_of,
     without,
 )
 from smart_llmrouter.wire.jsonobject import RawMembers
 
 T = TypeVar("T")
 
+_decode_text: Final[Callable[[msgspec.Raw], str | None]] = msgspec.json.Decoder(
+    str | None
+).decode
 _decode_members: Final = msgspec.json.Decoder(RawMembers).decode
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_flag: Final = msgspec.json.Decoder(bool).decode
@@ -42,16 +44,13 @@ class Fields:
 
     def text(self, name: str) -> str | None:
         """Return a text."""
-        raw = self.raw(name)
+        raw = self.members.get(name)
         if raw is None:
             return None
         try:
-            text = text_of(raw)
+            return _decode_text(raw)
         except UNREADABLE:
-            text = None
-        if text is None:
-            raise self.wrong(name, "a string")
-        return text
+            raise self.wrong(name, "a string") from None
 
     def needed_text(self, name: str) -> str:
         """Return a text that must be there."""
