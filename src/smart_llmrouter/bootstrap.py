@@ -236,13 +236,13 @@ def build_edge(
         router_version=build.version,
         now=time.monotonic,
     )
-    gate, watch = OpenGate(), Watch(loop)
+    gate, watch, pins = OpenGate(), Watch(loop), Pins()
     pipeline = Pipeline(
         snapshot,
         gate,
         attempts,
         dialects=DIALECTS,
-        pins=Pins(),
+        pins=pins,
         recorder=recorder,
         tally=tally,
         watch=watch,
@@ -251,11 +251,11 @@ def build_edge(
         snapshot,
         gate,
         transport,
+        pins=pins,
         recorder=recorder,
         tally=tally,
         watch=watch,
         user_agent=user_agent,
-        now=time.monotonic,
     )
     hot = inference_routes(
         pipeline,

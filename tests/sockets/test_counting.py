@@ -40,6 +40,7 @@ MESSAGES = "/v1/messages/count_tokens"
 RESPONSES = "/v1/responses/input_tokens"
 HI: Any = [{"role": "user", "content": "How long is this?"}]
 BODY = {"model": "chat", "messages": HI}
+BODY_OF: Any = {RESPONSES: {"model": "chat", "input": HI}}
 COUNT = plain(
     b'{"input_tokens": 4711, "more": [1.00]}', "content-type: application/json"
 )
@@ -85,7 +86,7 @@ async def asked(
     async with router.http() as client:
         return await client.post(
             path,
-            json=BODY,
+            json=BODY_OF.get(path, BODY),
             headers={k.replace("_", "-"): v for k, v in headers.items()},
         )
 
@@ -162,6 +163,49 @@ async def test_responses_are_counted_by_responses_targets(tmp_path: Path) -> Non
         "POST /v1/responses/input_tokens HTTP/1.1"
     ]
     assert other.headers["x-router-estimate"] == "true"
+
+
+async def test_a_stored_answer_is_counted_only_for_who_asked_for_it(
+    tmp_path: Path,
+) -> None:
+    """The id of somebody else's leads nowhere, and no provider is asked about it."""
+    said = plain(b'{"object":"response.input_tokens","input_tokens":12}')
+    body = {"model": "chat", "input": "go on", "previous_response_id": "resp_1"}
+    async with (
+        counting(tmp_path, said, dialect="openai-responses") as (router, up),
+        router.http() as client,
+    ):
+        answer = await client.post(RESPONSES, json=body)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "unknown-response-id"
+    assert up[0].requests == []
+
+
+async def test_a_stored_answer_is_counted_by_its_keeper(tmp_path: Path) -> None:
+    """The target that gave the answer is asked, and not one before it."""
+    stored = (
+        b'{"id":"resp_1","object":"response","status":"completed","output":[{"type":'
+        b'"message","role":"assistant","id":"msg_1","content":[{"type":"output_text",'
+        b'"text":"hi"}]}],"input_tokens":12,"store":true}'
+    )
+    said = plain(stored, "content-type: application/json")
+    broken = plain(b"{}", status="500 No")
+    go_on = {"model": "chat", "input": "go on", "previous_response_id": "resp_1"}
+    async with (
+        counting(tmp_path, broken, said, dialect="openai-responses") as (
+            router,
+            upstreams,
+        ),
+        router.http() as client,
+    ):
+        first = await client.post("/v1/responses", json=BODY_OF[RESPONSES])
+        answer = await client.post(RESPONSES, json=go_on)
+
+    assert first.status_code == answer.status_code == 200
+    assert answer.json()["input_tokens"] == 12
+    assert answer.headers["x-router-target"] == "p1/mini"
+    assert len(upstreams[0].requests) == 1
 
 
 @pytest.mark.parametrize(

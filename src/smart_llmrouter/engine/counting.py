@@ -22,17 +22,17 @@ import structlog
 
 from smart_llmrouter.admission.gate import Gate, Reservation
 from smart_llmrouter.config.snapshot import Group, Snapshot, Target
-from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.errors import (
     InternalError,
-    InvalidJson,
-    InvalidRequest,
     JournalUnwritable,
     RouterError,
+    UnknownResponseId,
 )
 from smart_llmrouter.core.estimates import input_tokens
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.usage import Usage
+from smart_llmrouter.dialects.base import Peek
+from smart_llmrouter.dialects.registry import DIALECTS
 from smart_llmrouter.engine.attempts import (
     addressed,
     error_body,
@@ -43,6 +43,7 @@ from smart_llmrouter.engine.client import Arrival, Client, HeaderLines, header_l
 from smart_llmrouter.engine.endings import CallEnding, Refusals, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
+from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import dialect_headers
 from smart_llmrouter.engine.tally import Tally
@@ -59,12 +60,6 @@ from smart_llmrouter.upstream.failures import (
     terminal_error,
 )
 from smart_llmrouter.upstream.transport import Transport, TransportError, UpstreamAnswer
-from smart_llmrouter.wire.jsonobject import (
-    NotAnObject,
-    RawMembers,
-    parse_members,
-    render_members,
-)
 
 NOTHING_USED: Final = Usage(input_tokens=0, output_tokens=0)
 _JSON: Final = (b"content-type", b"application/json")
@@ -72,12 +67,10 @@ _ESTIMATED: Final = (b"x-router-estimate", b"true")
 _OBJECT: Final[Mapping[DialectName, dict[str, object]]] = {
     "openai-responses": {"object": "response.input_tokens"},
 }
-_NULL: Final = b"null"
 _NOT_SERVED: Final = frozenset({405, 501})
 _MALFORMED: Final = Failure(error_class="upstream_malformed_answer")
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode_text: Final = msgspec.json.Decoder(str).decode
 
 log = structlog.get_logger()
 
@@ -87,7 +80,7 @@ class Counter(NamedTuple):
 
     target: Target
     endpoint: Endpoint
-    model: msgspec.Raw
+    model: bytes
 
 
 class _Count(msgspec.Struct):
@@ -112,21 +105,21 @@ class Counting:
         gate: Gate,
         transport: Transport,
         *,
+        pins: Pins,
         recorder: Recorder,
         tally: Tally,
         watch: Watch,
         user_agent: str,
-        now: Monotonic,
     ) -> None:
         """Ask the targets of `snapshot` through `transport`."""
         self._snapshot = snapshot
         self._gate = gate
         self._transport = transport
+        self._pins = pins
         self._recorder = recorder
         self._refusals = Refusals(recorder)
         self._tally = tally
         self._watch = watch
-        self._now = now
         self._counters = {
             group.name: _counters_of(group, user_agent=user_agent)
             for group in snapshot.groups.values()
@@ -153,8 +146,8 @@ class Counting:
         self._refusals.refuse(error, _entry(arrival), client)
 
     async def _carry(self, entry: Entry, body: bytes, client: Client) -> None:
-        members = _parsed(body)
-        group = allowed_group(_model(members), entry, self._snapshot)
+        peek = DIALECTS[entry.arrival.dialect].peek(body)
+        group = allowed_group(peek.model, entry, self._snapshot)
         self._recorder.check()
         with (
             self._gate.reserve(entry.arrival.caller, group.name) as reservation,
@@ -163,7 +156,7 @@ class Counting:
             ) as vigil,
         ):
             counted = await self._asked(
-                group, members, entry=entry, vigil=vigil, reservation=reservation
+                group, peek, entry=entry, vigil=vigil, reservation=reservation
             )
             entry.usage = reservation.used = NOTHING_USED
             headers = dialect_headers(
@@ -181,7 +174,7 @@ class Counting:
     async def _asked(
         self,
         group: Group,
-        members: RawMembers,
+        peek: Peek,
         *,
         entry: Entry,
         vigil: Vigil,
@@ -192,11 +185,11 @@ class Counting:
         Raises an `UpstreamError` where one does, and none has answered.
         """
         failures: list[Failure] = []
-        for counter in self._counters[group.name][entry.arrival.dialect]:
+        for counter in self._counters_for(peek, group, entry):
             entry.target = counter.target
             entry.attempts += 1
             vigil.wait_for("first_event", group.first_event_timeout_s)
-            outcome = await self._tried(counter, members, entry=entry, vigil=vigil)
+            outcome = await self._tried(counter, peek, entry=entry, vigil=vigil)
             if isinstance(outcome, bytes):
                 entry.error_class = None
                 return outcome
@@ -210,12 +203,30 @@ class Counting:
             raise terminal_error(failures)
         return None
 
+    def _counters_for(
+        self, peek: Peek, group: Group, entry: Entry
+    ) -> tuple[Counter, ...]:
+        """Return who may be asked: what one provider keeps, no other can count.
+
+        Raises `UnknownResponseId`.
+        """
+        dialect = entry.arrival.dialect
+        counters = self._counters[group.name][dialect]
+        answer_id = DIALECTS[dialect].goes_on_from(peek)
+        if answer_id is None:
+            return counters
+        keeper = self._pins.keeper(answer_id, caller_id=entry.arrival.caller.id)
+        kept = tuple(each for each in counters if each.target.label == keeper)
+        if not kept:
+            raise UnknownResponseId
+        return kept
+
     async def _tried(
-        self, counter: Counter, members: RawMembers, *, entry: Entry, vigil: Vigil
+        self, counter: Counter, peek: Peek, *, entry: Entry, vigil: Vigil
     ) -> Outcome:
         """Ask one target, for no longer than it may take."""
         try:
-            outcome = await self._attempt(counter, members, entry)
+            outcome = await self._attempt(counter, peek, entry)
         except TransportError as error:
             outcome = failure_of_transport(error)
         except asyncio.CancelledError:
@@ -226,13 +237,11 @@ class Counting:
         self._tally.attempts[counter.target.label, _told(outcome)] += 1
         return outcome
 
-    async def _attempt(
-        self, counter: Counter, members: RawMembers, entry: Entry
-    ) -> Outcome:
+    async def _attempt(self, counter: Counter, peek: Peek, entry: Entry) -> Outcome:
         endpoint = addressed(counter.endpoint, entry.arrival)
-        body = render_members(members | {"model": counter.model})
+        dialect = DIALECTS[entry.arrival.dialect]
+        body = dialect.address(peek, model=counter.model)
         answer = await self._transport.send(endpoint, body)
-        entry.first_byte_s = self._now()
         entry.upstream_status = answer.status
         try:
             return await _read(answer, endpoint)
@@ -282,7 +291,7 @@ def _counters_of(
             Counter(
                 target,
                 endpoint_of(target.provider, user_agent=user_agent, path=path),
-                msgspec.Raw(_encode(target.model)),
+                _encode(target.model),
             )
             for target in group.targets
             if target.provider.dialect == dialect
@@ -293,25 +302,6 @@ def _counters_of(
 
 def _entry(arrival: Arrival) -> Entry:
     return Entry(arrival=arrival, dialect=f"{arrival.dialect}/count")
-
-
-def _parsed(body: bytes) -> RawMembers:
-    try:
-        return parse_members(body)
-    except NotAnObject as error:
-        raise InvalidJson(str(error)) from None
-
-
-def _model(members: RawMembers) -> str | None:
-    raw = members.get("model")
-    if raw is None or bytes(raw) == _NULL:
-        return None
-    try:
-        return _decode_text(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidRequest(
-            "`model` must be a string", details={"field": "model"}
-        ) from None
 
 
 def _estimate(dialect: DialectName, body: bytes) -> bytes:
