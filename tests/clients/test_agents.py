@@ -48,14 +48,21 @@ def test_claude_code_runs_a_command_that_writes_a_file(
 
 
 @upstream
-def test_claude_code_writes_a_file_with_its_own_tool(
+def test_claude_code_writes_and_edits_files_with_its_own_tools(
     set_scene: SetScene, upstream: str
 ) -> None:
-    """The Write tool of Claude Code leaves its file."""
+    """The tools Write, Read and Edit of Claude Code leave the file as they should."""
     scene = set_scene(upstream)
     made = scene.work / "notes.txt"
 
-    ended = claude(scene, f"MOCK: write {made} from the tool")
+    ended = claude(
+        scene,
+        f"MOCK: write {made} first\\nsecond\\nthird\n"
+        f"MOCK: read {made}\n"
+        f'MOCK: edit {made} second => 2nd \\ "two"\n'
+        "MOCK: say {results} results, {errors} errors",
+    )
 
     assert made.exists(), f"{ended}\n{scene.log}"
-    assert made.read_text().strip() == "from the tool"
+    assert made.read_text().splitlines() == ["first", '2nd \\ "two"', "third"]
+    assert claude_said(ended) == "3 results, 0 errors"

@@ -1,12 +1,18 @@
-"""Codex CLI and Claude Code, told to do one task without anybody to ask."""
+"""Coding agents, told to do one task without anybody to ask."""
 
 import json
-from collections.abc import Sequence
+import struct
+import sys
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
+from tests.support.repository import ROOT
 from tests.support.scene import Scene, npm_program
 from tests.support.stage import Ended
 
+_TOY_SERVER: Final = ROOT / "tests/clients/toy_mcp.py"
 _CODEX: Final = (".bin", "codex")
 _CLAUDE: Final = ("@anthropic-ai", "claude-code-linux-x64", "claude")
 _QUIET: Final = {
@@ -24,21 +30,27 @@ def codex(
     model: str = "chat",
     images: Sequence[str] = (),
     settings: Sequence[str] = (),
+    built_in: bool = False,
     within_s: float = 120,
 ) -> Ended:
-    """Let Codex CLI do a task; `settings` are more of its `key=value` settings."""
+    """Let Codex CLI do a task; `settings` are more of its `key=value` settings.
+
+    With `built_in` it uses its own provider, pointed here, and not one of ours.
+    """
     home = scene.stage.home / "codex"
     home.mkdir(exist_ok=True)
-    own = (
-        "analytics.enabled=false",
-        f'model="{model}"',
-        'model_provider="router"',
-        'model_providers.router.name="router"',
-        f'model_providers.router.base_url="{scene.url}/v1"',
-        'model_providers.router.env_key="ROUTER_TOKEN"',
-        'model_providers.router.wire_api="responses"',
-        *settings,
+    provider = (
+        (f'openai_base_url="{scene.url}/v1"',)
+        if built_in
+        else (
+            'model_provider="router"',
+            'model_providers.router.name="router"',
+            f'model_providers.router.base_url="{scene.url}/v1"',
+            'model_providers.router.env_key="ROUTER_TOKEN"',
+            'model_providers.router.wire_api="responses"',
+        )
     )
+    own = ("analytics.enabled=false", f'model="{model}"', *provider, *settings)
     return scene.run(
         npm_program(*_CODEX),
         "exec",
@@ -48,8 +60,19 @@ def codex(
         *(word for setting in own for word in ("-c", setting)),
         *(word for image in images for word in ("-i", image)),
         *("--", prompt),
-        environment={"CODEX_HOME": str(home), "ROUTER_TOKEN": scene.token},
+        environment={
+            "CODEX_HOME": str(home),
+            "CODEX_API_KEY" if built_in else "ROUTER_TOKEN": scene.token,
+        },
         within_s=within_s,
+    )
+
+
+def codex_toy(scene: Scene) -> Sequence[str]:
+    """Return settings that give Codex CLI the server `toy`; see `sums`."""
+    return (
+        f'mcp_servers.toy.command="{sys.executable}"',
+        f'mcp_servers.toy.args=["{_TOY_SERVER}", "{_sums(scene)}"]',
     )
 
 
@@ -66,6 +89,7 @@ def claude(
     model: str = "chat",
     tools: str = "Bash,Read,Write,Edit",
     options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
     within_s: float = 120,
 ) -> Ended:
     """Let Claude Code do a task."""
@@ -79,9 +103,16 @@ def claude(
             "ANTHROPIC_BASE_URL": scene.url,
             "ANTHROPIC_AUTH_TOKEN": scene.token,
             **_QUIET,
+            **(environment or {}),
         },
         within_s=within_s,
     )
+
+
+def claude_toy(scene: Scene) -> Sequence[str]:
+    """Return options that give Claude Code the server `toy`; see `sums`."""
+    toy = {"command": sys.executable, "args": [str(_TOY_SERVER), str(_sums(scene))]}
+    return ("--mcp-config", json.dumps({"mcpServers": {"toy": toy}}))
 
 
 def claude_said(ended: Ended) -> str:
@@ -91,3 +122,33 @@ def claude_said(ended: Ended) -> str:
     except ValueError:
         return ""
     return str(result.get("result", ""))
+
+
+def sums(scene: Scene) -> list[str]:
+    """Return the sums that the tool `add` of the server `toy` made."""
+    file = _sums(scene)
+    return file.read_text().split() if file.exists() else []
+
+
+def _sums(scene: Scene) -> Path:
+    return scene.directory / "sums.txt"
+
+
+def red_png(scene: Scene) -> Path:
+    """Put a small picture into the folder where the agent works."""
+    side = 16
+    lines = side * (b"\0" + side * b"\xff\0\0")
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    file = scene.work / "red.png"
+    file.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+            for kind, content in chunks
+        )
+    )
+    return file
