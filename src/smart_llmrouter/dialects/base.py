@@ -179,10 +179,12 @@ class Dialect(Protocol):
         Raises `InvalidJson` and other `RequestFault`s.
         """
 
-    def address(self, peek: Peek, *, model: bytes) -> bytes:
+    def address(self, peek: Peek, *, model: bytes, keep_seals: bool = False) -> bytes:
         """Return the request for a target of this dialect; `model` is encoded JSON.
 
-        Nothing but values that the router must set differs from what came.
+        Nothing but values that the router must set differs from what came, and what
+        `dialects.sealed` sealed is taken out, because no provider knows it. With
+        `keep_seals` it stays: the target is another router, which may have sealed it.
         """
 
     def meter(self, peek: Peek) -> Meter:

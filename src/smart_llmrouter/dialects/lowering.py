@@ -20,6 +20,7 @@ from smart_llmrouter.core.content import (
     Opaque,
     Part,
     Reasoning,
+    Text,
     ToolCall,
     ToolResult,
     Turn,
@@ -47,6 +48,9 @@ _INPUT_SCHEMA: Final = msgspec.Raw(
     b'{"type":"object","properties":{"input":{"type":"string"}},'
     b'"required":["input"],"additionalProperties":false}'
 )
+BILLING_HEADER: Final = "system.billing_header"
+"""How notes name a line of instructions that is not for the model."""
+_BILLING: Final = "x-anthropic-billing-header:"
 _ANY_OBJECT: Final = msgspec.Raw(b'{"type":"object","properties":{}}')
 _encode_text: Final = msgspec.json.Encoder().encode
 
@@ -80,6 +84,7 @@ def bridged(
     tools = tuple(_callable_tools(request.tools, hosted_tools, notes))
     return msgspec.structs.replace(
         request,
+        system=tuple(_without_billing(request.system, notes)),
         tools=tools,
         tool_choice=_sound_choice(request.tool_choice, tools, notes),
         turns=tuple(_without_opaque(request.turns, notes)),
@@ -201,6 +206,19 @@ def _lowered_part(part: Part, names: ToolNames) -> Part:
     if isinstance(part, ToolResult) and part.kind != "function":
         return msgspec.structs.replace(part, kind="function")
     return part
+
+
+def _without_billing(system: Iterable[Text], notes: Notes) -> Iterable[Text]:
+    """Leave out the line for billing that Claude Code puts before its instructions.
+
+    It is Anthropic's, says nothing to a model, and differs from conversation to
+    conversation, so that a provider's prompt cache would never find the rest again.
+    """
+    for part in system:
+        if part.text.startswith(_BILLING):
+            notes.dropped(BILLING_HEADER, "it is for Anthropic only")
+        else:
+            yield part
 
 
 def _callable_tools(

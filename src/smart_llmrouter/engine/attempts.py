@@ -50,6 +50,7 @@ _ERROR_BODY_MAX_BYTES: Final = 64 * 1024
 _PREAMBLE_MAX_BYTES: Final = 256 * 1024
 _EVENT_STREAM: Final = "text/event-stream"
 _JSON: Final = "application/json"
+_NAME: Final = "x-router-target"
 _MOST_NOTES: Final = 16
 # Looking a member of an enumeration up costs as much as a call.
 _OK: Final = int(HTTPStatus.OK)
@@ -65,7 +66,8 @@ class Route:
     `dialect` is what it speaks, `model` its JSON-encoded model id, and `serving` what a
     translation must know of it. `name_line` is the header that tells callers who
     answered, and `headers` are those of a plain answer of the usual type. `anthropic`
-    says that callers' headers of Anthropic's API go along.
+    says that callers' headers of Anthropic's API go along, `seals` that requests of its
+    dialect may hold what a router has sealed.
     """
 
     target: Target
@@ -76,6 +78,7 @@ class Route:
     name_line: HeaderLines
     headers: HeaderLines
     anthropic: bool
+    seals: bool
 
 
 def route_to(target: Target, dialect: Dialect, *, user_agent: str) -> Route:
@@ -96,6 +99,7 @@ def route_to(target: Target, dialect: Dialect, *, user_agent: str) -> Route:
         name_line=name_line,
         headers=header_lines((b"content-type", _JSON.encode())) + name_line,
         anthropic=target.provider.dialect == "anthropic-messages",
+        seals=target.provider.dialect != "openai-chat",
     )
 
 
@@ -109,7 +113,7 @@ def addressed(endpoint: Endpoint, arrival: Arrival) -> Endpoint:
 
 def name_header(target: Target) -> tuple[bytes, bytes]:
     """Return the header that tells which target gave an answer."""
-    return b"x-router-target", target.label.encode()
+    return _NAME.encode(), target.label.encode()
 
 
 class PlainWin(msgspec.Struct, kw_only=True):
@@ -163,6 +167,8 @@ class Attempts:
         self._health = health
         self._tally = tally
         self._now = now
+        # The targets that are routers like this one, by label: they have said so.
+        self._routers: set[str] = set()
 
     async def first_to_answer(
         self,
@@ -185,7 +191,7 @@ class Attempts:
         for target in plan.targets:
             route = self._routes[target.label]
             try:
-                lane = _lane_of(asked, route, entry)
+                lane = self._lane_of(asked, route, entry)
             except NotBridged as lacking:
                 missing[target.label] = list(lacking.missing)
                 continue
@@ -199,6 +205,19 @@ class Attempts:
         if not failures:
             raise unservable(plan.group, dialect=asked.dialect.name, missing=missing)
         raise terminal_error(failures)
+
+    def _lane_of(self, asked: Asked, route: Route, entry: Entry) -> Lane:
+        """Choose the lane of an attempt. Raises `NotBridged`."""
+        if asked.dialect is route.dialect:
+            return Relay(
+                asked.dialect,
+                asked.peek,
+                route.model,
+                keep_seals=route.target.label in self._routers,
+            )
+        return Translation(
+            asked, route.dialect, route.serving, request_id=entry.arrival.request_id
+        )
 
     async def _try(
         self, route: Route, lane: Lane, *, asked: Asked, entry: Entry, vigil: Vigil
@@ -276,6 +295,8 @@ class Attempts:
         streamed = content_type.startswith(_EVENT_STREAM)
         if streamed != stream:
             raise _AttemptFailed(_MALFORMED)
+        if route.seals and answer.header(_NAME) is not None:
+            self._routers.add(route.target.label)
         if streamed:
             return await self._begin_stream(answer, route, lane, entry=entry)
         came = await answer.read()
@@ -325,15 +346,6 @@ class Attempts:
             meter=meter,
             first=first,
         )
-
-
-def _lane_of(asked: Asked, route: Route, entry: Entry) -> Lane:
-    """Choose the lane of an attempt. Raises `NotBridged`."""
-    if asked.dialect is route.dialect:
-        return Relay(asked.dialect, asked.peek, route.model)
-    return Translation(
-        asked, route.dialect, route.serving, request_id=entry.arrival.request_id
-    )
 
 
 def _notes_line(lane: Lane) -> HeaderLines:

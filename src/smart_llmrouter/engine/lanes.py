@@ -41,19 +41,27 @@ class Lane(Protocol):
 class Relay:
     """Both sides speak the same dialect: the bytes stay as they are."""
 
-    __slots__ = ("_dialect", "_model", "_peek")
+    __slots__ = ("_dialect", "_keep_seals", "_model", "_peek")
 
     name: LaneName = "relay"
 
-    def __init__(self, dialect: Dialect, peek: Peek, model: bytes) -> None:
-        """Address the request to `model`, which is encoded JSON."""
+    def __init__(
+        self, dialect: Dialect, peek: Peek, model: bytes, *, keep_seals: bool
+    ) -> None:
+        """Address the request to `model`, which is encoded JSON.
+
+        `keep_seals` says that the target is another router.
+        """
+        self._keep_seals = keep_seals
         self._dialect = dialect
         self._peek = peek
         self._model = model
 
     def take_body(self) -> bytes:
         """Return the request as it came, but for what the router must set."""
-        return self._dialect.address(self._peek, model=self._model)
+        return self._dialect.address(
+            self._peek, model=self._model, keep_seals=self._keep_seals
+        )
 
     def answer(self, body: bytes) -> tuple[bytes, Usage]:
         """Return the answer as it came. Raises `NotAnAnswer`."""

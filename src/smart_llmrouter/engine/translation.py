@@ -35,12 +35,16 @@ from smart_llmrouter.dialects.base import (
     Peek,
     Serving,
 )
-from smart_llmrouter.dialects.lowering import Raising, bridged
+from smart_llmrouter.dialects.lowering import BILLING_HEADER, Raising, bridged
 from smart_llmrouter.dialects.tool_names import ToolNames
 from smart_llmrouter.ledger.record import Lane as LaneName
 
-_EXEMPT: Final = frozenset(f"tools.{kind}" for kind in DROPPABLE_HOSTED_KINDS)
-"""What a group's `hosted_tools` says about these holds under `bridges: lossless`."""
+_EXEMPT: Final = frozenset(
+    {BILLING_HEADER, *(f"tools.{kind}" for kind in DROPPABLE_HOSTED_KINDS)}
+)
+"""What may be dropped under `bridges: lossless`: what is not for the model, and tools
+about which the group's `hosted_tools` says more.
+"""
 
 
 class Asked(msgspec.Struct, eq=False):

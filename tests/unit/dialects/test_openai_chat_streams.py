@@ -3,7 +3,8 @@
 import pytest
 
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
-from smart_llmrouter.dialects.openai_chat.streams import NotAStream, StreamMeter
+from smart_llmrouter.dialects.base import NotAStream
+from smart_llmrouter.dialects.openai_chat.streams import StreamMeter
 
 OPENING = b'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n'
 HELLO = b'data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}\n\n'

@@ -56,9 +56,9 @@ class AnthropicMessages:
         """Read as much of a request as the path must know."""
         return peek_request(body)
 
-    def address(self, peek: Peek, *, model: bytes) -> bytes:
+    def address(self, peek: Peek, *, model: bytes, keep_seals: bool = False) -> bytes:
         """Return the request for a target of this dialect."""
-        return address_request(peek, model=model)
+        return address_request(peek, model=model, keep_seals=keep_seals)
 
     def meter(self, peek: Peek) -> Meter:  # noqa: ARG002 - usage comes unasked here
         """Return the meter for the stream that answers `peek`."""

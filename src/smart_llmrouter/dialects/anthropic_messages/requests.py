@@ -36,15 +36,16 @@ def peek_request(body: bytes) -> Peek:
     return Peek(members=members, model=_model(members), stream=_stream(members))
 
 
-def address_request(peek: Peek, *, model: bytes) -> bytes:
+def address_request(peek: Peek, *, model: bytes, keep_seals: bool = False) -> bytes:
     """Render the request for one target; `model` is its JSON-encoded model id.
 
-    All else keeps its bytes, but for thinking that no provider would take back.
+    All else keeps its bytes, but for thinking that no provider would take back; with
+    `keep_seals` the target is one that takes back what was sealed.
     """
     members = peek.members | {"model": msgspec.Raw(model)}
     messages = members.get("messages")
     if messages is not None:
-        members["messages"] = own_thinking_only(messages)
+        members["messages"] = own_thinking_only(messages, keep_seals=keep_seals)
     return render_members(members)
 
 

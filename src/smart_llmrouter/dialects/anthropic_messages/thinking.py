@@ -8,8 +8,8 @@ touched: a conversation without them passes as it is, after a search of its byte
 """
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,46 +24,65 @@ _THINKING: Final = b'"thinking"'
 _REDACTED: Final = b'"redacted_thinking"'
 _ANY_THINKING: Final = b'thinking"'
 _KINDS: Final = (_THINKING, _REDACTED)
-_is_no_proof: Final = re.compile(
-    rb'"signature"\s*:\s*(?:""|null|"' + re.escape(SEAL).encode() + rb")"
-).match
-_proof: Final = re.compile(
-    rb'\s*"(?!"|' + re.escape(SEAL).encode() + rb")", re.DOTALL
-).match
+_SEAL: Final = re.escape(SEAL).encode()
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def own_thinking_only(messages: msgspec.Raw) -> msgspec.Raw:
-    """Return `messages` without thinking that is unsigned or was sealed here."""
+class _Proofs(NamedTuple):
+    """What counts as a proof: how one that is none looks behind its name, and one."""
+
+    is_none: Callable[[bytes, int], re.Match[bytes] | None]
+    is_one: Callable[[bytes], re.Match[bytes] | None]
+
+
+_MAKERS: Final = _Proofs(
+    re.compile(rb'"signature"\s*:\s*(?:""|null|"' + _SEAL + rb")").match,
+    re.compile(rb'\s*"(?!"|' + _SEAL + rb")", re.DOTALL).match,
+)
+_MAKERS_AND_SEALED: Final = _Proofs(
+    re.compile(rb'"signature"\s*:\s*(?:""|null)').match,
+    re.compile(rb'\s*"(?!")', re.DOTALL).match,
+)
+
+
+def own_thinking_only(
+    messages: msgspec.Raw, *, keep_seals: bool = False
+) -> msgspec.Raw:
+    """Return `messages` without thinking that is unsigned or was sealed here.
+
+    With `keep_seals` only what is unsigned goes.
+    """
     text = bytes(messages)
-    if not _is_suspect(text):
+    proofs = _MAKERS_AND_SEALED if keep_seals else _MAKERS
+    if not _is_suspect(text, proofs):
         return messages
     items = _items(text)
-    kept = [_cleaned(item) for item in items]
+    kept = [_cleaned(item, proofs) for item in items]
     if kept == items:
         return messages
     return msgspec.Raw(b"[" + b",".join(filter(None, kept)) + b"]")
 
 
-def _is_suspect(text: bytes) -> bool:
+def _is_suspect(text: bytes, proofs: _Proofs) -> bool:
     """Say whether some thinking may have to go; most conversations have none at all."""
     if text.find(_ANY_THINKING) < 0:
         return False
     signatures, place = 0, text.find(_SIGNATURE)
     while place >= 0:
-        if _is_no_proof(text, place):
+        if proofs.is_none(text, place):
             return True
         signatures += 1
         place = text.find(_SIGNATURE, place + len(_SIGNATURE))
     # A thinking block says the word twice, as its type and as the name of its text.
     if text.count(_THINKING) > 2 * signatures:
         return True
-    return text.find(_REDACTED) >= 0 and text.find(_SEALED) >= 0
+    sealed_goes = proofs is _MAKERS
+    return sealed_goes and text.find(_REDACTED) >= 0 and text.find(_SEALED) >= 0
 
 
-def _cleaned(message: bytes) -> bytes:
+def _cleaned(message: bytes, proofs: _Proofs) -> bytes:
     """Return a message without the blocks that must go, nothing if none is left."""
-    if not _is_suspect(message):
+    if not _is_suspect(message, proofs):
         return message
     try:
         members = parse_members(message)
@@ -71,7 +90,7 @@ def _cleaned(message: bytes) -> bytes:
         return message
     content = members.get("content")
     blocks = [] if content is None else _items(bytes(content))
-    kept = [block for block in blocks if not _must_go(block)]
+    kept = [block for block in blocks if not _must_go(block, proofs)]
     if len(kept) == len(blocks):
         return message
     if not kept:
@@ -80,7 +99,7 @@ def _cleaned(message: bytes) -> bytes:
     return render_members(members)
 
 
-def _must_go(block: bytes) -> bool:
+def _must_go(block: bytes, proofs: _Proofs) -> bool:
     try:
         members = parse_members(block)
     except NotAnObject:
@@ -88,7 +107,7 @@ def _must_go(block: bytes) -> bool:
     if bytes(members.get("type", b"")) not in _KINDS:
         return False
     proof = members.get("signature", members.get("data", msgspec.Raw(b"null")))
-    return _proof(bytes(proof)) is None
+    return proofs.is_one(bytes(proof)) is None
 
 
 def _items(text: bytes) -> list[bytes]:

@@ -44,7 +44,13 @@ class OpenAiChat:
         """Read as much of a request as the path must know."""
         return parse_request(body)
 
-    def address(self, peek: Peek, *, model: bytes) -> bytes:
+    def address(
+        self,
+        peek: Peek,
+        *,
+        model: bytes,
+        keep_seals: bool = False,  # noqa: ARG002 - nothing of this dialect is refused
+    ) -> bytes:
         """Return the request for a target of this dialect; `model` is encoded JSON."""
         return render_request(peek, model=model)
 

@@ -7,7 +7,6 @@ What is not said as it came, each time with a note:
 * the documents that are text are said as text;
 * thoughts go to others than OpenAI as `reasoning_content`, their proofs to nobody;
 * a refusal is a text for others than OpenAI;
-* the line that Claude Code puts before its instructions, for billing, is left out.
 
 The texts of one turn of the assistant are one text, and so are its instructions, with a
 blank line between; OpenAI's own reading of several is the same.
@@ -41,7 +40,6 @@ from smart_llmrouter.dialects.openai_chat.said_as import FIELD_OF_STATE
 
 Message = dict[str, object]
 
-_BILLING: Final = "x-anthropic-billing-header:"
 _BLANK_LINE: Final = "\n\n"
 _INSTRUCTING: Final = ("system", "developer")
 _FAILED: Final = "Error: "
@@ -51,7 +49,7 @@ def render_messages(request: Request, *, model: str, notes: Notes) -> list[Messa
     """Write the instructions and all turns of a request. Raises `NotBridged`."""
     leading = tuple(takewhile(_instructs, request.turns))
     turns = request.turns[len(leading) :]
-    messages = _instructions(request, leading, notes)
+    messages = _instructions(request, leading)
     openai, names = is_openai(model), _call_names(turns)
     for turn in arranged(turns, notes):
         match turn.role:
@@ -72,15 +70,9 @@ def _instructs(turn: Turn) -> bool:
     )
 
 
-def _instructions(
-    request: Request, leading: Iterable[Turn], notes: Notes
-) -> list[Message]:
-    texts = []
-    for part in (*request.system, *(part for turn in leading for part in turn.parts)):
-        if isinstance(part, Text) and part.text.startswith(_BILLING):
-            notes.dropped("system.billing_header", "it is for Anthropic only")
-        elif isinstance(part, Text) and part.text:
-            texts.append(part.text)
+def _instructions(request: Request, leading: Iterable[Turn]) -> list[Message]:
+    parts = (*request.system, *(part for turn in leading for part in turn.parts))
+    texts = [part.text for part in parts if isinstance(part, Text) and part.text]
     if not texts:
         return []
     return [{"role": "system", "content": _BLANK_LINE.join(texts)}]

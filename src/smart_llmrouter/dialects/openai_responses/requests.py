@@ -56,11 +56,14 @@ def peek_request(body: bytes) -> Peek:
     return Peek(members=members, model=_model(members), stream=_stream(members))
 
 
-def address_request(peek: Peek, *, model: bytes) -> bytes:
-    """Render the request for one target; `model` is its JSON-encoded model id."""
+def address_request(peek: Peek, *, model: bytes, keep_seals: bool = False) -> bytes:
+    """Render the request for one target; `model` is its JSON-encoded model id.
+
+    With `keep_seals` what was sealed here stays: the target knows seals, too.
+    """
     members = peek.members | {"model": msgspec.Raw(model)}
     given = members.get("input")
-    if given is not None and _SEALED in bytes(given):
+    if given is not None and not keep_seals and bytes(given).find(_SEALED) >= 0:
         members["input"] = _without_sealed(given)
     return render_members(members)
 

@@ -96,13 +96,12 @@ def test_the_smallest_request() -> None:
 
 
 def test_instructions_are_one_message() -> None:
-    """All that stands before the turns is one message, and nobody is billed in it."""
+    """All that stands before the turns is one message."""
     said, noted = messages(
         Turn(role="developer", parts=(Text(text="c"),)),
         Turn(role="system", parts=(Text(text="d"),)),
         user("hi"),
         system=(
-            Text(text="x-anthropic-billing-header: cc_version=1;"),
             Text(text="a"),
             Text(text="b"),
         ),
@@ -110,7 +109,7 @@ def test_instructions_are_one_message() -> None:
 
     assert said[0] == {"role": "system", "content": "a\n\nb\n\nc\n\nd"}
     assert len(said) == 2
-    assert noted == ["system.billing_header"]
+    assert noted == []
 
 
 def test_later_instructions_stay_where_they_are() -> None:
