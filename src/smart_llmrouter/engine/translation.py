@@ -40,10 +40,17 @@ from smart_llmrouter.dialects.tool_names import ToolNames
 from smart_llmrouter.ledger.record import Lane as LaneName
 
 _EXEMPT: Final = frozenset(
-    {BILLING_HEADER, *(f"tools.{kind}" for kind in DROPPABLE_HOSTED_KINDS)}
+    {
+        BILLING_HEADER,
+        "content.id",
+        "content.status",
+        "messages.id",
+        "messages.status",
+        *(f"tools.{kind}" for kind in DROPPABLE_HOSTED_KINDS),
+    }
 )
-"""What may be dropped under `bridges: lossless`: what is not for the model, and tools
-about which the group's `hosted_tools` says more.
+"""What may be dropped under `bridges: lossless`: what is not for the model, the ids and
+states of items that nobody refers to, and tools about which `hosted_tools` says more.
 """
 
 

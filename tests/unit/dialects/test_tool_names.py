@@ -21,8 +21,8 @@ tools = st.lists(
 def kind_of(tool: Tool) -> ToolName:
     """Return a tool as its caller names it."""
     assert isinstance(tool, FunctionTool | CustomTool)
-    kind = "custom" if isinstance(tool, CustomTool) else "function"
-    return ToolName(tool.name, tool.namespace, kind)
+    custom = isinstance(tool, CustomTool)
+    return ToolName(tool.name, tool.namespace, "custom" if custom else "function")
 
 
 @given(declared=tools)
