@@ -18,6 +18,7 @@ from smart_llmrouter.core.events import Event, Finished
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import DialectName, Request
 from smart_llmrouter.core.usage import Usage
+from smart_llmrouter.dialects.proofs import ProofMark
 from smart_llmrouter.wire.jsonobject import RawMembers
 
 HostedTools = Literal["forward", "drop", "refuse"]
@@ -195,6 +196,13 @@ class Dialect(Protocol):
 
     def stored_id(self, body: bytes) -> str | None:
         """Return the id of a plain answer that its provider keeps, if it does."""
+
+    @property
+    def proof_mark(self) -> ProofMark | None:
+        """How proofs of reasoning stand in its JSON, if providers hand any out."""
+
+    def last_proof(self, peek: Peek) -> bytes | None:
+        """Return the digest of the last proof that the caller sends back, if any."""
 
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""

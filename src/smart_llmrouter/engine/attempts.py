@@ -26,6 +26,7 @@ from smart_llmrouter.dialects.base import (
     NotBridged,
     Serving,
 )
+from smart_llmrouter.dialects.proofs import ProofMark
 from smart_llmrouter.engine.client import Arrival, HeaderLines, header_lines
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.lanes import Lane, Relay
@@ -125,11 +126,13 @@ class PlainWin(msgspec.Struct, kw_only=True):
     body: bytes
     usage: Usage
     stored_id: str | None
+    proofs: list[bytes] = []
 
 
 class StreamWin(msgspec.Struct, kw_only=True):
     """A target's stream, open after its first meaningful event.
 
+    With a `proof_mark`, `proofs` are the digests of what the provider has proved.
     `first` is what may be sent on so far. Whoever holds the win closes `answer`.
     """
 
@@ -139,6 +142,8 @@ class StreamWin(msgspec.Struct, kw_only=True):
     answer: UpstreamAnswer
     meter: Meter
     first: bytes
+    proof_mark: ProofMark | None = None
+    proofs: list[bytes] = []
 
 
 class _AttemptFailed(Exception):
@@ -191,7 +196,7 @@ class Attempts:
         for target in plan.targets:
             route = self._routes[target.label]
             try:
-                lane = self._lane_of(asked, route, entry)
+                lane = self._lane_of(asked, route, plan, entry=entry)
             except NotBridged as lacking:
                 missing[target.label] = list(lacking.missing)
                 continue
@@ -206,7 +211,7 @@ class Attempts:
             raise unservable(plan.group, dialect=asked.dialect.name, missing=missing)
         raise terminal_error(failures)
 
-    def _lane_of(self, asked: Asked, route: Route, entry: Entry) -> Lane:
+    def _lane_of(self, asked: Asked, route: Route, plan: Plan, *, entry: Entry) -> Lane:
         """Choose the lane of an attempt. Raises `NotBridged`."""
         if asked.dialect is route.dialect:
             return Relay(
@@ -214,6 +219,7 @@ class Attempts:
                 asked.peek,
                 route.model,
                 keep_seals=route.target.label in self._routers,
+                watched=plan.has_siblings,
             )
         return Translation(
             asked, route.dialect, route.serving, request_id=entry.arrival.request_id
@@ -309,6 +315,7 @@ class Attempts:
             headers = route.headers
         else:
             headers = header_lines(_typed(content_type)) + route.name_line
+        mark = lane.proof_mark
         return PlainWin(
             route=route,
             lane=lane,
@@ -316,6 +323,7 @@ class Attempts:
             body=body,
             usage=usage,
             stored_id=lane.stored_id(came),
+            proofs=mark.all_in(came) if mark is not None else [],
         )
 
     async def _begin_stream(
@@ -345,6 +353,7 @@ class Attempts:
             answer=answer,
             meter=meter,
             first=first,
+            proof_mark=lane.proof_mark,
         )
 
 

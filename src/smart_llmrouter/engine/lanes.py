@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.base import Dialect, Meter, Peek
+from smart_llmrouter.dialects.proofs import ProofMark
 from smart_llmrouter.ledger.record import Lane as LaneName
 
 NO_NOTES: Final[tuple[Note, ...]] = ()
@@ -34,6 +35,10 @@ class Lane(Protocol):
     def stored_id(self, body: bytes) -> str | None:
         """Return the id of a plain answer that the provider keeps, if it does."""
 
+    @property
+    def proof_mark(self) -> ProofMark | None:
+        """How proofs of reasoning stand in what the caller is sent, if any do."""
+
     def noted(self) -> tuple[Note, ...]:
         """Return what was approximated or dropped so far."""
 
@@ -41,18 +46,26 @@ class Lane(Protocol):
 class Relay:
     """Both sides speak the same dialect: the bytes stay as they are."""
 
-    __slots__ = ("_dialect", "_keep_seals", "_model", "_peek")
+    __slots__ = ("_dialect", "_keep_seals", "_model", "_peek", "_watched")
 
     name: LaneName = "relay"
 
     def __init__(
-        self, dialect: Dialect, peek: Peek, model: bytes, *, keep_seals: bool
+        self,
+        dialect: Dialect,
+        peek: Peek,
+        model: bytes,
+        *,
+        keep_seals: bool,
+        watched: bool,
     ) -> None:
         """Address the request to `model`, which is encoded JSON.
 
-        `keep_seals` says that the target is another router.
+        `keep_seals` says that the target is another router, `watched` that it matters
+        who gave a proof of reasoning: there are others who would refuse it.
         """
         self._keep_seals = keep_seals
+        self._watched = watched
         self._dialect = dialect
         self._peek = peek
         self._model = model
@@ -74,6 +87,11 @@ class Relay:
     def stored_id(self, body: bytes) -> str | None:
         """Return the id of a plain answer that the provider keeps, if it does."""
         return self._dialect.stored_id(body)
+
+    @property
+    def proof_mark(self) -> ProofMark | None:
+        """How proofs stand in what the provider sends, if that matters."""
+        return self._dialect.proof_mark if self._watched else None
 
     def noted(self) -> tuple[Note, ...]:
         """Return nothing: nothing is lost."""

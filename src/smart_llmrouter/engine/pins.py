@@ -1,5 +1,8 @@
 """Which target keeps what a caller may come back to.
 
+A provider that hands out proofs of its reasoning refuses those of others, so that a
+conversation goes on where its last proof came from, if that is known.
+
 A provider that stores its answers is the only one that can go on from them, so a
 request that names a stored answer goes to the target that gave it, and only if the same
 caller asked for it. What is known here is known to this process and until it ends, and
@@ -7,6 +10,7 @@ only of the last answers: who asks for another one is told to send the conversat
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
 _MOST: Final = 100_000
@@ -18,6 +22,7 @@ class Pins:
     def __init__(self, *, most: int = _MOST) -> None:
         """Remember `most` answers; the oldest are forgotten first."""
         self._most = most
+        self._makers: OrderedDict[bytes, str] = OrderedDict()
         self._kept: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def keep(self, answer_id: str, *, caller_id: str, label: str) -> None:
@@ -29,3 +34,14 @@ class Pins:
     def keeper(self, answer_id: str, *, caller_id: str) -> str | None:
         """Return the label of the target that keeps an answer of this caller."""
         return self._kept.get((caller_id, answer_id))
+
+    def made(self, proofs: Iterable[bytes], *, label: str) -> None:
+        """Remember that the target `label` gave these proofs, by their digests."""
+        for proof in proofs:
+            self._makers[proof] = label
+            if len(self._makers) > self._most:
+                self._makers.popitem(last=False)
+
+    def maker(self, proof: bytes) -> str | None:
+        """Return the label of the target that gave a proof."""
+        return self._makers.get(proof)

@@ -12,7 +12,7 @@ and closed or cancelled whatever was open towards the provider.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
@@ -150,18 +150,36 @@ class Pipeline:
             plan = only(plan, label)
             if not plan.targets:
                 raise UnknownResponseId
+        elif plan.has_siblings:
+            plan = self._with_the_maker(plan, asked)
         if not plan.targets:
             raise unservable(
                 plan.group, dialect=entry.arrival.dialect, missing=plan.missing
             )
         return plan
 
-    def _pin(self, stored_id: str | None, entry: Entry) -> None:
-        """Remember who keeps an answer, so that the caller can go on from it."""
-        if stored_id is not None and entry.target is not None:
-            self._pins.keep(
-                stored_id, caller_id=entry.arrival.caller.id, label=entry.target.label
-            )
+    def _with_the_maker(self, plan: Plan, asked: Asked) -> Plan:
+        """Return the plan with the target only that gave the conversation's last proof.
+
+        Where nobody knows who that was, or it is not in the group any more, the plan is
+        left as it is.
+        """
+        proof = asked.dialect.last_proof(asked.peek)
+        label = None if proof is None else self._pins.maker(proof)
+        pinned = plan if label is None else only(plan, label)
+        return pinned if pinned.targets else plan
+
+    def _pin(
+        self, stored_id: str | None, proofs: Sequence[bytes], entry: Entry
+    ) -> None:
+        """Remember who keeps an answer, and who gave the proofs in it."""
+        if entry.target is None:
+            return
+        label = entry.target.label
+        if stored_id is not None:
+            self._pins.keep(stored_id, caller_id=entry.arrival.caller.id, label=label)
+        if proofs:
+            self._pins.made(proofs, label=label)
 
     def _keep_alive(
         self, vigil: Vigil, client: Client, *, dialect: Dialect, entry: Entry
@@ -180,7 +198,7 @@ class Pipeline:
         """Send a plain answer on, as it came, once it is on record."""
         entry.usage = reservation.used = win.usage
         entry.notes = win.lane.noted()
-        self._pin(win.stored_id, entry)
+        self._pin(win.stored_id, win.proofs, entry)
         self._recorder.close(entry, status=200, ending=_Answered(entry, client, win))
 
     async def _stream(
@@ -215,7 +233,7 @@ class Pipeline:
             finally:
                 entry.usage = reservation.used = win.meter.usage
                 entry.notes = win.lane.noted()
-                self._pin(win.meter.stored_id, entry)
+                self._pin(win.meter.stored_id, win.proofs, entry)
             self._recorder.close(
                 entry, status=200, ending=_Streamed(entry, client, last)
             )

@@ -27,6 +27,7 @@ async def relay_stream(
             await vigil.beating
         if relay.over and meter.error is None and meter.finished:
             vigil.rest()
+            relay.note_proofs()
             return relay.block + meter.ending
         relay.send_on()
         if relay.room is not None:
@@ -56,7 +57,9 @@ class _Relay:
     __slots__ = (
         "_client",
         "_idle_timeout_s",
+        "_mark",
         "_meter",
+        "_proofs",
         "_vigil",
         "block",
         "fault",
@@ -71,6 +74,7 @@ class _Relay:
         self._client = client
         self._idle_timeout_s = idle_timeout_s
         self._meter = win.meter
+        self._mark, self._proofs = win.proof_mark, win.proofs
         self._vigil = vigil
         self.block = win.first
         self.fault: EventTooLarge | NotAStream | None = None
@@ -92,8 +96,14 @@ class _Relay:
         vigil.wait_for_more(self._idle_timeout_s)
         return self.room is None
 
+    def note_proofs(self) -> None:
+        """Keep what proves a reasoning in what is sent on, where that matters."""
+        if self._mark is not None:
+            self._proofs += self._mark.all_in(self.block)
+
     def send_on(self) -> None:
         """Send what may be sent."""
+        self.note_proofs()
         block, self.block = self.block, b""
         if block:
             self.room = self._client.send(block)

@@ -126,6 +126,10 @@ class Translation:
     def stored_id(self, body: bytes) -> str | None:
         """Return nothing: the id that the caller gets is the router's."""
 
+    @property
+    def proof_mark(self) -> None:
+        """Nothing: the caller is sent seals, which name their maker."""
+
     def noted(self) -> tuple[Note, ...]:
         """Return what was approximated or dropped so far."""
         return self.notes.all()

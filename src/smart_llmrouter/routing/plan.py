@@ -16,7 +16,8 @@ from smart_llmrouter.core.request import DialectName
 class Plan:
     """`targets` are tried in this order; `missing` names what the others lack.
 
-    Of `targets` no more than `max_attempts` are called. Those that speak another
+    `has_siblings` says that several of them speak the dialect of the request. Of
+    `targets` no more than `max_attempts` are called. Those that speak another
     dialect than the request may turn out not to be able to carry it.
     """
 
@@ -24,6 +25,7 @@ class Plan:
     targets: tuple[Target, ...]
     missing: Mapping[str, list[str]]
     max_attempts: int
+    has_siblings: bool = False
 
 
 def plan_of(group: Group, *, dialect: DialectName) -> Plan:
@@ -50,6 +52,7 @@ def plan_of(group: Group, *, dialect: DialectName) -> Plan:
         targets=tuple(targets),
         missing=missing,
         max_attempts=group.max_attempts,
+        has_siblings=len(native) > 1,
     )
 
 

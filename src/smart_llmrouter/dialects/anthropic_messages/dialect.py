@@ -43,6 +43,9 @@ from smart_llmrouter.dialects.base import (
     Peek,
     Serving,
 )
+from smart_llmrouter.dialects.proofs import ProofMark
+
+_PROOF_MARK: Final = ProofMark("signature")
 
 
 class AnthropicMessages:
@@ -69,6 +72,15 @@ class AnthropicMessages:
 
     def stored_id(self, body: bytes) -> str | None:
         """Return nothing: nobody goes on from a stored answer of this dialect."""
+
+    @property
+    def proof_mark(self) -> ProofMark:
+        """The member `signature`."""
+        return _PROOF_MARK
+
+    def last_proof(self, peek: Peek) -> bytes | None:
+        """Return the digest of the last proof that the caller sends back, if any."""
+        return _PROOF_MARK.last_in(peek.members.get("messages"))
 
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""

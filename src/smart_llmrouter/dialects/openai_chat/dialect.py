@@ -64,6 +64,13 @@ class OpenAiChat:
     def stored_id(self, body: bytes) -> str | None:
         """Return nothing: nobody goes on from a stored answer of this dialect."""
 
+    @property
+    def proof_mark(self) -> None:
+        """Nothing: a thought of this dialect is text, and proves nothing."""
+
+    def last_proof(self, peek: Peek) -> bytes | None:
+        """Return nothing: no caller of this dialect has a provider's own proof."""
+
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""
         return parse_answer(body)

@@ -31,6 +31,7 @@ from smart_llmrouter.dialects.openai_responses.requests import (
 )
 from smart_llmrouter.dialects.openai_responses.schema import text_of
 from smart_llmrouter.dialects.openai_responses.streams import KEEP_ALIVE, StreamMeter
+from smart_llmrouter.dialects.proofs import ProofMark
 
 _KNOWN_EXTRAS: Final = frozenset(
     {
@@ -66,6 +67,8 @@ _KNOWN_EXTRAS: Final = frozenset(
         "tools.output_schema",
     }
 )
+
+_PROOF_MARK: Final = ProofMark("encrypted_content")
 
 
 class OpenAiResponses:
@@ -107,6 +110,15 @@ class OpenAiResponses:
     def stored_id(self, body: bytes) -> str | None:
         """Return the id of a plain answer that its provider keeps, if it does."""
         return stored_id_of(body)
+
+    @property
+    def proof_mark(self) -> ProofMark:
+        """The member `encrypted_content`."""
+        return _PROOF_MARK
+
+    def last_proof(self, peek: Peek) -> bytes | None:
+        """Return the digest of the last proof that the caller sends back, if any."""
+        return _PROOF_MARK.last_in(peek.members.get("input"))
 
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer."""
