@@ -79,7 +79,7 @@ after a 5xx. So where it calls `/v1/responses` (its `originator` header begins w
 which it stops. A wrong token and a model that is not allowed stay 401 and 403. The usage
 record has the true status and code in any case.
 
-*Generated from `core/errors.py`.*
+*Generated from `core/errors/`.*
 """
 
 
@@ -95,7 +95,10 @@ def leaves(tree: type[errors.RouterError]) -> Iterator[type[errors.RouterError]]
 def errors_page() -> str:
     """Return the page of all error codes, branch by branch."""
     parts = [ERRORS_HEAD]
-    for branch in errors.RouterError.__subclasses__():
+    drawn = inspect.getdoc(errors) or ""
+    branches = errors.RouterError.__subclasses__()
+    # In the order of the tree that its package draws, whatever was imported first.
+    for branch in sorted(branches, key=lambda branch: drawn.index(branch.__name__)):
         parts.append(f"## {meaning(branch)}\n")
         parts.append("| code | status | OpenAI SDK raises | retry | what it means |")
         parts.append("| --- | --- | --- | --- | --- |")

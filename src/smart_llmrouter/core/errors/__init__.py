@@ -1,0 +1,128 @@
+"""Every way in which a call can be refused or fail, as one small tree.
+
+    RouterError
+    ├── RequestFault        the request itself is wrong (4xx)
+    │   ├── InvalidHttp, InvalidJson, InvalidRequest, MissingModel
+    │   ├── ResponsesBodyOnChatEndpoint, UnsupportedContentType
+    │   ├── RequestTooLarge, RequestTimeout, MethodNotAllowed, WebSocketNotServed
+    │   ├── UnknownPath, UnknownModel, UnknownResponseId
+    │   └── ProviderHostedToolsForbidden, CapabilityRejected
+    ├── Refused             the caller may not (401, 403)
+    │   ├── Unauthorized, ModelNotAllowed, MetricsForbidden
+    │   └── KeyDisabled, KeySuspended, KeyExpired, KeyRotated
+    ├── NoEligibleTarget    nobody can serve this request
+    ├── UpstreamError       the providers failed
+    │   ├── UpstreamFailed, UpstreamTimeout, UpstreamRateLimited
+    │   ├── UpstreamQuotaExhausted, UpstreamAccessDenied, UpstreamOverloaded
+    │   └── UpstreamRejectedRequest
+    └── RouterFault         the router itself cannot go on
+        └── InternalError, ShuttingDown, JournalUnwritable, ClientLeft
+
+A leaf is raised where the fact is known and rendered by the dialect at the edge. Its
+`code` is stable and documented; its `details` are safe to show: names and numbers
+only, never a prompt, a credential or an upstream's free text.
+"""
+
+from smart_llmrouter.core.errors.callers import (
+    KeyDisabled,
+    KeyExpired,
+    KeyRotated,
+    KeySuspended,
+    MetricsForbidden,
+    ModelNotAllowed,
+    Refused,
+    Unauthorized,
+)
+from smart_llmrouter.core.errors.faults import (
+    ClientLeft,
+    InternalError,
+    JournalUnwritable,
+    RouterFault,
+    ShuttingDown,
+)
+from smart_llmrouter.core.errors.requests import (
+    CapabilityRejected,
+    InvalidHttp,
+    InvalidJson,
+    InvalidRequest,
+    MethodNotAllowed,
+    MissingModel,
+    ProviderHostedToolsForbidden,
+    RequestFault,
+    RequestTimeout,
+    RequestTooLarge,
+    ResponsesBodyOnChatEndpoint,
+    UnknownModel,
+    UnknownPath,
+    UnknownResponseId,
+    UnsupportedContentType,
+    WebSocketNotServed,
+)
+from smart_llmrouter.core.errors.root import (
+    Detail,
+    Details,
+    RouterError,
+)
+from smart_llmrouter.core.errors.targets import (
+    NOT_BRIDGED,
+    NOT_LOSSLESS,
+    OTHER_DIALECT,
+    NoEligibleTarget,
+)
+from smart_llmrouter.core.errors.upstreams import (
+    UpstreamAccessDenied,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamOverloaded,
+    UpstreamQuotaExhausted,
+    UpstreamRateLimited,
+    UpstreamRejectedRequest,
+    UpstreamTimeout,
+)
+
+__all__ = [
+    "NOT_BRIDGED",
+    "NOT_LOSSLESS",
+    "OTHER_DIALECT",
+    "CapabilityRejected",
+    "ClientLeft",
+    "Detail",
+    "Details",
+    "InternalError",
+    "InvalidHttp",
+    "InvalidJson",
+    "InvalidRequest",
+    "JournalUnwritable",
+    "KeyDisabled",
+    "KeyExpired",
+    "KeyRotated",
+    "KeySuspended",
+    "MethodNotAllowed",
+    "MetricsForbidden",
+    "MissingModel",
+    "ModelNotAllowed",
+    "NoEligibleTarget",
+    "ProviderHostedToolsForbidden",
+    "Refused",
+    "RequestFault",
+    "RequestTimeout",
+    "RequestTooLarge",
+    "ResponsesBodyOnChatEndpoint",
+    "RouterError",
+    "RouterFault",
+    "ShuttingDown",
+    "Unauthorized",
+    "UnknownModel",
+    "UnknownPath",
+    "UnknownResponseId",
+    "UnsupportedContentType",
+    "UpstreamAccessDenied",
+    "UpstreamError",
+    "UpstreamFailed",
+    "UpstreamOverloaded",
+    "UpstreamQuotaExhausted",
+    "UpstreamRateLimited",
+    "UpstreamRejectedRequest",
+    "UpstreamTimeout",
+    "WebSocketNotServed",
+]

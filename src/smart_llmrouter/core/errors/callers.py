@@ -1,0 +1,90 @@
+"""The caller is not who it must be, or may not do what it asks for."""
+
+from typing import ClassVar
+
+from smart_llmrouter.core.errors.root import RouterError
+
+
+class Refused(RouterError):
+    """The caller is not who it must be, or may not do this."""
+
+    status = 403
+    code = "forbidden"
+    permanent = True
+
+
+class Unauthorized(Refused):
+    """No token, or one that this router does not know."""
+
+    status = 401
+    code = "unauthorized"
+
+    def __init__(self) -> None:
+        """Say how a token is sent, and nothing about the one that came."""
+        super().__init__(
+            "a valid caller token is needed: send `Authorization: Bearer <token>` "
+            "or `x-api-key: <token>`"
+        )
+
+
+class _KeyInactive(Refused):
+    """The token is known, but it may not be used now."""
+
+    remedy: ClassVar[str]
+
+    def __init__(self, token_id: str) -> None:
+        """Name the token by its public id."""
+        super().__init__(
+            f"the key {token_id} {self.remedy}", details={"token_id": token_id}
+        )
+
+
+class KeyDisabled(_KeyInactive):
+    """The token's entry has the status `disabled`."""
+
+    code = "key-disabled"
+    remedy = "is disabled; ask the router's operator to enable it"
+
+
+class KeySuspended(_KeyInactive):
+    """The token's entry has the status `suspended`."""
+
+    code = "key-suspended"
+    remedy = "is suspended; ask the router's operator why"
+
+
+class KeyExpired(_KeyInactive):
+    """The token's date has passed, or its entry has the status `expired`."""
+
+    code = "key-expired"
+    remedy = "has expired; ask the router's operator for a new one"
+
+
+class KeyRotated(_KeyInactive):
+    """The token was replaced by a newer one."""
+
+    code = "key-rotated"
+    remedy = "was replaced by a newer key; use that one"
+
+
+class ModelNotAllowed(Refused):
+    """The model is not one that this caller may use, or does not exist."""
+
+    code = "model-not-allowed"
+
+    def __init__(self) -> None:
+        """Point at the list; the name itself is the caller's free text."""
+        super().__init__(
+            "this token may not use the requested model; GET /v1/models lists "
+            "those that it may use"
+        )
+
+
+class MetricsForbidden(Refused):
+    """`/metrics` is for callers with `metrics_admin: true`."""
+
+    code = "metrics-forbidden"
+
+    def __init__(self) -> None:
+        """Name the setting that opens it."""
+        super().__init__("/metrics is for callers with `metrics_admin: true`")

@@ -1,0 +1,53 @@
+"""The router itself cannot go on."""
+
+from smart_llmrouter.core.errors.root import RouterError
+
+
+class RouterFault(RouterError):
+    """The router itself cannot go on with this call."""
+
+
+class InternalError(RouterFault):
+    """A defect of the router; the traceback is in its log under the request id."""
+
+    def __init__(self) -> None:
+        """Say nothing but whose fault it is."""
+        super().__init__("the router failed; its log has the reason")
+
+
+class ShuttingDown(RouterFault):
+    """The router stopped before this call could end."""
+
+    status = 503
+    code = "shutting-down"
+
+    def __init__(self) -> None:
+        """Invite to try again."""
+        super().__init__(
+            "the router is shutting down; send the request again", retry_after_s=1
+        )
+
+
+class JournalUnwritable(RouterFault):
+    """The call could not be written down, so its answer is withheld."""
+
+    status = 503
+    code = "journal-unwritable"
+
+    def __init__(self) -> None:
+        """Name the part that `/readyz` shows."""
+        super().__init__(
+            "the router cannot write its usage journal and answers nothing that it "
+            "cannot record; /readyz shows the state of the journal"
+        )
+
+
+class ClientLeft(RouterFault):
+    """The caller closed its connection before the answer ended; only recorded."""
+
+    status = 499
+    code = "client-left"
+
+    def __init__(self) -> None:
+        """Carry no more than the fact."""
+        super().__init__("the caller closed its connection")
