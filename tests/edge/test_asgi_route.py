@@ -179,13 +179,14 @@ def test_fields_of_the_connection_are_not_the_applications() -> None:
             (b"connection", b"close"),
             (b"transfer-encoding", b"gzip"),
             (b"keep-alive", b"1"),
+            (b"date", b"yesterday"),
         ),
         part(b"hello"),
     )
 
     answers, probes = answered(app, GET)
 
-    assert set(answers[0].fields) == {b"content-length", b"x-request-id"}
+    assert set(answers[0].fields) == {b"content-length", b"date", b"x-request-id"}
     assert (answers[0].body, probes) == (b"hello", 1)
 
 

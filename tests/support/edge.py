@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import uvloop
 
+from smart_llmrouter.core.clock import WallClock
 from smart_llmrouter.core.errors import RouterError, Unauthorized
 from smart_llmrouter.edge.exchange import Exchange, Route
 from smart_llmrouter.edge.hub import Hub, refuse
@@ -216,6 +217,7 @@ async def serving_edge(
     client_timeout_s: float = 30.0,
     grace_s: float = 1.0,
     tls: ssl.SSLContext | None = None,
+    wall_clock: WallClock = time.time,
 ) -> AsyncGenerator[Edge]:
     """Serve on a free port and the running loop; what fails there is written down."""
     loop = asyncio.get_running_loop()
@@ -228,7 +230,7 @@ async def serving_edge(
         loop=loop,
         client_timeout_s=client_timeout_s,
         now=clock,
-        wall_clock=time.time,
+        wall_clock=wall_clock,
         new_id=lambda _: f"req_{next(ids):032x}",
     )
     hub.methods = {}

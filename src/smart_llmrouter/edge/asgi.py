@@ -26,7 +26,9 @@ REQUEST_ID: Final = "smart_llmrouter.request_id"
 _MAX_BODY_BYTES: Final = 1024 * 1024
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 # The connection's own affair (RFC 9110, 7.6.1).
-_HOP_BY_HOP: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
+_THE_EDGES: Final = frozenset(
+    {b"connection", b"date", b"keep-alive", b"transfer-encoding"}
+)
 
 log = structlog.get_logger()
 
@@ -100,7 +102,7 @@ class _Answer:
             self._headers = [
                 (name, value)
                 for name, value in message.get("headers", ())
-                if name not in _HOP_BY_HOP
+                if name not in _THE_EDGES
             ]
             return
         more = message.get("more_body", False)

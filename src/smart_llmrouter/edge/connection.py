@@ -24,28 +24,23 @@ from smart_llmrouter.core.errors import (
     RouterError,
     ShuttingDown,
 )
-from smart_llmrouter.edge.exchange import Exchange, Fields
-from smart_llmrouter.edge.heads import fault_of_head, head_bytes
+from smart_llmrouter.edge.exchange import WORTH_READING_BYTES, Exchange, Fields
+from smart_llmrouter.edge.heads import (
+    TunnelWanted,
+    fault_of_head,
+    head_bytes,
+    head_without_upgrade,
+)
+from smart_llmrouter.edge.patience import Patience
 
 if TYPE_CHECKING:
     from smart_llmrouter.edge.hub import Hub
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-IDLE_S: Final = 75.0
-"""Longer than the pools of the usual clients keep a connection, so that it is they who
-close it, and no request meets a connection that was just closed."""
-
-_NEVER: Final = float("inf")
-_HURRY_S: Final = 2.0
-_LINGER_S: Final = 5.0
-_WORTH_READING_BYTES: Final = 1024 * 1024
 _LINGER_BYTES: Final = 64 * 1024 * 1024
 """Many callers read nothing before all is sent; that must not take them long."""
-_LEAST_BYTES_PER_S: Final = 1024
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-# The parser takes the second, which nobody should send, for the first.
-_CONNECTION: Final = frozenset({b"connection", b"proxy-connection"})
 _NOT_HTTP: Final = "this is not an HTTP/1.1 request"
 _HEAD_TOO_LARGE: Final = "the head of the request is too large"
 
@@ -57,38 +52,33 @@ class Connection(asyncio.Protocol):
 
     `congested` is a future while the caller takes nothing: it is done when there is
     room again, or nobody there any more. `write` sends bytes, in order; it never waits.
+    `hub` is what it shares with the others.
     """
 
     __slots__ = (
         "_current",
-        "_cut_at_s",
         "_deaf",
         "_fields",
         "_framing_bytes",
-        "_gone_by_s",
-        "_head_since_s",
-        "_heard_s",
-        "_hub",
         "_in_head",
         "_lingering",
         "_parser",
         "_passed_over_bytes",
+        "_patience",
         "_paused",
         "_reading",
-        "_resumed_s",
-        "_stuck_since_s",
         "_target",
         "_task",
         "_transport",
-        "_unsent_bytes",
         "_waiting",
         "congested",
+        "hub",
         "write",
     )
 
     def __init__(self, hub: "Hub") -> None:
         """Serve what comes as `hub` says."""
-        self._hub = hub
+        self.hub = hub
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self.write: Callable[[bytes], None]
@@ -102,16 +92,8 @@ class Connection(asyncio.Protocol):
         self._paused = self._deaf = self._lingering = self._in_head = False
         self._framing_bytes = 0
         # How much is read and dropped of what comes when nothing more is heard.
-        self._passed_over_bytes = _WORTH_READING_BYTES
-        # All on the hub's clock: when the present head began, when the last byte of an
-        # unfinished request came or its answer ended, since when nothing was taken, and
-        # when reading went on that had been paused.
-        self._head_since_s: float | None = None
-        self._heard_s = self._stuck_since_s = hub.now()
-        self._resumed_s = 0.0
-        self._unsent_bytes = 0
-        # When to cut a caller that was hurried, and one that is to close its own side.
-        self._cut_at_s = self._gone_by_s = _NEVER
+        self._passed_over_bytes = WORTH_READING_BYTES
+        self._patience = Patience(hub.client_timeout_s, hub.now())
         self.congested: asyncio.Future[None] | None = None
 
     # What the event loop calls.
@@ -120,8 +102,8 @@ class Connection(asyncio.Protocol):
         """Keep the transport to write to."""
         self._transport = cast("asyncio.Transport", transport)
         self.write = self._transport.write
-        self._hub.connections.add(self)
-        if self._hub.draining:
+        self.hub.connections.add(self)
+        if self.hub.draining:
             # It was accepted before, but its handshake took until now.
             self._transport.close()
 
@@ -142,32 +124,33 @@ class Connection(asyncio.Protocol):
         if self._framing_bytes > MAX_HEAD_BYTES:
             self._reject(InvalidHttp(_HEAD_TOO_LARGE))
         if self._reading is not None or self._in_head:
-            self._heard_s = self._hub.now()
-            if self._head_since_s is None:
-                self._head_since_s = self._heard_s
+            patience = self._patience
+            patience.heard_s = now_s = self.hub.now()
+            if patience.head_since_s is None:
+                patience.head_since_s = now_s
 
     def pause_writing(self) -> None:
         """Let whoever sends wait: the caller takes nothing."""
-        self.congested = self._hub.loop.create_future()
+        self.congested = self.hub.loop.create_future()
 
     def resume_writing(self) -> None:
         """Let whoever sends go on."""
         congested, self.congested = self.congested, None
-        self._cut_at_s = _NEVER
+        self._patience.calm()
         if congested is not None:
             congested.set_result(None)
         self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of what is being served: nobody waits for it any more."""
-        self._hub.forget(self)
+        self.hub.forget(self)
         self._deaf = True
         self._waiting.clear()
         current = self._current
         if current is not None and not current.ended:
             current.left = True
             if self._task is not None:
-                self._hub.cancel(self._task)
+                self.hub.cancel(self._task)
             elif not current.refused:
                 self._refuse(current, ClientLeft())
         self.resume_writing()
@@ -179,7 +162,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._target, self._fields = b"", []
-        self._in_head, self._head_since_s = True, None
+        self._in_head, self._patience.head_since_s = True, None
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of what the request line asks for."""
@@ -204,20 +187,20 @@ class Connection(asyncio.Protocol):
         headers = dict(fields)
         keep_alive = parser.should_keep_alive()
         usual = keep_alive and b"connection" not in headers
-        exchange = self._hub.exchange(
+        exchange = self.hub.exchange(
             self, target, method=method, fields=fields, headers=headers
         )
         if (
             not usual
             or len(headers) != len(fields)
             or b"transfer-encoding" in headers
-            or headers.get(b"host") not in self._hub.sound_hosts
+            or headers.get(b"host") not in self.hub.sound_hosts
         ):
             version = parser.get_http_version()
             exchange.keep_alive, exchange.chunked = keep_alive, version != "1.0"
             exchange.fault = fault_of_head(fields, version=version)
             if exchange.fault is None:
-                self._hub.trust_host(headers.get(b"host"))
+                self.hub.trust_host(headers.get(b"host"))
         if large:
             exchange.fault = InvalidHttp(_HEAD_TOO_LARGE)
         if exchange.fault is not None:
@@ -264,16 +247,16 @@ class Connection(asyncio.Protocol):
     def closes_after(self, exchange: Exchange) -> bool:
         """Say whether the connection ends with the answer that begins now."""
         if exchange.complete:
-            ending = self._hub.draining and not self._waiting
+            ending = self.hub.draining and not self._waiting
         else:
-            ending = self._deaf or not _worth_reading(exchange)
+            ending = self._deaf or not exchange.worth_reading
         exchange.keep_alive = exchange.keep_alive and not ending
         return not exchange.keep_alive
 
     def answered(self, exchange: Exchange) -> None:
         """Go on with the next request, once the answered one was read to its end."""
-        self._heard_s = now_s = self._hub.now()
-        self._hub.stir(now_s)
+        self._patience.heard_s = now_s = self.hub.now()
+        self.hub.stir(now_s)
         if not exchange.complete and not exchange.keep_alive:
             if not isinstance(exchange.fault, InvalidHttp):
                 # A body that is only too large, or whose sender may not call.
@@ -285,7 +268,7 @@ class Connection(asyncio.Protocol):
     def hurry(self) -> None:
         """Cut the connection soon if the caller makes no room for what was sent."""
         if self.congested is not None:
-            self._cut_at_s = self._hub.now() + _HURRY_S
+            self._patience.hurry(self.hub.now())
 
     def cut(self) -> None:
         """Drop the connection at once, and what the caller has not taken yet."""
@@ -311,6 +294,8 @@ class Connection(asyncio.Protocol):
         """Close now if nothing is being served, else after the present answer."""
         if not self.busy and not self._waiting:
             self._transport.close()
+        elif self._current is None:
+            self._patience.hurry_head(self.hub.now())
 
     def stop(self) -> None:
         """End what is being served or read, at once."""
@@ -318,45 +303,31 @@ class Connection(asyncio.Protocol):
         if current is None or current.ended:
             self._transport.close()
         elif self._task is not None:
-            self._hub.cancel(self._task)
+            self.hub.cancel(self._task)
         elif not current.refused:
             self._refuse(current, ShuttingDown())
 
     def look(self, now_s: float) -> None:
         """Act where the caller has been silent, or has taken nothing, for too long."""
-        late = now_s >= self._cut_at_s or now_s >= self._gone_by_s
-        if late or self._takes_nothing(now_s):
+        patience, reading = self._patience, self._reading
+        unsent_bytes = self._transport.get_write_buffer_size()
+        if patience.ended(now_s, unsent_bytes=unsent_bytes, lingering=self._lingering):
             self.cut()
         elif self._lingering or self._paused or self._deaf:
             return
-        elif self._reading is not None:
-            self._look_at_body(self._reading, now_s)
-        elif self._in_head and self._head_since_s is not None:
-            since_s = max(self._head_since_s, self._resumed_s)
-            if now_s - since_s > self._hub.client_timeout_s:
+        elif reading is not None:
+            if patience.ended_with_body(
+                now_s, began_s=reading.began_s, body_bytes=reading.body_bytes
+            ):
                 self._reject(RequestTimeout())
-        elif self._current is None and now_s - self._heard_s > IDLE_S:
+        elif self._in_head:
+            if patience.ended_with_head(now_s):
+                stopping = self.hub.draining
+                self._reject(ShuttingDown() if stopping else RequestTimeout())
+        elif self._current is None and patience.ended_between(now_s):
             self._transport.close()
 
     # The rest is this connection's own.
-
-    def _takes_nothing(self, now_s: float) -> bool:
-        unsent = self._transport.get_write_buffer_size()
-        if unsent != self._unsent_bytes or not unsent:
-            self._unsent_bytes, self._stuck_since_s = unsent, now_s
-        if unsent and self._lingering:
-            self._gone_by_s = now_s + _LINGER_S
-        return now_s - self._stuck_since_s > self._hub.client_timeout_s
-
-    def _look_at_body(self, exchange: Exchange, now_s: float) -> None:
-        """Refuse a body that has stopped coming, or that drips."""
-        patience_s = self._hub.client_timeout_s
-        silent = now_s - self._heard_s > patience_s
-        allowed_s = patience_s + exchange.body_bytes / _LEAST_BYTES_PER_S
-        # What was not read had no chance to come.
-        since_s = max(exchange.began_s, self._resumed_s)
-        if silent or now_s - since_s > allowed_s:
-            self._reject(RequestTimeout())
 
     def _pass_over_upgrade(
         self, data: bytes, asked: httptools.HttpParserUpgrade
@@ -369,26 +340,22 @@ class Connection(asyncio.Protocol):
         rest = memoryview(data)[asked.args[0] :]
         try:
             while True:
-                self._parser.feed_data(self._head_without_upgrade())
+                self._parser.feed_data(
+                    head_without_upgrade(
+                        self._parser.get_method(),
+                        self._target,
+                        self._fields,
+                        version=self._parser.get_http_version(),
+                    )
+                )
                 try:
                     self._parser.feed_data(rest)
                 except httptools.HttpParserUpgrade as again:
                     rest = rest[again.args[0] :]
                 else:
                     return
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, TunnelWanted):
             self._reject(InvalidHttp(_NOT_HTTP))
-
-    def _head_without_upgrade(self) -> bytes:
-        method = self._parser.get_method()
-        if method == b"CONNECT":
-            raise httptools.HttpParserError("a tunnel was asked for")
-        version = self._parser.get_http_version().encode()
-        lines = [b"%s %s HTTP/%s" % (method, self._target, version)]
-        for name, value in self._fields:
-            kept = _without_upgrade(value) if name in _CONNECTION else value
-            lines.append(b"%s: %s" % (name, kept))
-        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _reject(self, fault: RouterError) -> None:
         """Hear nothing more; refuse what is being read, in its turn, and close."""
@@ -397,7 +364,7 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         broken, self._reading = self._reading, None
         if broken is None:
-            broken = self._hub.exchange(self, b"", method=b"", fields=[], headers={})
+            broken = self.hub.exchange(self, b"", method=b"", fields=[], headers={})
             self._waiting.append(broken)
         broken.fault, broken.keep_alive = fault, False
         if broken is self._current:
@@ -429,7 +396,7 @@ class Connection(asyncio.Protocol):
     def _serve(self, exchange: Exchange) -> None:
         # Naming it spares the loop to make up a name.
         self._task = asyncio.Task(
-            exchange.route.serve(exchange), loop=self._hub.loop, name="call"
+            exchange.route.serve(exchange), loop=self.hub.loop, name="call"
         )
 
     def _refuse(self, exchange: Exchange, error: RouterError) -> None:
@@ -443,11 +410,11 @@ class Connection(asyncio.Protocol):
         self._current = self._task = None
         if not exchange.keep_alive:
             self._linger()
-        elif self._hub.draining and not self._waiting:
+        elif self.hub.draining and not self._waiting:
             self._transport.close()
         elif self._waiting:
             # Not at once: a thousand requests may wait, and each be refused at once.
-            self._hub.loop.call_soon(self._next)
+            self.hub.loop.call_soon(self._next)
 
     def _next(self) -> None:
         # Nothing is begun, and nothing paid for, behind an answer that is not taken.
@@ -466,7 +433,8 @@ class Connection(asyncio.Protocol):
 
     def _resume(self) -> None:
         if self._paused:
-            self._paused, self._resumed_s = False, self._hub.now()
+            self._paused = False
+            self._patience.resume(self.hub.now())
             self._transport.resume_reading()
 
     def _linger(self) -> None:
@@ -480,26 +448,8 @@ class Connection(asyncio.Protocol):
         self._lingering = self._deaf = True
         self._waiting.clear()
         self._resume()
-        self._gone_by_s = self._hub.now() + _LINGER_S
+        self._patience.linger(self.hub.now(), stopping=self.hub.draining)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:
             self._transport.close()
-
-
-def _without_upgrade(options: bytes) -> bytes:
-    """Take the wish to change the protocol out of a `Connection` field.
-
-    The parser does not look at `Upgrade` without it, so that this may stay to be seen.
-    """
-    return b",".join(
-        each for each in options.split(b",") if b"upgrade" not in each.lower()
-    )
-
-
-def _worth_reading(exchange: Exchange) -> bool:
-    """Say whether the rest of a refused body is read, to keep the connection."""
-    if exchange.expects_continue or b"transfer-encoding" in exchange.headers:
-        return False
-    length = int(exchange.headers.get(b"content-length", b"0"))
-    return length - exchange.body_bytes <= _WORTH_READING_BYTES

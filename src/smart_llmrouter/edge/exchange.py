@@ -21,6 +21,8 @@ STATUS_LINES: Final = {
     status: b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b""))
     for status in range(100, 1000)
 }
+WORTH_READING_BYTES: Final = 1024 * 1024
+"""So much of a body that is refused is read, if that keeps a connection."""
 _CLOSE: Final = b"connection: close\r\n"
 _JOINED_BYTES: Final = 32 * 1024
 """Up to this size copying a body behind its head costs less than another buffer."""
@@ -78,6 +80,14 @@ class Exchange(msgspec.Struct, eq=False):
     left: bool = False
 
     @property
+    def worth_reading(self) -> bool:
+        """Whether the rest of a refused body is read, to keep the connection."""
+        if self.expects_continue or b"transfer-encoding" in self.headers:
+            return False
+        length = int(self.headers.get(b"content-length", b"0"))
+        return length - self.body_bytes <= WORTH_READING_BYTES
+
+    @property
     def expects_continue(self) -> bool:
         """Whether the caller waits to be asked for its body (RFC 9110, 10.1.1)."""
         expected = self.headers.get(b"expect", b"")
@@ -94,10 +104,11 @@ class Exchange(msgspec.Struct, eq=False):
             return
         self.began = self.ended = True
         connection = self.connection
-        head = b"%b%bcontent-length: %d\r\nx-request-id: %b\r\n%b\r\n" % (
+        head = b"%b%bcontent-length: %d\r\n%b%b\r\n%b\r\n" % (
             STATUS_LINES[status],
             headers,
             len(body),
+            connection.hub.stamp,
             self.request_id.encode(),
             _CLOSE if connection.closes_after(self) else b"",
         )
@@ -171,10 +182,12 @@ class Exchange(msgspec.Struct, eq=False):
             self.connection.cut()
 
     def _head(self, status: int, headers: HeaderLines, framing: bytes) -> bytes:
-        return b"%b%b%bx-request-id: %b\r\n%b\r\n" % (
+        connection = self.connection
+        return b"%b%b%b%b%b\r\n%b\r\n" % (
             STATUS_LINES[status],
             headers,
             framing,
+            connection.hub.stamp,
             self.request_id.encode(),
-            _CLOSE if self.connection.closes_after(self) else b"",
+            _CLOSE if connection.closes_after(self) else b"",
         )

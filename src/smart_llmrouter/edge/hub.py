@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -52,6 +53,8 @@ class Hub:
         self.connections: set[Connection] = set()
         self.stir = Wakeful(loop, self.connections, now=now).stir
         self.sound_hosts: set[bytes] = set()
+        self.stamp = _stamp(wall_clock())
+        """The fields that every answer has: the date, and up to the value of the id."""
         self.draining = False
         self.gone = asyncio.Event()
 
@@ -119,7 +122,8 @@ class Hub:
             connection.stop()
 
     def sweep(self) -> None:
-        """Let go of callers that have been silent for too long."""
+        """Go on to the next second, and let go of who has been silent for too long."""
+        self.stamp = _stamp(self._wall_clock())
         now_s = self.now()
         for connection in tuple(self.connections):
             connection.look(now_s)
@@ -136,6 +140,15 @@ class Hub:
         if parts is None:
             return NOBODYS
         return self._hot.get(unquote_to_bytes(parts[0]), self._site)
+
+
+def _stamp(ts_s: float) -> bytes:
+    """Return the lines of an answer that say when it was made, and for what request.
+
+    Who has a clock must send its date (RFC 9110, 6.6.1); the value of the id is added.
+    """
+    date = formatdate(ts_s, usegmt=True).encode()
+    return b"date: %b\r\nx-request-id: " % date
 
 
 class Nobodys:

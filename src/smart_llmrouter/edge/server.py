@@ -43,6 +43,7 @@ class Server:
         self._tls = tls
         self._on_stop = on_stop
         self._stopping = asyncio.Event()
+        self._hurried = asyncio.Event()
         self.listening = asyncio.Event()
 
     async def serve(
@@ -77,7 +78,7 @@ class Server:
     def stop(self) -> None:
         """Ask for the end; when asked twice, end what is in flight at once."""
         if self._stopping.is_set():
-            self._hub.stop()
+            self._hurried.set()
         else:
             self._stopping.set()
             self._on_stop()
@@ -115,15 +116,21 @@ class Server:
     async def _drain(self) -> None:
         hub = self._hub
         hub.drain()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._grace_s):
-                await hub.gone.wait()
+        await _first_of(hub.gone, self._hurried, within_s=self._grace_s)
         hub.stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_STRAGGLERS_S):
-                await hub.gone.wait()
+        await _first_of(hub.gone, within_s=_STRAGGLERS_S)
         for connection in tuple(hub.connections):
             connection.cut()
+
+
+async def _first_of(*events: asyncio.Event, within_s: float) -> None:
+    """Wait until one of some events is set, or for so long."""
+    waits = [asyncio.create_task(each.wait()) for each in events]
+    try:
+        await asyncio.wait(waits, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
 
 
 def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
