@@ -37,8 +37,9 @@ _FILE_NAMES: Final[Mapping[Llm, str]] = {
 
 _MOCK_PROVIDERS: Final = """\
 providers:
-  # Two providers, so that one can stand in for the other. Here both are the same mock;
-  # a real one has its own base_url, and a key from the environment:
+  # Two providers, so that one can stand in for the other, though they speak different
+  # dialects. Here both are the same mock; a real one has its own base_url, and a key
+  # from the environment:
   #   api_key: $${ACME_API_KEY}
   first:
     dialect: openai-chat
@@ -49,7 +50,7 @@ providers:
         price: {input_per_million: 2.00, cached_input_per_million: 0.20, \
 output_per_million: 8.00}
   second:
-    dialect: openai-chat
+    dialect: anthropic-messages
     base_url: $base_url
     models:
       small:

@@ -84,7 +84,9 @@ print()
 
 _TRY_FAULTS: Final = """
 The mock fails on demand: with [[mock: {"status": 503, "model": "mock-large"}]] in the
-prompt the first provider refuses, and the second one answers.
+prompt the first provider refuses, and the second one answers, though it speaks another
+dialect. /v1/messages and /v1/responses take the same tokens and models, and so do
+Claude Code and Codex CLI: the pages under /docs/ say how.
 """
 
 _NO_TOKENS: Final = """
