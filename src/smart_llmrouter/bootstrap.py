@@ -43,6 +43,8 @@ from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.edge.site import Site
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.attempts import Attempts, Route, route_to
+from smart_llmrouter.engine.carrier import Carrier
+from smart_llmrouter.engine.counters import Counters
 from smart_llmrouter.engine.counting import Counting
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.pipeline import Pipeline
@@ -244,22 +246,15 @@ def build_edge(
         dialects=DIALECTS,
         pins=pins,
         recorder=recorder,
-        tally=tally,
         watch=watch,
     )
+    counters = Counters(snapshot, transport, tally=tally, user_agent=user_agent)
     counting = Counting(
-        snapshot,
-        gate,
-        transport,
-        pins=pins,
-        recorder=recorder,
-        tally=tally,
-        watch=watch,
-        user_agent=user_agent,
+        snapshot, gate, counters, pins=pins, recorder=recorder, watch=watch
     )
     hot = inference_routes(
-        pipeline,
-        counting,
+        Carrier(pipeline, recorder, tally),
+        Carrier(counting, recorder, tally),
         authenticator,
         tally=tally,
         max_request_bytes=snapshot.server.max_request_bytes,

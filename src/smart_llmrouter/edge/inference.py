@@ -42,7 +42,7 @@ _METHODS: Final[dict[DialectName, tuple[str, ...]]] = {
 
 
 class Carrier(Protocol):
-    """What calls go through; see `engine.pipeline` and `engine.counting`."""
+    """What calls go through; see `engine.carrier`."""
 
     def carry(
         self, arrival: Arrival, body: bytes, client: Client

@@ -7,8 +7,9 @@
     relay     the provider's bytes to the caller, while a meter reads along
     record    one row, written before the last byte leaves
 
-However a call ends, `carry` has written exactly one record, settled the reservation,
-and closed or cancelled whatever was open towards the provider.
+However a call ends, exactly one record is written (see `engine.carrier`), the
+reservation is settled, and whatever was open towards the provider is closed or
+cancelled.
 """
 
 import asyncio
@@ -16,33 +17,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
-import structlog
-
 from smart_llmrouter.admission.gate import Gate, Reservation
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.errors import (
-    InternalError,
     JournalUnwritable,
-    RouterError,
     UnknownResponseId,
     UpstreamError,
 )
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect
-from smart_llmrouter.engine.attempts import (
-    Attempts,
-    PlainWin,
-    StreamWin,
-)
+from smart_llmrouter.engine.attempts import Attempts, PlainWin, StreamWin
 from smart_llmrouter.engine.client import Arrival, Client, HeaderLines, header_lines
-from smart_llmrouter.engine.endings import CallEnding, Refusals, tell
+from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import dialect_headers, unservable
 from smart_llmrouter.engine.streaming import relay_stream
-from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.engine.vigil import Vigil, Watch
 from smart_llmrouter.routing.plan import Plan, only, plan_of
@@ -54,11 +46,9 @@ STREAM_HEADERS: Final = header_lines(
     (b"x-accel-buffering", b"no"),
 )
 
-log = structlog.get_logger()
-
 
 class Pipeline:
-    """Carries calls. Built once a configuration; a call keeps its own to the end."""
+    """The steps of a call. Built once a configuration; a call keeps its own."""
 
     def __init__(
         self,
@@ -69,7 +59,6 @@ class Pipeline:
         dialects: Mapping[DialectName, Dialect],
         pins: Pins,
         recorder: Recorder,
-        tally: Tally,
         watch: Watch,
     ) -> None:
         """Put the steps together."""
@@ -77,8 +66,6 @@ class Pipeline:
         self._gate = gate
         self._attempts = attempts
         self._recorder = recorder
-        self._refusals = Refusals(recorder)
-        self._tally = tally
         self._watch = watch
         self._total_timeout_s = snapshot.upstream.total_timeout_s
         self._dialects = dialects
@@ -89,29 +76,11 @@ class Pipeline:
             for dialect in dialects
         }
 
-    async def carry(self, arrival: Arrival, body: bytes, client: Client) -> None:
-        """Carry one call from its arrival to the ledger."""
-        entry = Entry(arrival=arrival, dialect=arrival.dialect)
-        self._tally.in_flight += 1
-        try:
-            await self._carry(entry, body, client)
-        except RouterError as error:
-            self._refusals.refuse(error, entry, client)
-        except asyncio.CancelledError:
-            self._refusals.abandon(entry, client)
-        except Exception:
-            log.exception("call failed", request_id=arrival.request_id)
-            self._refusals.refuse(InternalError(), entry, client)
-        finally:
-            self._tally.in_flight -= 1
+    def open(self, arrival: Arrival) -> Entry:
+        """Open the entry of a call in the ledger."""
+        return Entry(arrival=arrival, dialect=arrival.dialect)
 
-    def refuse(self, error: RouterError, arrival: Arrival, client: Client) -> None:
-        """Refuse a request of a known caller before its body was looked at."""
-        self._refusals.refuse(
-            error, Entry(arrival=arrival, dialect=arrival.dialect), client
-        )
-
-    async def _carry(self, entry: Entry, body: bytes, client: Client) -> None:
+    async def take(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""
         dialect = self._dialects[entry.arrival.dialect]
         peek = dialect.peek(body)
