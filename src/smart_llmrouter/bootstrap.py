@@ -44,12 +44,12 @@ from smart_llmrouter.edge.site import Site
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.attempts import Attempts, Route, route_to
 from smart_llmrouter.engine.carrier import Carrier
-from smart_llmrouter.engine.counters import Counters
 from smart_llmrouter.engine.counting import Counting
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.engine.token_counters import Counters
 from smart_llmrouter.engine.vigil import Watch
 from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
 from smart_llmrouter.ledger.ingester_loop import unread_bytes
