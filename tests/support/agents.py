@@ -11,10 +11,18 @@ from typing import Any, Final
 from tests.support.repository import ROOT
 from tests.support.scene import Scene, npm_program
 from tests.support.stage import Ended
+from tools.clients import python_home
 
 _TOY_SERVER: Final = ROOT / "tests/clients/toy_mcp.py"
 _CODEX: Final = (".bin", "codex")
 _CLAUDE: Final = ("@anthropic-ai", "claude-code-linux-x64", "claude")
+_OPENCODE: Final = ("opencode-linux-x64", "bin", "opencode")
+_OPENCODE_ALONE: Final = {
+    "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+}
 _QUIET: Final = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_TELEMETRY": "1",
@@ -122,6 +130,46 @@ def claude_said(ended: Ended) -> str:
     except ValueError:
         return ""
     return str(result.get("result", ""))
+
+
+def opencode(
+    scene: Scene, prompt: str, *, package: str, within_s: float = 150
+) -> Ended:
+    """Let opencode do a task through one of its provider packages."""
+    provider = {
+        "npm": package,
+        "name": "router",
+        "options": {"baseURL": f"{scene.url}/v1", "apiKey": "{env:ROUTER_TOKEN}"},
+        "models": {"chat": {"name": "chat"}},
+    }
+    settings = {"share": "disabled", "provider": {"router": provider}}
+    (scene.work / "opencode.json").write_text(json.dumps(settings))
+    return scene.run(
+        npm_program(*_OPENCODE),
+        *("run", "-m", "router/chat", prompt),
+        environment={"ROUTER_TOKEN": scene.token, **_OPENCODE_ALONE},
+        within_s=within_s,
+    )
+
+
+def aider(
+    scene: Scene,
+    prompt: str,
+    *files: str,
+    model: str,
+    environment: Mapping[str, str],
+    within_s: float = 150,
+) -> Ended:
+    """Let aider edit files in its folder."""
+    return scene.run(
+        str(python_home("aider") / "bin/aider"),
+        *("--model", model, "--edit-format", "diff", "--no-git", "--yes-always"),
+        *("--no-check-update", "--analytics-disable", "--no-show-model-warnings"),
+        *("--no-show-release-notes", "--no-pretty", "--map-tokens", "0"),
+        *("--message", prompt, *files),
+        environment={"LITELLM_LOCAL_MODEL_COST_MAP": "True", **environment},
+        within_s=within_s,
+    )
 
 
 def sums(scene: Scene) -> list[str]:
