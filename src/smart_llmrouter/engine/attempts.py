@@ -341,7 +341,11 @@ class Attempts:
             chunk = await answer.next_chunk()
             first += _fed(meter, chunk)
             if meter.error is not None and not meter.meaningful:
-                raise _AttemptFailed(failure_of_error_event(meter.error))
+                raise _AttemptFailed(
+                    failure_of_error_event(
+                        meter.error, credentials=route.endpoint.credentials
+                    )
+                )
             ended = not chunk or meter.done or len(first) > _PREAMBLE_MAX_BYTES
             if ended and not meter.meaningful:
                 raise _AttemptFailed(_MALFORMED)

@@ -1,12 +1,13 @@
 """Sending a provider's stream on to the caller while the meter reads along."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
-from smart_llmrouter.core.errors import UpstreamFailed
+from smart_llmrouter.core.errors import UpstreamError, UpstreamFailed
 from smart_llmrouter.dialects.base import Meter, NotAStream
 from smart_llmrouter.engine.attempts import StreamWin
 from smart_llmrouter.engine.client import Client
 from smart_llmrouter.engine.vigil import Vigil
+from smart_llmrouter.upstream.failures import error_behind, failure_of_error_event
 from smart_llmrouter.upstream.transport import AnswerTooLarge, TransportError
 from smart_llmrouter.wire.sse import EventTooLarge
 
@@ -36,7 +37,7 @@ async def relay_stream(
             relay.room = None
         if relay.over:
             vigil.rest()
-            raise _end_of(meter)
+            raise _end_of(meter, win.route.endpoint.credentials)
         vigil.wait_for_more(idle_timeout_s)
         try:
             await win.answer.pour(relay.take)
@@ -109,14 +110,15 @@ class _Relay:
             self.room = self._client.send(block)
 
 
-def _end_of(meter: Meter) -> UpstreamFailed:
+def _end_of(meter: Meter, credentials: Sequence[bytes] = ()) -> UpstreamError:
     """Say why a stream has come to an end that is not one of its own."""
     if meter.failed:
-        failure = _broken("reported a failure", "upstream_error_in_stream")
-        failure.event = meter.ending
-        return failure
+        failed = _broken("reported a failure", "upstream_error_in_stream")
+        failed.event = meter.ending
+        return failed
     if meter.error is not None:
-        return _broken("reported an error in its stream", "upstream_error_in_stream")
+        failure = failure_of_error_event(meter.error, credentials=credentials)
+        return error_behind(failure, "the provider reported an error in its stream")
     return _broken("broke the stream off", "upstream_connection_cut")
 
 

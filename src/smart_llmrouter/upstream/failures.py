@@ -15,8 +15,10 @@ import msgspec
 
 from smart_llmrouter.core.errors import (
     Detail,
+    Details,
     RouterError,
     UpstreamAccessDenied,
+    UpstreamError,
     UpstreamFailed,
     UpstreamOverloaded,
     UpstreamQuotaExhausted,
@@ -69,13 +71,16 @@ _CLASS_OF_STATUS: Final[Mapping[int, str]] = {
 _REQUEST_FAULT_CLASSES: Final = frozenset(
     {"upstream_bad_request", "upstream_request_too_large"}
 )
+_IS_ABOUT_THE_INPUT: Final = re.compile(
+    rb"\"param\"\s*:\s*\"(?:input|previous_response_id|conversation|prompt)"
+).search
 _QUOTA_MARKS: Final = (
     b"insufficient_quota",
     b"billing_hard_limit",
     b"credit balance",
     b"billing_error",
 )
-_ERROR_OF_CLASS: Final[Mapping[str, type[RouterError]]] = {
+_ERROR_OF_CLASS: Final[Mapping[str, type[UpstreamError]]] = {
     "upstream_auth_failed": UpstreamAccessDenied,
     "upstream_access_denied": UpstreamAccessDenied,
     "upstream_model_access_denied": UpstreamAccessDenied,
@@ -89,7 +94,7 @@ _ERROR_OF_CLASS: Final[Mapping[str, type[RouterError]]] = {
     ConnectTimedOut.error_class: UpstreamTimeout,
     PoolExhausted.error_class: UpstreamTimeout,
 }
-_MESSAGE_OF_ERROR: Final[Mapping[type[RouterError], str]] = {
+_MESSAGE_OF_ERROR: Final[Mapping[type[UpstreamError], str]] = {
     UpstreamAccessDenied: "no provider gave the router access to this model",
     UpstreamQuotaExhausted: "the providers' credit or quota is used up",
     UpstreamRateLimited: "the providers limit the router's rate",
@@ -103,6 +108,10 @@ _MESSAGE_OF_CLASS: Final = {
     ),
 }
 _CLASS_OF_CODE: Final[Mapping[str, str]] = {
+    "context_length_exceeded": "upstream_bad_request",
+    "invalid_prompt": "upstream_bad_request",
+    "invalid_request_error": "upstream_bad_request",
+    "BadRequestError": "upstream_bad_request",
     "rate_limit_exceeded": "upstream_rate_limited",
     "rate_limit_error": "upstream_rate_limited",
     "overloaded_error": "upstream_overloaded",
@@ -126,7 +135,7 @@ def failure_of_status(
         retryable=not rejected,
         upstream_status=status,
         retry_after_s=_seconds(retry_after),
-        body=scrubbed(body, credentials) if rejected else b"",
+        body=scrubbed(_unlisted(body), credentials) if rejected else b"",
     )
 
 
@@ -154,15 +163,32 @@ def terminal_error(failures: Sequence[Failure]) -> RouterError:
     if last.upstream_status is not None:
         details["upstream_status"] = last.upstream_status
     if not last.retryable and last.upstream_status is not None:
-        return UpstreamRejectedRequest(
-            status=last.upstream_status, body=last.body, details=details
-        )
+        return _rejection(last, details)
     kinds = [_ERROR_OF_CLASS.get(each.error_class, UpstreamFailed) for each in failures]
     kind = kinds[-1] if len(set(kinds)) == 1 else UpstreamFailed
     return kind(
         _MESSAGE_OF_CLASS.get(last.error_class, _MESSAGE_OF_ERROR[kind]),
         details=details,
         retry_after_s=_soonest(failures) if kind is UpstreamRateLimited else None,
+    )
+
+
+def error_behind(failure: Failure, what: str) -> UpstreamError:
+    """Return what the caller is told of a failure inside its stream, in `what`."""
+    details: dict[str, Detail] = {"error_class": failure.error_class}
+    if not failure.retryable:
+        return _rejection(failure, details)
+    kind = _ERROR_OF_CLASS.get(failure.error_class, UpstreamFailed)
+    return kind(what, details=details)
+
+
+def _rejection(failure: Failure, details: Details) -> UpstreamRejectedRequest:
+    """Return what a rejected request is; inside a stream the status told nothing."""
+    status = failure.upstream_status or HTTPStatus.BAD_REQUEST
+    return UpstreamRejectedRequest(
+        status=max(int(status), int(HTTPStatus.BAD_REQUEST)),
+        body=failure.body,
+        details=details,
     )
 
 
@@ -180,7 +206,21 @@ def _spellings(credentials: Sequence[bytes]) -> set[bytes]:
     return known | quoted | {each.replace(b"/", b"\\/") for each in quoted}
 
 
+def _unlisted(body: bytes) -> bytes:
+    """Take an error out of the list that some providers put it into."""
+    if not body.startswith(b"["):
+        return body
+    try:
+        (error,) = _decode_list(body)
+    except ValueError:
+        return body
+    return bytes(error)
+
+
 def _class_of(status: int, body: bytes) -> str:
+    # What is not found is the model, unless it is something that the input names.
+    if status == HTTPStatus.NOT_FOUND and _IS_ABOUT_THE_INPUT(body):
+        return "upstream_bad_request"
     if status in {400, 402, 403, 429} and any(mark in body for mark in _QUOTA_MARKS):
         return "upstream_quota_exhausted"
     if status in _CLASS_OF_STATUS:
@@ -206,25 +246,36 @@ def _soonest(failures: Sequence[Failure]) -> int | None:
     return soonest if soonest is not None and soonest <= RETRY_AFTER_MAX_S else None
 
 
-def failure_of_error_event(raw: bytes) -> Failure:
-    """Say what an error inside a stream with status 200 means, before it began.
+def failure_of_error_event(raw: bytes, *, credentials: Sequence[bytes] = ()) -> Failure:
+    """Say what an error inside a stream with status 200 means.
 
     Providers put the status they would have answered into `code`; where it is one, it
-    is read as that status. Others name the kind in `code` or `type`. Another target may
-    be asked in any case.
+    is read as that status. Others name the kind in `code` or `type`. Whether another
+    target may be asked is as if it had come with a status of its own.
     """
+    error_class = _class_of_event(raw)
+    rejected = error_class in _REQUEST_FAULT_CLASSES
+    return Failure(
+        error_class=error_class,
+        retryable=not rejected,
+        upstream_status=200,
+        body=b'{"error":' + scrubbed(raw, credentials) + b"}" if rejected else b"",
+    )
+
+
+def _class_of_event(raw: bytes) -> str:
     try:
         event = _decode_error_event(raw)
     except msgspec.DecodeError:
         event = _ErrorEvent()
     code = event.code
     if isinstance(code, int) and HTTPStatus.BAD_REQUEST <= code < _STATUS_END:
-        return Failure(error_class=_class_of(code, raw), upstream_status=200)
+        return _class_of(code, raw)
     error_class = _class_of(HTTPStatus.BAD_REQUEST, raw)
-    if error_class == "upstream_bad_request":
-        named = _CLASS_OF_CODE.get(str(code)) or _CLASS_OF_CODE.get(str(event.type))
-        error_class = named or "upstream_error_in_stream"
-    return Failure(error_class=error_class, upstream_status=200)
+    if error_class != "upstream_bad_request":
+        return error_class
+    named = _CLASS_OF_CODE.get(str(code)) or _CLASS_OF_CODE.get(str(event.type))
+    return named or "upstream_error_in_stream"
 
 
 class _ErrorEvent(msgspec.Struct):
@@ -236,3 +287,4 @@ class _ErrorEvent(msgspec.Struct):
 
 _STATUS_END: Final = 600
 _decode_error_event: Final = msgspec.json.Decoder(_ErrorEvent).decode
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode

@@ -1,11 +1,15 @@
 """What an upstream failure means, and what the caller is told when all failed."""
 
+import json
+
 import pytest
 
 from smart_llmrouter.core.errors import (
     RouterError,
     UpstreamAccessDenied,
+    UpstreamError,
     UpstreamFailed,
+    UpstreamOverloaded,
     UpstreamQuotaExhausted,
     UpstreamRateLimited,
     UpstreamRejectedRequest,
@@ -13,6 +17,7 @@ from smart_llmrouter.core.errors import (
 )
 from smart_llmrouter.upstream.failures import (
     Failure,
+    error_behind,
     failure_of_error_event,
     failure_of_status,
     failure_of_transport,
@@ -131,7 +136,6 @@ def test_every_broken_exchange_may_be_tried_elsewhere(
         (b'"overloaded"', "upstream_error_in_stream"),
         (b'{"code":429}', "upstream_rate_limited"),
         (b'{"code":503}', "upstream_server_error"),
-        (b'{"code":400}', "upstream_bad_request"),
         (b'{"code":"429"}', "upstream_error_in_stream"),
         (b'{"code":1}', "upstream_error_in_stream"),
         (b'{"code":"insufficient_quota"}', "upstream_quota_exhausted"),
@@ -142,10 +146,89 @@ def test_every_broken_exchange_may_be_tried_elsewhere(
     ],
 )
 def test_an_error_before_the_first_token(raw: bytes, error_class: str) -> None:
-    """A status in `code` is read as one, and another target may always be asked."""
+    """A status in `code` is read as one, and another target may be asked."""
     found = failure_of_error_event(raw)
 
     assert found == Failure(error_class=error_class, upstream_status=200)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"code":400}',
+        b'{"code":422,"message":"x"}',
+        b'{"code":"context_length_exceeded","message":"x"}',
+        b'{"code":"invalid_prompt"}',
+        b'{"type":"invalid_request_error","message":"x"}',
+        b'{"code":null,"type":"BadRequestError"}',
+    ],
+)
+def test_a_rejection_inside_a_stream_is_one_as_with_a_status_of_its_own(
+    raw: bytes,
+) -> None:
+    """No other target is asked, and the caller gets the provider's own words."""
+    found = failure_of_error_event(raw)
+
+    assert found == Failure(
+        error_class="upstream_bad_request",
+        retryable=False,
+        upstream_status=200,
+        body=b'{"error":' + raw + b"}",
+    )
+    told = terminal_error([found])
+    assert isinstance(told, UpstreamRejectedRequest)
+    assert told.status == 400
+
+
+def test_a_rejection_inside_a_stream_holds_no_credential() -> None:
+    """Whatever a provider repeats of the router's key is taken out."""
+    raw = b'{"type":"invalid_request_error","message":"key sk-1"}'
+
+    found = failure_of_error_event(raw, credentials=[b"sk-1"])
+
+    assert b"sk-1" not in found.body
+    assert b"[redacted]" in found.body
+
+
+@pytest.mark.parametrize("param", ["input", "input[2].id", "previous_response_id"])
+def test_an_item_that_is_not_found_is_no_missing_model(param: str) -> None:
+    """The request is at fault, and asking again or elsewhere does not help."""
+    body = json.dumps({"error": {"message": "x", "param": param, "code": None}})
+
+    found = failure(404, body=body.encode())
+
+    assert (found.error_class, found.retryable) == ("upstream_bad_request", False)
+    assert failure(404, body=b'{"error":{"param":null}}').retryable
+
+
+def test_an_error_in_a_list_is_taken_out_of_it() -> None:
+    """Some providers answer a list with one error."""
+    assert failure(400, body=b'[{"error":{"message":"x"}}]').body == (
+        b'{"error":{"message":"x"}}'
+    )
+    assert failure(400, body=b"[1,2]").body == b"[1,2]"
+    assert failure(400, body=b"[").body == b"["
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (b'{"code":"rate_limit_exceeded"}', UpstreamRateLimited),
+        (b'{"type":"overloaded_error"}', UpstreamOverloaded),
+        (b'{"message":"x"}', UpstreamFailed),
+        (b'{"code":"context_length_exceeded"}', UpstreamRejectedRequest),
+    ],
+)
+def test_an_error_behind_an_answer_says_of_what_kind_it_was(
+    raw: bytes, kind: type[UpstreamError]
+) -> None:
+    """Clients wait, stop or go elsewhere by the kind."""
+    found = failure_of_error_event(raw)
+
+    told = error_behind(found, "the stream ended")
+
+    assert type(told) is kind
+    assert told.error_class == found.error_class
 
 
 @pytest.mark.parametrize(

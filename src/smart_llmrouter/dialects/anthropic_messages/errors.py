@@ -5,7 +5,6 @@ code. A provider's own rejection keeps its words, because clients act on them; a
 that is too long is told in the words that Claude Code knows, whoever found it so.
 """
 
-import re
 from contextlib import suppress
 from typing import Final
 
@@ -16,6 +15,7 @@ from smart_llmrouter.core.errors import (
     RouterError,
     UpstreamRejectedRequest,
 )
+from smart_llmrouter.dialects.overflow import overflow_in
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
     RawMembers,
@@ -43,11 +43,7 @@ TYPE_OF_STATUS: Final = {
 }
 _SERVER_ERROR: Final = "api_error"
 _MESSAGE_FIELDS: Final = ("message", "error", "detail")
-_TOO_LONG: Final = "context_length_exceeded"
-_find_limit: Final = re.compile(r"maximum context length (?:is|of) ([\d,]+)").search
-_find_length: Final = re.compile(
-    r"(?:resulted in|requested(?: about)?|has|contains) ([\d,]+) (?:input )?tokens"
-).search
+_TOO_LONG: Final = "prompt is too long"
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -97,9 +93,11 @@ def _render_rejection(error: UpstreamRejectedRequest, *, request_id: str) -> byt
     try:
         members = parse_members(bytes(answer["error"]))
     except (NotAnObject, KeyError):
-        return _rendered(ours | _said(answer), request_id)
+        said = _said(answer)
+        return _rendered(ours | said | _too_long(error.body, said), request_id)
     if "type" not in answer:
-        return _rendered(ours | _said(members) | _too_long(members), request_id)
+        said = _said(members)
+        return _rendered(ours | said | _too_long(error.body, said), request_id)
     added = {
         name: msgspec.Raw(_encode(ours[name])) for name in ours if name not in members
     }
@@ -116,13 +114,13 @@ def _said(members: RawMembers) -> dict[str, object]:
     return {}
 
 
-def _too_long(members: RawMembers) -> dict[str, object]:
+def _too_long(body: bytes, said: dict[str, object]) -> dict[str, object]:
     """Say in the words that Claude Code knows that a context is too long."""
-    said = str(_said(members).get("message", ""))
-    limit, length = _find_limit(said), _find_length(said)
-    if bytes(members.get("code", b"")) != _encode(_TOO_LONG) and limit is None:
+    overflow = overflow_in(body)
+    message = str(said.get("message", "no reason given"))
+    if overflow is None or message.startswith(_TOO_LONG):
         return {}
-    if limit is None or length is None:
-        return {"message": f"prompt is too long: {said}"}
-    most, found = (match[1].replace(",", "") for match in (limit, length))
-    return {"message": f"prompt is too long: {found} tokens > {most} maximum"}
+    if overflow.tokens is None:
+        return {"message": f"{_TOO_LONG}: {message}"}
+    found, most = overflow.tokens
+    return {"message": f"{_TOO_LONG}: {found} tokens > {most} maximum"}

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.core.errors import RouterError, UpstreamRejectedRequest
+from smart_llmrouter.dialects.overflow import overflow_in
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
     RawMembers,
@@ -29,6 +30,7 @@ TYPE_OF_STATUS: Final = {
     429: "rate_limit_error",
 }
 _SERVER_ERROR: Final = "server_error"
+_OVERFLOW: Final = "context_length_exceeded"
 _MESSAGE_FIELDS: Final = ("error", "message", "detail")
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -63,6 +65,8 @@ def _error_object(error: RouterError, *, request_id: str) -> dict[str, object]:
 def _render_rejection(error: UpstreamRejectedRequest, *, request_id: str) -> bytes:
     """Add to the provider's error object what it lacks; change nothing that it has."""
     ours = _error_object(error, request_id=request_id)
+    if overflow_in(error.body):
+        ours["code"] = _OVERFLOW
     try:
         answer = parse_members(error.body)
     except NotAnObject:

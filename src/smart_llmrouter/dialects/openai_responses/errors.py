@@ -5,7 +5,6 @@ where Codex acts on that. Inside a stream an error is a `response.failed`, whose
 decides what Codex does next: go on trying, wait, or stop and tell.
 """
 
-import re
 from contextlib import suppress
 from typing import Final
 
@@ -18,6 +17,7 @@ from smart_llmrouter.dialects.openai_responses.schema import (
     text_of,
 )
 from smart_llmrouter.dialects.openai_responses.writing import frame_of
+from smart_llmrouter.dialects.overflow import overflow_in
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
     RawMembers,
@@ -56,11 +56,6 @@ _USUAL_WAIT_S: Final = 1
 _LAST: Final = 2**31 - 1
 """Higher than the number of each event before it, which is not known here."""
 _MESSAGE_FIELDS: Final = ("error", "message", "detail")
-_find_overflow: Final = re.compile(
-    rb"context_length_exceeded|prompt is too long|maximum context length"
-    rb"|exceeds? the (?:model's |available )?context|context window",
-    re.IGNORECASE,
-).search
 
 
 def render_error(error: RouterError, *, request_id: str) -> bytes:
@@ -107,7 +102,7 @@ def stream_code(error: RouterError) -> str:
     )
     if named is not None:
         return named
-    if isinstance(error, UpstreamRejectedRequest) and _find_overflow(error.body):
+    if isinstance(error, UpstreamRejectedRequest) and overflow_in(error.body):
         return OVERFLOW
     if error.status == 429:
         return RATE_LIMITED
@@ -128,7 +123,7 @@ def _error_object(error: RouterError, *, request_id: str) -> dict[str, object]:
 def _render_rejection(error: UpstreamRejectedRequest, *, request_id: str) -> bytes:
     """Add to the provider's error object what it lacks; change nothing that it has."""
     ours = _error_object(error, request_id=request_id)
-    if _find_overflow(error.body):
+    if overflow_in(error.body):
         ours["code"] = OVERFLOW
     try:
         answer = parse_members(error.body)
