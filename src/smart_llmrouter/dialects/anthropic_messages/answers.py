@@ -145,6 +145,8 @@ def _block(part: _Part, answering: Answering) -> Block | None:
     if part.opened.kind in ("text", "refusal"):
         if not text and not part.citations:
             return None
+        if part.opened.kind == "refusal":
+            answering.notes.approximated("refusal", "told as text")
         block: dict[str, object] = {"type": "text", "text": text}
         return block | ({"citations": part.citations} if part.citations else {})
     if not text and part.state is None:

@@ -198,6 +198,8 @@ class MessagesEncoder:
 
     def _open(self, opened: Opened) -> None:
         self._current, self._opened = opened.index, opened
+        if opened.kind == "refusal":
+            self._answering.notes.approximated("refusal", "told as text")
         self._before, self._state = b"", None
         if opened.kind == "tool_call":
             self._called = True

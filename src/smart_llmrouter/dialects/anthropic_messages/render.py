@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from smart_llmrouter.core.notes import Notes
-from smart_llmrouter.core.request import OutputFormat, Request
+from smart_llmrouter.core.request import Request
 from smart_llmrouter.dialects.anthropic_messages.caching import mark_for_cache
 from smart_llmrouter.dialects.anthropic_messages.render_content import (
     Block,
@@ -34,6 +34,7 @@ from smart_llmrouter.dialects.anthropic_messages.render_reasoning import (
 from smart_llmrouter.dialects.anthropic_messages.render_tools import render_tools
 from smart_llmrouter.dialects.base import Serving
 from smart_llmrouter.dialects.lowering import lowered
+from smart_llmrouter.dialects.said_as import said_as
 from smart_llmrouter.dialects.tool_names import ToolNames
 from smart_llmrouter.wire.jsonobject import parse_members
 
@@ -59,7 +60,7 @@ def render_request(request: Request, serving: Serving, notes: Notes) -> bytes:
     thinking = thinking_for(request, serving, notes)
     body = _begun(request, serving, thinking, scope)
     body |= sampling_for(request, notes, thinking=thinking.on)
-    output = _output(request.output_format, thinking, notes)
+    output = _output(request, thinking, notes)
     if output:
         body["output_config"] = output
     body |= _hints(request, notes)
@@ -78,7 +79,7 @@ def _render_own(request: Request, serving: Serving, notes: Notes) -> bytes:
     sampling = {"temperature": request.temperature, "top_p": request.top_p}
     body |= {name: value for name, value in sampling.items() if value is not None}
     hints = _hints(request, notes)
-    output = _output(request.output_format, thinking, notes)
+    output = _output(request, thinking, notes)
     parts: dict[str, dict[str, object]] = {
         "output_config": output,
         "metadata": hints.pop("metadata", {}),
@@ -102,7 +103,8 @@ def _begun(
     system, messages = render_conversation(request, scope)
     wanted = request.output_format
     if wanted is not None and wanted.schema is None:
-        scope.notes.approximated("response_format", "asked for with an instruction")
+        field = said_as(request.dialect, "response_format")
+        scope.notes.approximated(field, "asked for with an instruction")
         system.append(_ONLY_JSON)
     body: dict[str, object] = {
         "model": serving.model,
@@ -119,19 +121,20 @@ def _begun(
     return body
 
 
-def _output(
-    wanted: OutputFormat | None, thinking: Thinking, notes: Notes
-) -> dict[str, object]:
+def _output(request: Request, thinking: Thinking, notes: Notes) -> dict[str, object]:
     """Return `output_config`."""
+    wanted, dialect = request.output_format, request.dialect
     output: dict[str, object] = {}
     if thinking.effort is not None:
         output["effort"] = thinking.effort
     if wanted is None or wanted.schema is None:
         return output
     if wanted.name is not None:
-        notes.approximated("response_format.name", "the schema goes without its name")
+        field = said_as(dialect, "response_format.name")
+        notes.approximated(field, "the schema goes without its name")
     if wanted.description is not None:
-        notes.dropped("response_format.description", "Messages has no place for it")
+        field = said_as(dialect, "response_format.description")
+        notes.dropped(field, "Messages has no place for it")
     return output | {"format": {"type": "json_schema", "schema": wanted.schema}}
 
 
@@ -140,12 +143,14 @@ def _hints(request: Request, notes: Notes) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     stop = [each for each in request.stop if each and not each.isspace()]
     if len(stop) < len(request.stop):
-        notes.dropped("stop", "blank sequences are refused")
+        field = said_as(request.dialect, "stop")
+        notes.dropped(field, "blank sequences are refused")
     if stop:
         hints["stop_sequences"] = stop
     if request.user is not None:
         if len(request.user) > _MAX_USER_CHARS:
-            notes.dropped("user", "longer than 256 characters")
+            field = said_as(request.dialect, "user")
+            notes.dropped(field, "longer than 256 characters")
         else:
             hints["metadata"] = {"user_id": request.user}
     tier = request.service_tier
@@ -165,4 +170,5 @@ def _note_what_has_no_place(request: Request, notes: Notes) -> None:
     }
     for name, value in given.items():
         if value:
-            notes.dropped(name, "Messages has no such field")
+            field = said_as(request.dialect, name)
+            notes.dropped(field, "Messages has no such field")

@@ -22,6 +22,7 @@ from smart_llmrouter.dialects.anthropic_messages.render_content import (
     render_parts,
     render_text,
 )
+from smart_llmrouter.dialects.arranging import arranged
 
 Side = Literal["user", "assistant", "system"]
 
@@ -61,7 +62,10 @@ def render_conversation(
         for text in texts
         if isinstance(text, Text) and (block := render_text(text, scope)) is not None
     ]
-    messages = _messages(request.turns[len(leading) :], scope)
+    turns: Sequence[Turn] = request.turns[len(leading) :]
+    if not scope.own:
+        turns = arranged(turns, scope.notes)
+    messages = _messages(turns, scope)
     if not messages and system and not scope.own:
         # Instructions alone are no conversation; the user says them, then.
         opening, system = system, []

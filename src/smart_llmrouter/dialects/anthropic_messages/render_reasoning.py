@@ -35,6 +35,7 @@ from smart_llmrouter.dialects.reasoning import (
     budget_of,
     effort_of,
 )
+from smart_llmrouter.dialects.said_as import said_as
 
 DEFAULT_MAX_TOKENS: Final = 32_000
 """What is asked for if neither the caller nor the catalogue has a cap.
@@ -64,20 +65,20 @@ class Thinking(msgspec.Struct, frozen=True):
 def thinking_for(request: Request, serving: Serving, notes: Notes) -> Thinking:
     """Return what to ask of the model, within its cap and the caller's."""
     max_tokens = _max_tokens(request, serving, notes)
-    ask = request.reasoning
+    ask, field = request.reasoning, said_as(request.dialect, "reasoning")
     if ask is None:
         return Thinking(max_tokens)
     if ask.off or ask.effort == "none" or ask.budget_tokens == 0:
         return Thinking(max_tokens, {"type": "disabled"})
     choice = request.tool_choice
     if choice is not None and (choice.mode in ("required", "named") or choice.required):
-        notes.approximated("reasoning", "a forced tool call comes without thinking")
+        notes.approximated(field, "a forced tool call comes without thinking")
         return Thinking(max_tokens, {"type": "disabled"})
     if serving.reasoning_control == "token_budget" or (
         serving.reasoning_control is None and ask.budget_tokens is not None
     ):
         return _by_budget(ask, request, serving, notes, max_tokens)
-    return _by_effort(ask, serving, notes, max_tokens)
+    return _by_effort(ask, field, serving, notes, max_tokens)
 
 
 def thinking_as_asked(request: Request, serving: Serving, notes: Notes) -> Thinking:
@@ -123,24 +124,25 @@ def sampling_for(request: Request, notes: Notes, *, thinking: bool) -> dict[str,
 
 def _max_tokens(request: Request, serving: Serving, notes: Notes) -> int:
     cap, most = request.output_cap, serving.output_cap
+    field = said_as(request.dialect, "output_cap")
     if cap is None:
-        notes.approximated("max_tokens", "Messages demands one")
+        notes.approximated(field, "Messages demands one")
         return most or DEFAULT_MAX_TOKENS
     if most is not None and cap > most:
-        notes.approximated("max_tokens", "lowered to what the model can put out")
+        notes.approximated(field, "lowered to what the model can put out")
         return most
     return cap
 
 
 def _by_effort(
-    ask: ReasoningAsk, serving: Serving, notes: Notes, max_tokens: int
+    ask: ReasoningAsk, field: str, serving: Serving, notes: Notes, max_tokens: int
 ) -> Thinking:
     levels = serving.reasoning_levels
     if not levels and ask.effort is not None and ask.effort not in _NAMED_LEVELS:
         levels = USUAL_LEVELS
     effort = None
     if ask.effort is not None or ask.budget_tokens is not None:
-        effort = effort_of(ask, levels=levels, field="reasoning", notes=notes)
+        effort = effort_of(ask, levels=levels, field=field, notes=notes)
     elif not ask.adaptive:
         return _unasked(ask, notes, max_tokens)
     config: dict[str, object] = {"type": "adaptive"}
@@ -150,12 +152,13 @@ def _by_effort(
 def _by_budget(
     ask: ReasoningAsk, request: Request, serving: Serving, notes: Notes, max_tokens: int
 ) -> Thinking:
-    budget = budget_of(ask, field="reasoning", notes=notes)
+    field = said_as(request.dialect, "reasoning")
+    budget = budget_of(ask, field=field, notes=notes)
     if budget is None:
         if not ask.adaptive:
             return _unasked(ask, notes, max_tokens)
         budget = _BUDGET_OF_ADAPTIVE
-        notes.approximated("reasoning", f"asked of the provider as {budget} tokens")
+        notes.approximated(field, f"asked of the provider as {budget} tokens")
     budget = max(budget, MIN_BUDGET_TOKENS)
     if request.output_cap is None:
         wanted = max(max_tokens, budget + ANSWER_TOKENS)
@@ -165,9 +168,9 @@ def _by_budget(
     if budget + room > max_tokens:
         budget = max_tokens - MIN_BUDGET_TOKENS
         if budget < MIN_BUDGET_TOKENS:
-            notes.dropped("reasoning", "the output cap leaves no room for thinking")
+            notes.dropped(field, "the output cap leaves no room for thinking")
             return Thinking(max_tokens, {"type": "disabled"})
-        notes.approximated("reasoning", "the budget is less than the output cap")
+        notes.approximated(field, "the budget is less than the output cap")
     config: dict[str, object] = {"type": "enabled", "budget_tokens": budget}
     return Thinking(max_tokens, config | _display(ask, notes))
 

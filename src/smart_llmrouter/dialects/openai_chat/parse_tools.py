@@ -15,10 +15,12 @@ from smart_llmrouter.core.request import (
 )
 from smart_llmrouter.dialects.openai_chat.fields import (
     FLAG,
+    OBJECT,
     OBJECTS,
     RAW,
     TEXT,
     TEXT_OR_OBJECT,
+    UNREADABLE,
     Fields,
     invalid,
 )
@@ -96,10 +98,23 @@ def _tool(members: RawMembers, path: str) -> Tool:
         return CustomTool(
             name=custom.demand("name", TEXT),
             description=custom.take("description", TEXT),
-            format=custom.take("format", RAW),
+            format=_flat(custom.take("format", RAW)),
             extras={**fields.extras(), **custom.extras()},
         )
     return HostedTool(kind="other", raw=msgspec.Raw(render_members(members)))
+
+
+def _flat(form: msgspec.Raw | None) -> msgspec.Raw | None:
+    """Return what free text must be as Responses says it: a grammar in no object."""
+    if form is None:
+        return None
+    try:
+        said = OBJECT.decode(form)
+        grammar = OBJECT.decode(said["grammar"])
+    except (KeyError, *UNREADABLE):
+        return form
+    outer = {name: raw for name, raw in said.items() if name != "grammar"}
+    return msgspec.Raw(render_members({**outer, **grammar}))
 
 
 def _function(function: Fields, outer: Fields | None = None) -> FunctionTool:

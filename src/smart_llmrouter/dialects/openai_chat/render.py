@@ -27,6 +27,7 @@ from smart_llmrouter.core.request import (
     FunctionTool,
     HostedTool,
     OutputFormat,
+    ReasoningAsk,
     Request,
     SearchTool,
     ToolChoice,
@@ -36,9 +37,10 @@ from smart_llmrouter.dialects.lowering import lowered
 from smart_llmrouter.dialects.openai_chat.families import cap_field, is_openai
 from smart_llmrouter.dialects.openai_chat.render_messages import render_messages
 from smart_llmrouter.dialects.openai_chat.render_own import own_messages
-from smart_llmrouter.dialects.openai_chat.said_as import said_as
 from smart_llmrouter.dialects.reasoning import budget_of, effort_of
+from smart_llmrouter.dialects.said_as import said_as
 from smart_llmrouter.dialects.tool_names import ToolNames
+from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members
 
 Members = dict[str, object]
 
@@ -46,6 +48,8 @@ _ANSWER_NAME: Final = "response"
 _SERVICE_TIERS: Final = frozenset({"auto", "default", "flex", "priority", "scale"})
 _MOST_USER_CHARS: Final = 64
 _MOST_STOPS: Final = 4
+_GRAMMAR: Final = msgspec.Raw(b'"grammar"')
+_LEAST_ANSWER_TOKENS: Final = 1_024
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -105,13 +109,26 @@ def _add_tools(members: Members, request: Request, notes: Notes) -> None:
 def _tool(tool: FunctionTool | CustomTool | SearchTool) -> Members:
     kind, inner = "function", Members()
     if isinstance(tool, CustomTool):
-        kind, inner = "custom", {"format": tool.format}
+        kind, inner = "custom", {"format": _nested(tool.format)}
     else:
         inner["parameters"] = tool.schema
         inner["strict"] = tool.strict if isinstance(tool, FunctionTool) else None
     told = {"name": tool.name, "description": tool.description, **inner}
     there = {name: value for name, value in told.items() if value is not None}
     return {"type": kind, kind: there, **tool.extras}
+
+
+def _nested(form: msgspec.Raw | None) -> object:
+    """Return what free text must be as Chat says it: a grammar in an object."""
+    if form is None:
+        return None
+    try:
+        grammar = parse_members(bytes(form))
+    except NotAnObject:
+        return form
+    if grammar.get("type") != _GRAMMAR or "grammar" in grammar:
+        return form
+    return {"type": grammar.pop("type"), "grammar": grammar}
 
 
 def _choice(choice: ToolChoice, request: Request) -> object:
@@ -169,7 +186,7 @@ def _add_reasoning(
         return
     field = said_as(request.dialect, "reasoning")
     if serving.reasoning_control == "token_budget":
-        budget = budget_of(ask, field=field, notes=notes)
+        budget = _budget(ask, members.get(cap_field(serving.model)), field, notes)
         if budget is not None:
             members["thinking"] = (
                 {"type": "enabled", "budget_tokens": budget}
@@ -184,6 +201,18 @@ def _add_reasoning(
             members["reasoning_effort"] = effort
     if ask.summary is not None:
         notes.dropped("reasoning.summary", "a provider of Chat shows what it likes")
+
+
+def _budget(ask: ReasoningAsk, cap: object, field: str, notes: Notes) -> int | None:
+    """Return how many tokens may be thought: fewer than the answer may have in all."""
+    budget = budget_of(ask, field=field, notes=notes)
+    if budget is None:
+        if ask.adaptive or ask.effort is not None:
+            notes.approximated(field, "the provider's default decides how much")
+    elif isinstance(cap, int) and budget >= cap:
+        notes.approximated(field, "the budget is less than the output cap")
+        return max(cap - _LEAST_ANSWER_TOKENS, 0)
+    return budget
 
 
 def _add_sampling(
@@ -240,5 +269,6 @@ def _add_openai(
             notes.dropped(field, "the provider has no such tier")
         elif is_openai(serving.model):
             members[name] = value
-        else:
+        elif name != "store":
+            # Who has no store keeps nothing, as was asked for.
             notes.dropped(field, "only OpenAI's models take it")

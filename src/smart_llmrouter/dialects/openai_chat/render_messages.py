@@ -30,13 +30,13 @@ from smart_llmrouter.core.content import (
 )
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import Request
-from smart_llmrouter.dialects.openai_chat.arranging import arranged
+from smart_llmrouter.dialects.arranging import arranged
 from smart_llmrouter.dialects.openai_chat.families import is_openai
 from smart_llmrouter.dialects.openai_chat.render_parts import (
     content_of,
     document_text,
 )
-from smart_llmrouter.dialects.openai_chat.said_as import FIELD_OF_STATE
+from smart_llmrouter.dialects.said_as import FIELD_OF_STATE
 
 Message = dict[str, object]
 
@@ -51,7 +51,7 @@ def render_messages(request: Request, *, model: str, notes: Notes) -> list[Messa
     turns = request.turns[len(leading) :]
     messages = _instructions(request, leading)
     openai, names = is_openai(model), _call_names(turns)
-    for turn in arranged(turns, notes):
+    for turn in arranged(turns, notes, joins_texts=True):
         match turn.role:
             case "assistant":
                 messages += _assistant(turn, openai=openai, notes=notes)

@@ -99,6 +99,7 @@ class StreamEncoder:
     def _finished(self, finished: Finished, out: list[bytes]) -> tuple[str, bytes]:
         if self._sequence < 0:
             self._start(out)
+        _note_finish(finished, self._answering)
         self._close_open(out, complete=self._response.is_complete(finished))
         if self._summary and not self._write_summary(out):
             empty = msgspec.Raw(_NO_SUMMARY)
@@ -256,6 +257,21 @@ class StreamEncoder:
         return True
 
 
+def _note_finish(finished: Finished, answering: Answering) -> None:
+    """Note what the reason of an answer's end loses."""
+    if finished.stop_sequence is not None:
+        answering.notes.dropped(
+            "stop_sequence", "Responses does not say which one was met"
+        )
+    told = _TOLD_AS.get(finished.reason)
+    if told is not None:
+        answering.notes.approximated("stop_reason", told)
+
+
+_TOLD_AS: Final = {
+    "pause": "pause_turn is told as completed",
+    "context": "a full context is told as max_output_tokens",
+}
 _NO_SUMMARY: Final = encode(
     {"code": "server_error", "message": "the model wrote no summary"}
 )

@@ -258,10 +258,10 @@ class CallItem(Item):
         return self._written("in_progress", "")
 
     def done(self, *, complete: bool) -> bytes:
-        """Return all of it."""
-        return self._written(
-            "completed" if complete else "incomplete", "".join(self._part.texts)
-        )
+        """Return all of it: arguments that are no JSON were cut off."""
+        given = "".join(self._part.texts)
+        whole = complete and (self.kind == "custom" or is_json(given or "{}"))
+        return self._written("completed" if whole else "incomplete", given)
 
     def _written(self, status: str, given: str) -> bytes:
         opened = self._opened
@@ -310,11 +310,21 @@ _DELTAS: Final = {
 
 def _object_of(arguments: str) -> object:
     """Return JSON arguments as what they are; text that is none as text."""
+    if is_json(arguments):
+        return msgspec.Raw(arguments.encode())
+    return arguments or {}
+
+
+def is_json(text: str) -> bool:
+    """Say whether a text is a whole JSON value."""
     try:
-        msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
-        return arguments or {}
-    return msgspec.Raw(arguments.encode())
+        _validate(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+_validate: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class _ChatCitation(msgspec.Struct):

@@ -24,6 +24,7 @@ from smart_llmrouter.dialects.openai_responses.render_tools import (
 )
 from smart_llmrouter.dialects.openai_responses.schema import UNREADABLE, encode
 from smart_llmrouter.dialects.reasoning import effort_of
+from smart_llmrouter.dialects.said_as import said_as
 
 _LEAST_OUTPUT_TOKENS: Final = 16
 """Fewer are refused by OpenAI."""
@@ -102,7 +103,8 @@ def _output_cap(request: Request, serving: Serving, notes: Notes) -> int | None:
     if request.dialect != DIALECT:
         cap = max(cap, _LEAST_OUTPUT_TOKENS)
     if cap != asked:
-        notes.approximated("max_tokens", f"the target was asked for {cap}")
+        field = said_as(request.dialect, "output_cap")
+        notes.approximated(field, f"the target was asked for {cap}")
     return cap
 
 
@@ -110,12 +112,13 @@ def _reasoning(request: Request, serving: Serving, notes: Notes) -> Body | None:
     ask = request.reasoning
     if ask is None:
         return None
-    effort = effort_of(
-        ask, levels=serving.reasoning_levels, field="reasoning", notes=notes
-    )
+    field = said_as(request.dialect, "reasoning")
+    effort = effort_of(ask, levels=serving.reasoning_levels, field=field, notes=notes)
     said: Body = {"effort": effort, "summary": ask.summary}
     rendered = {name: value for name, value in said.items() if value is not None}
-    return {**rendered, **ask.extras} if request.dialect == DIALECT else rendered
+    if request.dialect == DIALECT:
+        return {**rendered, **ask.extras}
+    return rendered or None
 
 
 def text_options(request: Request) -> Body:

@@ -6,7 +6,7 @@ whether a tool failed, a reasoning state of somebody else, and anything but text
 the model said.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -27,21 +27,18 @@ from smart_llmrouter.core.content import (
 )
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import Request
+from smart_llmrouter.dialects.arranging import arranged
 from smart_llmrouter.dialects.openai_responses.parse_items import OWN_ITEMS
 from smart_llmrouter.dialects.openai_responses.render_tools import (
     DIALECT,
     found_tools,
 )
+from smart_llmrouter.dialects.said_as import FIELD_OF_STATE
 
 Item = dict[str, object]
 
 _PART_FIELDS: Final = frozenset({"annotations", "logprobs"})
 """Extras of a part of what a model said; all others are those of its message."""
-_STATE_FIELDS: Final = {
-    "signature": "content.signature",
-    "redacted": "content.data",
-    "encrypted": "content.encrypted_content",
-}
 _OUTPUT_TYPES: Final = {
     "function": "function_call_output",
     "custom": "custom_tool_call_output",
@@ -61,7 +58,7 @@ class Items:
     def rendered(self) -> list[object]:
         """Return all items in order."""
         items: list[object] = []
-        for turn in self._request.turns:
+        for turn in self._turns():
             if turn.role == "assistant":
                 items += self._said(turn)
             elif turn.role == "tool":
@@ -69,6 +66,17 @@ class Items:
             else:
                 items += self._message(turn)
         return items
+
+    def _turns(self) -> Sequence[Turn]:
+        turns = self._request.turns
+        if self._own:
+            return turns
+        last = turns[-1].parts if turns and turns[-1].role == "assistant" else ()
+        if last and isinstance(last[-1], Text):
+            self._notes.approximated(
+                "messages", "the provider may not go on in the last one"
+            )
+        return arranged(turns, self._notes)
 
     def _message(self, turn: Turn) -> Iterator[object]:
         if len(turn.parts) == 1:
@@ -169,7 +177,7 @@ class Items:
 
     def _result(self, result: ToolResult) -> Item:
         if result.is_error:
-            self._notes.dropped("content.is_error", "a tool's output cannot say it")
+            self._notes.dropped("tool_result.is_error", "a tool's output cannot say it")
         extras = result.extras if self._own else {}
         if result.kind == "tool_search":
             texts = [part.text for part in result.content if isinstance(part, Text)]
@@ -202,7 +210,7 @@ class Items:
         state, text, summary = reasoning.state, reasoning.text, reasoning.summary
         item: Item = {"type": "reasoning"}
         if state is not None and not self._is_theirs(reasoning):
-            field = _STATE_FIELDS[state.kind]
+            field = FIELD_OF_STATE[state.kind]
             self._notes.dropped(field, "only the target that made it can read it")
             state = None
         if state is not None and state.item_id is not None:

@@ -80,10 +80,10 @@ def test_a_short_request() -> None:
 @pytest.mark.parametrize(
     ("asked", "most", "sent", "notes"),
     [
-        (None, None, 32_000, [("approximated", "max_tokens")]),
-        (None, 64_000, 64_000, [("approximated", "max_tokens")]),
+        (None, None, 32_000, [("approximated", "max_completion_tokens")]),
+        (None, 64_000, 64_000, [("approximated", "max_completion_tokens")]),
         (100, 64_000, 100, []),
-        (100_000, 64_000, 64_000, [("approximated", "max_tokens")]),
+        (100_000, 64_000, 64_000, [("approximated", "max_completion_tokens")]),
     ],
 )
 def test_max_tokens_is_always_sent(
@@ -523,7 +523,7 @@ def test_a_forced_call_comes_without_thinking() -> None:
 
     assert body["thinking"] == {"type": "disabled"}
     assert body["tool_choice"] == {"type": "tool", "name": "f"}
-    assert notes == [("approximated", "reasoning")]
+    assert notes == [("approximated", "reasoning_effort")]
 
 
 @pytest.mark.parametrize(

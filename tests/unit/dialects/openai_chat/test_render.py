@@ -518,7 +518,10 @@ def test_how_much_to_think(
 
 
 def test_what_only_openai_takes() -> None:
-    """Fields that others refuse go to OpenAI's models only, and are noted else."""
+    """Fields that others refuse go to OpenAI's models only, and are noted else.
+
+    Who has no store keeps nothing, as was asked for.
+    """
     members: dict[str, Any] = {
         "verbosity": "low",
         "service_tier": "flex",
@@ -532,7 +535,7 @@ def test_what_only_openai_takes() -> None:
     assert {name: openai[name] for name in members} == members
     assert openai_noted == []
     assert set(wild) == {"model", "messages"}
-    assert wild_noted == ["text.verbosity", "service_tier", "prompt_cache_key", "store"]
+    assert wild_noted == ["text.verbosity", "service_tier", "prompt_cache_key"]
 
 
 def test_what_chat_means_otherwise() -> None:

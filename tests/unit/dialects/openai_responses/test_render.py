@@ -90,6 +90,7 @@ def test_calls_and_results_are_native() -> None:
         ToolResult(call_id="c4", content=(Text(text="noon"),)),
         ToolResult(call_id="c1", content=(Text(text="2"), image)),
         ToolResult(call_id="c2", content=(), kind="custom"),
+        ToolResult(call_id="c3", content=(), kind="tool_search"),
     )
 
     assert items(
@@ -134,6 +135,12 @@ def test_calls_and_results_are_native() -> None:
             ],
         },
         {"type": "custom_tool_call_output", "call_id": "c2", "output": ""},
+        {
+            "type": "tool_search_output",
+            "call_id": "c3",
+            "execution": "client",
+            "tools": [],
+        },
     ]
 
 
@@ -315,7 +322,7 @@ def test_the_output_cap_is_one_that_the_target_takes(
     body, notes = rendered_with_notes(replace(ASKED, output_cap=asked), serving=serving)
 
     assert body["max_output_tokens"] == sent
-    assert notes == ([("approximated", "max_tokens")] if noted else [])
+    assert notes == ([("approximated", "max_completion_tokens")] if noted else [])
 
 
 def test_a_budget_becomes_an_effort() -> None:
@@ -325,7 +332,7 @@ def test_a_budget_becomes_an_effort() -> None:
     body, notes = rendered_with_notes(asked)
 
     assert body["reasoning"] == {"effort": "high"}
-    assert notes == [("approximated", "reasoning")]
+    assert notes == [("approximated", "reasoning_effort")]
 
 
 def test_a_provider_without_stop_sequences() -> None:
@@ -356,20 +363,20 @@ def _state(kind: Any, label: str | None) -> ReasoningState:  # noqa: ANN401 - of
         (
             Reasoning(summary=("s",), state=_state("encrypted", "somebody")),
             {"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}]},
-            [("dropped", "content.encrypted_content")],
+            [("dropped", "reasoning.encrypted_content")],
         ),
         (
             Reasoning(text="t", state=_state("signature", SERVING.label)),
             {"type": "reasoning", "summary": [{"type": "summary_text", "text": "t"}]},
             [
-                ("dropped", "content.signature"),
+                ("dropped", "thinking.signature"),
                 ("approximated", "content.reasoning"),
             ],
         ),
         (
             Reasoning(state=_state("redacted", None)),
             None,
-            [("dropped", "content.data")],
+            [("dropped", "redacted_thinking")],
         ),
     ],
 )
@@ -379,18 +386,19 @@ def test_a_reasoning_state_goes_back_to_its_maker_only(
     """What can be read goes everywhere."""
     turn = Turn(role="assistant", parts=(reasoning, Text(text="so")))
 
-    body, noted = rendered_with_notes(replace(ASKED, turns=(turn,)))
+    body, noted = rendered_with_notes(replace(ASKED, turns=(turn, HELLO)))
 
-    assert body["input"][:-1] == ([] if item is None else [item])
+    assert body["input"][:-2] == ([] if item is None else [item])
     assert noted == notes
 
 
 def test_what_cannot_be_said_is_noted() -> None:
     """An image of the model's own, calls in a user's turn, and that a tool failed."""
     call = ToolCall(id="c", name="f", arguments="{}")
+    sound = Audio(data="AAAA", format="wav")
     strange: tuple[Turn, ...] = (
-        Turn(role="user", parts=(call,)),
-        Turn(role="assistant", parts=(Image(data="AAAA"),)),
+        Turn(role="user", parts=(Reasoning(text="t"),)),
+        Turn(role="assistant", parts=(sound, call)),
         Turn(
             role="tool",
             parts=(ToolResult(call_id="c", content=(), is_error=True),),
@@ -399,11 +407,14 @@ def test_what_cannot_be_said_is_noted() -> None:
 
     body, notes = rendered_with_notes(replace(ASKED, turns=strange))
 
-    assert [item["type"] for item in body["input"]] == ["function_call_output"]
+    assert [item["type"] for item in body["input"]] == [
+        "function_call",
+        "function_call_output",
+    ]
     assert notes == [
         ("dropped", "content"),
         ("dropped", "content"),
-        ("dropped", "content.is_error"),
+        ("dropped", "tool_result.is_error"),
     ]
 
 
@@ -528,7 +539,11 @@ def test_arguments_of_a_search_that_are_no_json() -> None:
     """They are text, rather than nothing."""
     call = ToolCall(id="s", name="tool_search", kind="tool_search", arguments="sum")
 
-    (item,) = items(Turn(role="assistant", parts=(call,)))
+    found = ToolResult(call_id="s", content=(), kind="tool_search")
+
+    item, _ = items(
+        Turn(role="assistant", parts=(call,)), Turn(role="tool", parts=(found,))
+    )
 
     assert item["arguments"] == "sum"
 

@@ -13,11 +13,13 @@ _NAMES: Final[dict[DialectName, dict[str, str]]] = {
     "openai-responses": {
         "output_cap": "max_output_tokens",
         "reasoning": "reasoning.effort",
+        "response_format": "text.format",
         "verbosity": "text.verbosity",
     },
     "anthropic-messages": {
         "output_cap": "max_tokens",
         "reasoning": "thinking",
+        "response_format": "output_config.format",
         "stop": "stop_sequences",
         "user": "metadata.user_id",
     },
@@ -31,5 +33,6 @@ FIELD_OF_STATE: Final[dict[StateKind, str]] = {
 
 
 def said_as(dialect: DialectName, field: str) -> str:
-    """Return the name of a canonical field in a dialect."""
-    return _NAMES[dialect].get(field, field)
+    """Return the name of a canonical field in a dialect; `field.more` is in it."""
+    name, dot, more = field.partition(".")
+    return _NAMES[dialect].get(name, name) + dot + more

@@ -1,4 +1,4 @@
-"""Putting turns into the order that strict providers of Chat Completions demand.
+"""Putting turns into the order that strict providers demand, whatever their dialect.
 
 All results of an assistant's calls follow it at once, in the order in which they came.
 Turns of the assistant without anything in between are one.
@@ -16,13 +16,16 @@ from smart_llmrouter.core.notes import Notes
 NO_RESULT: Final = "(The call was broken off: it has no result.)"
 
 
-def arranged(turns: Iterable[Turn], notes: Notes) -> list[Turn]:
+def arranged(
+    turns: Iterable[Turn], notes: Notes, *, joins_texts: bool = False
+) -> list[Turn]:
     """Return the turns with every call answered, and every answer after its call.
 
     A call without a result gets one that says so; the result of a call that is not
-    there becomes a text of the user. Both are noted.
+    there becomes a text of the user. Both are noted. `joins_texts` says that texts of
+    one turn will be one, so that a blank line must keep apart what was in two turns.
     """
-    merged = _merged(turns)
+    merged = _merged(turns, joins_texts=joins_texts)
     answers, orphans = _answers(merged)
     placed: list[Turn] = []
     for place, turn in enumerate(merged):
@@ -43,15 +46,17 @@ def arranged(turns: Iterable[Turn], notes: Notes) -> list[Turn]:
     return placed
 
 
-def _merged(turns: Iterable[Turn]) -> list[Turn]:
+def _merged(turns: Iterable[Turn], *, joins_texts: bool) -> list[Turn]:
     """Join turns of the assistant that follow each other, if their ids differ."""
     merged: list[Turn] = []
     for turn in turns:
         last = merged[-1] if merged else None
         follows = last is not None and last.role == turn.role == "assistant"
         if last is not None and follows and not _call_ids(last) & _call_ids(turn):
-            parts = (*_ending_in_blank(last.parts, turn.parts), *turn.parts)
-            merged[-1] = msgspec.structs.replace(last, parts=parts)
+            before = last.parts
+            if joins_texts:
+                before = tuple(_ending_in_blank(before, turn.parts))
+            merged[-1] = msgspec.structs.replace(last, parts=(*before, *turn.parts))
         elif turn.parts:
             merged.append(turn)
     return merged
