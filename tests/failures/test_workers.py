@@ -261,6 +261,34 @@ async def test_a_missing_worker_degrades(tmp_path: Path) -> None:
     assert ready["parts"]["workers"] == "ok"
 
 
+async def test_a_worker_that_hangs_is_noticed(tmp_path: Path) -> None:
+    """It has not ended, but whoever asks the others learns that it does not serve."""
+    async with routed(tmp_path) as (gateway, _), AsyncExitStack() as stack:
+        well, hanging = workers_of(gateway)
+        asks = await line_of(gateway, well, stack)
+        os.kill(hanging, signal.SIGSTOP)
+
+        async def seen(text: str) -> dict[str, Any] | None:
+            asks.send(b"GET /readyz HTTP/1.1\r\nhost: router\r\n\r\n")
+            report: dict[str, Any] = json.loads((await asks.answer()).body)
+            return report if report["parts"]["workers"].startswith(text) else None
+
+        try:
+            stopped = await eventually(
+                lambda: seen("1 of 2 are up, worker"), within_s=15, what="the hang"
+            )
+        finally:
+            os.kill(hanging, signal.SIGCONT)
+        again = await eventually(lambda: seen("ok"), within_s=15, what="its return")
+        pids = workers_of(gateway)
+
+    assert stopped is not None
+    assert again is not None
+    assert stopped["status"] == "degraded"
+    assert stopped["workers"] == {"wanted": 2, "up": 1}
+    assert (again["status"], pids) == ("ready", [well, hanging])
+
+
 async def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
     """They end with it, the next router starts, and each answered call has its row."""
     chance = random.Random(SEED)

@@ -52,11 +52,13 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
 class Staffing(msgspec.Struct, frozen=True, kw_only=True):
     """Who is up: a process id for each worker that serves, `None` for one that is not.
 
-    `restarts` counts for each worker how often it had to be started again.
+    `restarts` counts for each worker how often it had to be started again. `silent`
+    has the numbers of those that are there, but do nothing.
     """
 
     workers: tuple[int | None, ...] = ()
     restarts: tuple[int, ...] = ()
+    silent: tuple[int, ...] = ()
     ingester: int | None = None
 
     @property

@@ -3,8 +3,8 @@
 It is ready when its configuration is loaded and its journal can be written; the schema
 was checked before it began to listen. A database that went away later degrades it:
 calls go on, and their records wait in the journal. So does a worker that is missing
-among several: the others go on, and each of them says the same. The health of targets
-is known from traffic alone and fails nothing.
+among several, or hangs: the others go on, and each of them says the same. The health
+of targets is known from traffic alone and fails nothing.
 """
 
 import asyncio
@@ -94,7 +94,8 @@ def _workers(staffing: Staffing) -> str:
     wanted, up = len(staffing.workers), staffing.up
     if up == wanted:
         return OK
-    return f"{up} of {wanted} are up; what is missing is being started"
+    hang = "".join(f", worker {number} hangs" for number in staffing.silent)
+    return f"{up} of {wanted} are up{hang}; what is missing is being started"
 
 
 def _together(found: Iterable[TargetReport]) -> Mapping[str, str | None]:

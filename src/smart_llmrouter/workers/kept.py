@@ -22,8 +22,9 @@ log = structlog.get_logger()
 class Kept:
     """One place, and the process that holds it now, if one does.
 
-    `up` says that the process has said it is ready, or has nothing to say; `reason`
-    why the last one could not start, where it said so.
+    `up` says that the process has said it is ready, or has nothing to say; `silent`
+    that the parent finds it hanging since; `reason` why the last one could not start,
+    where it said so.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Kept:
         self._began_s = 0.0
         self._pause_s = _FIRST_RESTART_S
         self.due_s: float | None = None
-        self.up = False
+        self.up = self.silent = False
         self.reason: str | None = None
         self.restarts = 0
 
@@ -105,7 +106,7 @@ class Kept:
         while self.hears is not None:
             self.listen()
         self.release()
-        self._started, self.up = None, False
+        self._started, self.up, self.silent = None, False, False
         code = os.waitstatus_to_exitcode(status)
         if not expected:
             self._plan_restart()

@@ -5,6 +5,7 @@ and says when to stop: the workers first, and when the last one has written ever
 down, the ingester.
 """
 
+import math
 import select
 import signal
 from collections.abc import Sequence
@@ -17,10 +18,12 @@ from smart_llmrouter.bootstrap import CannotStart
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.edge.crew import Board, Staffing
 from smart_llmrouter.workers.kept import Kept
+from smart_llmrouter.workers.pulse import HUNG_S, LOOK_EVERY_S, SILENT_S, Pulse
 from smart_llmrouter.workers.signals import HURRY, STOP, Signals
 
 _STRAGGLERS_S: Final = 15.0
 _FAREWELL_S: Final = 15.0
+_HURRIED_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 0.2
 _MS_PER_S: Final = 1000
 
@@ -51,6 +54,7 @@ class Parent:
         self._grace_s = grace_s
         self._now = now
         self._told: Staffing | None = None
+        self._pulses = [Pulse() for _ in workers]
 
     def start(self) -> bool:
         """Start everything; return `True` when all workers accept calls.
@@ -86,22 +90,43 @@ class Parent:
             self._wait(self._next_s())
             if self._signals.stop_wanted():
                 return
-            for child in (*self._workers, self._ingester):
-                self._keep(child)
-            self._publish()
+            self.look()
+
+    def look(self) -> None:
+        """See who has ended, and who hangs; have a worker that hangs replaced."""
+        for index, worker in enumerate(self._workers):
+            self._feel(worker, index)
+        for child in (*self._workers, self._ingester):
+            self._keep(child)
+        self._publish()
+
+    def _feel(self, worker: Kept, index: int) -> None:
+        """Find out whether a worker still does something."""
+        published, _ = self._board.reports[index].read()
+        silent_s = self._pulses[index].silent_s(
+            worker.pid if worker.up else None, published, now_s=self._now()
+        )
+        silent = worker.up and silent_s >= SILENT_S
+        if silent and not worker.silent:
+            log.warning("worker does not answer", what=worker.name)
+        worker.silent = silent
+        if worker.up and silent_s >= HUNG_S:
+            log.error("worker is killed: it hangs", what=worker.name)
+            worker.tell(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End the workers, gracefully unless asked twice, and then the ingester."""
+        """End the workers, gracefully unless asked twice, and then the ingester.
+
+        Asked a third time, it kills what has not ended yet.
+        """
         for worker in self._workers:
             worker.tell(STOP)
         deadline_s = self._now() + self._grace_s + _STRAGGLERS_S
-        hurried = False
-        while self._running(self._workers) and self._now() < deadline_s:
-            if self._signals.asked > 1 and not hurried:
-                hurried = True
-                for worker in self._workers:
-                    worker.tell(HURRY)
-            self._wait(_LOOK_AGAIN_S)
+        if not self._ended(self._workers, before_s=deadline_s, unless_asked=1):
+            for worker in self._workers:
+                worker.tell(HURRY)
+            deadline_s = min(deadline_s, self._now() + _HURRIED_S)
+            self._ended(self._workers, before_s=deadline_s, unless_asked=2)
         self._kill(self._workers)
         self._end_ingester()
 
@@ -112,10 +137,20 @@ class Parent:
             with suppress(OSError):
                 self._ingester.start()
         self._ingester.release()
-        deadline_s = self._now() + _FAREWELL_S
-        while self._running([self._ingester]) and self._now() < deadline_s:
-            self._wait(_LOOK_AGAIN_S)
+        # What it has not moved by then, the next one does.
+        within_s = _HURRIED_S if self._signals.asked > 1 else _FAREWELL_S
+        self._ended([self._ingester], before_s=self._now() + within_s, unless_asked=2)
         self._kill([self._ingester])
+
+    def _ended(
+        self, children: Sequence[Kept], *, before_s: float, unless_asked: int
+    ) -> bool:
+        """Wait for children to end; give up when a stop is asked for more often."""
+        while self._running(children):
+            if self._signals.asked > unless_asked or self._now() >= before_s:
+                return False
+            self._wait(_LOOK_AGAIN_S)
+        return True
 
     def _running(self, children: Sequence[Kept]) -> bool:
         for child in children:
@@ -136,23 +171,23 @@ class Parent:
         child.look()
         child.restart_when_due()
 
-    def _next_s(self) -> float | None:
-        """Return how long until something is to be started, `None` for nothing."""
+    def _next_s(self) -> float:
+        """Return how long until something is to be started, or looked at."""
         due = [
             child.due_s
             for child in (*self._workers, self._ingester)
             if child.due_s is not None
         ]
-        return max(0.0, min(due) - self._now()) if due else None
+        soonest_s = min(due, default=math.inf) - self._now()
+        return min(LOOK_EVERY_S, max(0.0, soonest_s))
 
-    def _wait(self, within_s: float | None) -> None:
+    def _wait(self, within_s: float) -> None:
         """Wait for a signal or for a child's word, but not longer than `within_s`."""
         talking = {each.hears: each for each in self._workers if each.hears is not None}
         waiting = select.poll()
         for each in (self._signals.woken, *talking):
             waiting.register(each, select.POLLIN)
-        within_ms = None if within_s is None else max(0, int(within_s * _MS_PER_S) + 1)
-        for ready, _ in waiting.poll(within_ms):
+        for ready, _ in waiting.poll(int(within_s * _MS_PER_S) + 1):
             if ready in talking:
                 talking[ready].listen()
             else:
@@ -160,7 +195,15 @@ class Parent:
 
     def _publish(self) -> None:
         staffing = Staffing(
-            workers=tuple(each.pid if each.up else None for each in self._workers),
+            workers=tuple(
+                each.pid if each.up and not each.silent else None
+                for each in self._workers
+            ),
+            silent=tuple(
+                number
+                for number, each in enumerate(self._workers, start=1)
+                if each.silent
+            ),
             restarts=tuple(each.restarts for each in self._workers),
             ingester=self._ingester.pid,
         )
