@@ -70,11 +70,13 @@ def test_codex_reads_the_catalogue_itself(set_scene: SetScene) -> None:
             f'model_providers.asking.base_url="{scene.url}/v1"',
             f'model_providers.asking.auth.command="{sys.executable}"',
             f'model_providers.asking.auth.args=["{teller}"]',
+            'web_search="disabled"',
         ],
     )
 
     assert (scene.work / "edited.txt").read_text() == "first\n2nd\n", ended
     assert UNKNOWN not in ended.stdout
+    assert "web_search" not in str(scene.seen()[0].body["tools"])
 
 
 @pytest.mark.parametrize("upstream", DIALECTS)

@@ -1,6 +1,7 @@
 """opencode and aider edit files through the router."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
@@ -14,15 +15,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @pytest.mark.parametrize(
-    ("package", "spoken", "upstream"),
+    ("provider", "spoken", "upstream"),
     [
-        ("@ai-sdk/openai-compatible", "openai-chat", "openai-responses"),
-        ("@ai-sdk/openai", "openai-responses", "anthropic-messages"),
-        ("@ai-sdk/anthropic", "anthropic-messages", "openai-chat"),
+        ("router-chat", "openai-chat", "openai-responses"),
+        ("router-responses", "openai-responses", "anthropic-messages"),
+        ("router-messages", "anthropic-messages", "openai-chat"),
     ],
 )
 def test_opencode_edits_a_file(
-    set_scene: SetScene, package: str, spoken: str, upstream: str
+    set_scene: SetScene, provider: str, spoken: str, upstream: str
 ) -> None:
     """Each of opencode's provider packages does a task with tools."""
     scene = set_scene(upstream)
@@ -33,7 +34,7 @@ def test_opencode_edits_a_file(
         scene,
         f"MOCK: read {edited}\nMOCK: edit {edited} second => 2nd\n"
         "MOCK: say {results} results, {errors} errors",
-        package=package,
+        provider=provider,
     )
 
     assert edited.read_text() == "first\n2nd\nthird\n", f"{ended}\n{scene.log}"
@@ -45,33 +46,25 @@ def test_opencode_edits_a_file(
 
 
 @pytest.mark.parametrize(
-    ("spoken", "upstream"),
-    [("openai-chat", "anthropic-messages"), ("anthropic-messages", "openai-responses")],
+    ("kind", "spoken", "upstream"),
+    [
+        ("openai", "openai-chat", "anthropic-messages"),
+        ("anthropic", "anthropic-messages", "openai-responses"),
+    ],
 )
-def test_aider_edits_a_file(set_scene: SetScene, spoken: str, upstream: str) -> None:
+def test_aider_edits_a_file(
+    set_scene: SetScene,
+    kind: Literal["openai", "anthropic"],
+    spoken: str,
+    upstream: str,
+) -> None:
     """An edit that aider reads from the text of an answer is made."""
     scene = set_scene(upstream)
     edited = scene.work / "edited.txt"
     edited.write_text("first\nsecond\nthird\n")
-    model, environment = {
-        "openai-chat": (
-            "openai/chat",
-            {"OPENAI_API_BASE": f"{scene.url}/v1", "OPENAI_API_KEY": scene.token},
-        ),
-        "anthropic-messages": (
-            "anthropic/chat",
-            {"ANTHROPIC_API_BASE": scene.url, "ANTHROPIC_API_KEY": scene.token},
-        ),
-    }[spoken]
     block = r"edited.txt\n<<<<<<< SEARCH\nsecond\n=======\n2nd\n>>>>>>> REPLACE"
 
-    ended = aider(
-        scene,
-        f"MOCK: say {block}",
-        edited.name,
-        model=model,
-        environment=environment,
-    )
+    ended = aider(scene, f"MOCK: say {block}", edited.name, kind=kind)
 
     assert edited.read_text() == "first\n2nd\nthird\n", f"{ended}\n{scene.log}"
     columns = "inbound_dialect, target_dialect, lane, status"

@@ -1,12 +1,13 @@
 """Coding agents, told to do one task without anybody to ask."""
 
 import json
+import re
 import struct
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tests.support.repository import ROOT
 from tests.support.scene import Scene, npm_program
@@ -14,6 +15,8 @@ from tests.support.stage import Ended
 from tools.clients import python_home
 
 _TOY_SERVER: Final = ROOT / "tests/clients/toy_mcp.py"
+_BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_EXPORT: Final = re.compile(r"^export (\w+)=(.*)$", re.MULTILINE)
 _CODEX: Final = (".bin", "codex")
 _CLAUDE: Final = ("@anthropic-ai", "claude-code-linux-x64", "claude")
 _OPENCODE: Final = ("opencode-linux-x64", "bin", "opencode")
@@ -24,11 +27,28 @@ _OPENCODE_ALONE: Final = {
     "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
 }
 _QUIET: Final = {
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_TELEMETRY": "1",
     "DISABLE_AUTOUPDATER": "1",
     "IS_SANDBOX": "1",
 }
+
+
+def told(scene: Scene, page: str, language: str, *, at: int = 0) -> str:
+    """Return a block of a page of the documentation, with the router's own address.
+
+    What users are told is what is tried.
+    """
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    blocks = [block for kind, block in _BLOCK.findall(text) if kind == language]
+    return str(blocks[at]).replace("https://router.example", scene.url)
+
+
+def exported(scene: Scene, page: str, *, at: int = 0) -> dict[str, str]:
+    """Return the variables that a page says to export, with the caller's token."""
+    return {
+        name: scene.token if value.startswith("rtr_") else value
+        for name, value in _EXPORT.findall(told(scene, page, "sh", at=at))
+    }
 
 
 def codex(
@@ -47,22 +67,12 @@ def codex(
     """
     home = scene.stage.home / "codex"
     home.mkdir(exist_ok=True)
-    provider = (
-        (f'openai_base_url="{scene.url}/v1"',)
-        if built_in
-        else (
-            'model_provider="router"',
-            'model_providers.router.name="router"',
-            f'model_providers.router.base_url="{scene.url}/v1"',
-            'model_providers.router.env_key="ROUTER_TOKEN"',
-            'model_providers.router.wire_api="responses"',
-        )
-    )
-    own = ("analytics.enabled=false", f'model="{model}"', *provider, *settings)
+    page = told(scene, "clients-codex.md", "toml", at=2 if built_in else 0)
+    (home / "config.toml").write_text(page)
+    own = ("analytics.enabled=false", f'model="{model}"', *settings)
     return scene.run(
         npm_program(*_CODEX),
-        "exec",
-        *("--json", "--ignore-user-config", "--ephemeral", "--ignore-rules"),
+        *("exec", "--json", "--ephemeral", "--ignore-rules"),
         *("--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
         *("--disable", "plugins", "-o", str(scene.directory / "last.txt")),
         *(word for setting in own for word in ("-c", setting)),
@@ -108,8 +118,7 @@ def claude(
         *options,
         *("--", prompt),
         environment={
-            "ANTHROPIC_BASE_URL": scene.url,
-            "ANTHROPIC_AUTH_TOKEN": scene.token,
+            **exported(scene, "clients-claude-code.md"),
             **_QUIET,
             **(environment or {}),
         },
@@ -133,20 +142,14 @@ def claude_said(ended: Ended) -> str:
 
 
 def opencode(
-    scene: Scene, prompt: str, *, package: str, within_s: float = 150
+    scene: Scene, prompt: str, *, provider: str, within_s: float = 150
 ) -> Ended:
-    """Let opencode do a task through one of its provider packages."""
-    provider = {
-        "npm": package,
-        "name": "router",
-        "options": {"baseURL": f"{scene.url}/v1", "apiKey": "{env:ROUTER_TOKEN}"},
-        "models": {"chat": {"name": "chat"}},
-    }
-    settings = {"share": "disabled", "provider": {"router": provider}}
-    (scene.work / "opencode.json").write_text(json.dumps(settings))
+    """Let opencode do a task through one of the providers that its page has."""
+    settings = told(scene, "clients-opencode.md", "json")
+    (scene.work / "opencode.json").write_text(settings)
     return scene.run(
         npm_program(*_OPENCODE),
-        *("run", "-m", "router/chat", prompt),
+        *("run", "-m", f"{provider}/chat", prompt),
         environment={"ROUTER_TOKEN": scene.token, **_OPENCODE_ALONE},
         within_s=within_s,
     )
@@ -156,14 +159,23 @@ def aider(
     scene: Scene,
     prompt: str,
     *files: str,
-    model: str,
-    environment: Mapping[str, str],
+    kind: Literal["openai", "anthropic"],
     within_s: float = 150,
 ) -> Ended:
-    """Let aider edit files in its folder."""
+    """Let aider edit files in its folder, through a provider of this kind."""
+    environment = exported(
+        scene, "clients-aider.md", at=("openai", "anthropic").index(kind)
+    )
     return scene.run(
         str(python_home("aider") / "bin/aider"),
-        *("--model", model, "--edit-format", "diff", "--no-git", "--yes-always"),
+        *(
+            "--model",
+            f"{kind}/chat",
+            "--edit-format",
+            "diff",
+            "--no-git",
+            "--yes-always",
+        ),
         *("--no-check-update", "--analytics-disable", "--no-show-model-warnings"),
         *("--no-show-release-notes", "--no-pretty", "--map-tokens", "0"),
         *("--message", prompt, *files),
