@@ -13,6 +13,7 @@ from smart_llmrouter.config.reference import configuration_page
 from smart_llmrouter.core import errors
 from tools.command_pages import commands_page
 from tools.metrics_page import metrics_page
+from tools.translation_page import translation_page
 from tools.usage_records_page import usage_records_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -130,6 +131,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "configuration.md": configuration_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,
+    "translation.md": translation_page,
     "usage-records.md": usage_records_page,
 }
 

@@ -143,7 +143,7 @@ def _decoded(data: str) -> str:
 
 def _file(file_id: str | None, scope: Scope) -> dict[str, object]:
     if file_id is None or not scope.own:
-        raise NotBridged("file-id")
+        raise NotBridged("file_id")
     return {"type": "file", "file_id": file_id}
 
 

@@ -28,6 +28,7 @@ from smart_llmrouter.core.content import (
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import Request
 from smart_llmrouter.dialects.arranging import arranged
+from smart_llmrouter.dialects.base import NotBridged
 from smart_llmrouter.dialects.openai_responses.parse_items import OWN_ITEMS
 from smart_llmrouter.dialects.openai_responses.render_tools import (
     DIALECT,
@@ -52,6 +53,8 @@ class Items:
         """Note what cannot be said."""
         self._request = request
         self._own = request.dialect == DIALECT
+        # Chat and Responses have the same files, and nobody else has these.
+        self._keeps = request.dialect != "anthropic-messages"
         self._label = label
         self._notes = notes
 
@@ -92,6 +95,8 @@ class Items:
 
     def _given(self, part: Part) -> object:
         """Render a part of what a model is given; `None` for what cannot be."""
+        if isinstance(part, Image | Document) and part.file_id and not self._keeps:
+            raise NotBridged("file_id")
         render = _GIVEN.get(type(part))
         if render is None:
             self._notes.dropped("content", "a message to the model cannot hold it")

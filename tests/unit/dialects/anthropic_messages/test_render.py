@@ -334,8 +334,8 @@ def test_parts_of_each_kind(
     ("part", "reason"),
     [
         (Audio(data="UklG", format="wav"), "audio"),
-        (Image(file_id="file_1"), "file-id"),
-        (Document(file_id="file_1"), "file-id"),
+        (Image(file_id="file_1"), "file_id"),
+        (Document(file_id="file_1"), "file_id"),
         (Document(data="UEsD", media_type="application/zip"), "document"),
     ],
 )

@@ -146,21 +146,21 @@ def test_calls_and_results_are_native() -> None:
 
 def test_documents_and_sound() -> None:
     """A document that is text is text; all else keeps its form."""
-    (item,) = items(
-        Turn(
-            role="user",
-            parts=(
-                Document(data="AAAA", media_type="application/pdf", title="a.pdf"),
-                Document(url="https://example.com/a.pdf"),
-                Document(file_id="f", data="AAAA"),
-                Document(text="plain"),
-                Audio(data="AAAA", format="wav"),
-                Image(url="https://example.com/a.png"),
-                Image(file_id="f"),
-                Image(data="AAAA"),
-            ),
-        )
+    shown = Turn(
+        role="user",
+        parts=(
+            Document(data="AAAA", media_type="application/pdf", title="a.pdf"),
+            Document(url="https://example.com/a.pdf"),
+            Document(file_id="f", data="AAAA"),
+            Document(text="plain"),
+            Audio(data="AAAA", format="wav"),
+            Image(url="https://example.com/a.png"),
+            Image(file_id="f"),
+            Image(data="AAAA"),
+        ),
     )
+
+    (item,) = rendered(replace(ASKED, turns=(shown,)))["input"]
 
     assert item["content"] == [
         {
@@ -176,6 +176,17 @@ def test_documents_and_sound() -> None:
         {"type": "input_image", "file_id": "f"},
         {"type": "input_image", "image_url": "data:image/png;base64,AAAA"},
     ]
+
+
+def test_files_of_another_provider_cannot_be_shown() -> None:
+    """Chat and Responses share their files with nobody."""
+    turn = Turn(role="user", parts=(Image(file_id="f"),))
+    asked = replace(ASKED, dialect="anthropic-messages", turns=(turn,))
+
+    with pytest.raises(NotBridged) as refused:
+        OPENAI_RESPONSES.render(asked, SERVING, Notes())
+
+    assert refused.value.reasons == ("file_id",)
 
 
 def test_functions_of_other_dialects_are_not_strict() -> None:
