@@ -53,6 +53,7 @@ _EVENT_STREAM: Final = "text/event-stream"
 _JSON: Final = "application/json"
 _NAME: Final = "x-router-target"
 _MOST_NOTES: Final = 16
+_MS_PER_S: Final = 1000
 # Looking a member of an enumeration up costs as much as a call.
 _OK: Final = int(HTTPStatus.OK)
 _MALFORMED: Final = Failure(
@@ -221,8 +222,13 @@ class Attempts:
                 keep_seals=route.target.label in self._routers,
                 watched=plan.has_siblings,
             )
+        arrival = entry.arrival
         return Translation(
-            asked, route.dialect, route.serving, request_id=entry.arrival.request_id
+            asked,
+            route.dialect,
+            route.serving,
+            request_id=arrival.request_id,
+            created_s=arrival.ts_ms // _MS_PER_S,
         )
 
     async def _try(

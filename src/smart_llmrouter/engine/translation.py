@@ -94,10 +94,17 @@ class Translation:
     name: LaneName = "translate"
 
     def __init__(
-        self, asked: Asked, provider: Dialect, serving: Serving, *, request_id: str
+        self,
+        asked: Asked,
+        provider: Dialect,
+        serving: Serving,
+        *,
+        request_id: str,
+        created_s: int = 0,
     ) -> None:
         """Render the request for `provider`.
 
+        The answer says that it was made at `created_s`, in seconds since 1970 UTC.
         Raises `NotBridged` when it cannot carry the request, or not without the losses
         that the group forbids.
         """
@@ -112,7 +119,7 @@ class Translation:
         self._answering = Answering(
             request=asked.parsed(),
             id=request_id.removeprefix("req_"),
-            created_s=0,
+            created_s=created_s,
             model=request.model or asked.group.name,
             label=serving.label,
             notes=self.notes,
