@@ -19,6 +19,7 @@ from smart_llmrouter.config.rules import (
     identities,
     names,
     secrecy,
+    sections,
     sharing,
     timing,
 )
@@ -75,6 +76,7 @@ def check(
         *connections.sockets_are_sockets(document, beside),
     ]
     if schema.settings is not None:
+        findings += sections.sections_say_something(document)
         findings += timing.timeouts_make_sense(document, schema.settings)
         findings += sharing.counters_are_shared(document, schema.settings)
         findings += connections.tls_is_spoken(document, schema.settings)

@@ -40,7 +40,10 @@ class ServerTls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Where and how the public surface listens; `workers` processes share the port."""
+    """Where and how the public surface listens; `workers` processes share the port.
+
+    All interfaces are an empty `host`.
+    """
 
     host: str
     port: int

@@ -136,11 +136,15 @@ async def _first_of(*events: asyncio.Event, within_s: float) -> None:
 def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """Bind and return a socket. Raises `OSError` with the address in its message.
 
+    An empty `host` is all interfaces, by IPv4 and, where the system has it, by IPv6.
     `shared` takes a part of a port that `let_others_share` was called for.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if both:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             let_others_share(bound)

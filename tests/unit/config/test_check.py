@@ -454,7 +454,7 @@ def test_the_default_group_may_be_an_alias() -> None:
         ("127.0.0.1:8080", ("127.0.0.1", 8080)),
         ("localhost:1", ("localhost", 1)),
         ('"[::1]:8080"', ("::1", 8080)),
-        ('":65535"', ("0.0.0.0", 65535)),
+        ('":65535"', ("", 65535)),
     ],
 )
 def test_listen_addresses_are_understood(listen: str, address: tuple[str, int]) -> None:

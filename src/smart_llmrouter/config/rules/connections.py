@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from smart_llmrouter.config.document import Document, Plain
+from smart_llmrouter.config.files import open_file
 from smart_llmrouter.config.findings import Finding, KeyPath
 from smart_llmrouter.config.proxies import UnusableProxy, proxy_for
 from smart_llmrouter.config.rules.secrecy import each_provider
@@ -138,7 +139,7 @@ def _unreadable(
     if file is None:
         return
     try:
-        with file.open("rb") as opened:
+        with open_file(file) as opened:
             opened.read(1)
     except (OSError, ValueError) as failure:
         reason = getattr(failure, "strerror", None) or "it cannot be opened"

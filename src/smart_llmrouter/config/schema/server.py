@@ -34,8 +34,9 @@ DATABASE_SCHEMES: Final = frozenset({"postgresql", "postgres", "sqlite"})
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """Split `host:port`, `[::1]:port` or `:port` (all interfaces) into its parts.
+    """Split `host:port`, `[::1]:port` or `:port` into its parts.
 
+    All interfaces have no name: their host is empty.
     Raises a refusal for anything else.
     """
     match = _LISTEN.fullmatch(text)
@@ -52,7 +53,7 @@ def parse_listen(text: str) -> tuple[str, int]:
             raise refusal(
                 "the brackets hold no IPv6 address", "write it such as [::1]:8080"
             ) from None
-    return match["host"] or "0.0.0.0", port  # noqa: S104 - what `:8080` asks for
+    return match["host"], port
 
 
 def _listen(text: str) -> str:
@@ -125,7 +126,7 @@ class Server(Section):
         default="127.0.0.1:8080",
         description=(
             "Address of the public surface: `host:port`, `[::1]:port`, or `:port` for"
-            " all interfaces."
+            " all interfaces, by IPv4 and IPv6."
         ),
     )
     tls: ServerTls | None = Field(

@@ -75,12 +75,13 @@ def unbuilt(
         if key.not_built is not None and key.not_built.concerns(part):
             yield (name,), key.not_built
         elif key.inner is not None:
-            for steps, inner_value in _parts(key.holds, part):
+            for steps, inner_value in parts_of(key.holds, part):
                 for path, mark in unbuilt(inner_value, key.inner):
                     yield (name, *steps, *path), mark
 
 
-def _parts(holds: Holds, value: object) -> Iterator[tuple[KeyPath, object]]:
+def parts_of(holds: Holds, value: object) -> Iterator[tuple[KeyPath, object]]:
+    """Yield each section that a key's value holds, and how to get there from it."""
     if holds == "section":
         yield (), value
     elif holds == "list" and isinstance(value, (list, tuple)):
