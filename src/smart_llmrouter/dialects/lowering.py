@@ -114,6 +114,30 @@ def lowered(request: Request, names: ToolNames) -> Request:
     )
 
 
+def renamed(request: Request, names: ToolNames) -> Request:
+    """Return a request whose tools are what they were, under names that fit.
+
+    It comes from a dialect without namespaces.
+    """
+    flat = lowered(msgspec.structs.replace(request, turns=()), names)
+    return msgspec.structs.replace(
+        request,
+        tools=tuple(
+            tool
+            if isinstance(tool, HostedTool)
+            else msgspec.structs.replace(tool, name=names.flat(tool.name, None))
+            for tool in request.tools
+        ),
+        tool_choice=flat.tool_choice,
+        turns=tuple(
+            msgspec.structs.replace(
+                turn, parts=tuple(_renamed_part(part, names) for part in turn.parts)
+            )
+            for turn in request.turns
+        ),
+    )
+
+
 def own_state(reasoning: Reasoning, *, label: str, kinds: Iterable[str]) -> Reasoning:
     """Return a reasoning with its state only if the target `label` made that."""
     state = reasoning.state
@@ -156,7 +180,7 @@ class Raising:
 
     def _opened(self, event: Opened) -> Opened:
         tool = self._changed.get(event.name) or ToolName(event.name)
-        if tool.kind == "custom":
+        if tool.kind == "custom" and event.call_kind != "custom":
             self._custom[event.index] = []
         return msgspec.structs.replace(
             event, name=tool.name, namespace=tool.namespace, call_kind=tool.kind
@@ -193,6 +217,12 @@ def _described(tool: CustomTool) -> str | None:
         return tool.description
     told = f"`{INPUT}` must follow this format: {bytes(tool.format).decode()}"
     return f"{tool.description}\n\n{told}" if tool.description else told
+
+
+def _renamed_part(part: Part, names: ToolNames) -> Part:
+    if isinstance(part, ToolCall):
+        return msgspec.structs.replace(part, name=names.flat(part.name, part.namespace))
+    return part
 
 
 def _lowered_part(part: Part, names: ToolNames) -> Part:

@@ -26,6 +26,7 @@ _MAX_CHARS: Final = 64
 _MARK_CHARS: Final = 8
 _UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _SEPARATOR: Final = "__"
+_fits: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}").fullmatch
 
 
 class ToolName(msgspec.Struct, frozen=True):
@@ -48,8 +49,10 @@ class ToolNames:
         }
         self._flat = _flattened(named)
         self._known = {flat: tool for tool, flat in self._flat.items()}
+        # Of two kinds with one name the same is meant each time, whatever the order.
         self._by_place = {
-            (tool.namespace, tool.name): flat for tool, flat in self._flat.items()
+            (tool.namespace, tool.name): flat
+            for tool, flat in sorted(self._flat.items(), key=_kind_in)
         }
 
     def flat(self, name: str, namespace: str | None) -> str:
@@ -71,6 +74,20 @@ class ToolNames:
         }
 
 
+def _kind_in(named: tuple[ToolName, str]) -> str:
+    return named[0].kind
+
+
+def are_flat(tools: Iterable[Tool]) -> bool:
+    """Say whether each tool outside of namespaces may keep its name everywhere."""
+    return all(
+        isinstance(tool, HostedTool)
+        or tool.namespace is not None
+        or _fits(tool.name) is not None
+        for tool in tools
+    )
+
+
 def _kind_of(tool: Tool) -> CallKind:
     if isinstance(tool, CustomTool):
         return "custom"
@@ -88,8 +105,15 @@ def _flattened(tools: set[ToolName]) -> dict[ToolName, str]:
             plain = [each for each in claimants if each.name == flat]
             for each in claimants:
                 if plain[:1] != [each] or len(plain) > 1:
-                    fitted[each] = _marked(_full(each.name, each.namespace), each.kind)
+                    fitted[each] = _apart(each)
     return fitted
+
+
+def _apart(tool: ToolName) -> str:
+    """Return a name that tells where the namespace ends, and what kind it is."""
+    full = _full(tool.name, tool.namespace)
+    where = f"{tool.namespace}:" if tool.namespace else ""
+    return _marked(full, f"{tool.kind}:{where}".removesuffix(":"))
 
 
 def _full(name: str, namespace: str | None) -> str:

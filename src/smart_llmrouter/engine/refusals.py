@@ -33,6 +33,7 @@ _CAPABILITIES: Final = {
     "document": "document_block",
     "document_url": "document_block",
     "structured_outputs": "structured_outputs_unsupported",
+    "safeguards": "safeguards",
 }
 """What Claude Code calls a feature, by the requirement that a target misses."""
 _JSON: Final = b"application/json"

@@ -13,6 +13,7 @@ from smart_llmrouter.core.content import (
     Turn,
 )
 from smart_llmrouter.core.errors import ProviderHostedToolsForbidden
+from smart_llmrouter.core.events import Closed, Delta, Opened
 from smart_llmrouter.core.notes import Note, Notes
 from smart_llmrouter.core.request import (
     CustomTool,
@@ -23,7 +24,7 @@ from smart_llmrouter.core.request import (
     ToolChoice,
 )
 from smart_llmrouter.dialects.base import HostedTools, NotBridged
-from smart_llmrouter.dialects.lowering import bridged, lowered, own_state
+from smart_llmrouter.dialects.lowering import Raising, bridged, lowered, own_state
 from smart_llmrouter.dialects.tool_names import ToolNames
 
 HI = Turn(role="user", parts=(Text(text="hi"),))
@@ -195,3 +196,14 @@ def test_notes_are_kept_once() -> None:
     notes.add([Note("dropped", "top_k", "why"), Note("approximated", "stop", "how")])
 
     assert [note.field for note in notes.all()] == ["top_k", "stop"]
+
+
+def test_free_text_of_a_provider_that_knows_it_is_not_read_as_arguments() -> None:
+    """Only a function that stood for a custom tool wraps its input."""
+    raising = Raising(ToolNames([CustomTool(name="patch")]))
+    opened = Opened(0, "tool_call", id="c1", name="patch", call_kind="custom")
+    events = [opened, Delta(0, '{"input":"x"}'), Closed(0)]
+
+    raised = raising.raised(events)
+
+    assert list(raised) == events

@@ -59,6 +59,8 @@ def render_messages(request: Request, *, model: str, notes: Notes) -> list[Messa
                 messages += _results(turn, names, notes)
             case "system" | "developer" | "user":
                 messages.append(_told(turn, notes))
+    if not messages:
+        messages.append({"role": "user", "content": ""})
     if turns and turns[-1].role == "assistant" and not _calls(turns[-1].parts):
         notes.approximated("messages", "the provider may not go on in the last one")
     return messages

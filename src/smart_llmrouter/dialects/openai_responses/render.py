@@ -12,6 +12,7 @@ import msgspec
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import OutputFormat, Request
 from smart_llmrouter.dialects.base import NotBridged, Serving
+from smart_llmrouter.dialects.lowering import renamed
 from smart_llmrouter.dialects.openai_responses.parse import (
     LOGPROBS_INCLUDE,
     STATE_INCLUDE,
@@ -25,6 +26,7 @@ from smart_llmrouter.dialects.openai_responses.render_tools import (
 from smart_llmrouter.dialects.openai_responses.schema import UNREADABLE, encode
 from smart_llmrouter.dialects.reasoning import effort_of
 from smart_llmrouter.dialects.said_as import said_as
+from smart_llmrouter.dialects.tool_names import ToolNames, are_flat
 
 _LEAST_OUTPUT_TOKENS: Final = 16
 """Fewer are refused by OpenAI."""
@@ -39,11 +41,9 @@ def render_request(request: Request, serving: Serving, notes: Notes) -> bytes:
     """Write a request. Raises `NotBridged` for what no provider here can do."""
     if request.stop:
         raise NotBridged("stop")
-    body: Body = {"model": serving.model}
-    instructions = "\n\n".join(part.text for part in request.system if part.text)
-    if instructions:
-        body["instructions"] = instructions
-    body["input"] = Items(request, label=serving.label, notes=notes).rendered()
+    if request.dialect != DIALECT and not are_flat(request.tools):
+        request = renamed(request, ToolNames(request.tools))
+    body: Body = {"model": serving.model, **_said(request, serving, notes)}
     body |= _tool_values(request)
     body |= _plain_values(request)
     wanted: Body = {
@@ -54,6 +54,18 @@ def render_request(request: Request, serving: Serving, notes: Notes) -> bytes:
     }
     body |= {name: value for name, value in wanted.items() if value is not None}
     return encode(body | _own_values(request))
+
+
+def _said(request: Request, serving: Serving, notes: Notes) -> Body:
+    """Return the instructions and the conversation, which may not be empty."""
+    instructions = "\n\n".join(part.text for part in request.system if part.text)
+    items = Items(request, label=serving.label, notes=notes).rendered()
+    if items or request.dialect == DIALECT:
+        given = {"instructions": instructions} if instructions else {}
+        return {**given, "input": items}
+    role = "developer" if instructions else "user"
+    content = [{"type": "input_text", "text": instructions}]
+    return {"input": [{"type": "message", "role": role, "content": content}]}
 
 
 def _tool_values(request: Request) -> Body:
