@@ -201,7 +201,7 @@ def test_notes_are_kept_once() -> None:
 def test_free_text_of_a_provider_that_knows_it_is_not_read_as_arguments() -> None:
     """Only a function that stood for a custom tool wraps its input."""
     raising = Raising(ToolNames([CustomTool(name="patch")]))
-    opened = Opened(0, "tool_call", id="c1", name="patch", call_kind="custom")
+    opened = Opened(0, "tool_call", call_id="c1", name="patch", call_kind="custom")
     events = [opened, Delta(0, '{"input":"x"}'), Closed(0)]
 
     raised = raising.raised(events)
