@@ -8,7 +8,11 @@ from smart_llmrouter.engine.attempts import StreamWin
 from smart_llmrouter.engine.client import Client
 from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.upstream.failures import error_behind, failure_of_error_event
-from smart_llmrouter.upstream.transport import AnswerTooLarge, TransportError
+from smart_llmrouter.upstream.transport import (
+    AnswerTooLarge,
+    ConnectionCut,
+    TransportError,
+)
 from smart_llmrouter.wire.sse import EventTooLarge
 
 
@@ -118,8 +122,10 @@ def _end_of(meter: Meter, credentials: Sequence[bytes] = ()) -> UpstreamError:
         return failed
     if meter.error is not None:
         failure = failure_of_error_event(meter.error, credentials=credentials)
-        return error_behind(failure, "the provider reported an error in its stream")
-    return _broken("broke the stream off", "upstream_connection_cut")
+        cut = failure.error_class == ConnectionCut.error_class
+        what = "broke the stream off" if cut else "reported an error in its stream"
+        return error_behind(failure, f"the provider {what}")
+    return _broken("broke the stream off", ConnectionCut.error_class)
 
 
 def _fault_of(error: TransportError | EventTooLarge | NotAStream) -> UpstreamFailed:

@@ -28,6 +28,7 @@ from smart_llmrouter.core.errors import (
 )
 from smart_llmrouter.upstream.transport import (
     AnswerTooLarge,
+    ConnectionCut,
     ConnectTimedOut,
     PoolExhausted,
     TransportError,
@@ -107,6 +108,12 @@ _MESSAGE_OF_CLASS: Final = {
         "the provider's answer is larger than `upstream.max_response_bytes`"
     ),
 }
+_CLASS_BEHIND: Final = re.compile(rb'"error_class":"(upstream_[a-z_]{1,40})"').search
+_CLASSES_BEHIND: Final = frozenset(
+    {*_ERROR_OF_CLASS, ConnectionCut.error_class, "upstream_error_in_stream"}
+)
+"""What another router may say of the failures behind it."""
+
 _CLASS_OF_CODE: Final[Mapping[str, str]] = {
     "context_length_exceeded": "upstream_bad_request",
     "invalid_prompt": "upstream_bad_request",
@@ -223,13 +230,21 @@ def _class_of(status: int, body: bytes) -> str:
         return "upstream_bad_request"
     if status in {400, 402, 403, 429} and any(mark in body for mark in _QUOTA_MARKS):
         return "upstream_quota_exhausted"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        told = _CLASS_OF_STATUS.get(status, "upstream_server_error")
+        return _class_behind(body) or told
     if status in _CLASS_OF_STATUS:
         return _CLASS_OF_STATUS[status]
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "upstream_server_error"
     if status >= HTTPStatus.BAD_REQUEST:
         return "upstream_bad_request"
     return "upstream_unexpected_status"
+
+
+def _class_behind(body: bytes) -> str | None:
+    """Return the class that another router found, where the provider is one."""
+    found = _CLASS_BEHIND(body)
+    claimed = found[1].decode() if found else None
+    return claimed if claimed in _CLASSES_BEHIND else None
 
 
 def _seconds(retry_after: str | None) -> int | None:
@@ -269,6 +284,8 @@ def _class_of_event(raw: bytes) -> str:
     except msgspec.DecodeError:
         event = _ErrorEvent()
     code = event.code
+    if behind := _class_behind(raw):
+        return behind
     if isinstance(code, int) and HTTPStatus.BAD_REQUEST <= code < _STATUS_END:
         return _class_of(code, raw)
     error_class = _class_of(HTTPStatus.BAD_REQUEST, raw)

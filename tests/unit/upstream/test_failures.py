@@ -55,6 +55,41 @@ def test_every_status_has_a_meaning() -> None:
 @pytest.mark.parametrize(
     ("status", "error_class"),
     [
+        (503, "upstream_rate_limited"),
+        (503, "upstream_auth_failed"),
+        (504, "upstream_first_event_timeout"),
+        (502, "upstream_connection_cut"),
+    ],
+)
+def test_another_router_says_what_failed_behind_it(
+    status: int, error_class: str
+) -> None:
+    """A router behind a router knows better than its status, also in a stream."""
+    details = {"attempts": 1, "error_class": error_class, "retryable": True}
+    error = json.dumps({"details": details}, separators=(",", ":")).encode()
+
+    assert failure(status, b'{"error":%b}' % error).error_class == error_class
+    assert failure_of_error_event(error).error_class == error_class
+
+
+@pytest.mark.parametrize(
+    ("status", "claim"),
+    [
+        (400, "upstream_rate_limited"),
+        (503, "upstream_bad_request"),
+        (503, "upstream_of_another_kind"),
+    ],
+)
+def test_only_a_failure_is_taken_from_another_router(status: int, claim: str) -> None:
+    """A rejection stays one, and an unknown class says nothing."""
+    error = b'{"error":{"details":{"error_class":"%b"}}}' % claim.encode()
+
+    assert failure(status, error).error_class == failure(status).error_class
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [
         (400, "upstream_bad_request"),
         (401, "upstream_auth_failed"),
         (402, "upstream_quota_exhausted"),
