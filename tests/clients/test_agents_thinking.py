@@ -95,6 +95,7 @@ def test_claude_code_gives_thoughts_back_to_a_responses_model(
 
     assert files(scene) == ["1", "2"], ended
     assert claude_said(ended) == "2 results, 0 errors"
+    assert {status for (status,) in scene.rows("status", at_least=3)} == {200}
     came = thoughts(scene)
     assert len(came) == 2
     assert all(each["encrypted_content"] for each in came)
@@ -118,7 +119,7 @@ ONE_TURN_ONLY: Final = {"steps": [{}, {"status": 503, "times": 20}]}
     [
         ("anthropic-messages", "openai-responses"),
         ("openai-responses", "anthropic-messages"),
-        ("anthropic-messages", "anthropic-messages"),
+        ("openai-responses", "openai-responses"),
     ],
 )
 def test_codex_thinks_on_with_another_provider(
@@ -133,6 +134,7 @@ def test_codex_thinks_on_with_another_provider(
 
     assert files(scene) == ["1", "2"], ended
     assert codex_said(scene) == "2 results, 0 errors"
+    assert {status for (status,) in scene.rows("status", at_least=3)} == {200}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_codex_thinks_on_with_another_provider(
     [
         ("openai-responses", "anthropic-messages"),
         ("anthropic-messages", "openai-responses"),
-        ("openai-responses", "openai-responses"),
+        ("anthropic-messages", "anthropic-messages"),
     ],
 )
 def test_claude_code_thinks_on_with_another_provider(
@@ -155,3 +157,4 @@ def test_claude_code_thinks_on_with_another_provider(
 
     assert files(scene) == ["1", "2"], ended
     assert claude_said(ended) == "2 results, 0 errors"
+    assert {status for (status,) in scene.rows("status", at_least=3)} == {200}

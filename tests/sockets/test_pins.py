@@ -1,11 +1,12 @@
 """What is a provider's own goes back to that provider: proofs, and stored answers."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import anthropic
+import httpx2
 import pytest
 
 from smart_llmrouter.mockprovider.provider import Settings
@@ -15,6 +16,8 @@ from tests.support.mock import Mock, running_mock
 from tests.support.router import Router, running_router
 
 Json = dict[str, Any]
+Ask = Callable[..., Json]
+GoingOn = Callable[[httpx2.Response], list[Json]]
 
 USER: Final = {"role": "user", "content": "hi"}
 
@@ -162,3 +165,50 @@ async def test_an_answer_of_somebody_else_is_not_gone_on_from(
     assert refused.status_code == 400
     assert refused.json()["error"]["code"] == "unknown-response-id"
     assert len(first.received) + len(second.received) == 1
+
+
+@pytest.mark.parametrize("dialect", ["anthropic-messages", "openai-responses"])
+async def test_a_sibling_takes_over_without_the_proofs_of_others(
+    tmp_path: Path, first: Mock, second: Mock, dialect: str
+) -> None:
+    """When the maker of a proof is away, another goes on without it, and so back."""
+    path, ask, going_on = _CONVERSATIONS[dialect]
+    async with siblings(tmp_path, first, second, dialect) as router:
+        begun = await asked(router, path, ask())
+        first.will(Step(status=503))
+        taken_over = await asked(router, path, ask(*going_on(begun)))
+        second.will(Step(status=503))
+        history = (*going_on(begun), *going_on(taken_over))
+        taken_back = await asked(router, path, ask(*history))
+
+    answers = (begun, taken_over, taken_back)
+    assert [answer.status_code for answer in answers] == [200] * 3, taken_back.text
+    served = [answer.headers["x-router-target"] for answer in answers]
+    assert served == ["first/mini", "second/mini", "first/mini"]
+    noted = [answer.headers.get("x-router-notes") for answer in answers]
+    assert noted == [None, "dropped reasoning", "dropped reasoning"]
+
+
+def responding(*items: Json) -> Json:
+    """Return a request of Responses for an answer with a thought."""
+    return {
+        "model": "chat",
+        "input": [USER, *items],
+        "store": False,
+        "reasoning": {"effort": "high"},
+        "include": ["reasoning.encrypted_content"],
+    }
+
+
+def _messages_of(answer: httpx2.Response) -> list[Json]:
+    return [{"role": "assistant", "content": answer.json()["content"]}, USER]
+
+
+def _items_of(answer: httpx2.Response) -> list[Json]:
+    return [*answer.json()["output"], USER]
+
+
+_CONVERSATIONS: Final[Mapping[str, tuple[str, Ask, GoingOn]]] = {
+    "anthropic-messages": ("/v1/messages", thinking, _messages_of),
+    "openai-responses": ("/v1/responses", responding, _items_of),
+}

@@ -18,7 +18,7 @@ from smart_llmrouter.core.events import Event, Finished
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import DialectName, Request
 from smart_llmrouter.core.usage import Usage
-from smart_llmrouter.dialects.proofs import ProofMark
+from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
 from smart_llmrouter.wire.jsonobject import RawMembers
 
 HostedTools = Literal["forward", "drop", "refuse"]
@@ -203,6 +203,12 @@ class Dialect(Protocol):
 
     def last_proof(self, peek: Peek) -> bytes | None:
         """Return the digest of the last proof that the caller sends back, if any."""
+
+    def without_foreign(self, peek: Peek, is_foreign: IsForeign) -> Peek:
+        """Return the request without reasoning that others than its target proved.
+
+        Where there is none, that is the request itself.
+        """
 
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""

@@ -2,11 +2,13 @@
 
 A provider hands a proof out with its reasoning, and takes it back from nobody but who
 got it from there: a signature in Messages, an encrypted content in Responses. Which
-target gave one is remembered by a digest, so that the conversation goes on there.
+target gave one is remembered by a digest, so that the conversation goes on there, and
+that another target, should it have to take over, is not shown what it would refuse.
 """
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -15,6 +17,9 @@ from smart_llmrouter.dialects.sealed import SEAL
 
 _DIGEST_BYTES: Final = 16
 _SEALED: Final = SEAL.encode()
+
+IsForeign = Callable[[bytes], bool]
+"""Says of a proof, by its digest, whether another target is known to have given it."""
 
 
 class ProofMark:
@@ -48,6 +53,16 @@ class ProofMark:
         if found is None or found[1].startswith(_SEALED):
             return None
         return _digest(found[1])
+
+    def foreign_in(
+        self, conversation: msgspec.Raw, is_foreign: IsForeign
+    ) -> frozenset[bytes]:
+        """Return the proofs in what a caller sent that others gave, as they stand."""
+        text = bytes(conversation)
+        if text.find(self._name) < 0:
+            return frozenset()
+        given = frozenset(self._find_all(text))
+        return frozenset(proof for proof in given if is_foreign(_digest(proof)))
 
 
 def _digest(proof: bytes) -> bytes:

@@ -29,7 +29,7 @@ from smart_llmrouter.dialects.base import (
 from smart_llmrouter.dialects.proofs import ProofMark
 from smart_llmrouter.engine.client import Arrival, HeaderLines, header_lines
 from smart_llmrouter.engine.entry import Entry
-from smart_llmrouter.engine.lanes import Lane, Relay
+from smart_llmrouter.engine.lanes import NO_NOTES, WITHOUT_FOREIGN, Lane, Relay
 from smart_llmrouter.engine.refusals import unservable
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.translation import Asked, Translation
@@ -215,12 +215,16 @@ class Attempts:
     def _lane_of(self, asked: Asked, route: Route, plan: Plan, *, entry: Entry) -> Lane:
         """Choose the lane of an attempt. Raises `NotBridged`."""
         if asked.dialect is route.dialect:
+            shown = asked.peek
+            if plan.has_siblings:
+                shown = asked.shown_to(route.target.label)
             return Relay(
                 asked.dialect,
-                asked.peek,
+                shown,
                 route.model,
                 keep_seals=route.target.label in self._routers,
                 watched=plan.has_siblings,
+                notes=NO_NOTES if shown is asked.peek else WITHOUT_FOREIGN,
             )
         arrival = entry.arrival
         return Translation(

@@ -14,6 +14,10 @@ from smart_llmrouter.dialects.proofs import ProofMark
 from smart_llmrouter.ledger.record import Lane as LaneName
 
 NO_NOTES: Final[tuple[Note, ...]] = ()
+WITHOUT_FOREIGN: Final = (
+    Note("dropped", "reasoning", "only the target that made it can take it"),
+)
+"""What is noted of a request from which the proofs of others were taken."""
 
 
 class Lane(Protocol):
@@ -46,7 +50,7 @@ class Lane(Protocol):
 class Relay:
     """Both sides speak the same dialect: the bytes stay as they are."""
 
-    __slots__ = ("_dialect", "_keep_seals", "_model", "_peek", "_watched")
+    __slots__ = ("_dialect", "_keep_seals", "_model", "_notes", "_peek", "_watched")
 
     name: LaneName = "relay"
 
@@ -58,12 +62,15 @@ class Relay:
         *,
         keep_seals: bool,
         watched: bool,
+        notes: tuple[Note, ...] = NO_NOTES,
     ) -> None:
         """Address the request to `model`, which is encoded JSON.
 
         `keep_seals` says that the target is another router, `watched` that it matters
-        who gave a proof of reasoning: there are others who would refuse it.
+        who gave a proof of reasoning: there are others who would refuse it. `notes`
+        are what was taken out of the request already.
         """
+        self._notes = notes
         self._keep_seals = keep_seals
         self._watched = watched
         self._dialect = dialect
@@ -94,5 +101,5 @@ class Relay:
         return self._dialect.proof_mark if self._watched else None
 
     def noted(self) -> tuple[Note, ...]:
-        """Return nothing: nothing is lost."""
-        return NO_NOTES
+        """Return what was taken out, because the target would refuse it."""
+        return self._notes

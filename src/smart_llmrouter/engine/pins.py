@@ -1,7 +1,8 @@
 """Which target keeps what a caller may come back to.
 
 A provider that hands out proofs of its reasoning refuses those of others, so that a
-conversation goes on where its last proof came from, if that is known.
+conversation goes on where its last proof came from, if that is known; who has to take
+over gets it without the proofs of others.
 
 A provider that stores its answers is the only one that can go on from them, so a
 request that names a stored answer goes to the target that gave it, and only if the same

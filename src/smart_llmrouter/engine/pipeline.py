@@ -37,7 +37,7 @@ from smart_llmrouter.engine.refusals import dialect_headers, unservable
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.engine.vigil import Vigil, Watch
-from smart_llmrouter.routing.plan import Plan, only, plan_of
+from smart_llmrouter.routing.plan import Plan, first, only, plan_of
 
 STREAM_HEADERS: Final = header_lines(
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -128,15 +128,15 @@ class Pipeline:
         return plan
 
     def _with_the_maker(self, plan: Plan, asked: Asked) -> Plan:
-        """Return the plan with the target only that gave the conversation's last proof.
+        """Return the plan, first the target that gave the conversation's last proof.
 
         Where nobody knows who that was, or it is not in the group any more, the plan is
-        left as it is.
+        left as it is. Whoever takes over is not shown the proofs of others.
         """
+        asked.maker = self._pins.maker
         proof = asked.dialect.last_proof(asked.peek)
         label = None if proof is None else self._pins.maker(proof)
-        pinned = plan if label is None else only(plan, label)
-        return pinned if pinned.targets else plan
+        return plan if label is None else first(plan, label)
 
     def _pin(
         self, stored_id: str | None, proofs: Sequence[bytes], entry: Entry

@@ -8,7 +8,7 @@
 Nothing here knows any dialect: all of that is behind `dialects.base`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -55,7 +55,10 @@ states of items that nobody refers to, and tools about which `hosted_tools` says
 
 
 class Asked(msgspec.Struct, eq=False):
-    """What a caller asked for, in each form that is needed, made at most once."""
+    """What a caller asked for, in each form that is needed, made at most once.
+
+    `maker` tells which target gave a proof, by its digest, where that matters.
+    """
 
     dialect: Dialect
     peek: Peek
@@ -63,6 +66,16 @@ class Asked(msgspec.Struct, eq=False):
     canon: Request | None = None
     portable: Request | None = None
     losses: tuple[Note, ...] = ()
+    maker: Callable[[bytes], str | None] | None = None
+
+    def shown_to(self, label: str) -> Peek:
+        """Return what the target `label`, which speaks the same dialect, may see."""
+        maker = self.maker
+        if maker is None:
+            return self.peek
+        return self.dialect.without_foreign(
+            self.peek, lambda proof: maker(proof) not in (None, label)
+        )
 
     def parsed(self) -> Request:
         """Return the request in the canon. Raises `InvalidRequest`."""

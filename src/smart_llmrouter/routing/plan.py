@@ -56,6 +56,12 @@ def plan_of(group: Group, *, dialect: DialectName) -> Plan:
     )
 
 
+def first(plan: Plan, label: str) -> Plan:
+    """Return the plan with the target called `label` before all others."""
+    targets = sorted(plan.targets, key=lambda target: target.label != label)
+    return replace(plan, targets=tuple(targets))
+
+
 def only(plan: Plan, label: str | None) -> Plan:
     """Return the plan with no target but the one called `label`."""
     targets = tuple(target for target in plan.targets if target.label == label)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from smart_llmrouter.config.snapshot import Group, Provider, Target
 from smart_llmrouter.core.request import DialectName
-from smart_llmrouter.routing.plan import only, plan_of
+from smart_llmrouter.routing.plan import first, only, plan_of
 
 
 def target(name: str, dialect: DialectName = "openai-chat") -> Target:
@@ -90,3 +90,12 @@ def test_a_plan_for_one_target_only() -> None:
     assert [each.label for each in only(plan, "b/mini").targets] == ["b/mini"]
     assert only(plan, "gone/mini").targets == ()
     assert only(plan, None).targets == ()
+
+
+def test_a_plan_that_begins_with_one_target() -> None:
+    """The others keep their order behind it; who is not there changes nothing."""
+    plan = plan_of(group(target("a"), target("b"), target("c")), dialect="openai-chat")
+
+    moved = [each.label for each in first(plan, "c/mini").targets]
+    assert moved == ["c/mini", "a/mini", "b/mini"]
+    assert first(plan, "gone/mini") == plan

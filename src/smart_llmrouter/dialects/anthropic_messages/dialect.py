@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.events import Event
 from smart_llmrouter.core.notes import Notes
@@ -34,6 +36,7 @@ from smart_llmrouter.dialects.anthropic_messages.streams import (
     KEEP_ALIVE,
     MessagesMeter,
 )
+from smart_llmrouter.dialects.anthropic_messages.thinking import without_thinking
 from smart_llmrouter.dialects.base import (
     Answering,
     Decoder,
@@ -43,7 +46,7 @@ from smart_llmrouter.dialects.base import (
     Peek,
     Serving,
 )
-from smart_llmrouter.dialects.proofs import ProofMark
+from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
 
 _PROOF_MARK: Final = ProofMark("signature")
 
@@ -81,6 +84,17 @@ class AnthropicMessages:
     def last_proof(self, peek: Peek) -> bytes | None:
         """Return the digest of the last proof that the caller sends back, if any."""
         return _PROOF_MARK.last_in(peek.members.get("messages"))
+
+    def without_foreign(self, peek: Peek, is_foreign: IsForeign) -> Peek:
+        """Return the request without thinking that others signed."""
+        messages = peek.members.get("messages")
+        if messages is None:
+            return peek
+        proofs = _PROOF_MARK.foreign_in(messages, is_foreign)
+        if not proofs:
+            return peek
+        members = peek.members | {"messages": without_thinking(messages, proofs)}
+        return msgspec.structs.replace(peek, members=members)
 
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""

@@ -52,8 +52,25 @@ def own_thinking_only(
 
     With `keep_seals` only what is unsigned goes.
     """
+    return _with(messages, _MAKERS_AND_SEALED if keep_seals else _MAKERS)
+
+
+def without_thinking(
+    messages: msgspec.Raw, signatures: frozenset[bytes]
+) -> msgspec.Raw:
+    """Return `messages` without thinking that one of `signatures` is of."""
+    none = b'"(?:' + b"|".join(map(re.escape, sorted(signatures))) + b')"'
+    return _with(
+        messages,
+        _Proofs(
+            re.compile(rb'"signature"\s*:\s*' + none).match,
+            re.compile(rb"\s*(?!" + none + rb')"', re.DOTALL).match,
+        ),
+    )
+
+
+def _with(messages: msgspec.Raw, proofs: _Proofs) -> msgspec.Raw:
     text = bytes(messages)
-    proofs = _MAKERS_AND_SEALED if keep_seals else _MAKERS
     if not _is_suspect(text, proofs):
         return messages
     items = _items(text)

@@ -20,6 +20,7 @@ from smart_llmrouter.dialects.openai_chat.requests import (
     render_request,
 )
 from smart_llmrouter.dialects.openai_chat.streams import KEEP_ALIVE, StreamMeter
+from smart_llmrouter.dialects.proofs import IsForeign
 
 
 class OpenAiChat:
@@ -70,6 +71,14 @@ class OpenAiChat:
 
     def last_proof(self, peek: Peek) -> bytes | None:
         """Return nothing: no caller of this dialect has a provider's own proof."""
+
+    def without_foreign(
+        self,
+        peek: Peek,
+        is_foreign: IsForeign,  # noqa: ARG002 - there are no proofs
+    ) -> Peek:
+        """Return the request."""
+        return peek
 
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""

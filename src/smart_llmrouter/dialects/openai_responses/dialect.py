@@ -28,10 +28,11 @@ from smart_llmrouter.dialects.openai_responses.render import render_request
 from smart_llmrouter.dialects.openai_responses.requests import (
     address_request,
     peek_request,
+    without_reasoning,
 )
-from smart_llmrouter.dialects.openai_responses.schema import text_of
+from smart_llmrouter.dialects.openai_responses.schema import NULL, text_of
 from smart_llmrouter.dialects.openai_responses.streams import KEEP_ALIVE, StreamMeter
-from smart_llmrouter.dialects.proofs import ProofMark
+from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
 
 _KNOWN_EXTRAS: Final = frozenset(
     {
@@ -119,6 +120,12 @@ class OpenAiResponses:
     def last_proof(self, peek: Peek) -> bytes | None:
         """Return the digest of the last proof that the caller sends back, if any."""
         return _PROOF_MARK.last_in(peek.members.get("input"))
+
+    def without_foreign(self, peek: Peek, is_foreign: IsForeign) -> Peek:
+        """Return the request without reasoning items that others proved."""
+        given = peek.members.get("input", NULL)
+        proofs = _PROOF_MARK.foreign_in(given, is_foreign)
+        return without_reasoning(peek, proofs) if proofs else peek
 
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer."""

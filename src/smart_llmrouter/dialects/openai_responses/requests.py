@@ -68,6 +68,26 @@ def address_request(peek: Peek, *, model: bytes, keep_seals: bool = False) -> by
     return render_members(members)
 
 
+def without_reasoning(peek: Peek, proofs: frozenset[bytes]) -> Peek:
+    """Return the request without the reasoning items that `proofs` prove."""
+    try:
+        items = _decode_items(peek.members["input"])
+    except UNREADABLE:
+        return peek
+    kept = [bytes(item) for item in items if not _is_proved_by(bytes(item), proofs)]
+    given = msgspec.Raw(b"[" + b",".join(kept) + b"]")
+    return msgspec.structs.replace(peek, members=peek.members | {"input": given})
+
+
+def _is_proved_by(item: bytes, proofs: frozenset[bytes]) -> bool:
+    if not any(proof in item for proof in proofs):
+        return False
+    try:
+        return text_of(parse_members(item).get("type")) == "reasoning"
+    except (NotAnObject, *UNREADABLE):
+        return False
+
+
 def _without_sealed(given: msgspec.Raw) -> msgspec.Raw:
     """Take out what this router has sealed; all other items stay as they are."""
     try:

@@ -6,6 +6,7 @@ import pytest
 
 from smart_llmrouter.core.content import ReasoningState
 from smart_llmrouter.core.errors import InvalidJson, InvalidRequest
+from smart_llmrouter.dialects.anthropic_messages.dialect import ANTHROPIC_MESSAGES
 from smart_llmrouter.dialects.anthropic_messages.requests import (
     address_request,
     peek_request,
@@ -132,3 +133,22 @@ def test_half_an_emoji_beside_foreign_thinking_keeps_its_bytes() -> None:
 def test_what_only_looks_like_it_keeps_its_bytes(messages: str) -> None:
     """Text about a signature, and own thinking, pass as they are."""
     assert addressed(messages) == messages
+
+
+def test_thinking_that_others_signed_is_left_out() -> None:
+    """All else keeps its bytes; a message of nothing else goes with it."""
+    foreign = OWN.replace("EqQB", "Zm9y+/==")
+    spaced = foreign.replace('":"', '" : "')
+    said = '{"role":"assistant","content":[%s]}'
+    kept = f'{{"role":"user","content":[{TEXT}]}}'
+    messages = [kept, said % foreign, said % f"{OWN},{spaced},{TEXT}"]
+    body = f'{{"model":"a","messages":[{",".join(messages)}]}}'.encode()
+    peek = peek_request(body)
+    proof = ANTHROPIC_MESSAGES.last_proof(peek)
+
+    sent = ANTHROPIC_MESSAGES.without_foreign(peek, lambda each: each == proof)
+    same = ANTHROPIC_MESSAGES.without_foreign(peek, lambda _: False)
+
+    left = bytes(sent.members["messages"]).decode()
+    assert left == f"[{kept},{said % f'{OWN},{TEXT}'}]"
+    assert same is peek

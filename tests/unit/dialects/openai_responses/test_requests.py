@@ -146,3 +146,19 @@ def test_a_sealed_summary_is_told_to_any_provider() -> None:
     assert (first["type"], first["role"]) == ("message", "user")
     assert first["content"][0]["text"].endswith("\n\nTwo files were changed.")
     assert second == {"role": "user", "content": "go on"}
+
+
+def test_reasoning_that_others_proved_is_left_out() -> None:
+    """Nothing else goes, not even what speaks of the same proof."""
+    own = {"type": "reasoning", "summary": [], "encrypted_content": "own+/="}
+    foreign = {"type": "reasoning", "summary": [], "encrypted_content": "foreign"}
+    compacted = {"type": "compaction", "encrypted_content": "foreign"}
+    told = {"role": "user", "content": '"encrypted_content": "foreign"'}
+    peek = OPENAI_RESPONSES.peek(with_items(told, own, foreign, compacted))
+    proof = OPENAI_RESPONSES.last_proof(peek)
+
+    kept = OPENAI_RESPONSES.without_foreign(peek, lambda each: each == proof)
+    same = OPENAI_RESPONSES.without_foreign(peek, lambda _: False)
+
+    assert json.loads(bytes(kept.members["input"])) == [told, own, compacted]
+    assert same is peek
