@@ -67,6 +67,7 @@ class Refusals:
                 code=error.code,
                 error_class=entry.error_class,
                 target=entry.target.label if entry.target else None,
+                reason=_reason_of(error),
             )
         self._recorder.close(
             entry,
@@ -78,6 +79,11 @@ class Refusals:
     def abandon(self, entry: Entry, client: Client) -> None:
         """Write down that the caller left, or tell it that the process is stopping."""
         self.refuse(ClientLeft() if client.left else ShuttingDown(), entry, client)
+
+
+def _reason_of(error: RouterError) -> str | None:
+    """Return what the operator is told beyond the class, where anything is known."""
+    return (error.reason or None) if isinstance(error, UpstreamError) else None
 
 
 def tell(error: RouterError, entry: Entry, client: Client) -> None:

@@ -137,7 +137,9 @@ def _fault_of(error: TransportError | EventTooLarge | NotAStream) -> UpstreamFai
         return _broken(
             "sent more than `upstream.max_response_bytes`", error.error_class
         )
-    return _broken("broke the stream off", error.error_class)
+    broken = _broken("broke the stream off", error.error_class)
+    broken.reason = error.reason
+    return broken
 
 
 def _broken(what: str, error_class: str) -> UpstreamFailed:

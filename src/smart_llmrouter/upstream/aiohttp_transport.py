@@ -19,6 +19,11 @@ from smart_llmrouter.config.snapshot import Upstream
 from smart_llmrouter.upstream.addresses import Addresses, Resolve, resolve_by_system
 from smart_llmrouter.upstream.endpoints import Endpoint
 from smart_llmrouter.upstream.origins import MOST_WAYS, Origin, origin_of
+from smart_llmrouter.upstream.reasons import (
+    HANDSHAKE_FAILED,
+    NO_CONNECTION,
+    reason_of,
+)
 from smart_llmrouter.upstream.transport import (
     AnswerTooLarge,
     ConnectFailed,
@@ -230,28 +235,43 @@ class AiohttpAnswer:
 
 
 _OWN_ERRORS: Final[tuple[tuple[type[Exception], TransportError], ...]] = (
-    (aiohttp.ClientSSLError, TlsFailed("the TLS handshake failed")),
-    (aiohttp.ClientConnectorCertificateError, TlsFailed("the TLS handshake failed")),
+    (aiohttp.ClientSSLError, TlsFailed(HANDSHAKE_FAILED)),
+    (aiohttp.ClientConnectorCertificateError, TlsFailed(HANDSHAKE_FAILED)),
     (aiohttp.ConnectionTimeoutError, ConnectTimedOut("no connection in time")),
-    (aiohttp.ClientConnectorError, ConnectFailed("no connection")),
+    (aiohttp.ClientConnectorError, ConnectFailed(NO_CONNECTION)),
     # A proxy that does not let the connection through.
-    (aiohttp.ClientHttpProxyError, ConnectFailed("no connection")),
+    (aiohttp.ClientHttpProxyError, ConnectFailed(NO_CONNECTION)),
     (aiohttp.ClientResponseError, MalformedAnswer("the answer is not HTTP")),
     (aiohttp.InvalidURL, MalformedAnswer("the answer is not HTTP")),
     (aiohttp.ClientPayloadError, ConnectionCut("the connection was cut")),
     (aiohttp.ClientConnectionError, ConnectionCut("the connection was cut")),
     (OSError, ConnectionCut("the connection was cut")),
     # A host name that cannot be one in the DNS.
-    (UnicodeError, ConnectFailed("no connection")),
+    (UnicodeError, ConnectFailed(NO_CONNECTION)),
 )
 
 
 def _own(error: Exception) -> TransportError:
     """Turn an exception of aiohttp into ours, which carries no URL, header or body."""
-    return next(
-        (type(own)(*own.args) for kind, own in _OWN_ERRORS if isinstance(error, kind)),
-        TransportError("the exchange failed"),
-    )
+    for kind, own in _OWN_ERRORS:
+        if isinstance(error, kind):
+            return type(own)(_reason_of(error) or own.reason)
+    return TransportError("the exchange failed")
+
+
+def _reason_of(error: Exception) -> str | None:
+    """Say why no connection came about, where aiohttp knows it."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return reason_of(error.certificate_error)
+        case aiohttp.ClientConnectorError():
+            return reason_of(error.os_error)
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refused it with status {error.status}"
+        case UnicodeError():
+            return reason_of(error)
+        case _:
+            return None
 
 
 @asynccontextmanager

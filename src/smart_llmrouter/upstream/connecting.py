@@ -7,6 +7,7 @@ import ssl
 from smart_llmrouter.upstream.addresses import Addresses
 from smart_llmrouter.upstream.origins import Origin
 from smart_llmrouter.upstream.racing import Race, connect_to_unix_socket
+from smart_llmrouter.upstream.reasons import reason_of
 from smart_llmrouter.upstream.transport import (
     ConnectFailed,
     TlsFailed,
@@ -39,15 +40,13 @@ async def connect(
     tls = None if origin.tls is None else await contexts.of(origin.tls)
     try:
         connected = await _socket_to(origin, addresses)
-    except UnicodeError:
-        # A host name that cannot be one in the DNS.
-        raise ConnectFailed("no connection") from None
-    except OSError:
-        raise ConnectFailed("no connection") from None
+    except (OSError, UnicodeError) as error:
+        # The latter is for a host name that cannot be one in the DNS.
+        raise ConnectFailed(reason_of(error)) from None
     try:
         transport = await _made(protocol, connected, tls, origin.server_name)
-    except ssl.SSLError:
-        raise TlsFailed("the TLS handshake failed") from None
+    except ssl.SSLError as error:
+        raise TlsFailed(reason_of(error)) from None
     except OSError as error:
         raise _broken_off(error, secure=tls is not None) from None
     spoken: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
@@ -91,5 +90,5 @@ async def _made(
 def _broken_off(error: OSError, *, secure: bool) -> TransportError:
     """Tell a handshake that the provider broke off from a connection never made."""
     if secure and isinstance(error, (ConnectionResetError, ConnectionAbortedError)):
-        return TlsFailed("the TLS handshake failed")
-    return ConnectFailed("no connection")
+        return TlsFailed("it broke the TLS handshake off")
+    return ConnectFailed(reason_of(error))

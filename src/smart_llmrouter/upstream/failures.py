@@ -46,7 +46,8 @@ class Failure:
     """One failed attempt.
 
     `retryable` says whether another target could help. `body` is kept only for a
-    rejection of the request itself, which is the caller's to read.
+    rejection of the request itself, which is the caller's to read. `reason` is for the
+    operator: why the provider could not be reached.
     """
 
     error_class: str
@@ -54,6 +55,7 @@ class Failure:
     upstream_status: int | None = None
     retry_after_s: int | None = None
     body: bytes = b""
+    reason: str = ""
 
 
 _CLASS_OF_STATUS: Final[Mapping[int, str]] = {
@@ -152,7 +154,9 @@ def failure_of_transport(error: TransportError) -> Failure:
     An answer that is too large would be so elsewhere, too, and be paid for again.
     """
     too_large = isinstance(error, AnswerTooLarge)
-    return Failure(error_class=error.error_class, retryable=not too_large)
+    return Failure(
+        error_class=error.error_class, retryable=not too_large, reason=error.reason
+    )
 
 
 def terminal_error(failures: Sequence[Failure]) -> RouterError:
@@ -173,11 +177,13 @@ def terminal_error(failures: Sequence[Failure]) -> RouterError:
         return _rejection(last, details)
     kinds = [_ERROR_OF_CLASS.get(each.error_class, UpstreamFailed) for each in failures]
     kind = kinds[-1] if len(set(kinds)) == 1 else UpstreamFailed
-    return kind(
+    told = kind(
         _MESSAGE_OF_CLASS.get(last.error_class, _MESSAGE_OF_ERROR[kind]),
         details=details,
         retry_after_s=_soonest(failures) if kind is UpstreamRateLimited else None,
     )
+    told.reason = last.reason
+    return told
 
 
 def error_behind(failure: Failure, what: str) -> UpstreamError:

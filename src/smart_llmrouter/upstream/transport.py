@@ -19,6 +19,11 @@ class TransportError(Exception):
 
     error_class = "upstream_network_error"
 
+    @property
+    def reason(self) -> str:
+        """Why, for the operator: safe in a log, and no business of the caller's."""
+        return str(self)
+
 
 class ConnectFailed(TransportError):
     """No connection: refused, unreachable, or no such host."""

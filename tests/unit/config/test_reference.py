@@ -69,8 +69,7 @@ def test_the_example_shows_every_section() -> None:
         for top in keys_of(Settings)
         if top.holds == "section" and top.inner is not None
         for key in keys_of(top.inner)
-        if key.name not in str(root[top.name])
-        and f"\n  # {key.name}:" not in comments
+        if key.name not in str(root[top.name]) and f"\n  # {key.name}:" not in comments
     ]
 
     assert [key.name for key in keys_of(Settings) if key.name not in root] == []

@@ -159,7 +159,9 @@ def test_every_broken_exchange_may_be_tried_elsewhere(
     found = failure_of_transport(kind("x"))
 
     retryable = kind is not AnswerTooLarge
-    assert found == Failure(error_class=kind.error_class, retryable=retryable)
+    assert found == Failure(
+        error_class=kind.error_class, retryable=retryable, reason="x"
+    )
     assert len({each.error_class for each in kinds()}) == len(kinds())
 
 

@@ -7,10 +7,12 @@ class UpstreamError(RouterError):
     """Every target that was tried failed; `details` hold the class of the failure.
 
     `event` is the event in which the provider itself said so, behind a stream that had
-    begun: the caller is sent it as it came.
+    begun: the caller is sent it as it came. `reason` says why the last target could not
+    be reached, or broke off, where that is known; it is for the operator's log alone.
     """
 
     event: bytes = b""
+    reason: str = ""
 
     status = 502
     code = "upstream-failed"
