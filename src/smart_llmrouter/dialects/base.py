@@ -207,7 +207,8 @@ class Dialect(Protocol):
     def without_foreign(self, peek: Peek, is_foreign: IsForeign) -> Peek:
         """Return the request without reasoning that others than its target proved.
 
-        Where there is none, that is the request itself.
+        Where there is none, that is the request itself. Raises `NotBridged` where the
+        conversation cannot do without one.
         """
 
     def usage_of(self, body: bytes) -> Usage:

@@ -122,7 +122,10 @@ class OpenAiResponses:
         return _PROOF_MARK.last_in(peek.members.get("input"))
 
     def without_foreign(self, peek: Peek, is_foreign: IsForeign) -> Peek:
-        """Return the request without reasoning items that others proved."""
+        """Return the request without reasoning items that others proved.
+
+        Raises `NotBridged` where the conversation cannot do without one.
+        """
         given = peek.members.get("input", NULL)
         proofs = _PROOF_MARK.foreign_in(given, is_foreign)
         return without_reasoning(peek, proofs) if proofs else peek

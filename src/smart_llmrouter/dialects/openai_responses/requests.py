@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.core.errors import InvalidJson, InvalidRequest
-from smart_llmrouter.dialects.base import Peek
+from smart_llmrouter.dialects.base import NotBridged, Peek
 from smart_llmrouter.dialects.openai_responses.compaction import summary_in
 from smart_llmrouter.dialects.openai_responses.schema import (
     NULL,
@@ -69,23 +69,31 @@ def address_request(peek: Peek, *, model: bytes, keep_seals: bool = False) -> by
 
 
 def without_reasoning(peek: Peek, proofs: frozenset[bytes]) -> Peek:
-    """Return the request without the reasoning items that `proofs` prove."""
+    """Return the request without the reasoning items that `proofs` prove.
+
+    Raises `NotBridged` where one of them is a conversation that was compacted: nobody
+    but its maker knows what is in it.
+    """
     try:
         items = _decode_items(peek.members["input"])
     except UNREADABLE:
         return peek
-    kept = [bytes(item) for item in items if not _is_proved_by(bytes(item), proofs)]
+    kept: list[bytes] = []
+    for item in map(bytes, items):
+        kind = _kind_of(item) if any(proof in item for proof in proofs) else None
+        if kind == "compaction":
+            raise NotBridged(kind)
+        if kind != "reasoning":
+            kept.append(item)
     given = msgspec.Raw(b"[" + b",".join(kept) + b"]")
     return msgspec.structs.replace(peek, members=peek.members | {"input": given})
 
 
-def _is_proved_by(item: bytes, proofs: frozenset[bytes]) -> bool:
-    if not any(proof in item for proof in proofs):
-        return False
+def _kind_of(item: bytes) -> str | None:
     try:
-        return text_of(parse_members(item).get("type")) == "reasoning"
+        return text_of(parse_members(item).get("type"))
     except (NotAnObject, *UNREADABLE):
-        return False
+        return None
 
 
 def _without_sealed(given: msgspec.Raw) -> msgspec.Raw:

@@ -7,6 +7,7 @@ import pytest
 
 from smart_llmrouter.core.content import ReasoningState
 from smart_llmrouter.core.errors import InvalidJson, InvalidRequest
+from smart_llmrouter.dialects.base import NotBridged
 from smart_llmrouter.dialects.openai_responses.compaction import sealed_summary
 from smart_llmrouter.dialects.openai_responses.dialect import OPENAI_RESPONSES
 from smart_llmrouter.dialects.sealed import seal
@@ -152,13 +153,21 @@ def test_reasoning_that_others_proved_is_left_out() -> None:
     """Nothing else goes, not even what speaks of the same proof."""
     own = {"type": "reasoning", "summary": [], "encrypted_content": "own+/="}
     foreign = {"type": "reasoning", "summary": [], "encrypted_content": "foreign"}
-    compacted = {"type": "compaction", "encrypted_content": "foreign"}
     told = {"role": "user", "content": '"encrypted_content": "foreign"'}
-    peek = OPENAI_RESPONSES.peek(with_items(told, own, foreign, compacted))
+    peek = OPENAI_RESPONSES.peek(with_items(told, own, foreign))
     proof = OPENAI_RESPONSES.last_proof(peek)
 
     kept = OPENAI_RESPONSES.without_foreign(peek, lambda each: each == proof)
     same = OPENAI_RESPONSES.without_foreign(peek, lambda _: False)
 
-    assert json.loads(bytes(kept.members["input"])) == [told, own, compacted]
+    assert json.loads(bytes(kept.members["input"])) == [told, own]
     assert same is peek
+
+
+def test_a_conversation_that_others_compacted_is_for_nobody_else() -> None:
+    """What is in it cannot be left out, and cannot be read."""
+    item = {"type": "compaction", "encrypted_content": "foreign"}
+    peek = OPENAI_RESPONSES.peek(with_items(item, {"role": "user", "content": "hi"}))
+
+    with pytest.raises(NotBridged, match="not-bridged:compaction"):
+        OPENAI_RESPONSES.without_foreign(peek, lambda _: True)
