@@ -24,12 +24,11 @@ from smart_llmrouter.dialects.openai_chat.answers import parse_usage
 from smart_llmrouter.dialects.openai_chat.fields import UNREADABLE
 from smart_llmrouter.dialects.openai_chat.reading import Reading
 from smart_llmrouter.dialects.openai_chat.schema import ABSENT
+from smart_llmrouter.dialects.repeats import Repeats
 from smart_llmrouter.wire.sse import EventSplitter, event_end, payload_of
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 _DONE: Final = b"[DONE]"
-_DATA: Final = b"data: "
-_LF: Final = 10
 _BRACE: Final = 0x7B
 _OBJECT_BEGINS: Final = b"{"
 _ERROR_BEGINS: Final = (_OBJECT_BEGINS, b'"')
@@ -47,6 +46,7 @@ class ChatDecoder:
         "_ended",
         "_reading",
         "_reason",
+        "_repeats",
         "_splitter",
         "_started",
         "_told_usage",
@@ -57,6 +57,7 @@ class ChatDecoder:
         """Begin before the first byte."""
         self._splitter = EventSplitter(max_event_bytes=_MAX_EVENT_BYTES)
         self._reading = Reading()
+        self._repeats = Repeats("content", "reasoning_content", "arguments")
         self._reason: str | None = None
         self._usage: Usage = UNKNOWN_USAGE
         self._told_usage = True
@@ -66,20 +67,19 @@ class ChatDecoder:
     def feed(self, chunk: bytes) -> list[Event]:
         """Take bytes from the provider; return what they tell.
 
-        Raises `NotAStream` for what is no JSON, and `EventTooLarge`.
+        Deltas that came together may be one. Raises `NotAStream` for what is no JSON,
+        and `EventTooLarge`.
         """
         block = self._splitter.feed(chunk)
         start, length = 0, len(block)
         only_lf = b"\r" not in block
         while start < length and not self._ended:
-            end = block.find(b"\n", start)
-            # One line of data, as nearly all events are.
-            if only_lf and block.startswith(_DATA, start) and block[end + 1] == _LF:
-                self._take(block[start + 6 : end])
-                start = end + 2
-                continue
-            end = event_end(block, start, only_lf=only_lf)
-            self._take_event(block[start:end])
+            end = self._repeats.read(block, start) if only_lf else start
+            if end == start:
+                end = event_end(block, start, only_lf=only_lf)
+                self._look_at(block[start:end])
+            elif self._repeats.delta.text:
+                self._reading.events.append(self._repeats.delta)
             start = end
         return self._told()
 
@@ -101,6 +101,13 @@ class ChatDecoder:
         events = self._reading.events
         self._reading.events = []
         return events
+
+    def _look_at(self, event: bytes) -> None:
+        """Take one event, and be ready for others like it."""
+        events = self._reading.events
+        known = len(events)
+        self._take_event(event)
+        self._repeats.learn(event, events[known:])
 
     def _take_event(self, event: bytes) -> None:
         payload = payload_of(event)
