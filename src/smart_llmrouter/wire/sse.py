@@ -10,6 +10,8 @@ from typing import Final
 
 _BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""What a stream may begin with, and says nothing."""
 _CUT_END_BYTES: Final = len(b"\r\n\r\n") - 1
 
 
@@ -132,7 +134,7 @@ def payload_of(event: bytes) -> bytes | None:
             return event[data + (6 if event[data + 5 : data + 6] == b" " else 5) : -2]
     lines = [
         line[5:].removeprefix(b" ")
-        for line in _LINE_END.split(event)
+        for line in _LINE_END.split(event.removeprefix(_BYTE_ORDER_MARK))
         if line.startswith(b"data:")
     ]
     return b"\n".join(lines) if lines else None

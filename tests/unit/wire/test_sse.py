@@ -70,6 +70,8 @@ def test_an_event_that_never_ends() -> None:
         (b"event: a\ndata: b\rdata: c\n\n", b"b\nc"),
         (b"event: data: b\n\n", None),
         (b"event: a\nid: data: b\n\n", None),
+        (b"\xef\xbb\xbfdata: x\n\n", b"x"),
+        (b"\xef\xbb\xbfevent: a\ndata: x\n\n", b"x"),
     ],
 )
 def test_the_data_of_an_event(event: bytes, payload: bytes | None) -> None:
