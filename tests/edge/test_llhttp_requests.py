@@ -1,5 +1,6 @@
 """The requests of the parser's own suite, over a real socket, in one piece and cut."""
 
+import asyncio
 import random
 from typing import Final
 
@@ -7,7 +8,14 @@ import pytest
 
 from tests.support.edge import Outcome, cut, on_uvloop, serving_edge
 from tests.support.edge_cases import PROBE
-from tests.support.llhttp_requests import LLHTTP_REQUESTS, LlhttpRequest
+from tests.support.llhttp_beginnings import (
+    LLHTTP_BEGINNINGS,
+    LLHTTP_PAUSED,
+    LlhttpBeginning,
+)
+from tests.support.llhttp_case import LlhttpRequest
+from tests.support.llhttp_requests import LLHTTP_REQUESTS
+from tests.support.wait import eventually
 
 _CUTS: Final = 12
 _SILENCE_S: Final = 5.0
@@ -50,3 +58,59 @@ def test_none_is_served_without_a_host(request_: LlhttpRequest) -> None:
     for outcome in on_uvloop(outcomes(request_.sent + PROBE, seed=request_.name)):
         assert outcome.statuses == [400]
         assert outcome.taken == ()
+
+
+@pytest.mark.parametrize("begun", LLHTTP_BEGINNINGS, ids=str)
+@pytest.mark.parametrize("leaves", [False, True], ids=["stays", "leaves"])
+def test_what_is_not_whole_is_not_served(
+    begun: LlhttpBeginning,
+    leaves: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """It is waited for; whoever closes its side instead is let go without an answer."""
+
+    async def run() -> tuple[list[bytes], int, bool]:
+        async with serving_edge() as edge:
+            reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+            writer.write(begun.sent)
+            await eventually(lambda: len(edge.taken) == len(begun.served))
+            heard = b""
+            while heard.count(b"x-request-id") < len(begun.served):
+                heard += await asyncio.wait_for(reader.read(1 << 16), 5)
+            if leaves:
+                writer.write_eof()
+                heard += await asyncio.wait_for(reader.read(), 5)
+            gone = not edge.hub.connections
+            writer.close()
+            assert edge.failures == []
+            targets = [each.target for each in edge.taken]
+            return targets, heard.count(b"HTTP/1.1 "), gone
+
+    targets, answers, gone = on_uvloop(run())
+
+    assert tuple(targets) == begun.served
+    assert answers == len(begun.served)
+    assert gone == leaves
+
+
+@pytest.mark.parametrize("paused", LLHTTP_PAUSED, ids=str)
+def test_a_pause_behind_any_byte_changes_nothing(paused: LlhttpBeginning) -> None:
+    """The parser goes on where it was."""
+
+    async def run() -> list[Outcome]:
+        async with serving_edge() as edge:
+            whole = [paused.sent + PROBE]
+            single = [bytes([byte]) for byte in paused.sent] + [PROBE]
+            return [await edge.outcome(way) for way in (whole, single)]
+
+    at_once, by_bytes = on_uvloop(run())
+
+    assert [each.statuses for each in (at_once, by_bytes)] == [[200, 200]] * 2
+    assert by_bytes.taken == at_once.taken
+    assert by_bytes.taken[0].body in {b"abc", b"0123456789"}
+
+
+def test_each_case_has_a_name_of_its_own() -> None:
+    """A failure tells which case it is."""
+    for cases in (LLHTTP_REQUESTS, LLHTTP_BEGINNINGS):
+        names = [str(case) for case in cases]
+        assert sorted(set(names)) == sorted(names)

@@ -1,41 +1,15 @@
 """The requests of llhttp's own test suite, and what its strict parser makes of them.
 
 They follow github.com/nodejs/llhttp, `test/request/*.md`, case by case, in its default
-mode; long fields that do not matter are shortened. In a request a line's end stands
-for CRLF, and `<LF>` and `<CR>` for these characters alone.
+mode: what only a lenient mode accepts is refused. Long fields that do not matter are
+shortened. In a request a line's end stands for CRLF, and `<LF>` and `<CR>` for these
+characters alone. What is not a whole request is in `llhttp_beginnings`.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class LlhttpRequest:
-    """One request. `stricter` says why the edge refuses what the parser accepts."""
-
-    name: str
-    text: str
-    accepted: bool
-    stricter: str = ""
-
-    @property
-    def sent(self) -> bytes:
-        """Return its bytes."""
-        lines = self.text.replace("\n", "\r\n").encode("latin-1")
-        return lines.replace(b"<LF>", b"\n").replace(b"<CR>", b"\r")
-
-    @property
-    def sent_with_host(self) -> bytes:
-        """Return its bytes, and a host behind the request line if there is none."""
-        line, end, rest = self.sent.partition(b" HTTP/1.1\r\n")
-        if not end or b"\r\nhost:" in b"\r\n" + rest.lower():
-            return self.sent
-        return line + end + b"host: x\r\n" + rest
-
-    def __str__(self) -> str:
-        """Return the name, for pytest."""
-        return self.name
-
+from tests.support.llhttp_case import LlhttpRequest
+from tests.support.llhttp_request_bodies import CODINGS, HIDDEN, LENGTHS
 
 _TUNNEL: Final = "no tunnel is made"
 _CONNECTS: Final = "0-home0.example:443 HTTP/1.0\nUser-agent: Mozilla/1.1N\n"
@@ -179,6 +153,7 @@ _SAMPLES: Final = [
     ),
 ]
 
+_NO_UPGRADE: Final = "no protocol is changed, and so what follows must be a request"
 _CONNECTIONS: Final = [
     LlhttpRequest(
         "keep-alive", "PUT /url HTTP/1.1\nConnection: keep-alive\n\n", accepted=True
@@ -234,119 +209,70 @@ _CONNECTIONS: Final = [
         accepted=True,
     ),
     LlhttpRequest(
+        "what follows an upgrade that is to be kept alive",
+        "GET /demo HTTP/1.1\nConnection: keep-alive, upgrade\nUpgrade: WebSocket\n\n"
+        "Hot diggity dogg",
+        accepted=True,
+        stricter=_NO_UPGRADE,
+    ),
+    LlhttpRequest(
+        "folded tokens in a row",
+        "GET /demo HTTP/1.1\nConnection: keep-alive, \n upgrade\nUpgrade: WebSocket\n\n"
+        "Hot diggity dogg",
+        accepted=False,
+    ),
+    LlhttpRequest(
+        "what follows the body of an upgrade to HTTP/2",
+        "POST /demo HTTP/1.1\nHost: example.com\nConnection: Upgrade\n"
+        "Upgrade: HTTP/2.0\nContent-Length: 15\n\nsweet post bodyHot diggity dogg",
+        accepted=True,
+        stricter=_NO_UPGRADE,
+    ),
+    LlhttpRequest(
+        "chunks behind HTTP/1.0",
+        "PUT /url HTTP/1.0\nContent-Length: 0\n\n"
+        "PUT /url HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n",
+        accepted=True,
+    ),
+    LlhttpRequest(
         "what follows an upgrade",
         "GET /demo HTTP/1.1\nHost: example.com\nConnection: Upgrade\n"
         "Upgrade: WebSocket\nOrigin: http://example.com\n\nHot diggity dogg\n\n",
         accepted=True,
-        stricter="no protocol is changed, and so what follows must be a request",
+        stricter=_NO_UPGRADE,
     ),
     LlhttpRequest(
         "what follows the body of an upgrade",
         "PUT /url HTTP/1.1\nConnection: upgrade\nContent-Length: 4\nUpgrade: ws\n\n"
         "abcdefgh",
         accepted=True,
-        stricter="no protocol is changed, and so what follows must be a request",
+        stricter=_NO_UPGRADE,
     ),
 ]
 
-_LENGTHS: Final = [
-    *(
-        LlhttpRequest(
-            f"length {value!r}", f"PUT /url HTTP/1.1\n{value}\n\nabc", accepted=True
-        )
-        for value in (
-            "Content-Length: 003",
-            "Content-Length: 003\nOhai: world",
-            "conTENT-Length: 3",
-            "Content-Length:  3 ",
-        )
-    ),
-    *(
-        LlhttpRequest(
-            f"length {value!r}", f"PUT /url HTTP/1.1\n{value}\n\nabc", accepted=False
-        )
-        for value in (
-            "Content-Length: 1000000000000000000000",
-            "Content-Length: 1\nContent-Length: 2",
-            "Content-Length: 1\nTransfer-Encoding: identity",
-            "Content-Length: 1\nTransfer-Encoding: chunked",
-            "Content-Length: 4 2",
-            "Content-Length: 13 37",
-            "Content-Length:",
-            "Content-Length: 42\n Hello world!",
-            "Content<CR>Length: 003",
-        )
-    ),
+_HOSTS: Final = [
     LlhttpRequest(
-        "a body of GET in HTTP/1.0",
-        "GET /funky HTTP/1.0\nconTENT-Length: 5\n\nHELLO",
+        "two hosts",
+        "GET / HTTP/1.1\nhost: www.example.com\nhost: example.org\n\n",
         accepted=True,
-    ),
+        stricter="RFC 9112, 3.2: two hosts",
+    )
 ]
 
-_CHUNKED: Final = "PUT /url HTTP/1.1\nTransfer-Encoding: chunked\n\n"
-_CODINGS: Final = [
-    *(
-        LlhttpRequest(f"chunks {body!r}", _CHUNKED + body, accepted=True)
-        for body in (
-            "a\n0123456789\n0\n\n",
-            "A\n0123456789\n0\n\n",
-            "1e\nall your base are belong to us\n0\n\n",
-            "5\nhello\n6\n world\n000\n\n",
-            "5\nhello\n6\n world\n0\nVary: *\nContent-Type: text/plain\n\n",
-            "5;love;much=aretheseparametersfor;another=withvalue\nhello\n0\n\n",
-            '5;love="I \\"love\\"; \\\\extensions\\\\";blah;foo=bar\nhello\n0\n\n',
-        )
-    ),
-    *(
-        LlhttpRequest(f"chunks {body!r}", _CHUNKED + body, accepted=False)
-        for body in (
-            "2 erfrferferf\naa\n0 rrrr\n\n",
-            "2;\naa\n0\n\n",
-            '5;love="abc";much="def; ghi\nhello\n0\n\n',
-            "a \n0123456789\n0\n\n",
-            "5\nhello\n0\nContent-Length: 1\n\n",
-            "1<LF>A<LF>0<LF><LF>",
-            "5\nhelloX\n0\n\n",
-        )
-    ),
-    *(
-        LlhttpRequest(
-            f"coding {fields!r}",
-            f"POST / HTTP/1.1\n{fields}\n\n1\nA\n0\n\n",
-            accepted=False,
-        )
-        for fields in (
-            "Transfer-Encoding:\nContent-Length: 5",
-            "Transfer-Encoding: pigeons",
-            "Transfer-Encoding: identity\nContent-Length: 5",
-            "Content-Length: 10\nTransfer-Encoding:\nTransfer-Encoding:",
-            "Transfer-Encoding: chunked, deflate",
-            "Transfer-Encoding: chunked\nTransfer-Encoding: deflate",
-            "Transfer-Encoding: chunkedchunked",
-            "Transfer-Encoding: nope, chunked-bogus",
-            "Transfer-Encoding:\n chunked",
-            "Transfer-Encoding : chunked",
-        )
-    ),
+_VALUES: Final = [
     LlhttpRequest(
-        "coding 'deflate, chunked'",
-        "POST / HTTP/1.1\nTransfer-Encoding: deflate, chunked\n\n1\nA\n0\n\n",
-        accepted=True,
-        stricter="RFC 9112, 6.1: a coding that is not understood",
-    ),
-    LlhttpRequest(
-        "coding 'deflate', then 'chunked'",
-        "POST / HTTP/1.1\nTransfer-Encoding: deflate\nTransfer-Encoding: chunked\n\n"
-        "1\nA\n0\n\n",
-        accepted=True,
-        stricter="RFC 9112, 6.1: a coding that is not understood",
-    ),
-    LlhttpRequest(
-        "coding in capitals",
-        "POST / HTTP/1.1\nTransfer-Encoding: CHUNKED\n\n1\nA\n0\n\n",
-        accepted=True,
-    ),
+        f"value {value!r}", f"{first}GET /url HTTP/1.1\n{rest}", accepted=False
+    )
+    for first, value, rest in (
+        ("", "\f", "Header1: \f\n\n"),
+        ("", "hello\fworld", "Header1: hello\fworld\n\n"),
+        (
+            "GET /url HTTP/1.1\nHost: x\nHeader1: Okay\n\n\n",
+            "\f in the second request",
+            "Host: x\nHeader1: \f\n\n",
+        ),
+        ("", " behind the request line", " Header1: value\n\n"),
+    )
 ]
 
 _INVALID: Final = [
@@ -406,6 +332,13 @@ _INVALID: Final = [
             ),
         ),
         (
+            "only LF, but for one line",
+            (
+                "POST / HTTP/1.1<LF>Transfer-Encoding: chunked<LF>Trailer: Baz\n"
+                "Foo: abc<LF><LF>1<LF>A<LF>1;abc<LF>B<LF>0<LF><LF>Baz: ghi<LF><LF>"
+            ),
+        ),
+        (
             "a space before a field",
             (
                 "PUT /hi HTTP/1.1\nHost: localhost\nFoo: bar\n Content-Length: 38\n\n"
@@ -420,7 +353,10 @@ LLHTTP_REQUESTS: Final = [
     *_URIS,
     *_SAMPLES,
     *_CONNECTIONS,
-    *_LENGTHS,
-    *_CODINGS,
+    *LENGTHS,
+    *CODINGS,
+    *HIDDEN,
+    *_HOSTS,
+    *_VALUES,
     *_INVALID,
 ]
