@@ -112,6 +112,10 @@ class Meter(Protocol):
         """The provider's id of an answer that it keeps, to be gone on from."""
 
     @property
+    def answer_id(self) -> str | None:
+        """The provider's id of the answer, where the end of a stream must repeat it."""
+
+    @property
     def failed(self) -> bool:
         """Whether `ending` is the event in which the provider reported an error."""
 
@@ -238,5 +242,10 @@ class Dialect(Protocol):
     def render_error(self, error: RouterError, *, request_id: str) -> bytes:
         """Return the body of an error answer."""
 
-    def encode_error_event(self, error: RouterError, *, request_id: str) -> bytes:
-        """Return the last event of a stream that failed."""
+    def encode_error_event(
+        self, error: RouterError, *, request_id: str, answer_id: str | None = None
+    ) -> bytes:
+        """Return the last event of a stream that failed.
+
+        `answer_id` is what the stream's first event has called the answer.
+        """

@@ -92,7 +92,15 @@ def tell(error: RouterError, entry: Entry, client: Client) -> None:
     dialect, request_id = arrival.dialect, arrival.request_id
     if client.began:
         own = error.event if isinstance(error, UpstreamError) else b""
-        client.fail(own or error_event(error, dialect=dialect, request_id=request_id))
+        client.fail(
+            own
+            or error_event(
+                error,
+                dialect=dialect,
+                request_id=request_id,
+                answer_id=entry.answer_id,
+            )
+        )
         return
     rejected = isinstance(error, UpstreamRejectedRequest) and entry.target is not None
     named = [name_header(entry.target)] if rejected and entry.target else []

@@ -24,6 +24,8 @@ class Entry(msgspec.Struct, eq=False):
     """The open entry of one call in the ledger. The recorder closes it, once.
 
     `lane` is that of the last attempt, and `notes` are what its translation noted.
+    `answer_id` is what a stream has been called in its first event, where its last one
+    must repeat that.
     """
 
     arrival: Arrival
@@ -40,6 +42,7 @@ class Entry(msgspec.Struct, eq=False):
     usage: Usage = UNKNOWN_USAGE
     lane: Lane = "relay"
     notes: tuple[Note, ...] = ()
+    answer_id: str | None = None
     closed: bool = False
 
     def record(

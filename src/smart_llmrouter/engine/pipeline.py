@@ -202,6 +202,7 @@ class Pipeline:
             finally:
                 entry.usage = reservation.used = win.meter.usage
                 entry.notes = win.lane.noted()
+                entry.answer_id = win.meter.answer_id
                 self._pin(win.meter.stored_id, win.proofs, entry)
             self._recorder.close(
                 entry, status=200, ending=_Streamed(entry, client, last)

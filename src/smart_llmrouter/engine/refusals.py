@@ -98,9 +98,20 @@ def render_refusal(
     return DIALECTS[dialect].render_error(error, request_id=request_id)
 
 
-def error_event(error: RouterError, *, dialect: DialectName, request_id: str) -> bytes:
-    """Encode an error as the last event of a stream that has begun."""
-    return DIALECTS[dialect].encode_error_event(error, request_id=request_id)
+def error_event(
+    error: RouterError,
+    *,
+    dialect: DialectName,
+    request_id: str,
+    answer_id: str | None = None,
+) -> bytes:
+    """Encode an error as the last event of a stream that has begun.
+
+    `answer_id` is what its first event has called the answer.
+    """
+    return DIALECTS[dialect].encode_error_event(
+        error, request_id=request_id, answer_id=answer_id
+    )
 
 
 def error_headers(

@@ -187,6 +187,7 @@ class Translator:
 
     # The id that the caller gets is the router's: no provider keeps it.
     stored_id: str | None = None
+    answer_id: str | None = None
     failed = False
 
     __slots__ = (

@@ -43,6 +43,7 @@ class MessagesMeter:
     """
 
     stored_id: str | None = None
+    answer_id: str | None = None
     failed = False
 
     __slots__ = (

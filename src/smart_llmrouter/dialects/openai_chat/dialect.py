@@ -112,8 +112,11 @@ class OpenAiChat:
         """Return the body of an error answer."""
         return errors.render_error(error, request_id=request_id)
 
-    def encode_error_event(self, error: RouterError, *, request_id: str) -> bytes:
+    def encode_error_event(
+        self, error: RouterError, *, request_id: str, answer_id: str | None = None
+    ) -> bytes:
         """Return the last event of a stream that failed."""
+        del answer_id  # an error has none here
         return errors.encode_error_event(error, request_id=request_id)
 
 

@@ -61,6 +61,7 @@ class StreamMeter:
     """
 
     stored_id: str | None = None
+    answer_id: str | None = None
     failed = False
 
     __slots__ = (

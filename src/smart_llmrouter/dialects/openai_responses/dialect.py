@@ -162,9 +162,11 @@ class OpenAiResponses:
         """Return the body of an error answer."""
         return render_error(error, request_id=request_id)
 
-    def encode_error_event(self, error: RouterError, *, request_id: str) -> bytes:
+    def encode_error_event(
+        self, error: RouterError, *, request_id: str, answer_id: str | None = None
+    ) -> bytes:
         """Return the last event of a stream that failed."""
-        return encode_error_event(error, request_id=request_id)
+        return encode_error_event(error, request_id=request_id, answer_id=answer_id)
 
 
 OPENAI_RESPONSES: Final = OpenAiResponses()

@@ -68,8 +68,14 @@ def render_error(error: RouterError, *, request_id: str) -> bytes:
     return encode({"error": _error_object(error, request_id=request_id)})
 
 
-def encode_error_event(error: RouterError, *, request_id: str) -> bytes:
-    """Encode an error as the last event of a stream that has begun."""
+def encode_error_event(
+    error: RouterError, *, request_id: str, answer_id: str | None = None
+) -> bytes:
+    """Encode an error as the last event of a stream that has begun.
+
+    OpenAI's SDK takes it for a fault of its own when the answer has another id here
+    than in the first event.
+    """
     code = stream_code(error)
     message = f"{error.message} (request {request_id})"
     if isinstance(error, UpstreamRejectedRequest):
@@ -78,7 +84,7 @@ def encode_error_event(error: RouterError, *, request_id: str) -> bytes:
         wait_s = error.retry_after_s or _USUAL_WAIT_S
         message = f"{message}. Please try again in {wait_s}s."
     answer = {
-        "id": f"resp_{request_id.removeprefix('req_')}",
+        "id": answer_id or f"resp_{request_id.removeprefix('req_')}",
         "object": "response",
         "created_at": 0,
         "status": "failed",

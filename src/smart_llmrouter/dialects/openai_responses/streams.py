@@ -64,6 +64,7 @@ class StreamMeter:
 
     __slots__ = (
         "_splitter",
+        "answer_id",
         "done",
         "ending",
         "error",
@@ -84,6 +85,7 @@ class StreamMeter:
         self.error: bytes | None = None
         self.failed = False
         self.stored_id: str | None = None
+        self.answer_id: str | None = None
         self.ending = b""
 
     def feed(self, chunk: bytes) -> bytes:
@@ -162,6 +164,7 @@ class StreamMeter:
         self.ending = event
 
     def _note(self, answer: WireResponse) -> None:
+        self.answer_id = answer.id or self.answer_id
         self.stored_id = None if answer.store is False else answer.id or self.stored_id
 
 

@@ -43,6 +43,15 @@ def rejected(body: bytes, status: int = 400) -> UpstreamRejectedRequest:
     return UpstreamRejectedRequest(status=status, body=body)
 
 
+def test_a_failure_repeats_the_id_that_the_stream_began_with() -> None:
+    """The SDK of OpenAI gives up on a stream whose answer changes its id."""
+    event = OPENAI_RESPONSES.encode_error_event(
+        UpstreamFailed("x"), request_id=REQUEST_ID, answer_id="resp_theirs"
+    )
+
+    assert read(event).response["id"] == "resp_theirs"
+
+
 def test_an_error_has_the_shape_of_openai() -> None:
     """With our code, the request id, and the field that was wrong."""
     error = InvalidRequest("`input` must be a list", details={"field": "input"})

@@ -138,6 +138,16 @@ def test_a_failure_after_the_answer_began_is_relayed() -> None:
     assert follow.usage == USED
 
 
+def test_the_id_of_an_answer_is_known_from_its_first_event() -> None:
+    """Whether or not the provider keeps it."""
+    follow = meter()
+    kept = {"id": "resp_1", "store": False}
+
+    follow.feed(sse({"type": "response.created", "response": kept}, DELTA))
+
+    assert (follow.answer_id, follow.stored_id) == ("resp_1", None)
+
+
 def test_an_error_event_after_the_answer_began() -> None:
     """Codex ignores those: the router must say it in its own words."""
     follow = meter()
