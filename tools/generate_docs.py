@@ -65,20 +65,21 @@ The Responses API has the same shape. Messages has Anthropic's, with the stable 
 ```
 
 Statuses are the same on all surfaces. The request id is also in the header
-`X-Request-Id` of every answer, and on Messages in `request-id`, where Anthropic's SDKs look
-for it. Where asking again can never help, the answer says `x-should-retry: false`, which
-the SDKs and Claude Code obey. `Retry-After` is sent where a wait is known and short.
+`X-Request-Id` of every answer, and on Messages in `request-id`, where Anthropic's SDKs
+look for it. Where asking again can never help, the answer says `x-should-retry: false`,
+which the SDKs and Claude Code obey. `Retry-After` is sent where a wait is known and
+short.
 
 An error after the first token comes inside the stream, as its last event; the status of
 that answer was 200 by then. So does an error of a stream that was opened before its
-first token, after `server.keepalive_after_s` of silence. It is a data object in Chat, an
-`error` event in Messages, and `response.failed` in Responses.
+first token, after `server.keepalive_after_s` of silence. It is a data object in Chat,
+an `error` event in Messages, and `response.failed` in Responses.
 
-Codex CLI looks at no such header: it asks six times after most statuses, and thirty times
-after a 5xx. So where it calls `/v1/responses` (its `originator` header begins with
-`codex`), what can never pass is answered with status 200 and a `response.failed` at
-which it stops. A wrong token and a model that is not allowed stay 401 and 403. The usage
-record has the true status and code in any case.
+Codex CLI looks at no such header: it asks six times after most statuses, and thirty
+times after a 5xx. So where it calls `/v1/responses` (its `originator` header begins
+with `codex`), what can never pass is answered with status 200 and a `response.failed`
+at which it stops. A wrong token and a model that is not allowed stay 401 and 403. The
+usage record has the true status and code in any case.
 
 *Generated from `core/errors/`.*
 """

@@ -380,8 +380,9 @@ async def test_usage_may_be_absent(
     """No usage is given, also where the request asks for it."""
     tell(mock, **step)
 
-    asked = {"stream_options": {"include_usage": True}} if stream else {}
-    heard = await exchange(mock.port, chat_request(stream=stream, **asked))
+    options = {"include_usage": True} if stream else None
+    request = chat_request(stream=stream, stream_options=options)
+    heard = await exchange(mock.port, request)
 
     assert heard.status == 200
     assert b"prompt_tokens" not in heard.body

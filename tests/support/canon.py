@@ -20,7 +20,7 @@ from smart_llmrouter.core.events import (
 from smart_llmrouter.core.usage import Usage
 
 _TEXT: Final = st.text(
-    st.characters(exclude_categories=("Cs",), exclude_characters="\x00"),
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"),
     min_size=1,
     max_size=20,
 )

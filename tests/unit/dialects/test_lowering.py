@@ -13,7 +13,7 @@ from smart_llmrouter.core.content import (
     Turn,
 )
 from smart_llmrouter.core.errors import ProviderHostedToolsForbidden
-from smart_llmrouter.core.events import Closed, Delta, Opened
+from smart_llmrouter.core.events import Closed, Delta, Event, Opened
 from smart_llmrouter.core.notes import Note, Notes
 from smart_llmrouter.core.request import (
     CustomTool,
@@ -202,7 +202,7 @@ def test_free_text_of_a_provider_that_knows_it_is_not_read_as_arguments() -> Non
     """Only a function that stood for a custom tool wraps its input."""
     raising = Raising(ToolNames([CustomTool(name="patch")]))
     opened = Opened(0, "tool_call", call_id="c1", name="patch", call_kind="custom")
-    events = [opened, Delta(0, '{"input":"x"}'), Closed(0)]
+    events: list[Event] = [opened, Delta(0, '{"input":"x"}'), Closed(0)]
 
     raised = raising.raised(events)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from smart_llmrouter.config.snapshot import DialectName, Provider
+from smart_llmrouter.config.snapshot import Provider
+from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.secrets import Secret
 from smart_llmrouter.upstream.endpoints import (
     COUNT_PATH_OF_DIALECT,
