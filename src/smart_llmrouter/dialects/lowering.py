@@ -52,6 +52,9 @@ BILLING_HEADER: Final = "system.billing_header"
 """How notes name a line of instructions that is not for the model."""
 _BILLING: Final = "x-anthropic-billing-header:"
 _ANY_OBJECT: Final = msgspec.Raw(b'{"type":"object","properties":{}}')
+# A union that is built anew each time takes longer than the look at it.
+_OF_TOOLS: Final = (ToolCall, ToolResult)
+_MAY_BE_OPAQUE: Final = (Opaque, ToolResult)
 _encode_text: Final = msgspec.json.Encoder().encode
 
 
@@ -105,12 +108,7 @@ def lowered(request: Request, names: ToolNames) -> Request:
         request,
         tools=tuple(_as_function(tool, names) for tool in request.tools),
         tool_choice=choice,
-        turns=tuple(
-            msgspec.structs.replace(
-                turn, parts=tuple(_lowered_part(part, names) for part in turn.parts)
-            )
-            for turn in request.turns
-        ),
+        turns=tuple(_lowered_turn(turn, names) for turn in request.turns),
     )
 
 
@@ -225,6 +223,13 @@ def _renamed_part(part: Part, names: ToolNames) -> Part:
     return part
 
 
+def _lowered_turn(turn: Turn, names: ToolNames) -> Turn:
+    if not any(isinstance(part, _OF_TOOLS) for part in turn.parts):
+        return turn
+    parts = tuple(_lowered_part(part, names) for part in turn.parts)
+    return msgspec.structs.replace(turn, parts=parts)
+
+
 def _lowered_part(part: Part, names: ToolNames) -> Part:
     if isinstance(part, ToolCall):
         arguments = part.arguments
@@ -289,6 +294,9 @@ def _sound_choice(
 def _without_opaque(turns: Iterable[Turn], notes: Notes) -> Iterable[Turn]:
     """Take out what only the caller's dialect understands, as far as it is a hint."""
     for turn in turns:
+        if not any(isinstance(part, _MAY_BE_OPAQUE) for part in turn.parts):
+            yield turn
+            continue
         parts = tuple(_understood(turn.parts, notes))
         if parts or not turn.parts:
             yield msgspec.structs.replace(turn, parts=parts)

@@ -42,11 +42,16 @@ class ToolNames:
 
     def __init__(self, tools: Iterable[Tool]) -> None:
         """Name all tools that the provider is told of as functions."""
+        self._flat: dict[ToolName, str] = {}
+        self._known: dict[str, ToolName] = {}
+        self._by_place: dict[tuple[str | None, str], str] = {}
         named = {
             ToolName(tool.name, tool.namespace, _kind_of(tool))
             for tool in tools
             if not isinstance(tool, HostedTool)
         }
+        if not named:
+            return
         self._flat = _flattened(named)
         self._known = {flat: tool for tool, flat in self._flat.items()}
         # Of two kinds with one name the same is meant each time, whatever the order.
