@@ -113,6 +113,20 @@ def test_cache_reads_are_lost_between_messages_and_responses(
     assert came.usage.cache_write_5m_tokens == 30
 
 
+def test_the_first_event_hides_the_usage_that_is_known() -> None:
+    """A provider of Chat that counts as it goes is believed from its first chunk on."""
+    counts = {"prompt_tokens": 20, "completion_tokens": 0}
+    first = {
+        "choices": [{"index": 0, "delta": {"content": "H"}, "finish_reason": None}],
+        "usage": counts,
+    }
+
+    came = streamed(bridge(MESSAGES, CHAT), chat_stream(first, *chat_end()))
+
+    start, *_ = came.events()
+    assert start["message"]["usage"]["input_tokens"] == 20
+
+
 @pytest.mark.parametrize("client", [CHAT, RESPONSES])
 def test_a_broken_stream_wipes_the_counts_of_its_start(client: DialectName) -> None:
     """What the first event said of the cache is known when the stream breaks off."""

@@ -21,6 +21,7 @@ from tests.support.bridge import (
     streamed,
 )
 from tests.support.golden import SIMPLE
+from tests.support.grammar_anthropic_messages import read_whole_stream
 from tests.support.grammar_openai_responses import read
 
 SHELL: Final = {"type": "function", "name": "shell", "parameters": {"type": "object"}}
@@ -155,6 +156,28 @@ def test_signatures_of_calls_are_lost_and_the_next_turn_rejected() -> None:
 
     assert relayed == request
     assert told == stream
+
+
+@pytest.mark.parametrize("client", [RESPONSES, MESSAGES])
+def test_signatures_of_calls_are_lost_in_translation(client: DialectName) -> None:
+    """They come back to their maker, on the call on which it had put them."""
+    proof = {"google": {"thought_signature": "c2ln"}}
+    signed = call(0, "shell", "{}")
+    signed["tool_calls"][0]["extra_content"] = proof
+    stream = chat_stream(signed, *chat_end("tool_calls"))
+
+    told = streamed(bridge(client, CHAT, {**SIMPLE[client], "stream": True}), stream)
+    if client == RESPONSES:
+        field, said = "input", read(told.stream).items
+    else:
+        content = read_whole_stream(told.stream)["content"]
+        field, said = "messages", [{"role": "assistant", "content": content}]
+    again = {**SIMPLE[client], field: [{"role": "user", "content": "hi"}, *said]}
+
+    (own,) = sent(client, CHAT, again)["messages"][1]["tool_calls"]
+    others = bridge(client, CHAT, again, label="acme/other").take_body()
+    assert own["extra_content"] == proof
+    assert b"thought_signature" not in others
 
 
 @pytest.mark.parametrize("provider", [CHAT, MESSAGES])

@@ -40,13 +40,14 @@ class Called(msgspec.Struct, frozen=True, gc=False):
 
 
 class CallPiece(msgspec.Struct, frozen=True, gc=False):
-    """A call, or a part of it."""
+    """A call, or a part of it; `extra_content` has what Google proves it with."""
 
     index: int | None = None
     id: str | None = None
     type: str | None = None
     function: Called | None = None
     custom: Called | None = None
+    extra_content: msgspec.Raw = ABSENT
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):

@@ -139,7 +139,10 @@ class ChatDecoder:
             self._started = True
             self._reading.answer_id = piece.id or ""
             self._reading.events.append(Started(piece.id, piece.model))
-        told = piece.usage is not ABSENT or piece.x_groq is not None
+        # What came with the first words is known before them to who needs it there.
+        if piece.usage is not ABSENT or piece.x_groq is not None:
+            self._count(_usage_of(piece))
+        told = False
         for choice in choices or ():
             if not (choice.index or self._ended):
                 said = choice.delta or choice.message

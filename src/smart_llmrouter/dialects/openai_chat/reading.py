@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from smart_llmrouter.core.content import ReasoningState
 from smart_llmrouter.core.events import (
     Annotated,
     Closed,
@@ -18,6 +19,7 @@ from smart_llmrouter.core.events import (
     OpaqueFrame,
     Opened,
     PartKind,
+    Signed,
 )
 from smart_llmrouter.dialects.openai_chat.answer_schema import (
     Called,
@@ -201,6 +203,8 @@ class Reading:
 
     def _call(self, piece: CallPiece) -> None:
         called = piece.function or piece.custom or Called()
+        if piece.extra_content is not ABSENT and not self._calls:
+            self._prove(piece.extra_content)
         call = self._known(piece, called) or self._new_call(piece)
         if called.name and not call.name:
             call.name = called.name
@@ -212,6 +216,22 @@ class Reading:
                 call.held.append(text)
             else:
                 self.events.append(Delta(call.part, text))
+
+    def _prove(self, extra: msgspec.Raw) -> None:
+        """Tell what proves the thought before the first call, to be sent back with it.
+
+        Google signs the first call of an answer and insists on its signature later.
+        """
+        if not is_there(extra):
+            return
+        if self._kind != "reasoning":
+            self._close_part()
+            self._part, self._kind = self._new_part(), "reasoning"
+            self.events.append(Opened(self._part, "reasoning"))
+        value = bytes(extra).decode()
+        state = ReasoningState(kind="encrypted", value=value)
+        self.events.append(Signed(self._part, state))
+        self._close_part()
 
     def _known(self, piece: CallPiece, called: Called) -> _Call | None:
         """Return the call that a piece belongs to, if that has begun.

@@ -61,7 +61,7 @@ def render(request: Request, serving: Serving, notes: Notes) -> bytes:
     own = request.dialect == "openai-chat"
     if not own:
         request = lowered(request, ToolNames(request.tools))
-        messages = render_messages(request, model=serving.model, notes=notes)
+        messages = render_messages(request, serving, notes)
     else:
         messages = own_messages(request, notes)
     members: Members = {"model": serving.model, "messages": messages}

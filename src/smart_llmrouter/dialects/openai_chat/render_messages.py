@@ -5,7 +5,8 @@ What is not said as it came, each time with a note:
 * images and files in results go into a message of the user after the results;
 * a failed result says so in its text;
 * the documents that are text are said as text;
-* thoughts go to others than OpenAI as `reasoning_content`, their proofs to nobody;
+* thoughts go to others than OpenAI as `reasoning_content`, their proofs to nobody but the
+  target that had put them on a call, on that call;
 * a refusal is a text for others than OpenAI;
 
 The texts of one turn of the assistant are one text, and so are its instructions, with a
@@ -13,14 +14,18 @@ blank line between; OpenAI's own reading of several is the same.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import Final
+
+import msgspec
 
 from smart_llmrouter.core.content import (
     Document,
     Image,
     Part,
     Reasoning,
+    ReasoningState,
     Refusal,
     ResultPart,
     Text,
@@ -31,12 +36,14 @@ from smart_llmrouter.core.content import (
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import Request
 from smart_llmrouter.dialects.arranging import arranged
+from smart_llmrouter.dialects.base import Serving
 from smart_llmrouter.dialects.openai_chat.families import is_openai
 from smart_llmrouter.dialects.openai_chat.render_parts import (
     content_of,
     document_text,
 )
 from smart_llmrouter.dialects.said_as import FIELD_OF_STATE
+from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members
 
 Message = dict[str, object]
 
@@ -45,16 +52,16 @@ _INSTRUCTING: Final = ("system", "developer")
 _FAILED: Final = "Error: "
 
 
-def render_messages(request: Request, *, model: str, notes: Notes) -> list[Message]:
+def render_messages(request: Request, serving: Serving, notes: Notes) -> list[Message]:
     """Write the instructions and all turns of a request. Raises `NotBridged`."""
     leading = tuple(takewhile(_instructs, request.turns))
     turns = request.turns[len(leading) :]
     messages = _instructions(request, leading)
-    openai, names = is_openai(model), _call_names(turns)
+    names = _call_names(turns)
     for turn in arranged(turns, notes, joins_texts=True):
         match turn.role:
             case "assistant":
-                messages += _assistant(turn, openai=openai, notes=notes)
+                messages += _assistant(turn, serving, notes)
             case "tool":
                 messages += _results(turn, names, notes)
             case "system" | "developer" | "user":
@@ -90,7 +97,8 @@ def _told(turn: Turn, notes: Notes) -> Message:
     return {"role": "user", "content": content or ""}
 
 
-def _assistant(turn: Turn, *, openai: bool, notes: Notes) -> Iterable[Message]:
+def _assistant(turn: Turn, serving: Serving, notes: Notes) -> Iterable[Message]:
+    openai = is_openai(serving.model)
     refusals = [part.text for part in turn.parts if isinstance(part, Refusal)]
     said = _joined(turn.parts)
     message: Message = {"role": "assistant", "content": said or None}
@@ -99,10 +107,13 @@ def _assistant(turn: Turn, *, openai: bool, notes: Notes) -> Iterable[Message]:
     elif refusals:
         notes.approximated("content.refusal", "said as text")
         message["content"] = _BLANK_LINE.join([*([said] if said else []), *refusals])
-    thoughts = _thoughts(turn.parts, openai=openai, notes=notes)
+    calls = [_call(call) for call in _calls(turn.parts)]
+    proof = _proof_in(turn.parts, label=serving.label) if calls else None
+    thoughts = _thoughts(turn.parts, proof, openai=openai, notes=notes)
     if thoughts:
         message["reasoning_content"] = thoughts
-    calls = [_call(call) for call in _calls(turn.parts)]
+    if proof is not None:
+        calls[0]["extra_content"] = msgspec.Raw(proof.value.encode())
     if calls:
         message["tool_calls"] = calls
     elif thoughts and message["content"] is None:
@@ -124,12 +135,26 @@ def _joined(parts: Sequence[Part]) -> str:
     return "".join(pieces)
 
 
-def _thoughts(parts: Iterable[Part], *, openai: bool, notes: Notes) -> str:
+def _proof_in(parts: Iterable[Part], *, label: str) -> ReasoningState | None:
+    """Return what the target `label` itself had put on the first call of a turn."""
+    for part in parts:
+        state = part.state if isinstance(part, Reasoning) else None
+        if state is None or state.minted_by != label or state.kind != "encrypted":
+            continue
+        with suppress(NotAnObject):
+            parse_members(state.value.encode())
+            return state
+    return None
+
+
+def _thoughts(
+    parts: Iterable[Part], proof: ReasoningState | None, *, openai: bool, notes: Notes
+) -> str:
     texts: list[str] = []
     for part in parts:
         if not isinstance(part, Reasoning):
             continue
-        if part.state is not None:
+        if part.state is not None and part.state is not proof:
             notes.dropped(
                 FIELD_OF_STATE[part.state.kind], "nothing in Chat can hold a proof"
             )
