@@ -37,6 +37,7 @@ from smart_llmrouter.dialects.anthropic_messages.streams import (
     MessagesMeter,
 )
 from smart_llmrouter.dialects.anthropic_messages.thinking import without_thinking
+from smart_llmrouter.dialects.anthropic_messages.thinking_off import with_messages
 from smart_llmrouter.dialects.base import (
     Answering,
     Decoder,
@@ -93,7 +94,8 @@ class AnthropicMessages:
         proofs = _PROOF_MARK.foreign_in(messages, is_foreign)
         if not proofs:
             return peek
-        members = peek.members | {"messages": without_thinking(messages, proofs)}
+        kept = without_thinking(messages, proofs)
+        members = with_messages(peek.members, kept)
         return msgspec.structs.replace(peek, members=members)
 
     def usage_of(self, body: bytes) -> Usage:

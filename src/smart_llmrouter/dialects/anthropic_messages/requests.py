@@ -7,6 +7,7 @@ import msgspec
 from smart_llmrouter.core.errors import InvalidJson, InvalidRequest
 from smart_llmrouter.dialects.anthropic_messages.schema import NULL, UNREADABLE
 from smart_llmrouter.dialects.anthropic_messages.thinking import own_thinking_only
+from smart_llmrouter.dialects.anthropic_messages.thinking_off import with_messages
 from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
@@ -45,7 +46,9 @@ def address_request(peek: Peek, *, model: bytes, keep_seals: bool = False) -> by
     members = peek.members | {"model": msgspec.Raw(model)}
     messages = members.get("messages")
     if messages is not None:
-        members["messages"] = own_thinking_only(messages, keep_seals=keep_seals)
+        kept = own_thinking_only(messages, keep_seals=keep_seals)
+        if kept is not messages:
+            members = with_messages(members, kept)
     return render_members(members)
 
 

@@ -73,7 +73,7 @@ def _with(messages: msgspec.Raw, proofs: _Proofs) -> msgspec.Raw:
     text = bytes(messages)
     if not _is_suspect(text, proofs):
         return messages
-    items = _items(text)
+    items = items_of(text)
     kept = [_cleaned(item, proofs) for item in items]
     if kept == items:
         return messages
@@ -106,7 +106,7 @@ def _cleaned(message: bytes, proofs: _Proofs) -> bytes:
     except NotAnObject:
         return message
     content = members.get("content")
-    blocks = [] if content is None else _items(bytes(content))
+    blocks = [] if content is None else items_of(bytes(content))
     kept = [block for block in blocks if not _must_go(block, proofs)]
     if len(kept) == len(blocks):
         return message
@@ -127,7 +127,7 @@ def _must_go(block: bytes, proofs: _Proofs) -> bool:
     return proofs.is_one(bytes(proof)) is None
 
 
-def _items(text: bytes) -> list[bytes]:
+def items_of(text: bytes) -> list[bytes]:
     """Return the items of a JSON array, byte for byte; none for anything else."""
     try:
         return [bytes(item) for item in _decode_items(text)]
