@@ -22,14 +22,17 @@ from tests.support.edge_cases_bodies import BODIES
 from tests.support.edge_cases_heads import HEADS
 from tests.support.edge_cases_lines import LINES
 from tests.support.http_answers import Answer
+from tests.support.llhttp_requests import LLHTTP_REQUESTS
 
 _SHORT_BYTES: Final = 300
 _QUIET_TURNS: Final = 12
 _SOAK_S: Final = 300.0
 
-SEEDS: Final = sorted(
-    {case.sent for case in (*LINES, *HEADS, *BODIES) if len(case.sent) < _SHORT_BYTES}
-)
+_WHOLE: Final = {
+    *(case.sent for case in (*LINES, *HEADS, *BODIES)),
+    *(case.sent_with_host for case in LLHTTP_REQUESTS),
+}
+SEEDS: Final = sorted(each for each in _WHOLE if len(each) < _SHORT_BYTES)
 WORDS: Final = [
     b"\r\n",
     b"\r",

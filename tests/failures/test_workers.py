@@ -275,7 +275,9 @@ async def test_a_worker_that_hangs_is_noticed(tmp_path: Path) -> None:
 
         try:
             stopped = await eventually(
-                lambda: seen("1 of 2 are up, worker"), within_s=15, what="the hang"
+                lambda: seen("1 of 2 are up; worker "),
+                within_s=15,
+                what="the hang",
             )
         finally:
             os.kill(hanging, signal.SIGCONT)

@@ -94,8 +94,11 @@ def _workers(staffing: Staffing) -> str:
     wanted, up = len(staffing.workers), staffing.up
     if up == wanted:
         return OK
-    hang = "".join(f", worker {number} hangs" for number in staffing.silent)
-    return f"{up} of {wanted} are up{hang}; what is missing is being started"
+    told = [f"{up} of {wanted} are up"]
+    told += [f"worker {number} hangs" for number in staffing.silent]
+    if up + len(staffing.silent) < wanted:
+        told.append("what is missing is being started")
+    return "; ".join(told)
 
 
 def _together(found: Iterable[TargetReport]) -> Mapping[str, str | None]:

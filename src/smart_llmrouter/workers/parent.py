@@ -113,6 +113,8 @@ class Parent:
         if worker.up and silent_s >= HUNG_S:
             log.error("worker is killed: it hangs", what=worker.name)
             worker.tell(signal.SIGKILL)
+            # Once is enough: its end is seen in a moment.
+            worker.up = worker.silent = False
 
     def stop(self) -> None:
         """End the workers, gracefully unless asked twice, and then the ingester.

@@ -197,7 +197,8 @@ def test_a_worker_that_hangs_is_replaced() -> None:
     assert workers[0].restarts == 0
     assert replaced not in {None, hanging}
     assert (staffing.restarts, staffing.silent) == ((0, 1), ())
-    assert "worker is killed: it hangs" in [each["event"] for each in logs]
+    killed = [each for each in logs if each["event"] == "worker is killed: it hangs"]
+    assert [each["what"] for each in killed] == ["worker 2"]
 
 
 def test_the_parents_own_sleep_is_nobodys_silence() -> None:
