@@ -195,6 +195,10 @@ class Dialect(Protocol):
     def meter(self, peek: Peek) -> Meter:
         """Return the meter for the stream that answers `peek`."""
 
+    @property
+    def stores_answers(self) -> bool:
+        """Whether providers keep answers under an id, for callers to go on from."""
+
     def goes_on_from(self, peek: Peek) -> str | None:
         """Return the id of the stored answer that a request goes on from, if any."""
 

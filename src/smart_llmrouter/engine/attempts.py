@@ -332,7 +332,7 @@ class Attempts:
             headers=headers + _notes_line(lane),
             body=body,
             usage=usage,
-            stored_id=lane.stored_id(came),
+            stored_id=lane.stored_id(came) if route.dialect.stores_answers else None,
             proofs=mark.all_in(came) if mark is not None else [],
         )
 

@@ -50,7 +50,7 @@ class Lane(Protocol):
 class Relay:
     """Both sides speak the same dialect: the bytes stay as they are."""
 
-    __slots__ = ("_dialect", "_keep_seals", "_model", "_notes", "_peek", "_watched")
+    __slots__ = ("_dialect", "_keep_seals", "_model", "_notes", "_peek", "proof_mark")
 
     name: LaneName = "relay"
 
@@ -72,7 +72,7 @@ class Relay:
         """
         self._notes = notes
         self._keep_seals = keep_seals
-        self._watched = watched
+        self.proof_mark = dialect.proof_mark if watched else None
         self._dialect = dialect
         self._peek = peek
         self._model = model
@@ -94,11 +94,6 @@ class Relay:
     def stored_id(self, body: bytes) -> str | None:
         """Return the id of a plain answer that the provider keeps, if it does."""
         return self._dialect.stored_id(body)
-
-    @property
-    def proof_mark(self) -> ProofMark | None:
-        """How proofs stand in what the provider sends, if that matters."""
-        return self._dialect.proof_mark if self._watched else None
 
     def noted(self) -> tuple[Note, ...]:
         """Return what was taken out, because the target would refuse it."""

@@ -113,7 +113,8 @@ class Pipeline:
     def _plan(self, asked: Asked, entry: Entry) -> Plan:
         """Return the plan that was made with the configuration, if anybody is in it."""
         plan = self._plans[entry.arrival.dialect, asked.group.name]
-        answer_id = asked.dialect.goes_on_from(asked.peek)
+        dialect = asked.dialect
+        answer_id = dialect.goes_on_from(asked.peek) if dialect.stores_answers else None
         if answer_id is not None:
             label = self._pins.keeper(answer_id, caller_id=entry.arrival.caller.id)
             plan = only(plan, label)
@@ -167,7 +168,8 @@ class Pipeline:
         """Send a plain answer on, as it came, once it is on record."""
         entry.usage = reservation.used = win.usage
         entry.notes = win.lane.noted()
-        self._pin(win.stored_id, win.proofs, entry)
+        if win.stored_id is not None or win.proofs:
+            self._pin(win.stored_id, win.proofs, entry)
         self._recorder.close(entry, status=200, ending=_Answered(entry, client, win))
 
     async def _stream(

@@ -56,6 +56,7 @@ class AnthropicMessages:
     """`dialects.base.Dialect` for the Messages API."""
 
     name: DialectName = "anthropic-messages"
+    stores_answers: bool = False
     keep_alive: bytes = KEEP_ALIVE
     known_extras: frozenset[str] = KNOWN_EXTRAS
 

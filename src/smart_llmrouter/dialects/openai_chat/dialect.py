@@ -1,18 +1,18 @@
 """OpenAI Chat Completions, as `dialects.base` asks for a dialect."""
 
-from collections.abc import Iterable, Sequence
 from typing import Final
 
 from smart_llmrouter.core.errors import RouterError
-from smart_llmrouter.core.events import Event
-from smart_llmrouter.core.notes import Notes
-from smart_llmrouter.core.request import DialectName, Request
-from smart_llmrouter.core.usage import Usage
-from smart_llmrouter.dialects.base import Answering, Peek, Serving
-from smart_llmrouter.dialects.openai_chat import decoder, errors, folding
+from smart_llmrouter.core.request import DialectName
+from smart_llmrouter.dialects.base import Dialect, Peek
 from smart_llmrouter.dialects.openai_chat.answers import parse_answer
-from smart_llmrouter.dialects.openai_chat.decoder import ChatDecoder
+from smart_llmrouter.dialects.openai_chat.decoder import ChatDecoder, read_answer
 from smart_llmrouter.dialects.openai_chat.encoder import ChatEncoder
+from smart_llmrouter.dialects.openai_chat.errors import (
+    encode_error_event,
+    render_error,
+)
+from smart_llmrouter.dialects.openai_chat.folding import write_answer
 from smart_llmrouter.dialects.openai_chat.parse import KNOWN_EXTRAS, parse
 from smart_llmrouter.dialects.openai_chat.render import render
 from smart_llmrouter.dialects.openai_chat.requests import (
@@ -20,30 +20,30 @@ from smart_llmrouter.dialects.openai_chat.requests import (
     render_request,
 )
 from smart_llmrouter.dialects.openai_chat.streams import KEEP_ALIVE, StreamMeter
-from smart_llmrouter.dialects.proofs import IsForeign
+from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
 
 
 class OpenAiChat:
-    """Chat Completions, both as callers speak it and as providers do."""
+    """Chat Completions, both as callers speak it and as providers do.
 
-    @property
-    def name(self) -> DialectName:
-        """Its name in the configuration and in reports."""
-        return "openai-chat"
+    Nobody goes on from a stored answer of this dialect, and its thoughts prove nothing:
+    a request holds all that was said.
+    """
 
-    @property
-    def keep_alive(self) -> bytes:
-        """A comment."""
-        return KEEP_ALIVE
-
-    @property
-    def known_extras(self) -> frozenset[str]:
-        """The names of its own fields that a note may spell out."""
-        return KNOWN_EXTRAS
-
-    def peek(self, body: bytes) -> Peek:
-        """Read as much of a request as the path must know."""
-        return parse_request(body)
+    name: DialectName = "openai-chat"
+    keep_alive: bytes = KEEP_ALIVE
+    known_extras: frozenset[str] = KNOWN_EXTRAS
+    stores_answers: bool = False
+    proof_mark: ProofMark | None = None
+    peek = staticmethod(parse_request)
+    usage_of = staticmethod(parse_answer)
+    parse = staticmethod(parse)
+    render = staticmethod(render)
+    decoder = staticmethod(ChatDecoder)
+    read_answer = staticmethod(read_answer)
+    encoder = staticmethod(ChatEncoder)
+    write_answer = staticmethod(write_answer)
+    render_error = staticmethod(render_error)
 
     def address(
         self,
@@ -65,10 +65,6 @@ class OpenAiChat:
     def stored_id(self, body: bytes) -> str | None:
         """Return nothing: nobody goes on from a stored answer of this dialect."""
 
-    @property
-    def proof_mark(self) -> None:
-        """Nothing: a thought of this dialect is text, and proves nothing."""
-
     def last_proof(self, peek: Peek) -> bytes | None:
         """Return nothing: no caller of this dialect has a provider's own proof."""
 
@@ -80,44 +76,12 @@ class OpenAiChat:
         """Return the request."""
         return peek
 
-    def usage_of(self, body: bytes) -> Usage:
-        """Read the usage of a plain answer. Raises `NotAnAnswer`."""
-        return parse_answer(body)
-
-    def parse(self, peek: Peek) -> Request:
-        """Read a whole request. Raises `InvalidRequest`, with the field's path."""
-        return parse(peek)
-
-    def render(self, request: Request, serving: Serving, notes: Notes) -> bytes:
-        """Write a request of any dialect. Raises `NotBridged`."""
-        return render(request, serving, notes)
-
-    def decoder(self) -> ChatDecoder:
-        """Return a reader of a provider's stream."""
-        return ChatDecoder()
-
-    def read_answer(self, body: bytes) -> Sequence[Event]:
-        """Read a provider's plain answer. Raises `NotAnAnswer`."""
-        return decoder.read_answer(body)
-
-    def encoder(self, answering: Answering) -> ChatEncoder:
-        """Return a writer of the caller's stream."""
-        return ChatEncoder(answering)
-
-    def write_answer(self, events: Iterable[Event], answering: Answering) -> bytes:
-        """Write the caller's plain answer."""
-        return folding.write_answer(events, answering)
-
-    def render_error(self, error: RouterError, *, request_id: str) -> bytes:
-        """Return the body of an error answer."""
-        return errors.render_error(error, request_id=request_id)
-
     def encode_error_event(
         self, error: RouterError, *, request_id: str, answer_id: str | None = None
     ) -> bytes:
         """Return the last event of a stream that failed."""
         del answer_id  # an error has none here
-        return errors.encode_error_event(error, request_id=request_id)
+        return encode_error_event(error, request_id=request_id)
 
 
-OPENAI_CHAT: Final = OpenAiChat()
+OPENAI_CHAT: Final[Dialect] = OpenAiChat()
