@@ -20,6 +20,7 @@ from smart_llmrouter.core.content import (
     Opaque,
     Part,
     Reasoning,
+    ResultPart,
     Text,
     ToolCall,
     ToolResult,
@@ -62,7 +63,12 @@ class _CustomInput(msgspec.Struct):
     input: str
 
 
+class _Found(msgspec.Struct):
+    tools: list[str]
+
+
 _decode_input: Final = msgspec.json.Decoder(_CustomInput).decode
+_decode_found: Final = msgspec.json.Decoder(_Found).decode
 
 
 def bridged(
@@ -239,8 +245,23 @@ def _lowered_part(part: Part, names: ToolNames) -> Part:
             id=part.id, name=names.flat(part.name, part.namespace), arguments=arguments
         )
     if isinstance(part, ToolResult) and part.kind != "function":
-        return msgspec.structs.replace(part, kind="function")
+        content = part.content
+        if part.kind == "tool_search":
+            content = tuple(_named_flat(each, names) for each in content)
+        return msgspec.structs.replace(part, kind="function", content=content)
     return part
+
+
+def _named_flat(part: ResultPart, names: ToolNames) -> ResultPart:
+    """Tell what a search has found under the names by which it can be called."""
+    if not isinstance(part, Text):
+        return part
+    try:
+        found = _decode_found(part.text).tools
+    except msgspec.MsgspecError:
+        return part
+    flat = {"tools": [names.flat_of_path(path) for path in found]}
+    return msgspec.structs.replace(part, text=_encode_text(flat).decode())
 
 
 def _without_billing(system: Iterable[Text], notes: Notes) -> Iterable[Text]:

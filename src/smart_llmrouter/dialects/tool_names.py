@@ -65,6 +65,13 @@ class ToolNames:
         known = self._by_place.get((namespace, name))
         return known or _fitted(_full(name, namespace))
 
+    def flat_of_path(self, path: str) -> str:
+        """Return the flat name of the tool that is called `namespace.name` in text."""
+        for (namespace, name), flat in self._by_place.items():
+            if path == (f"{namespace}.{name}" if namespace else name):
+                return flat
+        return path
+
     def known(self, flat: str) -> ToolName:
         """Return the tool that a provider calls `flat`; unknown ones are functions."""
         return self._known.get(flat) or ToolName(flat)

@@ -5,8 +5,8 @@ What is not said as it came, each time with a note:
 * images and files in results go into a message of the user after the results;
 * a failed result says so in its text;
 * the documents that are text are said as text;
-* thoughts go to others than OpenAI as `reasoning_content`, their proofs to nobody but the
-  target that had put them on a call, on that call;
+* thoughts go to others than OpenAI as `reasoning_content`, their proofs to nobody, but
+  for the target that had put them on a call, on that call;
 * a refusal is a text for others than OpenAI;
 
 The texts of one turn of the assistant are one text, and so are its instructions, with a
