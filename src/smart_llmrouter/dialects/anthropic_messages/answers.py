@@ -31,12 +31,12 @@ from smart_llmrouter.dialects.anthropic_messages.encoder import (
 )
 from smart_llmrouter.dialects.anthropic_messages.inputs import input_of, is_object
 from smart_llmrouter.dialects.anthropic_messages.schema import (
-    UNREADABLE,
     decode_answer,
 )
 from smart_llmrouter.dialects.anthropic_messages.usage import read_usage, written_usage
 from smart_llmrouter.dialects.base import Answering, NotAnAnswer
 from smart_llmrouter.dialects.sealed import seal
+from smart_llmrouter.wire.rawvalues import UNREADABLE
 
 Block = dict[str, object] | msgspec.Raw
 

@@ -32,8 +32,6 @@ from smart_llmrouter.core.events import (
 from smart_llmrouter.core.usage import UNKNOWN_USAGE
 from smart_llmrouter.dialects.anthropic_messages.parse_content import kind_of_block
 from smart_llmrouter.dialects.anthropic_messages.schema import (
-    NULL,
-    UNREADABLE,
     Answer,
     Block,
     BlockDelta,
@@ -55,12 +53,12 @@ from smart_llmrouter.dialects.anthropic_messages.schema import (
     decode_answer,
     decode_block,
     decode_event,
-    is_there,
 )
 from smart_llmrouter.dialects.anthropic_messages.streams import MAX_EVENT_BYTES
 from smart_llmrouter.dialects.anthropic_messages.usage import read_usage
 from smart_llmrouter.dialects.base import NotAnAnswer, NotAStream
 from smart_llmrouter.wire.jsonobject import parse_members, render_members
+from smart_llmrouter.wire.rawvalues import NULL, UNREADABLE, is_there
 from smart_llmrouter.wire.sse import EventSplitter, event_end, payload_of
 
 NAME: Final = "anthropic-messages"

@@ -10,8 +10,8 @@ import msgspec
 
 from smart_llmrouter.core.content import NO_EXTRAS, Extras
 from smart_llmrouter.core.errors import InvalidRequest
-from smart_llmrouter.dialects.anthropic_messages.schema import NULL, UNREADABLE
 from smart_llmrouter.wire.jsonobject import RawMembers, render_members
+from smart_llmrouter.wire.rawvalues import NULL, UNREADABLE
 from smart_llmrouter.wire.surrogates import without_half_pairs
 
 T = TypeVar("T")

@@ -5,7 +5,6 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.core.errors import InvalidJson, InvalidRequest
-from smart_llmrouter.dialects.anthropic_messages.schema import NULL, UNREADABLE
 from smart_llmrouter.dialects.anthropic_messages.thinking import own_thinking_only
 from smart_llmrouter.dialects.anthropic_messages.thinking_off import with_messages
 from smart_llmrouter.dialects.base import Peek
@@ -15,6 +14,7 @@ from smart_llmrouter.wire.jsonobject import (
     parse_members,
     render_members,
 )
+from smart_llmrouter.wire.rawvalues import NULL, UNREADABLE
 
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_flag: Final = msgspec.json.Decoder(bool).decode

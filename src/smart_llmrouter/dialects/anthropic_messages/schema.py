@@ -9,12 +9,8 @@ from typing import Final
 
 import msgspec
 
+from smart_llmrouter.wire.rawvalues import ABSENT, is_there, leniently
 from smart_llmrouter.wire.surrogates import without_half_pairs
-
-ABSENT: Final = msgspec.Raw()
-"""A raw field that is not there; msgspec has no optional raw values."""
-NULL: Final = msgspec.Raw(b"null")
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False, tag="text_delta"):
@@ -224,24 +220,9 @@ def _is_new_delta(event: _LooseEvent) -> bool:
 
 def decode_block(raw: msgspec.Raw) -> Block:
     """Read a content block. Raises one of `UNREADABLE`."""
-    try:
-        return _decode_block(raw)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return _decode_block(without_half_pairs(bytes(raw)))
+    return leniently(_decode_block, raw)
 
 
 def decode_answer(body: bytes) -> Answer:
     """Read a plain answer. Raises one of `UNREADABLE`."""
-    try:
-        return _decode_answer(body)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return _decode_answer(without_half_pairs(body))
-
-
-def is_there(raw: msgspec.Raw) -> bool:
-    """Say whether a raw field has a value other than `null`."""
-    return raw is not ABSENT and raw != NULL
+    return leniently(_decode_answer, body)

@@ -9,7 +9,6 @@ from typing import Final
 
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.anthropic_messages.schema import (
-    UNREADABLE,
     BlockDelta,
     BlockStart,
     ErrorEvent,
@@ -19,10 +18,10 @@ from smart_llmrouter.dialects.anthropic_messages.schema import (
     Unknown,
     WireEvent,
     decode_event,
-    is_there,
 )
 from smart_llmrouter.dialects.anthropic_messages.usage import read_usage
 from smart_llmrouter.dialects.base import NotAStream
+from smart_llmrouter.wire.rawvalues import UNREADABLE, is_there
 from smart_llmrouter.wire.sse import EventSplitter, event_end, payload_of, split_events
 
 KEEP_ALIVE: Final = b'event: ping\ndata: {"type":"ping"}\n\n'

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from smart_llmrouter.dialects.anthropic_messages.schema import UNREADABLE
 from smart_llmrouter.dialects.sealed import SEAL
 from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members, render_members
+from smart_llmrouter.wire.rawvalues import UNREADABLE
 from smart_llmrouter.wire.surrogates import without_half_pairs
 
 _SIGNATURE: Final = b'"signature"'

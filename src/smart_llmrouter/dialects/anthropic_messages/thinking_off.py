@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.dialects.anthropic_messages.schema import UNREADABLE
 from smart_llmrouter.dialects.anthropic_messages.thinking import items_of
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
@@ -19,6 +18,7 @@ from smart_llmrouter.wire.jsonobject import (
     parse_members,
     render_members,
 )
+from smart_llmrouter.wire.rawvalues import UNREADABLE
 
 _OFF: Final = msgspec.Raw(b'{"type":"disabled"}')
 _CLEARS_THINKING: Final = "clear_thinking"

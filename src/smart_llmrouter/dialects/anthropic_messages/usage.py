@@ -6,7 +6,7 @@ lifetimes, is one of writes for five minutes.
 """
 
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
@@ -18,11 +18,8 @@ from smart_llmrouter.core.usage import (
     additive_usage,
     input_parts,
 )
-from smart_llmrouter.dialects.anthropic_messages.schema import UNREADABLE, is_there
 from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members
-
-Tokens = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
-"""A token count that can be one: far above any context window, far inside 64 bits."""
+from smart_llmrouter.wire.rawvalues import UNREADABLE, Tokens, is_there
 
 _NOTHING: Final = InputParts(uncached=0, read=0, write_5m=0, write_1h=0)
 

@@ -8,8 +8,7 @@ from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
-from smart_llmrouter.dialects.openai_chat.fields import UNREADABLE
-from smart_llmrouter.dialects.openai_chat.schema import ABSENT, is_there
+from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, is_there
 from smart_llmrouter.wire.surrogates import without_half_pairs
 
 S = TypeVar("S", bound=msgspec.Struct)

@@ -13,13 +13,12 @@ from smart_llmrouter.dialects.openai_chat.schema import (
     DECODE_USAGE_FIELD,
     WireUsage,
     decode_answer,
-    is_there,
 )
 from smart_llmrouter.wire.jsonobject import NotAnObject, parse_members
+from smart_llmrouter.wire.rawvalues import UNREADABLE, is_there
 
 __all__ = ["NotAnAnswer", "parse_answer", "parse_usage"]
 
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MOST_USD: Final = 1_000_000
 _decode_usage: Final = msgspec.json.Decoder(WireUsage).decode
 
@@ -32,7 +31,7 @@ def parse_answer(body: bytes) -> Usage:
     """
     try:
         answer = decode_answer(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise NotAnAnswer from None
     if answer.choices is None:
         raise NotAnAnswer
@@ -72,7 +71,7 @@ def _cached(wire: WireUsage) -> int | None:
 def _readable(raw: msgspec.Raw) -> WireUsage:
     try:
         return _decode_usage(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _readable_part(raw)
 
 
@@ -87,7 +86,7 @@ def _readable_part(raw: msgspec.Raw) -> WireUsage:
         return WireUsage()
     read = {}
     for name, decode in DECODE_USAGE_FIELD.items():
-        with suppress(KeyError, *_UNREADABLE):
+        with suppress(KeyError, *UNREADABLE):
             read[name] = decode(members[name])
     return WireUsage(**read)
 

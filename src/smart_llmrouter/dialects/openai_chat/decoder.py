@@ -21,10 +21,9 @@ from smart_llmrouter.dialects.openai_chat.answer_schema import (
     read_piece,
 )
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
-from smart_llmrouter.dialects.openai_chat.fields import UNREADABLE
 from smart_llmrouter.dialects.openai_chat.reading import Reading
-from smart_llmrouter.dialects.openai_chat.schema import ABSENT
 from smart_llmrouter.dialects.repeats import Repeats
+from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE
 from smart_llmrouter.wire.sse import EventSplitter, event_end, payload_of
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024

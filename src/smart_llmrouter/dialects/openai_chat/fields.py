@@ -11,12 +11,10 @@ import msgspec
 from smart_llmrouter.core.content import NO_EXTRAS, Extras
 from smart_llmrouter.core.errors import InvalidRequest
 from smart_llmrouter.wire.jsonobject import RawMembers
+from smart_llmrouter.wire.rawvalues import NULL, UNREADABLE
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_NULL: Final = msgspec.Raw(b"null")
 
 
 class Kind(msgspec.Struct, Generic[T_co], frozen=True):
@@ -60,7 +58,7 @@ class Fields:
 
     def __init__(self, members: RawMembers, path: str = "") -> None:
         """Begin with all; `path` is where the object stands in the request."""
-        self._left = {name: raw for name, raw in members.items() if raw != _NULL}
+        self._left = {name: raw for name, raw in members.items() if raw != NULL}
         self._path = path
 
     def take(self, name: str, kind: Kind[T]) -> T | None:

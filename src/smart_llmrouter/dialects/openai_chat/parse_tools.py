@@ -20,11 +20,11 @@ from smart_llmrouter.dialects.openai_chat.fields import (
     RAW,
     TEXT,
     TEXT_OR_OBJECT,
-    UNREADABLE,
     Fields,
     invalid,
 )
 from smart_llmrouter.wire.jsonobject import RawMembers, render_members
+from smart_llmrouter.wire.rawvalues import UNREADABLE
 
 _MODES: Final[dict[str, Literal["auto", "none", "required"]]] = {
     "auto": "auto",

@@ -28,7 +28,7 @@ from smart_llmrouter.dialects.openai_chat.answer_schema import (
     Said,
     Thought,
 )
-from smart_llmrouter.dialects.openai_chat.schema import ABSENT, is_there
+from smart_llmrouter.wire.rawvalues import ABSENT, is_there
 
 _REASONS: Final[dict[str, FinishReason]] = {
     "stop": "stop",

@@ -5,24 +5,14 @@ Everything that is not named here is skipped by the decoder and passes untouched
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
+from smart_llmrouter.wire.rawvalues import ABSENT, Tokens
 from smart_llmrouter.wire.surrogates import without_half_pairs
 
 T = TypeVar("T")
-
-ABSENT: Final = msgspec.Raw()
-"""A raw field that is not there; msgspec has no optional raw values."""
-_NULL: Final = msgspec.Raw(b"null")
-
-Tokens = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
-"""A token count that can be one.
-
-Negative or absurd counts would poison sums and prices; the bound is far above any
-context window and well inside a 64-bit column at any price.
-"""
 
 
 class PromptDetails(msgspec.Struct, frozen=True, gc=False):
@@ -95,11 +85,6 @@ class StreamOptions(msgspec.Struct, frozen=True, gc=False):
     """`stream_options` of a request."""
 
     include_usage: bool | None = None
-
-
-def is_there(raw: msgspec.Raw) -> bool:
-    """Say whether a raw field has a value other than `null`."""
-    return raw is not ABSENT and raw != _NULL
 
 
 DECODE_USAGE_FIELD: Final = {

@@ -16,15 +16,14 @@ from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, later
 from smart_llmrouter.dialects.base import NotAStream
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
 from smart_llmrouter.dialects.openai_chat.schema import (
-    ABSENT,
     Chunk,
     ChunkChoice,
     LenientChunk,
     WireUsage,
     decode_chunk,
     decode_delta,
-    is_there,
 )
+from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, is_there
 from smart_llmrouter.wire.sse import (
     EventSplitter,
     event_end,
@@ -40,7 +39,6 @@ _DONE_PAYLOAD: Final = b"[DONE]"
 _EMPTY_VALUES: Final = frozenset({b"null", b'""', b"[]", b"{}"})
 _OBJECT_BEGINS: Final = b"{"
 _ERROR_BEGINS: Final = (_OBJECT_BEGINS, b'"')
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # What may tell something. Inside a JSON string the quotes are escaped, so that text
 # about a field is not taken for the field. What is most often not there is looked for
@@ -161,7 +159,7 @@ class StreamMeter:
             return False
         try:
             return self._passes_chunk(decode_chunk(payload))
-        except _UNREADABLE:
+        except UNREADABLE:
             if not self.meaningful:
                 raise NotAStream from None
             self.finished = self.finished or _find_finish(payload) is not None
@@ -208,7 +206,7 @@ def _is_whole(event: bytes) -> bool:
         return payload is not None
     try:
         decode_chunk(payload)
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     return True
 

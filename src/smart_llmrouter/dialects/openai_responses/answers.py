@@ -7,11 +7,11 @@ from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.base import NotAnAnswer
 from smart_llmrouter.dialects.openai_responses.reading import Reading
 from smart_llmrouter.dialects.openai_responses.schema import (
-    UNREADABLE,
     WireResponse,
     read_response,
     usage_from,
 )
+from smart_llmrouter.wire.rawvalues import UNREADABLE
 
 _UNFINISHED = frozenset({"queued", "in_progress"})
 

@@ -19,13 +19,9 @@ from smart_llmrouter.dialects.openai_responses.reading import (
     Reading,
 )
 from smart_llmrouter.dialects.openai_responses.schema import (
-    ABSENT,
-    UNREADABLE,
     Frame,
     FrameKind,
     WireResponse,
-    is_there,
-    leniently,
     read_response,
 )
 from smart_llmrouter.dialects.openai_responses.streams import (
@@ -37,6 +33,7 @@ from smart_llmrouter.dialects.openai_responses.streams import (
     MAX_EVENT_BYTES,
     OPENING,
 )
+from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, is_there, leniently
 from smart_llmrouter.wire.sse import EventSplitter, event_end, payload_of
 
 Teller = Callable[[Reading, Frame], None]

@@ -25,9 +25,12 @@ from smart_llmrouter.dialects.openai_responses.requests import (
     peek_request,
     without_reasoning,
 )
-from smart_llmrouter.dialects.openai_responses.schema import NULL, text_of
+from smart_llmrouter.dialects.openai_responses.schema import (
+    text_of,
+)
 from smart_llmrouter.dialects.openai_responses.streams import KEEP_ALIVE, StreamMeter
 from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
+from smart_llmrouter.wire.rawvalues import NULL
 
 _KNOWN_EXTRAS: Final = frozenset(
     {

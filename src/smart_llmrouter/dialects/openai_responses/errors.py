@@ -12,7 +12,6 @@ import msgspec
 
 from smart_llmrouter.core.errors import RouterError, UpstreamRejectedRequest
 from smart_llmrouter.dialects.openai_responses.schema import (
-    UNREADABLE,
     encode,
     text_of,
 )
@@ -24,6 +23,7 @@ from smart_llmrouter.wire.jsonobject import (
     parse_members,
     render_members,
 )
+from smart_llmrouter.wire.rawvalues import UNREADABLE
 
 TYPE_OF_STATUS: Final = {
     400: "invalid_request_error",

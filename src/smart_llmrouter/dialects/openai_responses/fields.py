@@ -8,11 +8,10 @@ import msgspec
 from smart_llmrouter.core.content import Extras
 from smart_llmrouter.core.errors import InvalidRequest
 from smart_llmrouter.dialects.openai_responses.schema import (
-    NULL,
-    UNREADABLE,
     without,
 )
 from smart_llmrouter.wire.jsonobject import RawMembers
+from smart_llmrouter.wire.rawvalues import NULL, UNREADABLE
 
 T = TypeVar("T")
 

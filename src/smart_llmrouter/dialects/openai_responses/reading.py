@@ -28,15 +28,14 @@ from smart_llmrouter.core.events import (
 )
 from smart_llmrouter.core.usage import UNKNOWN_USAGE
 from smart_llmrouter.dialects.openai_responses.schema import (
-    ABSENT,
     OutputItem,
     OutputPart,
     WireResponse,
-    is_there,
     read_item,
     text_of,
     usage_from,
 )
+from smart_llmrouter.wire.rawvalues import ABSENT, is_there
 
 DIALECT: Final = "openai-responses"
 TEXT: Final[PartKind] = "text"

@@ -23,10 +23,13 @@ from smart_llmrouter.dialects.openai_responses.render_tools import (
     render_choice,
     render_tools,
 )
-from smart_llmrouter.dialects.openai_responses.schema import UNREADABLE, encode
+from smart_llmrouter.dialects.openai_responses.schema import (
+    encode,
+)
 from smart_llmrouter.dialects.reasoning import effort_of
 from smart_llmrouter.dialects.said_as import said_as
 from smart_llmrouter.dialects.tool_names import ToolNames, are_flat
+from smart_llmrouter.wire.rawvalues import UNREADABLE
 
 _LEAST_OUTPUT_TOKENS: Final = 16
 """Fewer are refused by OpenAI."""

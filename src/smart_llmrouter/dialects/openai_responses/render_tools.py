@@ -17,7 +17,7 @@ from smart_llmrouter.core.request import (
     ToolChoice,
 )
 from smart_llmrouter.dialects.openai_responses.parse_tools import NAMESPACE_FIELD
-from smart_llmrouter.dialects.openai_responses.schema import NULL
+from smart_llmrouter.wire.rawvalues import NULL
 
 DIALECT: Final = "openai-responses"
 _TYPES: Final[Mapping[type, str]] = {

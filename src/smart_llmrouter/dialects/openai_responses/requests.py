@@ -13,8 +13,6 @@ from smart_llmrouter.core.errors import InvalidJson, InvalidRequest
 from smart_llmrouter.dialects.base import NotBridged, Peek
 from smart_llmrouter.dialects.openai_responses.compaction import summary_in
 from smart_llmrouter.dialects.openai_responses.schema import (
-    NULL,
-    UNREADABLE,
     encode,
     text_of,
 )
@@ -25,6 +23,7 @@ from smart_llmrouter.wire.jsonobject import (
     parse_members,
     render_members,
 )
+from smart_llmrouter.wire.rawvalues import NULL, UNREADABLE
 
 _BEGINNINGS: Final = ("input", "previous_response_id", "prompt", "conversation")
 _SEALED: Final = f'"{SEAL}'.encode()

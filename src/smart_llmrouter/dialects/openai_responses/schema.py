@@ -3,26 +3,24 @@
 Fields whose shape depends on others stay raw here and are read where that is known.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, Final, TypeVar
+from collections.abc import Iterable
+from typing import Final, TypeVar
 
 import msgspec
 
 from smart_llmrouter.core.content import Extras
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.wire.jsonobject import RawMembers
-from smart_llmrouter.wire.surrogates import without_half_pairs
+from smart_llmrouter.wire.rawvalues import (
+    ABSENT,
+    NULL,
+    UNREADABLE,
+    Tokens,
+    is_there,
+    leniently,
+)
 
 T = TypeVar("T")
-
-ABSENT: Final = msgspec.Raw()
-"""A raw field that is not there; msgspec has no optional raw values."""
-NULL: Final = msgspec.Raw(b"null")
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding may raise."""
-
-Tokens = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
-"""A token count that can be one, as sums and prices need it."""
 
 
 class InputDetails(msgspec.Struct, frozen=True, gc=False):
@@ -126,24 +124,6 @@ _decode_tokens: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).deco
 _decode_count: Final = msgspec.json.Decoder(Tokens).decode
 _decode_response: Final = msgspec.json.Decoder(WireResponse).decode
 _decode_item: Final = msgspec.json.Decoder(OutputItem).decode
-
-
-def is_there(raw: msgspec.Raw) -> bool:
-    """Say whether a raw field has a value other than `null`."""
-    return raw is not ABSENT and raw != NULL
-
-
-def leniently(decode: Callable[[bytes | msgspec.Raw], T], text: bytes) -> T:
-    """Decode JSON; half a surrogate pair in it reads U+FFFD.
-
-    Raises as `msgspec.json.decode` does.
-    """
-    try:
-        return decode(text)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return decode(without_half_pairs(text))
 
 
 def read_response(raw: bytes) -> WireResponse:

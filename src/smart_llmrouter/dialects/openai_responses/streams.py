@@ -12,14 +12,11 @@ import msgspec
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.base import NotAStream
 from smart_llmrouter.dialects.openai_responses.schema import (
-    ABSENT,
-    UNREADABLE,
     WireResponse,
-    is_there,
-    leniently,
     read_response,
     usage_from,
 )
+from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, is_there, leniently
 from smart_llmrouter.wire.sse import EventSplitter, payload_of, split_events
 
 KEEP_ALIVE: Final = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'

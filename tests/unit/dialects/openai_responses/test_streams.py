@@ -5,9 +5,8 @@ import json
 import pytest
 
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
-from smart_llmrouter.dialects.base import NotAStream
+from smart_llmrouter.dialects.base import Meter, NotAStream
 from smart_llmrouter.dialects.openai_responses.dialect import OPENAI_RESPONSES
-from smart_llmrouter.dialects.openai_responses.streams import StreamMeter
 from tests.support.openai_responses import answer, completed, sse
 
 BEGUN = {"type": "response.created", "response": answer(status="in_progress")}
@@ -28,7 +27,7 @@ USED = Usage(
 )
 
 
-def meter() -> StreamMeter:
+def meter() -> Meter:
     """Return a meter before its first event."""
     return OPENAI_RESPONSES.meter(OPENAI_RESPONSES.peek(b'{"input":"hi"}'))
 
