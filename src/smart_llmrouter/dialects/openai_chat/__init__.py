@@ -3,9 +3,9 @@
     relay      requests, answers, streams     bytes stay as they are
     caller     parse*                         a request to the canon
                encoder, folding               events to a stream, or to a plain answer
-    provider   render*, arranging, families   the canon to a request
+    provider   render*, families              the canon to a request
                decoder, reading               a stream or a plain answer to events
-    both       errors, said_as, losses        what is told of what is wrong or lost
+    both       errors, losses                 what is told of what is wrong or lost
 
 On the relay lane bytes pass through untouched: `requests` reads and replaces single
 top-level values, `answers` and `streams` read usage on its way past. `dialect` is all
