@@ -189,7 +189,7 @@ class BlockReader:
             self._told.append(Opened(part.index, part.kind))
 
     def _say(self, part: _Part, text: str) -> None:
-        if text:
+        if text and part.kind is not None:
             if part.index < 0:
                 self._open(part)
             self._told.append(Delta(part.index, text))
@@ -202,8 +202,9 @@ class BlockReader:
             self._told.append(Delta(part.index, text))
 
     def _annotate(self, part: _Part, citation: msgspec.Raw) -> None:
-        self._open(part)
-        self._told.append(Annotated(part.index, NAME, citation))
+        if part.kind is not None:
+            self._open(part)
+            self._told.append(Annotated(part.index, NAME, citation))
 
     def _sign(self, part: _Part) -> None:
         state = None

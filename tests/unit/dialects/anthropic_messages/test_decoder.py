@@ -321,6 +321,27 @@ def test_what_is_not_known_is_passed_over() -> None:
     assert events == [Opened(0, "text"), Delta(0, "a"), Closed(0), Finished("stop")]
 
 
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"type": "text_delta", "text": "x"},
+        {"type": "thinking_delta", "thinking": "x"},
+        {"type": "signature_delta", "signature": "x"},
+        {"type": "citations_delta", "citation": {}},
+    ],
+)
+def test_what_a_block_of_an_unknown_kind_says_is_no_part(
+    delta: dict[str, object],
+) -> None:
+    """A provider may say more one day; callers get what they can read."""
+    stream = block(0, {"type": "brand_new", "text": "y"}, delta)
+
+    events = told(stream + block(1, {"type": "text", "text": ""}, text("hi")))
+
+    parts = [each for each in events if isinstance(each, Opened | Delta | Annotated)]
+    assert parts == [Opened(0, "text"), Delta(0, "hi")]
+
+
 def test_half_an_emoji_is_read_as_a_replacement() -> None:
     """Some providers stream the two halves of one apart."""
     half = (
