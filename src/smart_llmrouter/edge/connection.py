@@ -25,13 +25,9 @@ from smart_llmrouter.core.errors import (
     ShuttingDown,
 )
 from smart_llmrouter.edge.exchange import WORTH_READING_BYTES, Exchange, Fields
-from smart_llmrouter.edge.heads import (
-    TunnelWanted,
-    fault_of_head,
-    head_bytes,
-    head_without_upgrade,
-)
+from smart_llmrouter.edge.heads import fault_of_head, head_bytes
 from smart_llmrouter.edge.patience import Patience
+from smart_llmrouter.edge.upgrades import pass_over_upgrade
 
 if TYPE_CHECKING:
     from smart_llmrouter.edge.hub import Hub
@@ -118,7 +114,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as asked:
-            self._pass_over_upgrade(data, asked)
+            self._pass_over_upgrade(memoryview(data)[asked.args[0] :])
         except httptools.HttpParserError:
             self._reject(InvalidHttp(_NOT_HTTP))
         if self._framing_bytes > MAX_HEAD_BYTES:
@@ -329,32 +325,10 @@ class Connection(asyncio.Protocol):
 
     # The rest is this connection's own.
 
-    def _pass_over_upgrade(
-        self, data: bytes, asked: httptools.HttpParserUpgrade
-    ) -> None:
-        """Serve a request for another protocol in this one.
-
-        The parser takes the body of such a request for the other protocol, and what
-        comes after it for a request. So it reads the head once more, without the wish.
-        """
-        rest = memoryview(data)[asked.args[0] :]
+    def _pass_over_upgrade(self, rest: memoryview) -> None:
         try:
-            while True:
-                self._parser.feed_data(
-                    head_without_upgrade(
-                        self._parser.get_method(),
-                        self._target,
-                        self._fields,
-                        version=self._parser.get_http_version(),
-                    )
-                )
-                try:
-                    self._parser.feed_data(rest)
-                except httptools.HttpParserUpgrade as again:
-                    rest = rest[again.args[0] :]
-                else:
-                    return
-        except (httptools.HttpParserError, TunnelWanted):
+            pass_over_upgrade(self._parser, rest, lambda: (self._target, self._fields))
+        except httptools.HttpParserError:
             self._reject(InvalidHttp(_NOT_HTTP))
 
     def _reject(self, fault: RouterError) -> None:

@@ -27,8 +27,6 @@ _ONCE: Final = frozenset(
         b"x-api-key",
     }
 )
-# The parser takes the second, which nobody should send, for the first.
-_CONNECTION: Final = frozenset({b"connection", b"proxy-connection"})
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 _AUTHORITY: Final = (
     rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-f:.]+\])"
@@ -88,33 +86,3 @@ def split_target(target: bytes) -> tuple[bytes, bytes] | None:
         return path, query
     url = _URL.fullmatch(target)
     return None if url is None else (url[1] or b"/", url[2] or b"")
-
-
-class TunnelWanted(Exception):
-    """A request asks for a tunnel: what follows it is in no protocol known here."""
-
-
-def head_without_upgrade(
-    method: bytes, target: bytes, fields: Fields, *, version: str
-) -> bytes:
-    """Return a head that does not ask for another protocol.
-
-    Raises `TunnelWanted` where nothing else was asked for.
-    """
-    if method == b"CONNECT":
-        raise TunnelWanted
-    lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
-    for name, value in fields:
-        kept = _without_upgrade(value) if name in _CONNECTION else value
-        lines.append(b"%s: %s" % (name, kept))
-    return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def _without_upgrade(options: bytes) -> bytes:
-    """Take the wish to change the protocol out of a `Connection` field.
-
-    The parser does not look at `Upgrade` without it, so that this may stay to be seen.
-    """
-    return b",".join(
-        each for each in options.split(b",") if b"upgrade" not in each.lower()
-    )
