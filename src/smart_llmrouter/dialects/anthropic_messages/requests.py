@@ -4,17 +4,13 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.core.errors import InvalidJson, InvalidRequest
 from smart_llmrouter.dialects.anthropic_messages.thinking import own_thinking_only
 from smart_llmrouter.dialects.anthropic_messages.thinking_off import with_messages
 from smart_llmrouter.dialects.base import Peek
+from smart_llmrouter.dialects.peeking import members_of, model_in, stream_in
 from smart_llmrouter.wire.jsonobject import (
-    NotAnObject,
-    RawMembers,
-    parse_members,
     render_members,
 )
-from smart_llmrouter.wire.rawvalues import NULL, UNREADABLE
 
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_flag: Final = msgspec.json.Decoder(bool).decode
@@ -25,16 +21,8 @@ def peek_request(body: bytes) -> Peek:
 
     Raises `InvalidJson` or `InvalidRequest`.
     """
-    try:
-        # The parser steps over strings; a wrong byte in one must not reach a provider.
-        if not body.isascii():
-            str(body, "utf-8")
-        members = parse_members(body)
-    except NotAnObject as error:
-        raise InvalidJson(str(error)) from None
-    except UnicodeDecodeError:
-        raise InvalidJson("the body is not UTF-8") from None
-    return Peek(members=members, model=_model(members), stream=_stream(members))
+    members = members_of(body)
+    return Peek(members=members, model=model_in(members), stream=stream_in(members))
 
 
 def address_request(peek: Peek, *, model: bytes, keep_seals: bool = False) -> bytes:
@@ -50,27 +38,3 @@ def address_request(peek: Peek, *, model: bytes, keep_seals: bool = False) -> by
         if kept is not messages:
             members = with_messages(members, kept)
     return render_members(members)
-
-
-def _model(members: RawMembers) -> str | None:
-    raw = members.get("model")
-    if raw is None or raw == NULL:
-        return None
-    try:
-        return _decode_text(raw)
-    except UNREADABLE:
-        raise InvalidRequest(
-            "`model` must be a string", details={"field": "model"}
-        ) from None
-
-
-def _stream(members: RawMembers) -> bool:
-    raw = members.get("stream")
-    if raw is None or raw == NULL:
-        return False
-    try:
-        return _decode_flag(raw)
-    except UNREADABLE:
-        raise InvalidRequest(
-            "`stream` must be true or false", details={"field": "stream"}
-        ) from None

@@ -9,17 +9,17 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.core.errors import InvalidJson, InvalidRequest
+from smart_llmrouter.core.errors import InvalidRequest
 from smart_llmrouter.dialects.base import NotBridged, Peek
 from smart_llmrouter.dialects.openai_responses.compaction import summary_in
 from smart_llmrouter.dialects.openai_responses.schema import (
     encode,
     text_of,
 )
+from smart_llmrouter.dialects.peeking import members_of, model_in, stream_in
 from smart_llmrouter.dialects.sealed import SEAL
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
-    RawMembers,
     parse_members,
     render_members,
 )
@@ -37,22 +37,14 @@ def peek_request(body: bytes) -> Peek:
 
     Raises `InvalidJson` or `InvalidRequest`.
     """
-    try:
-        # The parser steps over strings; a wrong byte in one must not reach a provider.
-        if not body.isascii():
-            str(body, "utf-8")
-        members = parse_members(body)
-    except NotAnObject as error:
-        raise InvalidJson(str(error)) from None
-    except UnicodeDecodeError:
-        raise InvalidJson("the body is not UTF-8") from None
+    members = members_of(body)
     if all(members.get(name, NULL) == NULL for name in _BEGINNINGS):
         raise InvalidRequest(
             "a Responses request needs `input` (or `previous_response_id`, "
             "`conversation` or `prompt`)",
             details={"field": "input"},
         )
-    return Peek(members=members, model=_model(members), stream=_stream(members))
+    return Peek(members=members, model=model_in(members), stream=stream_in(members))
 
 
 def address_request(peek: Peek, *, model: bytes, keep_seals: bool = False) -> bytes:
@@ -135,25 +127,3 @@ def _as_sent(item: bytes) -> bytes | None:
         return None
     part = {"type": "input_text", "text": summary}
     return encode({"type": "message", "role": "user", "content": [part]})
-
-
-def _model(members: RawMembers) -> str | None:
-    raw = members.get("model", NULL)
-    if raw == NULL:
-        return None
-    try:
-        model = text_of(raw)
-    except UNREADABLE:
-        model = None
-    if model is None:
-        raise InvalidRequest("`model` must be a string", details={"field": "model"})
-    return model
-
-
-def _stream(members: RawMembers) -> bool:
-    raw = members.get("stream", NULL)
-    if raw not in (NULL, _TRUE, _FALSE):
-        raise InvalidRequest(
-            "`stream` must be true or false", details={"field": "stream"}
-        )
-    return raw == _TRUE
