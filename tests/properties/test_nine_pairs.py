@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import pytest
@@ -258,6 +259,7 @@ LONG: Final[list[Event]] = [
 ]
 
 
+@lru_cache(maxsize=64)
 def seems_complete(client: DialectName, stream: bytes) -> bool:
     """Say whether a strict client takes a stream for a whole answer."""
     if stream.endswith(ERROR_EVENTS[client]):
@@ -507,6 +509,7 @@ def test_a_request_through_two_routers_asks_for_the_same(
     assert [*outer.noted(), *inner.noted()] == []
 
 
+@cache
 def independent(client: DialectName, provider: DialectName) -> list[str]:
     """Return the probes of single fields that another dialect takes or drops."""
     return [
