@@ -193,7 +193,7 @@ class Attempts:
         at all.
         """
         failures: list[Failure] = []
-        missing = dict(plan.missing)
+        missing: dict[str, list[str]] = {}
         for target in plan.targets:
             route = self._routes[target.label]
             try:
@@ -209,7 +209,11 @@ class Attempts:
             if not win.retryable or entry.attempts >= plan.max_attempts:
                 break
         if not failures:
-            raise unservable(plan.group, dialect=asked.dialect.name, missing=missing)
+            raise unservable(
+                plan.group,
+                dialect=asked.dialect.name,
+                missing={**plan.missing, **missing},
+            )
         raise terminal_error(failures)
 
     def _lane_of(self, asked: Asked, route: Route, plan: Plan, *, entry: Entry) -> Lane:
@@ -325,11 +329,11 @@ class Attempts:
             headers = route.headers
         else:
             headers = header_lines(_typed(content_type)) + route.name_line
-        mark = lane.proof_mark
+        notes, mark = lane.noted(), lane.proof_mark
         return PlainWin(
             route=route,
             lane=lane,
-            headers=headers + _notes_line(lane),
+            headers=headers + _notes_line(notes) if notes else headers,
             body=body,
             usage=usage,
             stored_id=lane.stored_id(came) if route.dialect.stores_answers else None,
@@ -363,7 +367,7 @@ class Attempts:
         return StreamWin(
             route=route,
             lane=lane,
-            headers=route.name_line + _notes_line(lane),
+            headers=route.name_line + _notes_line(lane.noted()),
             answer=answer,
             meter=meter,
             first=first,
@@ -371,9 +375,8 @@ class Attempts:
         )
 
 
-def _notes_line(lane: Lane) -> HeaderLines:
-    """Return the header that tells what a translation lost, if it did."""
-    notes = lane.noted()
+def _notes_line(notes: Sequence[Note]) -> HeaderLines:
+    """Return the header that tells what was lost, if anything was."""
     return header_lines((b"x-router-notes", _told(notes))) if notes else b""
 
 

@@ -24,8 +24,9 @@ log = structlog.get_logger()
 class Steps(Protocol):
     """One kind of call; see `engine.pipeline` and `engine.counting`."""
 
-    def open(self, arrival: Arrival) -> Entry:
-        """Open the entry of a call in the ledger."""
+    @property
+    def suffix(self) -> str:
+        """What stands behind the dialect of such calls in their records."""
 
     def take(
         self, entry: Entry, body: bytes, client: Client
@@ -44,7 +45,7 @@ class Carrier:
 
     async def carry(self, arrival: Arrival, body: bytes, client: Client) -> None:
         """Carry one call from its arrival to the ledger."""
-        entry = self._steps.open(arrival)
+        entry = Entry(arrival=arrival, dialect=arrival.dialect + self._steps.suffix)
         self._tally.in_flight += 1
         try:
             await self._steps.take(entry, body, client)
@@ -60,4 +61,5 @@ class Carrier:
 
     def refuse(self, error: RouterError, arrival: Arrival, client: Client) -> None:
         """Refuse a request of a known caller before its body was looked at."""
-        self._refusals.refuse(error, self._steps.open(arrival), client)
+        entry = Entry(arrival=arrival, dialect=arrival.dialect + self._steps.suffix)
+        self._refusals.refuse(error, entry, client)

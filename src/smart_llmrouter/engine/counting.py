@@ -24,7 +24,7 @@ from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.dialects.registry import DIALECTS
 from smart_llmrouter.engine.attempts import name_header
-from smart_llmrouter.engine.client import Arrival, Client, HeaderLines, header_lines
+from smart_llmrouter.engine.client import Client, HeaderLines, header_lines
 from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
@@ -47,6 +47,8 @@ _encode: Final = msgspec.json.Encoder().encode
 class Counting:
     """The steps of a call that counts tokens."""
 
+    suffix: str = "/count"
+
     def __init__(
         self,
         snapshot: Snapshot,
@@ -64,10 +66,6 @@ class Counting:
         self._pins = pins
         self._recorder = recorder
         self._watch = watch
-
-    def open(self, arrival: Arrival) -> Entry:
-        """Open the entry of a call in the ledger."""
-        return Entry(arrival=arrival, dialect=f"{arrival.dialect}/count")
 
     async def take(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""

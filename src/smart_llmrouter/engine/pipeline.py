@@ -27,7 +27,7 @@ from smart_llmrouter.core.errors import (
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect
 from smart_llmrouter.engine.attempts import Attempts, PlainWin, StreamWin
-from smart_llmrouter.engine.client import Arrival, Client, HeaderLines, header_lines
+from smart_llmrouter.engine.client import Client, HeaderLines, header_lines
 from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
@@ -49,6 +49,8 @@ STREAM_HEADERS: Final = header_lines(
 
 class Pipeline:
     """The steps of a call. Built once a configuration; a call keeps its own."""
+
+    suffix: str = ""
 
     def __init__(
         self,
@@ -75,10 +77,6 @@ class Pipeline:
             for group in snapshot.groups.values()
             for dialect in dialects
         }
-
-    def open(self, arrival: Arrival) -> Entry:
-        """Open the entry of a call in the ledger."""
-        return Entry(arrival=arrival, dialect=arrival.dialect)
 
     async def take(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""
