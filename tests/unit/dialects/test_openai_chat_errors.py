@@ -7,10 +7,8 @@ import pytest
 
 from smart_llmrouter.core import errors
 from smart_llmrouter.core.errors import RouterError, UpstreamRejectedRequest
-from smart_llmrouter.dialects.openai_chat.errors import (
-    encode_error_event,
-    render_error,
-)
+from smart_llmrouter.dialects.openai_chat.errors import encode_error_event
+from smart_llmrouter.dialects.openai_errors import render_error
 from tests.support.errors import LEAVES, made
 
 ID = "req_" + "0" * 32

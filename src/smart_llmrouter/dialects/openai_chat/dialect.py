@@ -8,10 +8,7 @@ from smart_llmrouter.dialects.base import Dialect, Peek
 from smart_llmrouter.dialects.openai_chat.answers import parse_answer
 from smart_llmrouter.dialects.openai_chat.decoder import ChatDecoder, read_answer
 from smart_llmrouter.dialects.openai_chat.encoder import ChatEncoder
-from smart_llmrouter.dialects.openai_chat.errors import (
-    encode_error_event,
-    render_error,
-)
+from smart_llmrouter.dialects.openai_chat.errors import encode_error_event
 from smart_llmrouter.dialects.openai_chat.folding import write_answer
 from smart_llmrouter.dialects.openai_chat.parse import KNOWN_EXTRAS, parse
 from smart_llmrouter.dialects.openai_chat.render import render
@@ -20,6 +17,7 @@ from smart_llmrouter.dialects.openai_chat.requests import (
     render_request,
 )
 from smart_llmrouter.dialects.openai_chat.streams import KEEP_ALIVE, StreamMeter
+from smart_llmrouter.dialects.openai_errors import render_error
 from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
 
 

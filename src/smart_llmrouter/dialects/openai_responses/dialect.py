@@ -4,6 +4,7 @@ from typing import Final
 
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect, Peek
+from smart_llmrouter.dialects.openai_errors import render_error
 from smart_llmrouter.dialects.openai_responses.answers import (
     read_answer,
     stored_id_of,
@@ -14,10 +15,7 @@ from smart_llmrouter.dialects.openai_responses.encoder import (
     StreamEncoder,
     write_answer,
 )
-from smart_llmrouter.dialects.openai_responses.errors import (
-    encode_error_event,
-    render_error,
-)
+from smart_llmrouter.dialects.openai_responses.errors import encode_error_event
 from smart_llmrouter.dialects.openai_responses.parse import parse_request
 from smart_llmrouter.dialects.openai_responses.render import render_request
 from smart_llmrouter.dialects.openai_responses.requests import (
