@@ -23,6 +23,7 @@ from smart_llmrouter.config.schema.kinds import (
     Word,
     refusal,
 )
+from smart_llmrouter.core.request import DialectName
 
 Modality = Literal["text", "image", "audio", "document"]
 Tool = Literal["function", "forced_choice", "parallel"]
@@ -193,9 +194,7 @@ class Backoffs(Section):
 class Provider(Section):
     """One endpoint of a provider, and the credentials for it."""
 
-    dialect: Literal["openai-chat", "openai-responses", "anthropic-messages"] = Field(
-        default=..., description="What the endpoint speaks."
-    )
+    dialect: DialectName = Field(default=..., description="What the endpoint speaks.")
     base_url: Annotated[str, AfterValidator(_base_url)] = Field(
         default=...,
         description=(
