@@ -13,6 +13,7 @@ import msgspec
 from smart_llmrouter.core.content import Part, Text, ToolCall, ToolResult, Turn
 from smart_llmrouter.core.notes import Notes
 
+_OF_TOOLS: Final = (ToolCall, ToolResult)
 NO_RESULT: Final = "(The call was broken off: it has no result.)"
 
 
@@ -25,6 +26,12 @@ def arranged(
     there becomes a text of the user. Both are noted. `joins_texts` says that texts of
     one turn will be one, so that a blank line must keep apart what was in two turns.
     """
+    if not joins_texts:
+        turns = list(turns)
+        if not any(
+            isinstance(part, _OF_TOOLS) for turn in turns for part in turn.parts
+        ):
+            return turns
     merged = _merged(turns, joins_texts=joins_texts)
     answers, orphans = _answers(merged)
     placed: list[Turn] = []
