@@ -156,3 +156,60 @@ async def test_safeguards_are_refused_in_words_that_claude_code_knows(
 
     assert status == 400
     assert answer["error"]["message"] == "capability_rejected: safeguards"
+
+
+@pytest.mark.parametrize(
+    ("declared", "data", "told"),
+    [
+        ("image/jpg", "/9j/4AAQ", "image/jpeg"),
+        ("image/jpg", "AAAA", "image/jpeg"),
+        ("image/png", "/9j/4AAQ", "image/jpeg"),
+        ("image/webp", "iVBORw0KGgoA", "image/png"),
+        ("image/webp", "AAAA", "image/webp"),
+    ],
+)
+async def test_an_image_is_told_as_what_it_is(
+    router: Router, mock: Mock, declared: str, data: str, told: str
+) -> None:
+    """OpenAI looks at the bytes, and Anthropic refuses what they contradict."""
+    image = {"url": f"data:{declared};base64,{data}"}
+    content = [{"type": "image_url", "image_url": image}]
+    body = {"messages": [{"role": "user", "content": content}]}
+
+    await asked(router, "openai-chat", body, of="anthropic-messages")
+
+    (message,) = sent(mock)["messages"]
+    (block,) = message["content"]
+    assert block["source"] == {"type": "base64", "media_type": told, "data": data}
+
+
+async def test_a_file_without_a_name_gets_one(router: Router, mock: Mock) -> None:
+    """OpenAI takes no file without, and Messages needs none."""
+    source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
+    content = [{"type": "document", "source": source}, {"type": "text", "text": "?"}]
+    messages = [{"role": "user", "content": content}]
+    body = {"max_tokens": 100, "messages": messages}
+
+    await asked(router, "anthropic-messages", body, of="openai-responses")
+
+    (item,) = sent(mock)["input"]
+    assert item["content"][0] == {
+        "type": "input_file",
+        "file_data": "data:application/pdf;base64,JVBERi0=",
+        "filename": "document.pdf",
+    }
+
+
+@pytest.mark.parametrize("of", ["openai-chat", "openai-responses"])
+async def test_a_document_of_text_keeps_its_title(
+    router: Router, mock: Mock, of: str
+) -> None:
+    """It stands before the text."""
+    source = {"type": "text", "media_type": "text/plain", "data": "All of it."}
+    content = [{"type": "document", "title": "A story", "source": source}]
+    messages = [{"role": "user", "content": content}]
+    body = {"max_tokens": 100, "messages": messages}
+
+    await asked(router, "anthropic-messages", body, of=of)
+
+    assert "A story\\n\\nAll of it." in json.dumps(sent(mock))

@@ -43,11 +43,13 @@ Block = dict[str, object] | msgspec.Raw
 
 _STATES: Final = ("signature", "redacted")
 _MEDIA_TYPES: Final = (
+    ("iVBORw0KGgo", "image/png"),
     ("/9j/", "image/jpeg"),
     ("R0lG", "image/gif"),
     ("UklG", "image/webp"),
 )
-"""How base64 begins for images of some types; what else is known is PNG."""
+"""How base64 begins for images of each type that Anthropic reads."""
+_SPELLED: Final = {"image/jpg": "image/jpeg"}
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -92,7 +94,9 @@ def _image(part: Image, scope: Scope) -> Block:
         scope.notes.dropped("content.detail", "Messages has no such choice")
     source: dict[str, object]
     if part.data is not None:
-        media_type = part.media_type or _media_type(part.data)
+        media_type = part.media_type
+        if not scope.own or media_type is None:
+            media_type = _media_type(part.data, declared=media_type)
         source = {"type": "base64", "media_type": media_type, "data": part.data}
     elif part.url is not None:
         source = {"type": "url", "url": part.url}
@@ -101,11 +105,13 @@ def _image(part: Image, scope: Scope) -> Block:
     return scope.with_extras({"type": "image", "source": source}, part.extras)
 
 
-def _media_type(data: str) -> str:
+def _media_type(data: str, *, declared: str | None) -> str:
+    """Return what an image is: Anthropic refuses what is declared as another kind."""
     for beginning, media_type in _MEDIA_TYPES:
         if data.startswith(beginning):
             return media_type
-    return "image/png"
+    declared = declared or "image/png"
+    return _SPELLED.get(declared, declared)
 
 
 def _document(part: Document, scope: Scope) -> Block:

@@ -40,6 +40,8 @@ Item = dict[str, object]
 
 _PART_FIELDS: Final = frozenset({"annotations", "logprobs"})
 """Extras of a part of what a model said; all others are those of its message."""
+_UNNAMED: Final = "document.pdf"
+"""OpenAI takes no file without a name."""
 _OUTPUT_TYPES: Final = {
     "function": "function_call_output",
     "custom": "custom_tool_call_output",
@@ -102,8 +104,12 @@ class Items:
             self._notes.dropped("content", "a message to the model cannot hold it")
             return None
         rendered = render(part)
-        if self._own and isinstance(rendered, dict) and not isinstance(part, Opaque):
+        if not isinstance(rendered, dict) or isinstance(part, Opaque):
+            return rendered
+        if self._own:
             rendered |= part.extras
+        elif "file_data" in rendered and "file_id" not in rendered:
+            rendered.setdefault("filename", _UNNAMED)
         return rendered
 
     def _said(self, turn: Turn) -> Iterator[object]:
@@ -276,7 +282,8 @@ def _given_image(part: Image) -> Item:
 
 def _given_document(part: Document) -> Item:
     if part.text is not None:
-        return {"type": "input_text", "text": part.text}
+        titled = f"{part.title}\n\n{part.text}" if part.title else part.text
+        return {"type": "input_text", "text": titled}
     item: Item = {"type": "input_file"}
     if part.data is not None:
         known = part.media_type is not None
