@@ -15,6 +15,9 @@ import pytest
 
 from tests.support.scene import DIALECTS, Scene
 
+# Interpreters start slowly where much else is running.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
 SetScene = Callable[..., Scene]
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
