@@ -12,8 +12,9 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, later
+from smart_llmrouter.core.usage import Usage, later
 from smart_llmrouter.dialects.base import NotAStream
+from smart_llmrouter.dialects.following import Follower
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
 from smart_llmrouter.dialects.openai_chat.schema import (
     Chunk,
@@ -25,10 +26,7 @@ from smart_llmrouter.dialects.openai_chat.schema import (
 )
 from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, is_there
 from smart_llmrouter.wire.sse import (
-    EventSplitter,
-    event_end,
     payload_of,
-    split_events,
 )
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -48,7 +46,7 @@ _find_usage: Final = re.compile(rb'usage"\s*:\s*\{').search
 _find_finish: Final = re.compile(rb'finish_reason"\s*:\s*"').search
 
 
-class StreamMeter:
+class StreamMeter(Follower):
     """Follow one stream: is it an answer yet, has it ended, and what did it use?
 
     `meaningful` turns true with the first event that carries content, a tool call or an
@@ -58,74 +56,22 @@ class StreamMeter:
     reported inside its stream, as it wrote it; nothing after it is sent on.
     """
 
-    stored_id: str | None = None
-    answer_id: str | None = None
-    failed = False
-
-    __slots__ = (
-        "_splitter",
-        "_strip_usage",
-        "done",
-        "ending",
-        "error",
-        "finished",
-        "meaningful",
-        "usage",
-    )
+    __slots__ = ("_strip_usage",)
 
     def __init__(self, *, strip_usage: bool) -> None:
         """Take the usage chunk out if `strip_usage`: the caller did not ask for it."""
-        self._splitter = EventSplitter(max_event_bytes=_MAX_EVENT_BYTES)
+        super().__init__(max_event_bytes=_MAX_EVENT_BYTES)
         self._strip_usage = strip_usage
-        self.usage: Usage = UNKNOWN_USAGE
-        self.meaningful = False
-        self.finished = False
-        self.done = False
-        self.error: bytes | None = None
-        self.ending = b""
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Take bytes from the provider; return those that may be sent on now.
-
-        Raises `NotAStream` for an event that is no JSON before the first meaningful
-        one, and `EventTooLarge`.
-        """
-        block = self._splitter.feed(chunk)
-        if not block or self.done or self.error is not None:
-            return b""
-        return self._pass_on(block) if self.meaningful else self._open(block)
 
     def end(self) -> bytes:
         """Take the provider's end of file; return what was left without a blank line.
 
-        Some providers leave out the last blank line, so the rest is read as an event,
-        unless it was cut in the middle of its JSON.
+        A stream that is finished ends with `[DONE]`, whether or not that came.
         """
-        rest, block = self._splitter.flush(), b""
-        if self.done or self.error is not None:
-            return b""
-        if _is_whole(rest):
-            ended = rest.endswith(b"\r\r")
-            block = self._inspect(rest if ended else rest.rstrip(b"\r\n") + b"\n\n")
-        if self.finished and not self.done:
+        block = super().end()
+        if self.finished and not self.done and self.error is None:
             self.ending = DONE
         return block
-
-    def _open(self, block: bytes) -> bytes:
-        """Look at each event until one means something; pass the rest on."""
-        kept = []
-        start, size, only_lf = 0, len(block), block.find(b"\r") < 0
-        while start < size and not self.meaningful:
-            end = event_end(block, start, only_lf=only_lf)
-            event = block[start:end]
-            if self._passes(event):
-                kept.append(event)
-            if self.done or self.error is not None:
-                return b"".join(kept)
-            start = end
-        if start < size:
-            kept.append(self._pass_on(block[start:]))
-        return b"".join(kept)
 
     def _pass_on(self, block: bytes) -> bytes:
         """Pass events on unseen, up to the first that must be looked at.
@@ -137,16 +83,6 @@ class StreamMeter:
         if not self.finished and _find_finish(block):
             self.finished = True
         return passed
-
-    def _inspect(self, block: bytes) -> bytes:
-        """Look at each event of `block`; return those that are sent on."""
-        kept = []
-        for event in split_events(block):
-            if self._passes(event):
-                kept.append(event)
-            if self.done or self.error is not None:
-                break
-        return b"".join(kept)
 
     def _passes(self, event: bytes) -> bool:
         """Look at one event; say whether it is sent on."""
@@ -164,6 +100,15 @@ class StreamMeter:
                 raise NotAStream from None
             self.finished = self.finished or _find_finish(payload) is not None
             return True
+
+    def _is_whole(self, payload: bytes) -> bool:
+        if payload.strip() == _DONE_PAYLOAD:
+            return True
+        try:
+            decode_chunk(payload)
+        except UNREADABLE:
+            return False
+        return True
 
     def _passes_chunk(self, chunk: Chunk | LenientChunk) -> bool:
         """Learn what a chunk tells; say whether it is sent on."""
@@ -198,17 +143,6 @@ def _first_telling(block: bytes) -> int:
         return 0
     blank = block.rfind(b"\n\n", 0, telling)
     return blank + 2 if blank >= 0 else 0
-
-
-def _is_whole(event: bytes) -> bool:
-    payload = payload_of(event)
-    if payload is None or payload.strip() == _DONE_PAYLOAD:
-        return payload is not None
-    try:
-        decode_chunk(payload)
-    except UNREADABLE:
-        return False
-    return True
 
 
 def _say_something(choices: Iterable[ChunkChoice]) -> bool:

@@ -9,15 +9,15 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.base import NotAStream
+from smart_llmrouter.dialects.following import Follower
 from smart_llmrouter.dialects.openai_responses.schema import (
     WireResponse,
     read_response,
     usage_from,
 )
 from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, is_there, leniently
-from smart_llmrouter.wire.sse import EventSplitter, payload_of, split_events
+from smart_llmrouter.wire.sse import payload_of
 
 KEEP_ALIVE: Final = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
 """An event that nobody knows: comments do not keep Codex from hanging up."""
@@ -51,7 +51,7 @@ class _Telling(msgspec.Struct, frozen=True, gc=False):
 _decode: Final = msgspec.json.Decoder(_Telling).decode
 
 
-class StreamMeter:
+class StreamMeter(Follower):
     """Follow one stream, as `dialects.base.Meter` says.
 
     `stored_id` is the id that the provider gave its answer, unless it says that it does
@@ -59,69 +59,21 @@ class StreamMeter:
     `failed`: the caller is sent it as it came, since it is what it must be told.
     """
 
-    __slots__ = (
-        "_splitter",
-        "answer_id",
-        "done",
-        "ending",
-        "error",
-        "failed",
-        "finished",
-        "meaningful",
-        "stored_id",
-        "usage",
-    )
+    __slots__ = ("answer_id", "failed", "stored_id")
 
     def __init__(self) -> None:
         """Begin before the first event."""
-        self._splitter = EventSplitter(max_event_bytes=MAX_EVENT_BYTES)
-        self.usage: Usage = UNKNOWN_USAGE
-        self.meaningful = False
-        self.finished = False
-        self.done = False
-        self.error: bytes | None = None
+        super().__init__(max_event_bytes=MAX_EVENT_BYTES)
         self.failed = False
         self.stored_id: str | None = None
         self.answer_id: str | None = None
-        self.ending = b""
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Take bytes from the provider; return those that may be sent on now.
-
-        Raises `NotAStream` for an event that is no JSON before the first meaningful
-        one, and `EventTooLarge`.
-        """
-        block = self._splitter.feed(chunk)
-        if not block or self.done or self.error is not None:
-            return b""
-        if not self.meaningful:
-            return self._inspect(block)
+    def _pass_on(self, block: bytes) -> bytes:
         # For nearly every event of a stream, this is all that happens.
         if block.rfind(_ANSWER) < 0 and block.rfind(_ERROR) < 0:
             return block
         start = _first_telling(block)
         return block[:start] + self._inspect(block[start:])
-
-    def end(self) -> bytes:
-        """Take the provider's end of file; return what was left without a blank line.
-
-        What was cut in the middle of its JSON is not sent on.
-        """
-        rest = self._splitter.flush()
-        if self.done or self.error is not None or not _is_whole(rest):
-            return b""
-        ended = rest.endswith(b"\r\r")
-        return self._inspect(rest if ended else rest.rstrip(b"\r\n") + b"\n\n")
-
-    def _inspect(self, block: bytes) -> bytes:
-        """Look at each event of `block`; return those that are sent on."""
-        kept = []
-        for event in split_events(block):
-            if self._passes(event):
-                kept.append(event)
-            if self.done or self.error is not None:
-                break
-        return b"".join(kept)
 
     def _passes(self, event: bytes) -> bool:
         """Look at one event; say whether it is sent on now."""
@@ -145,6 +97,13 @@ class StreamMeter:
             self.meaningful |= telling.type.startswith("response.")
             return True
         return False
+
+    def _is_whole(self, payload: bytes) -> bool:
+        try:
+            leniently(_decode, payload)
+        except UNREADABLE:
+            return payload.strip() == DONE_PAYLOAD
+        return True
 
     def _finish(self, event: bytes, telling: _Telling) -> None:
         """Learn from the last event, and keep it back."""
@@ -180,14 +139,3 @@ def _first_telling(block: bytes) -> int:
     places = [place for sign in (_ANSWER, _ERROR) if (place := block.find(sign)) >= 0]
     blank = block.rfind(b"\n\n", 0, min(places))
     return blank + 2 if blank >= 0 else 0
-
-
-def _is_whole(event: bytes) -> bool:
-    payload = payload_of(event)
-    if payload is None:
-        return False
-    try:
-        leniently(_decode, payload)
-    except UNREADABLE:
-        return payload.strip() == DONE_PAYLOAD
-    return True
