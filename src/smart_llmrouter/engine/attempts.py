@@ -312,7 +312,7 @@ class Attempts:
         if answer.status != _OK:
             raise _AttemptFailed(await _failure_of_answer(answer, route.endpoint))
         content_type = answer.header("content-type") or ""
-        streamed = content_type.startswith(_EVENT_STREAM)
+        streamed = _is_stream(content_type, asked=stream)
         if streamed != stream:
             raise _AttemptFailed(_MALFORMED)
         if route.seals and answer.header(_NAME) is not None:
@@ -385,6 +385,13 @@ def _told(notes: Sequence[Note]) -> bytes:
     told = ", ".join(f"{note.action} {note.field}" for note in notes[:_MOST_NOTES])
     more = len(notes) - _MOST_NOTES
     return (f"{told}, and {more} more" if more > 0 else told).encode()
+
+
+def _is_stream(content_type: str, *, asked: bool) -> bool:
+    """Say whether an answer is a stream; one that does not say is what was asked."""
+    if not content_type:
+        return asked
+    return content_type.lower().startswith(_EVENT_STREAM)
 
 
 def _typed(content_type: str) -> tuple[bytes, bytes]:
