@@ -59,6 +59,9 @@ class StreamEncoder:
         self._open: Item | None = None
         self._place = 0
         self._output: dict[int, bytes] = {}
+        reasoning = answering.request.reasoning
+        # Who asks for a summary shows it, and may not show what was thought.
+        self._shows_summaries = reasoning is not None and bool(reasoning.summary)
         self._summary = asks_for_summary(answering.request)
         self._summary_texts: list[str] = []
 
@@ -124,6 +127,8 @@ class StreamEncoder:
             texts = self._summary_texts if event.kind == "text" else []
             self._parts[event.index] = Part(event.kind, texts, head=b"")
             return
+        if event.kind == "reasoning" and self._shows_summaries:
+            event = msgspec.structs.replace(event, kind="summary")
         part = self._parts[event.index] = Part(event.kind, [])
         if event.kind == "tool_call":
             self._close_open(out)

@@ -437,3 +437,19 @@ def test_what_a_provider_did_by_itself() -> None:
 
     assert [each["type"] for each in whole.items] == ["message", "web_search_call"]
     assert [note.field for note in notes.all()] == ["server_tool_use"]
+
+
+@pytest.mark.parametrize(
+    ("asking", "summary"), [('{"summary":"auto"}', True), ('{"effort":"high"}', False)]
+)
+def test_thoughts_are_shown_as_the_summary_that_was_asked_for(
+    asking: str, *, summary: bool
+) -> None:
+    """Codex shows summaries only, and asks for them."""
+    request = parsed(reasoning=json.loads(asking))
+
+    item, _ = written([*thought(0, "hm"), *text(1, "a"), STOP], request).items
+
+    shown = {"type": "summary_text", "text": "hm"}
+    assert item["summary"] == ([shown] if summary else [])
+    assert ("content" in item) is not summary
