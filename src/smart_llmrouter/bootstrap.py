@@ -42,12 +42,13 @@ from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.edge.site import Site
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
-from smart_llmrouter.engine.attempts import Attempts, Route, route_to
+from smart_llmrouter.engine.attempts import Attempts
 from smart_llmrouter.engine.carrier import Carrier
 from smart_llmrouter.engine.counting import Counting
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.recorder import Recorder
+from smart_llmrouter.engine.routes import Route, route_to
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.token_counters import Counters
 from smart_llmrouter.engine.vigil import Watch

@@ -7,7 +7,6 @@ next target, and the caller notices nothing.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -19,24 +18,23 @@ from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.base import (
-    Dialect,
     Meter,
     NotAnAnswer,
     NotAStream,
     NotBridged,
-    Serving,
 )
 from smart_llmrouter.dialects.proofs import ProofMark
-from smart_llmrouter.engine.client import Arrival, HeaderLines, header_lines
+from smart_llmrouter.engine.client import HeaderLines, header_lines
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.lanes import NO_NOTES, WITHOUT_FOREIGN, Lane, Relay
 from smart_llmrouter.engine.refusals import unservable
+from smart_llmrouter.engine.routes import JSON, NAME, Route, addressed
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.translation import Asked, Translation
 from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.routing.plan import Plan
-from smart_llmrouter.upstream.endpoints import Endpoint, endpoint_of, spoken_as
+from smart_llmrouter.upstream.endpoints import Endpoint
 from smart_llmrouter.upstream.failures import (
     Failure,
     failure_of_error_event,
@@ -50,8 +48,6 @@ from smart_llmrouter.wire.sse import EventTooLarge
 _ERROR_BODY_MAX_BYTES: Final = 64 * 1024
 _PREAMBLE_MAX_BYTES: Final = 256 * 1024
 _EVENT_STREAM: Final = "text/event-stream"
-_JSON: Final = "application/json"
-_NAME: Final = "x-router-target"
 _MOST_NOTES: Final = 16
 _MS_PER_S: Final = 1000
 # Looking a member of an enumeration up costs as much as a call.
@@ -59,63 +55,6 @@ _OK: Final = int(HTTPStatus.OK)
 _MALFORMED: Final = Failure(
     error_class="upstream_malformed_answer", upstream_status=HTTPStatus.OK
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """How one target is reached, and what of it can be computed once.
-
-    `dialect` is what it speaks, `model` its JSON-encoded model id, and `serving` what a
-    translation must know of it. `name_line` is the header that tells callers who
-    answered, and `headers` are those of a plain answer of the usual type. `anthropic`
-    says that callers' headers of Anthropic's API go along, `seals` that requests of its
-    dialect may hold what a router has sealed.
-    """
-
-    target: Target
-    endpoint: Endpoint
-    dialect: Dialect
-    model: bytes
-    serving: Serving
-    name_line: HeaderLines
-    headers: HeaderLines
-    anthropic: bool
-    seals: bool
-
-
-def route_to(target: Target, dialect: Dialect, *, user_agent: str) -> Route:
-    """Compute how `target` is reached; `user_agent` is what the provider is told."""
-    name_line = header_lines(name_header(target))
-    return Route(
-        target=target,
-        endpoint=endpoint_of(target.provider, user_agent=user_agent),
-        dialect=dialect,
-        model=msgspec.json.encode(target.model),
-        serving=Serving(
-            label=target.label,
-            model=target.model,
-            output_cap=target.max_output_tokens,
-            reasoning_control=target.reasoning_control,
-            reasoning_levels=target.reasoning_levels,
-        ),
-        name_line=name_line,
-        headers=header_lines((b"content-type", _JSON.encode())) + name_line,
-        anthropic=target.provider.dialect == "anthropic-messages",
-        seals=target.provider.dialect != "openai-chat",
-    )
-
-
-def addressed(endpoint: Endpoint, arrival: Arrival) -> Endpoint:
-    """Return an endpoint of Anthropic's with what the caller said in its headers."""
-    version, beta = arrival.anthropic_version, arrival.anthropic_beta
-    if version is None and beta is None:
-        return endpoint
-    return spoken_as(endpoint, version, beta)
-
-
-def name_header(target: Target) -> tuple[bytes, bytes]:
-    """Return the header that tells which target gave an answer."""
-    return _NAME.encode(), target.label.encode()
 
 
 class PlainWin(msgspec.Struct, kw_only=True):
@@ -315,7 +254,7 @@ class Attempts:
         streamed = _is_stream(content_type, asked=stream)
         if streamed != stream:
             raise _AttemptFailed(_MALFORMED)
-        if route.seals and answer.header(_NAME) is not None:
+        if route.seals and answer.header(NAME) is not None:
             self._routers.add(route.target.label)
         if streamed:
             return await self._begin_stream(answer, route, lane, entry=entry)
@@ -325,7 +264,7 @@ class Attempts:
         except NotAnAnswer:
             raise _AttemptFailed(_MALFORMED) from None
         entry.first_event_s = self._now()
-        if lane.name == "translate" or content_type == _JSON:
+        if lane.name == "translate" or content_type == JSON:
             headers = route.headers
         else:
             headers = header_lines(_typed(content_type)) + route.name_line
@@ -396,7 +335,7 @@ def _is_stream(content_type: str, *, asked: bool) -> bool:
 
 def _typed(content_type: str) -> tuple[bytes, bytes]:
     """Return the header for a content type as the provider wrote it."""
-    return b"content-type", (content_type or _JSON).encode("utf-8", "surrogateescape")
+    return b"content-type", (content_type or JSON).encode("utf-8", "surrogateescape")
 
 
 def failure_of_silence(vigil: Vigil) -> Failure:

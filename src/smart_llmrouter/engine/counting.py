@@ -23,7 +23,6 @@ from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.dialects.registry import DIALECTS
-from smart_llmrouter.engine.attempts import name_header
 from smart_llmrouter.engine.client import Client, HeaderLines, header_lines
 from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
@@ -31,6 +30,7 @@ from smart_llmrouter.engine.groups import allowed_group
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import dialect_headers
+from smart_llmrouter.engine.routes import name_header
 from smart_llmrouter.engine.token_counters import Counter, Counters
 from smart_llmrouter.engine.vigil import Watch
 

@@ -12,11 +12,11 @@ from smart_llmrouter.core.errors import (
     UpstreamError,
     UpstreamRejectedRequest,
 )
-from smart_llmrouter.engine.attempts import name_header
 from smart_llmrouter.engine.client import Client
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import error_event, refusal
+from smart_llmrouter.engine.routes import name_header
 
 log = structlog.get_logger()
 

@@ -15,8 +15,9 @@ from smart_llmrouter.config.snapshot import Group, Snapshot, Target
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.dialects.registry import DIALECTS
-from smart_llmrouter.engine.attempts import addressed, error_body, failure_of_silence
+from smart_llmrouter.engine.attempts import error_body, failure_of_silence
 from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.routes import addressed
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.upstream.endpoints import (

@@ -27,8 +27,6 @@ from smart_llmrouter.wire.rawvalues import NULL, UNREADABLE
 
 _BEGINNINGS: Final = ("input", "previous_response_id", "prompt", "conversation")
 _SEALED: Final = f'"{SEAL}'.encode()
-_TRUE: Final = msgspec.Raw(b"true")
-_FALSE: Final = msgspec.Raw(b"false")
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
