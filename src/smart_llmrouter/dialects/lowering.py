@@ -100,8 +100,10 @@ def bridged(
     )
 
 
-def lowered(request: Request, names: ToolNames) -> Request:
+def lowered(request: Request, names: ToolNames, notes: Notes) -> Request:
     """Return a request that knows nothing but functions with flat names."""
+    if any(isinstance(tool, CustomTool) and tool.format for tool in request.tools):
+        notes.approximated("tools.format", "described, and nobody is held to it")
     choice = request.tool_choice
     if choice is not None:
         choice = msgspec.structs.replace(
@@ -123,7 +125,7 @@ def renamed(request: Request, names: ToolNames) -> Request:
 
     It comes from a dialect without namespaces.
     """
-    flat = lowered(msgspec.structs.replace(request, turns=()), names)
+    flat = lowered(msgspec.structs.replace(request, turns=()), names, Notes())
     return msgspec.structs.replace(
         request,
         tools=tuple(

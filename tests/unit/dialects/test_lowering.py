@@ -159,7 +159,8 @@ def test_everything_is_a_function_with_a_flat_name() -> None:
         tool_choice=ToolChoice(mode="named", name="add", namespace="mcp__toy"),
     )
 
-    flat = lowered(request, names)
+    notes = Notes()
+    flat = lowered(request, names, notes)
 
     assert [getattr(tool, "name", None) for tool in flat.tools] == [
         "mcp__toy__add",
@@ -173,6 +174,9 @@ def test_everything_is_a_function_with_a_flat_name() -> None:
         ToolCall(id="2", name="apply_patch", arguments='{"input":"a\\"b"}'),
     )
     assert flat.turns[1].parts == (ToolResult(call_id="2", content=()),)
+    assert [(note.action, note.field) for note in notes.all()] == [
+        ("approximated", "tools.format")
+    ]
 
 
 def test_a_state_goes_back_to_its_maker_only() -> None:

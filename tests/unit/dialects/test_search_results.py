@@ -3,6 +3,7 @@
 import pytest
 
 from smart_llmrouter.core.content import Image, ResultPart, Text, ToolResult, Turn
+from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import FunctionTool, Request
 from smart_llmrouter.dialects.lowering import lowered
 from smart_llmrouter.dialects.tool_names import ToolNames
@@ -34,6 +35,6 @@ def test_tools_are_found_by_the_names_they_are_called(
         tools=TOOLS,
     )
 
-    (turn,) = lowered(request, ToolNames(TOOLS)).turns
+    (turn,) = lowered(request, ToolNames(TOOLS), Notes()).turns
 
     assert turn.parts == (ToolResult(call_id="c", content=(told,)),)

@@ -55,7 +55,7 @@ def render_request(request: Request, serving: Serving, notes: Notes) -> bytes:
     """
     if request.dialect == NAME:
         return _render_own(request, serving, notes)
-    request = lowered(request, ToolNames(request.tools))
+    request = lowered(request, ToolNames(request.tools), notes)
     scope = Scope(own=False, label=serving.label, notes=notes)
     thinking = thinking_for(request, serving, notes)
     body = _begun(request, serving, thinking, scope)

@@ -60,7 +60,7 @@ def render(request: Request, serving: Serving, notes: Notes) -> bytes:
     """
     own = request.dialect == "openai-chat"
     if not own:
-        request = lowered(request, ToolNames(request.tools))
+        request = lowered(request, ToolNames(request.tools), notes)
         messages = render_messages(request, serving, notes)
     else:
         messages = own_messages(request, notes)
