@@ -1,9 +1,9 @@
 """Writing turns as the items of `input`, for a provider of this dialect.
 
 Approximated for requests of other dialects: a document that is given as text becomes
-text, and a reasoning that the provider cannot check is told as its summary. Dropped:
-whether a tool failed, a reasoning state of somebody else, and anything but text in what
-the model said.
+text, a reasoning that the provider cannot check is told as its summary, and that a tool
+failed stands in its text. Dropped: a reasoning state of somebody else, and anything but
+text in what the model said.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +40,7 @@ Item = dict[str, object]
 
 _PART_FIELDS: Final = frozenset({"annotations", "logprobs"})
 """Extras of a part of what a model said; all others are those of its message."""
+_FAILED: Final = "Error: "
 _UNNAMED: Final = "document.pdf"
 """OpenAI takes no file without a name."""
 _OUTPUT_TYPES: Final = {
@@ -187,8 +188,10 @@ class Items:
                 yield part.raw
 
     def _result(self, result: ToolResult) -> Item:
+        content: tuple[Part, ...] = result.content
         if result.is_error:
-            self._notes.dropped("tool_result.is_error", "a tool's output cannot say it")
+            self._notes.approximated("tool_result.is_error", "said in its text")
+            content = _failed(content)
         extras = result.extras if self._own else {}
         if result.kind == "tool_search":
             texts = [part.text for part in result.content if isinstance(part, Text)]
@@ -202,7 +205,7 @@ class Items:
         return {
             "type": _OUTPUT_TYPES[result.kind],
             "call_id": result.call_id,
-            "output": self._output(result.content),
+            "output": self._output(content),
             **extras,
         }
 
@@ -257,6 +260,16 @@ def _object_of(arguments: str) -> object:
     except msgspec.DecodeError:
         return arguments or {}
     return msgspec.Raw(arguments.encode())
+
+
+def _failed(content: Sequence[Part]) -> tuple[Part, ...]:
+    """Say in words that a tool failed, unless the first of them do already."""
+    first, *others = content or (Text(text=""),)
+    if not isinstance(first, Text):
+        return (Text(text=_FAILED.strip()), first, *others)
+    if first.text.lower().startswith("error"):
+        return (first, *others)
+    return (msgspec.structs.replace(first, text=_FAILED + first.text), *others)
 
 
 def _given_text(part: Text) -> Item:

@@ -425,8 +425,40 @@ def test_what_cannot_be_said_is_noted() -> None:
     assert notes == [
         ("dropped", "content"),
         ("dropped", "content"),
-        ("dropped", "tool_result.is_error"),
+        ("approximated", "tool_result.is_error"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "output"),
+    [
+        ((), "Error: "),
+        ((Text(text="exit 1"),), "Error: exit 1"),
+        ((Text(text="Error: no"),), "Error: no"),
+        (
+            (Image(url="https://x/a.png"),),
+            [
+                {"type": "input_text", "text": "Error:"},
+                {"type": "input_image", "image_url": "https://x/a.png"},
+            ],
+        ),
+    ],
+)
+def test_that_a_tool_failed_stands_in_its_text(
+    content: tuple[Text | Image, ...], output: object
+) -> None:
+    """An output has no other place for it, and an agent must not take it for good."""
+    call = ToolCall(id="c", name="f", arguments="{}")
+    result = ToolResult(call_id="c", content=content, is_error=True)
+    turns = (
+        Turn(role="assistant", parts=(call,)),
+        Turn(role="tool", parts=(result,)),
+    )
+
+    body, notes = rendered_with_notes(replace(ASKED, turns=turns))
+
+    assert body["input"][-1]["output"] == output
+    assert notes == [("approximated", "tool_result.is_error")]
 
 
 def test_own_fields_go_back_where_they_were() -> None:
