@@ -158,16 +158,17 @@ class Attempts:
     def _lane_of(self, asked: Asked, route: Route, plan: Plan, *, entry: Entry) -> Lane:
         """Choose the lane of an attempt. Raises `NotBridged`."""
         if asked.dialect is route.dialect:
-            shown = asked.peek
-            if plan.has_siblings:
-                shown = asked.shown_to(route.target.label)
+            keep_seals = route.seals and route.target.label in self._routers
+            if not plan.has_siblings:
+                return Relay(asked.dialect, asked.peek, route.model, keep_seals)
+            shown = asked.shown_to(route.target.label)
             return Relay(
                 asked.dialect,
                 shown,
                 route.model,
-                keep_seals=route.target.label in self._routers,
-                watched=plan.has_siblings,
-                notes=NO_NOTES if shown is asked.peek else WITHOUT_FOREIGN,
+                keep_seals,
+                asked.dialect.proof_mark,
+                NO_NOTES if shown is asked.peek else WITHOUT_FOREIGN,
             )
         arrival = entry.arrival
         return Translation(
@@ -251,7 +252,8 @@ class Attempts:
         if answer.status != _OK:
             raise _AttemptFailed(await _failure_of_answer(answer, route.endpoint))
         content_type = answer.header("content-type") or ""
-        streamed = _is_stream(content_type, asked=stream)
+        # The usual one needs no look at how it is spelled.
+        streamed = content_type != JSON and _is_stream(content_type, asked=stream)
         if streamed != stream:
             raise _AttemptFailed(_MALFORMED)
         if route.seals and answer.header(NAME) is not None:

@@ -5,7 +5,9 @@ and what follows the stream on its way. The choice is made for each attempt anew
 that a fallback may cross dialects before the first event.
 """
 
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
+
+import msgspec
 
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
@@ -47,54 +49,43 @@ class Lane(Protocol):
         """Return what was approximated or dropped so far."""
 
 
-class Relay:
-    """Both sides speak the same dialect: the bytes stay as they are."""
+# A `Struct` is made several times as fast as another object.
+class Relay(msgspec.Struct, frozen=True, eq=False):
+    """Both sides speak the same dialect: the bytes stay as they are.
 
-    __slots__ = ("_dialect", "_keep_seals", "_model", "_notes", "_peek", "proof_mark")
+    The request is addressed to `model`, which is encoded JSON. `keep_seals` says that
+    the target is another router, `proof_mark` that it matters who gave a proof of
+    reasoning: there are others who would refuse it. `notes` are what was taken out of
+    the request already.
+    """
 
-    name: LaneName = "relay"
+    dialect: Dialect
+    peek: Peek
+    model: bytes
+    keep_seals: bool = False
+    proof_mark: ProofMark | None = None
+    notes: tuple[Note, ...] = NO_NOTES
 
-    def __init__(
-        self,
-        dialect: Dialect,
-        peek: Peek,
-        model: bytes,
-        *,
-        keep_seals: bool,
-        watched: bool,
-        notes: tuple[Note, ...] = NO_NOTES,
-    ) -> None:
-        """Address the request to `model`, which is encoded JSON.
-
-        `keep_seals` says that the target is another router, `watched` that it matters
-        who gave a proof of reasoning: there are others who would refuse it. `notes`
-        are what was taken out of the request already.
-        """
-        self._notes = notes
-        self._keep_seals = keep_seals
-        self.proof_mark = dialect.proof_mark if watched else None
-        self._dialect = dialect
-        self._peek = peek
-        self._model = model
+    name: ClassVar[LaneName] = "relay"
 
     def take_body(self) -> bytes:
         """Return the request as it came, but for what the router must set."""
-        return self._dialect.address(
-            self._peek, model=self._model, keep_seals=self._keep_seals
+        return self.dialect.address(
+            self.peek, model=self.model, keep_seals=self.keep_seals
         )
 
     def answer(self, body: bytes) -> tuple[bytes, Usage]:
         """Return the answer as it came. Raises `NotAnAnswer`."""
-        return body, self._dialect.usage_of(body)
+        return body, self.dialect.usage_of(body)
 
     def meter(self) -> Meter:
         """Return what reads along."""
-        return self._dialect.meter(self._peek)
+        return self.dialect.meter(self.peek)
 
     def stored_id(self, body: bytes) -> str | None:
         """Return the id of a plain answer that the provider keeps, if it does."""
-        return self._dialect.stored_id(body)
+        return self.dialect.stored_id(body)
 
     def noted(self) -> tuple[Note, ...]:
         """Return what was taken out, because the target would refuse it."""
-        return self._notes
+        return self.notes
