@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bench.budgets import reference_us
 from bench.figures import SCALED_STEPS, STEPS, Results
 from bench.micro_answers import ANSWER, ENDING, OPENING, TEXTS
@@ -26,7 +28,6 @@ from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.openai_chat.answers import parse_answer
 from smart_llmrouter.dialects.openai_chat.requests import (
-    encode_model,
     parse_request,
     render_request,
 )
@@ -94,7 +95,7 @@ def _request_steps(snapshot: Snapshot) -> Iterator[tuple[str, Step]]:
     group = snapshot.groups["chat"]
     body, streamed = chat_body(stream=False), chat_body(stream=True)
     large = chat_body(stream=False, size_bytes=64 * 1024)
-    request, model = parse_request(body), encode_model("mock-mini")
+    request, model = parse_request(body), msgspec.json.encode("mock-mini")
     gate, caller = OpenGate(), next(iter(snapshot.callers_by_digest.values()))
     yield (
         "authenticate a token",
