@@ -2,9 +2,12 @@
 
 All values stay as they came but `model`, and what the router itself has sealed: a
 reasoning state of a provider of another dialect, which a real provider would refuse,
-and a summary that stands for a compacted conversation, which it could not read.
+and a summary that stands for a compacted conversation, which it could not read. A
+reasoning without a state, under an id that the router gave it, goes as well: a provider
+would look for it among its own, and not find it.
 """
 
+import re
 from typing import Final
 
 import msgspec
@@ -27,6 +30,7 @@ from smart_llmrouter.wire.rawvalues import NULL, UNREADABLE
 
 _BEGINNINGS: Final = ("input", "previous_response_id", "prompt", "conversation")
 _SEALED: Final = f'"{SEAL}'.encode()
+_find_own_id: Final = re.compile(rb'"rs_[0-9a-f]{32}_[0-9]+"').search
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -52,7 +56,7 @@ def address_request(peek: Peek, *, model: bytes, keep_seals: bool = False) -> by
     """
     members = peek.members | {"model": msgspec.Raw(model)}
     given = members.get("input")
-    if given is not None and not keep_seals and bytes(given).find(_SEALED) >= 0:
+    if given is not None and not keep_seals and _is_ours(bytes(given)):
         members["input"] = _without_sealed(given)
     return render_members(members)
 
@@ -85,6 +89,11 @@ def _kind_of(item: bytes) -> str | None:
         return None
 
 
+def _is_ours(text: bytes) -> bool:
+    """Say whether something may have to go; most requests have nothing of the kind."""
+    return text.find(_SEALED) >= 0 or _find_own_id(text) is not None
+
+
 def _without_sealed(given: msgspec.Raw) -> msgspec.Raw:
     """Take out what this router has sealed; all other items stay as they are."""
     try:
@@ -106,7 +115,7 @@ def _as_sent(item: bytes) -> bytes | None:
 
     `None` leaves an item as it is.
     """
-    if _SEALED not in item:
+    if not _is_ours(item):
         return None
     try:
         members = parse_members(item)
@@ -116,10 +125,11 @@ def _as_sent(item: bytes) -> bytes | None:
         )
     except (NotAnObject, *UNREADABLE):
         return None
+    if kind == "reasoning":
+        own = _find_own_id(bytes(members.get("id", b""))) if not value else None
+        return b"" if own or (value or "").startswith(SEAL) else None
     if value is None or not value.startswith(SEAL):
         return None
-    if kind == "reasoning":
-        return b""
     summary = summary_in(value)
     if summary is None:
         return None

@@ -171,3 +171,19 @@ def test_a_conversation_that_others_compacted_is_for_nobody_else() -> None:
 
     with pytest.raises(NotBridged, match="not-bridged:compaction"):
         OPENAI_RESPONSES.without_foreign(peek, lambda _: True)
+
+
+def test_a_reasoning_that_only_the_router_knows_is_left_out() -> None:
+    """A provider would look for its id among its own answers; all else stays."""
+    own = '{"id":"rs_%s_0","type":"reasoning","summary":[]}' % ("0a" * 16)
+    others = own.replace("0a", "0g")
+    message = '{"id":"msg_1","role":"user","content":"about \\"rs_1\\""}'
+    body = f'{{"model":"a","input":[{own},{others},{message}]}}'.encode()
+
+    peek = OPENAI_RESPONSES.peek(body)
+
+    sent = OPENAI_RESPONSES.address(peek, model=b'"b"')
+    kept = OPENAI_RESPONSES.address(peek, model=b'"b"', keep_seals=True)
+
+    assert sent == f'{{"model":"b","input":[{others},{message}]}}'.encode()
+    assert kept == body.replace(b'"a"', b'"b"')
