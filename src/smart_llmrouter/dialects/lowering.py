@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from smart_llmrouter.core.content import (
     Extras,
@@ -90,13 +91,19 @@ def bridged(
             field if field in known_extras else "other",
             f"only {request.dialect} has it",
         )
+    system = tuple(_without_billing(request.system, notes))
+    turns = tuple(_without_opaque(request.turns, notes))
+    if not request.tools and request.tool_choice is None:
+        # As simple a request as most are loses nothing, and is not copied.
+        same = len(system) == len(request.system) and turns == request.turns
+        return request if same else replace(request, system=system, turns=turns)
     tools = tuple(_callable_tools(request.tools, hosted_tools, notes))
-    return msgspec.structs.replace(
+    return replace(
         request,
-        system=tuple(_without_billing(request.system, notes)),
+        system=system,
         tools=tools,
         tool_choice=_sound_choice(request.tool_choice, tools, notes),
-        turns=tuple(_without_opaque(request.turns, notes)),
+        turns=turns,
     )
 
 
@@ -105,18 +112,21 @@ def lowered(request: Request, names: ToolNames, notes: Notes) -> Request:
     if any(isinstance(tool, CustomTool) and tool.format for tool in request.tools):
         notes.approximated("tools.format", "described, and nobody is held to it")
     choice = request.tool_choice
+    turns = tuple(_lowered_turn(turn, names) for turn in request.turns)
+    if not request.tools and choice is None and turns == request.turns:
+        return request
     if choice is not None:
-        choice = msgspec.structs.replace(
+        choice = replace(
             choice,
             name=names.flat(choice.name, choice.namespace) if choice.name else None,
             names=tuple(names.flat(each, None) for each in choice.names),
             namespace=None,
         )
-    return msgspec.structs.replace(
+    return replace(
         request,
         tools=tuple(_as_function(tool, names) for tool in request.tools),
         tool_choice=choice,
-        turns=tuple(_lowered_turn(turn, names) for turn in request.turns),
+        turns=turns,
     )
 
 
@@ -125,18 +135,18 @@ def renamed(request: Request, names: ToolNames) -> Request:
 
     It comes from a dialect without namespaces.
     """
-    flat = lowered(msgspec.structs.replace(request, turns=()), names, Notes())
-    return msgspec.structs.replace(
+    flat = lowered(replace(request, turns=()), names, Notes())
+    return replace(
         request,
         tools=tuple(
             tool
             if isinstance(tool, HostedTool)
-            else msgspec.structs.replace(tool, name=names.flat(tool.name, None))
+            else replace(tool, name=names.flat(tool.name, None))
             for tool in request.tools
         ),
         tool_choice=flat.tool_choice,
         turns=tuple(
-            msgspec.structs.replace(
+            replace(
                 turn, parts=tuple(_renamed_part(part, names) for part in turn.parts)
             )
             for turn in request.turns
@@ -149,7 +159,7 @@ def own_state(reasoning: Reasoning, *, label: str, kinds: Iterable[str]) -> Reas
     state = reasoning.state
     if state is None or (state.minted_by == label and state.kind in kinds):
         return reasoning
-    return msgspec.structs.replace(reasoning, state=None)
+    return replace(reasoning, state=None)
 
 
 class Raising:
@@ -188,7 +198,7 @@ class Raising:
         tool = self._changed.get(event.name) or ToolName(event.name)
         if tool.kind == "custom" and event.call_kind != "custom":
             self._custom[event.index] = []
-        return msgspec.structs.replace(
+        return replace(
             event, name=tool.name, namespace=tool.namespace, call_kind=tool.kind
         )
 
@@ -227,7 +237,7 @@ def _described(tool: CustomTool) -> str | None:
 
 def _renamed_part(part: Part, names: ToolNames) -> Part:
     if isinstance(part, ToolCall):
-        return msgspec.structs.replace(part, name=names.flat(part.name, part.namespace))
+        return replace(part, name=names.flat(part.name, part.namespace))
     return part
 
 
@@ -235,7 +245,7 @@ def _lowered_turn(turn: Turn, names: ToolNames) -> Turn:
     if not any(isinstance(part, _OF_TOOLS) for part in turn.parts):
         return turn
     parts = tuple(_lowered_part(part, names) for part in turn.parts)
-    return msgspec.structs.replace(turn, parts=parts)
+    return replace(turn, parts=parts)
 
 
 def _lowered_part(part: Part, names: ToolNames) -> Part:
@@ -250,7 +260,7 @@ def _lowered_part(part: Part, names: ToolNames) -> Part:
         content = part.content
         if part.kind == "tool_search":
             content = tuple(_named_flat(each, names) for each in content)
-        return msgspec.structs.replace(part, kind="function", content=content)
+        return replace(part, kind="function", content=content)
     return part
 
 
@@ -263,7 +273,7 @@ def _named_flat(part: ResultPart, names: ToolNames) -> ResultPart:
     except msgspec.MsgspecError:
         return part
     flat = {"tools": [names.flat_of_path(path) for path in found]}
-    return msgspec.structs.replace(part, text=_encode_text(flat).decode())
+    return replace(part, text=_encode_text(flat).decode())
 
 
 def _without_billing(system: Iterable[Text], notes: Notes) -> Iterable[Text]:
@@ -310,7 +320,7 @@ def _sound_choice(
         left = tuple(name for name in choice.names if name in names)
         if len(left) < len(choice.names):
             notes.dropped("tool_choice.tools", "not all of them are there")
-        return msgspec.structs.replace(choice, names=left)
+        return replace(choice, names=left)
     return choice
 
 
@@ -322,7 +332,7 @@ def _without_opaque(turns: Iterable[Turn], notes: Notes) -> Iterable[Turn]:
             continue
         parts = tuple(_understood(turn.parts, notes))
         if parts or not turn.parts:
-            yield msgspec.structs.replace(turn, parts=parts)
+            yield replace(turn, parts=parts)
 
 
 def _understood(parts: Iterable[Part], notes: Notes) -> Iterable[Part]:
@@ -336,7 +346,7 @@ def _understood(parts: Iterable[Part], notes: Notes) -> Iterable[Part]:
                     _refuse_or_note(inner, notes)
                 else:
                     content.append(inner)
-            yield msgspec.structs.replace(part, content=tuple(content))
+            yield replace(part, content=tuple(content))
         else:
             yield part
 
@@ -348,6 +358,7 @@ def _refuse_or_note(part: Opaque, notes: Notes) -> None:
 
 
 def _extra_names(request: Request) -> Iterable[str]:
+    """Return the names of all extras, with the place where each stands."""
     yield from request.extras
     held: list[tuple[str, Extras]] = [
         ("system", part.extras) for part in request.system
@@ -360,19 +371,22 @@ def _extra_names(request: Request) -> Iterable[str]:
     if request.reasoning is not None:
         held.append(("reasoning", request.reasoning.extras))
     for turn in request.turns:
-        held.append(("messages", turn.extras))
-        held += [
-            ("content", part.extras)
-            for part in turn.parts
-            if not isinstance(part, Opaque)
-        ]
-        for part in turn.parts:
-            if isinstance(part, ToolResult):
-                held += [
-                    ("content", each.extras)
-                    for each in part.content
-                    if not isinstance(each, Opaque)
-                ]
+        if turn.extras:
+            held.append(("messages", turn.extras))
+        held += _held_in(turn.parts)
     for place, extras in held:
         for name in extras:
             yield f"{place}.{name}"
+
+
+def _held_in(parts: Iterable[Part]) -> Iterable[tuple[str, Extras]]:
+    """Return the extras of parts, and of what is in the results among them."""
+    within: list[tuple[str, Extras]] = []
+    for part in parts:
+        if isinstance(part, Opaque):
+            continue
+        if part.extras:
+            yield "content", part.extras
+        if isinstance(part, ToolResult):
+            within += _held_in(part.content)
+    yield from within

@@ -4,6 +4,7 @@ What is left when all known fields were taken is what this dialect alone underst
 """
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final, NoReturn, TypeVar
 
 import msgspec
@@ -49,6 +50,10 @@ class Fields:
         """Return a value as it was written, and leave it."""
         raw = self._members.get(name)
         return None if raw is None or raw == NULL else raw
+
+    def has_any(self, names: AbstractSet[str]) -> bool:
+        """Say whether one of these names is there, whatever its value."""
+        return not names.isdisjoint(self._members)
 
     def peeked_text(self, name: str) -> str:
         """Return a string that must be there, and leave it."""

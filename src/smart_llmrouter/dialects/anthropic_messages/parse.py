@@ -58,6 +58,8 @@ _NEEDS: Final = {
 _TIERS: Final = {"auto": "auto", "standard_only": "default"}
 _EMPTY: Final = frozenset({b"[]", b"{}"})
 
+_NEEDING: Final = frozenset(_NEEDS)
+
 KNOWN_EXTRAS: Final = frozenset(
     {
         *("top_k", "cache_control", "context_management", "diagnostics", "speed"),
@@ -194,6 +196,8 @@ def _format(fields: Fields, output: Fields | None) -> OutputFormat | None:
 
 
 def _needs(fields: Fields) -> tuple[str, ...]:
+    if not fields.has_any(_NEEDING):
+        return ()
     return tuple(
         need
         for field, need in _NEEDS.items()
