@@ -39,7 +39,7 @@ from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.inference import inference_routes
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.readiness import Readiness
-from smart_llmrouter.edge.server import Server, listening_socket
+from smart_llmrouter.edge.server import Server, early_signals, listening_socket
 from smart_llmrouter.edge.site import Site
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.attempts import Attempts
@@ -91,6 +91,8 @@ async def serve(snapshot: Snapshot) -> None:
         begun = prepared(snapshot)
         with _starting():
             journal = _new_journal(snapshot.state)
+        # From here on there is something to end, also if the end comes at once.
+        early = early_signals()
         async with (
             IngesterSupervisor(snapshot.state, cpus=begun.cpus) as ingester,
             _edge(snapshot, journal, ingester=ingester.condition) as edge,
@@ -102,6 +104,8 @@ async def serve(snapshot: Snapshot) -> None:
                 on_stop=ingester.expect_its_end,
             )
             server.stop_on_signals()
+            if early:
+                server.stop()
             _settle_memory()
             host, port = begun.listening.getsockname()[:2]
             log.info("listening", host=host, port=port)

@@ -123,6 +123,19 @@ class Server:
             connection.cut()
 
 
+def early_signals() -> list[signal.Signals]:
+    """Collect SIGINT and SIGTERM until a server stops on them; return where they are.
+
+    Without it, one that comes while a router starts would only cancel whatever is
+    waited for just then.
+    """
+    came: list[signal.Signals] = []
+    loop = asyncio.get_running_loop()
+    for each in _SIGNALS:
+        loop.add_signal_handler(each, came.append, each)
+    return came
+
+
 async def _first_of(*events: asyncio.Event, within_s: float) -> None:
     """Wait until one of some events is set, or for so long."""
     waits = [asyncio.create_task(each.wait()) for each in events]
