@@ -195,10 +195,15 @@ async def test_ctrl_c_reaches_only_the_router(tmp_path: Path) -> None:
             stderr=log,
             start_new_session=True,
         )
-    await eventually(lambda: ingesters(router.pid), within_s=30)
-    (ingester,) = ingesters(router.pid)
-    os.killpg(router.pid, signal.SIGINT)
-    await asyncio.to_thread(router.wait, 20)
+    try:
+        await eventually(lambda: ingesters(router.pid), within_s=30)
+        (ingester,) = ingesters(router.pid)
+        os.killpg(router.pid, signal.SIGINT)
+        await asyncio.to_thread(router.wait, 20)
+    finally:
+        # One that did not stop is not left behind.
+        router.kill()
+        router.wait()
     await eventually(lambda: not is_running(ingester))
 
     text = (tmp_path / "router.log").read_text()

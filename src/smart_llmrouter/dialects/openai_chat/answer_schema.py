@@ -129,7 +129,7 @@ def _salvaged(of: type[S], text: bytes | msgspec.Raw) -> S:
     return of(**read)
 
 
-def _salvaged_value(of: Any, raw: msgspec.Raw) -> object:  # noqa: ANN401
+def _salvaged_value(of: Any, raw: msgspec.Raw) -> object:  # noqa: ANN401 - a hint
     """Return what can be read of an object or of a list of them."""
     try:
         for kind in get_args(of):
