@@ -7,7 +7,11 @@ from smart_llmrouter.dialects.base import Meter, NotAStream
 from smart_llmrouter.engine.attempts import StreamWin
 from smart_llmrouter.engine.client import Client
 from smart_llmrouter.engine.vigil import Vigil
-from smart_llmrouter.upstream.failures import error_behind, failure_of_error_event
+from smart_llmrouter.upstream.failures import (
+    error_behind,
+    failure_of_error_event,
+    scrubbed,
+)
 from smart_llmrouter.upstream.transport import (
     AnswerTooLarge,
     ConnectionCut,
@@ -118,7 +122,7 @@ def _end_of(meter: Meter, credentials: Sequence[bytes] = ()) -> UpstreamError:
     """Say why a stream has come to an end that is not one of its own."""
     if meter.failed:
         failed = _broken("reported a failure", "upstream_error_in_stream")
-        failed.event = meter.ending
+        failed.event = scrubbed(meter.ending, credentials)
         return failed
     if meter.error is not None:
         failure = failure_of_error_event(meter.error, credentials=credentials)
