@@ -52,12 +52,21 @@ PRICE: Final = {
 }
 
 
+CAPABLE: Final[Mapping[str, Any]] = {
+    "input": ["text", "image", "audio", "document"],
+    "tools": ["function", "forced_choice", "parallel"],
+    "structured_outputs": True,
+    "reasoning": {},
+}
+"""What a model is declared to be that can do everything."""
+
+
 def provider(base_url: str, **changes: object) -> dict[str, Any]:
     """Return a provider at `base_url` whose one model `mini` is called `mock-mini`."""
     return {
         "dialect": "openai-chat",
         "base_url": base_url,
-        "models": {"mini": {"model": "mock-mini", "price": PRICE}},
+        "models": {"mini": {"model": "mock-mini", "price": PRICE, **CAPABLE}},
         **changes,
     }
 

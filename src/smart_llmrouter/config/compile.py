@@ -8,7 +8,21 @@ from typing import Final
 from urllib.parse import quote
 
 from smart_llmrouter.config import schema
+from smart_llmrouter.config.compile_policies import (
+    affinity,
+    backoffs,
+    contract,
+    diagnostics,
+    dynamic,
+    external,
+    fetch_images,
+    flow,
+    rules,
+    script,
+    thresholds,
+)
 from smart_llmrouter.config.fingerprint import price_fingerprint, settings_fingerprint
+from smart_llmrouter.config.policies import Policy
 from smart_llmrouter.config.proxies import proxy_for
 from smart_llmrouter.config.references import holds_reference, resolve
 from smart_llmrouter.config.schema import connections, identities, providers
@@ -63,6 +77,7 @@ def compile_snapshot(
                 if caller.status not in _UNKNOWN_TO_ALL
             }
         ),
+        diagnostics=diagnostics(settings.diagnostics),
     )
 
 
@@ -106,6 +121,9 @@ class _Compiler:
             idle_timeout_s=upstream.idle_timeout_s,
             total_timeout_s=upstream.total_timeout_s,
             max_response_bytes=upstream.max_response_bytes,
+            drain_s=upstream.drain_s,
+            allow_private_image_urls=upstream.allow_private_image_urls,
+            fetch_images=fetch_images(upstream.fetch_images),
         )
 
     def group(self, name: str, group: group_settings.Group) -> Group:
@@ -114,15 +132,41 @@ class _Compiler:
             name=name,
             aliases=group.aliases,
             strategy=group.strategy,
-            targets=tuple(self._target(target.use) for target in group.targets),
+            targets=tuple(self._target(target) for target in group.targets),
             max_attempts=group.max_attempts,
             first_event_timeout_s=group.attempt_timeout_s or first_event_s,
             bridges=group.bridges,
             hosted_tools=group.hosted_tools,
             prefer_native=group.prefer_native,
+            same_target_retries=group.same_target_retries,
+            affinity=affinity(group.affinity),
+            dynamic=dynamic(group.dynamic),
+            policy=self._policy(group),
+            thresholds=thresholds(group.thresholds),
+            contract=contract(group.contract),
         )
 
-    def _target(self, use: str) -> Target:
+    def _policy(self, group: group_settings.Group) -> Policy | None:
+        if group.strategy == "rules":
+            return rules(group.rules)
+        if group.strategy == "script":
+            return script(group.script, beside=self._beside)
+        if group.strategy == "external" and group.external is not None:
+            return external(
+                group.external, headers=self._headers(group.external.headers)
+            )
+        return None
+
+    def _headers(
+        self, headers: Mapping[str, str]
+    ) -> tuple[tuple[str, Secret | str], ...]:
+        return tuple(
+            (header, self._secret(value) if holds_reference(value) else value)
+            for header, value in headers.items()
+        )
+
+    def _target(self, target: group_settings.Target) -> Target:
+        use = target.use
         provider, key = use.split("/", 1)
         model = self._settings.providers[provider].models[key]
         reasoning = model.reasoning
@@ -137,8 +181,19 @@ class _Compiler:
             input=model.input,
             tools=model.tools,
             structured_outputs=model.structured_outputs,
+            reasons=reasoning is not None,
             reasoning_control=None if reasoning is None else reasoning.control,
             reasoning_levels=() if reasoning is None else reasoning.levels,
+            image_sources=model.image_sources,
+            max_images=model.max_images,
+            max_request_bytes=model.max_request_bytes,
+            honors_output_cap=model.honors_output_cap,
+            quality=model.quality,
+            model_shaping=flow(model.shaping),
+            weight=target.weight,
+            only_with_tools=target.only_with_tools,
+            on_disconnect=target.on_disconnect,
+            shaping=flow(target.shaping),
         )
 
     def _provider(self, name: str, provider: providers.Provider) -> Provider:
@@ -149,10 +204,7 @@ class _Compiler:
             api_key=(
                 None if provider.api_key is None else self._secret(provider.api_key)
             ),
-            headers=tuple(
-                (header, self._secret(value) if holds_reference(value) else value)
-                for header, value in provider.headers.items()
-            ),
+            headers=self._headers(provider.headers),
             tls=self._tls(provider.tls),
             unix_socket=self._path(provider.unix_socket),
             proxy=(
@@ -160,6 +212,8 @@ class _Compiler:
                 if provider.unix_socket is None
                 else None
             ),
+            shaping=flow(provider.shaping),
+            backoff=backoffs(provider.backoff),
         )
 
     def _tls(self, tls: connections.Tls | None) -> Tls:

@@ -10,6 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from smart_llmrouter.config.policies import (
+    Affinity,
+    Backoffs,
+    Contract,
+    Diagnostics,
+    Dynamic,
+    FetchImages,
+    Flow,
+    ImageSource,
+    OnDisconnect,
+    Policy,
+    Thresholds,
+)
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.core.money import Price
 from smart_llmrouter.core.request import DialectName
@@ -19,7 +32,9 @@ StrategyName = Literal[
     "static", "failover", "weighted", "dynamic", "rules", "script", "external"
 ]
 Modality = Literal["text", "image", "audio", "document"]
-ToolKind = Literal["function", "forced_choice", "parallel"]
+ToolKind = Literal[
+    "function", "forced_choice", "parallel", "custom", "namespace", "tool_search"
+]
 ReasoningControl = Literal["effort", "token_budget"]
 Bridges = Literal["off", "lossless", "best-effort"]
 HostedTools = Literal["forward", "drop", "refuse"]
@@ -86,6 +101,9 @@ class Upstream:
     idle_timeout_s: float
     total_timeout_s: float
     max_response_bytes: int
+    drain_s: float = 30.0
+    allow_private_image_urls: bool = False
+    fetch_images: FetchImages | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +136,8 @@ class Provider:
     tls: Tls = field(default_factory=Tls)
     unix_socket: str | None = None
     proxy: Secret | None = None
+    shaping: Flow | None = None
+    backoff: Backoffs = field(default_factory=Backoffs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +147,7 @@ class Target:
     What follows `price` is what the configuration says of the model, and `None` where
     it says nothing. `context_tokens` is input and output together. `reasoning_levels`
     are the levels of effort that the model knows, and empty where none are listed.
+    From `weight` on it is what the group says of the target.
     """
 
     label: str
@@ -139,8 +160,19 @@ class Target:
     input: tuple[Modality, ...] | None = None
     tools: tuple[ToolKind, ...] | None = None
     structured_outputs: bool | None = None
+    reasons: bool = False
     reasoning_control: ReasoningControl | None = None
     reasoning_levels: tuple[str, ...] = ()
+    image_sources: tuple[ImageSource, ...] = ("url", "data")
+    max_images: int | None = None
+    max_request_bytes: int | None = None
+    honors_output_cap: bool | None = None
+    quality: float | None = None
+    model_shaping: Flow | None = None
+    weight: int = 1
+    only_with_tools: bool = False
+    on_disconnect: OnDisconnect = "cancel"
+    shaping: Flow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +181,9 @@ class Group:
 
     `first_event_timeout_s` is the group's `attempt_timeout_s` where it has one.
     `bridges` says whether targets of another dialect may serve a call, `prefer_native`
-    whether those of its own come first.
+    whether those of its own come first. `policy` decides for the strategies `rules`,
+    `script` and `external`. `max_attempts` bounds all attempts of a call together, and
+    `same_target_retries` those on one target after its first.
     """
 
     name: str
@@ -161,6 +195,12 @@ class Group:
     bridges: Bridges = "best-effort"
     hosted_tools: HostedTools = "drop"
     prefer_native: bool = True
+    same_target_retries: int = 1
+    affinity: Affinity = field(default_factory=Affinity)
+    dynamic: Dynamic = field(default_factory=Dynamic)
+    policy: Policy | None = None
+    thresholds: Thresholds | None = None
+    contract: Contract | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,3 +219,4 @@ class Snapshot:
     groups: Mapping[str, Group]
     groups_by_name: Mapping[str, Group]
     callers_by_digest: Mapping[bytes, Caller] = field(repr=False)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from smart_llmrouter.config.schema.allowances import Allowances
+from smart_llmrouter.config.schema.allowances import Allowances, Flow
 from smart_llmrouter.config.schema.kinds import (
     Count,
     Flag,
@@ -15,9 +15,15 @@ from smart_llmrouter.config.schema.kinds import (
     Share,
     Whole,
 )
+from smart_llmrouter.config.schema.policies import (
+    Affinity,
+    Dynamic,
+    External,
+    Rules,
+    Script,
+)
 from smart_llmrouter.config.schema.providers import Modality, Tool
-
-_BUILT_STRATEGIES = ("static", "failover")
+from smart_llmrouter.core.request import DialectName
 
 
 class Target(Section):
@@ -26,24 +32,28 @@ class Target(Section):
     use: Annotated[str, StringConstraints(min_length=3, max_length=192)] = Field(
         default=..., description="`provider/model`, by the keys under `providers`."
     )
-    weight: Annotated[Whole, NotBuilt("weights")] = Field(
+    weight: Whole = Field(
         default=1,
         ge=0,
         le=1_000_000,
-        description="Share of the calls among the targets.",
+        description=(
+            "Share of the calls among the targets, for the strategies `weighted` and"
+            " `dynamic`; a target of weight 0 is only tried after all others."
+        ),
     )
-    only_with_tools: Annotated[Flag, NotBuilt("targets for tools only")] = Field(
+    only_with_tools: Flag = Field(
         default=False, description="Whether only requests with tools may come here."
     )
-    on_disconnect: Annotated[
-        Literal["cancel", "drain"],
-        NotBuilt("reading on after a disconnect", lambda value: value == "drain"),
-    ] = Field(
+    on_disconnect: Literal["cancel", "drain"] = Field(
         default="cancel",
         description=(
             "When the caller leaves: `cancel` the call, or `drain` it (read on, within"
             " bounds, for the true usage)."
         ),
+    )
+    shaping: Flow | None = Field(
+        default=None,
+        description="How evenly this group calls the target, beside other shaping.",
     )
 
 
@@ -65,9 +75,19 @@ class Thresholds(Section):
 class Required(Section):
     """What each target of a group must be able to do."""
 
+    dialects: tuple[DialectName, ...] = Field(
+        default=(), description="What it must serve, itself or by a bridge."
+    )
     input: tuple[Modality, ...] = Field(default=(), description="What it must read.")
     tools: tuple[Tool, ...] = Field(
         default=(), description="Tool calls that it must make."
+    )
+    structured_outputs: Flag = Field(
+        default=False, description="Whether it must keep to a JSON schema."
+    )
+    reasoning: Flag = Field(default=False, description="Whether it must reason.")
+    honors_output_cap: Flag = Field(
+        default=False, description="Whether it must keep to the output cap."
     )
     min_context_tokens: Count | None = Field(
         default=None, description="Context that it must have, in tokens."
@@ -91,7 +111,7 @@ class Contract(Section):
     required: Required | None = Field(
         default=None, description="What each target must be able to do."
     )
-    quality: Quality | None = Field(
+    quality: Annotated[Quality | None, NotBuilt("outcome gates")] = Field(
         default=None, description="Which outcome gate each target must have passed."
     )
 
@@ -99,19 +119,16 @@ class Contract(Section):
 class Group(Allowances):
     """One model group."""
 
-    strategy: Annotated[
-        Literal[
-            "static", "failover", "weighted", "dynamic", "rules", "script", "external"
-        ],
-        NotBuilt(
-            "strategies other than static and failover",
-            lambda value: value not in _BUILT_STRATEGIES,
-        ),
+    strategy: Literal[
+        "static", "failover", "weighted", "dynamic", "rules", "script", "external"
     ] = Field(
         default="failover",
         description=(
             "How the order of the targets is found. `static`: the one target;"
-            " `failover`: as listed, each later one when those before it failed."
+            " `failover`: as listed, each later one when those before it failed;"
+            " `weighted`: by chance, after their weights; `dynamic`: by what was"
+            " observed of them; `rules`, `script` and `external`: by a policy of"
+            " yours, in the section of the same name."
         ),
     )
     aliases: tuple[Name, ...] = Field(
@@ -153,12 +170,40 @@ class Group(Allowances):
         ),
     )
     max_attempts: Whole = Field(
-        default=3, ge=1, le=20, description="Most targets that one call may try."
+        default=3,
+        ge=1,
+        le=20,
+        description="Most attempts of one call, on all targets together.",
     )
-    thresholds: Annotated[Thresholds | None, NotBuilt("thresholds")] = Field(
+    same_target_retries: Whole = Field(
+        default=1,
+        ge=0,
+        le=5,
+        description=(
+            "How often a target that failed in passing is asked again when no other"
+            " one is left."
+        ),
+    )
+    affinity: Affinity = Field(
+        default_factory=Affinity,
+        description="How conversations stay on one target.",
+    )
+    dynamic: Dynamic | None = Field(
+        default=None, description="How the strategy `dynamic` scores targets."
+    )
+    rules: Rules | None = Field(
+        default=None, description="How the strategy `rules` decides."
+    )
+    script: Script | None = Field(
+        default=None, description="How the strategy `script` decides."
+    )
+    external: External | None = Field(
+        default=None, description="How the strategy `external` decides."
+    )
+    thresholds: Thresholds | None = Field(
         default=None, description="What a target must keep to stay in the plan."
     )
-    contract: Annotated[Contract | None, NotBuilt("contracts")] = Field(
+    contract: Contract | None = Field(
         default=None,
         description=(
             "What the group promises; targets that do not keep it are not eligible."

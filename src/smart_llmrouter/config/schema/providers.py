@@ -19,14 +19,19 @@ from smart_llmrouter.config.schema.kinds import (
     NotBuilt,
     Seconds,
     Section,
+    Share,
     Usd,
+    Whole,
     Word,
     refusal,
 )
 from smart_llmrouter.core.request import DialectName
 
 Modality = Literal["text", "image", "audio", "document"]
-Tool = Literal["function", "forced_choice", "parallel"]
+Tool = Literal[
+    "function", "forced_choice", "parallel", "custom", "namespace", "tool_search"
+]
+ImageSource = Literal["url", "data"]
 
 # What stands in a URL as it is (RFC 3986, 2). It goes out as it is written here.
 _URL_TEXT: Final = re.compile(r"(?:[A-Za-z0-9:/\[\]@!$&'()*+,;=._~-]|%[0-9A-Fa-f]{2})+")
@@ -110,9 +115,12 @@ class Price(Section):
 class Reasoning(Section):
     """How a model's reasoning is controlled."""
 
-    control: Literal["effort", "token_budget"] = Field(
-        default="effort",
-        description="How the model is told how much to think.",
+    control: Literal["effort", "token_budget"] | None = Field(
+        default=None,
+        description=(
+            "How the model is told how much to think; as is usual in the provider's"
+            " dialect where not given."
+        ),
     )
     levels: tuple[Word, ...] = Field(
         default=(),
@@ -144,23 +152,51 @@ class Model(Section):
     )
     input: tuple[Modality, ...] | None = Field(
         default=None,
-        description="What the model reads; where not given, whatever is sent.",
+        description="What the model reads; where not given, text only.",
+    )
+    image_sources: tuple[ImageSource, ...] = Field(
+        default=("url", "data"),
+        description="How images may come: as the URL of one, or as its data.",
+    )
+    max_images: Count | None = Field(
+        default=None, description="Most images in a request; no limit where not given."
+    )
+    max_request_bytes: Count | None = Field(
+        default=None, description="Largest request; no limit where not given."
     )
     tools: tuple[Tool, ...] | None = Field(
         default=None,
         description=(
-            "Which kinds of tool calls the model makes; where not given, all of them."
+            "Which kinds of tool calls the model makes; where not given, none."
+            " `function` includes what the router can say as functions."
         ),
     )
-    structured_outputs: Annotated[Flag | None, NotBuilt("model capabilities")] = Field(
-        default=None, description="Whether answers can be bound to a JSON schema."
+    structured_outputs: Flag | None = Field(
+        default=None,
+        description=(
+            "Whether answers can be bound to JSON or to a schema of it; where not"
+            " given, they cannot."
+        ),
     )
     reasoning: Reasoning | None = Field(
-        default=None, description="How reasoning is controlled, where there is any."
+        default=None,
+        description=(
+            "How reasoning is controlled; where not given, the model does not reason."
+        ),
     )
-    honors_output_cap: Annotated[Flag | None, NotBuilt("model capabilities")] = Field(
+    honors_output_cap: Flag | None = Field(
         default=None,
         description="`false`: never chosen for a request that caps its output.",
+    )
+    quality: Share | None = Field(
+        default=None,
+        description=(
+            "How good its answers were found to be, from 0 to 1; for the strategy"
+            " `dynamic`."
+        ),
+    )
+    shaping: Flow | None = Field(
+        default=None, description="How evenly the model is called."
     )
     price: Price | None = Field(
         default=None, description="What the model costs; unknown where not given."
@@ -182,12 +218,36 @@ class RateBackoff(Backoff):
     )
 
 
-class Backoffs(Section):
-    """How long to leave a provider alone, by reason."""
+class QuotaBackoff(Backoff):
+    """How long to leave a target alone whose credit or quota is used up."""
 
-    on_429: RateBackoff | None = Field(default=None, description="After a rate limit.")
-    on_quota: Backoff | None = Field(
-        default=None, description="After an exhausted quota."
+    min_s: Seconds = Field(default=30.0, description="The first rest.")
+    max_s: Seconds = Field(default=300.0, description="The longest rest.")
+
+
+class FailureBackoff(Backoff):
+    """When a failing target is left alone, and how long."""
+
+    failures: Annotated[Whole, Field(ge=1, le=1000)] = Field(
+        default=5, description="How many failures in a row are too many."
+    )
+    max_s: Seconds = Field(default=30.0, description="The longest rest.")
+
+
+class Backoffs(Section):
+    """How long to leave a target alone, by reason; then one call finds out.
+
+    The rest after a reason begins with its `min_s`, and doubles each time in a row.
+    """
+
+    on_429: RateBackoff = Field(
+        default_factory=RateBackoff, description="After a rate limit."
+    )
+    on_quota: QuotaBackoff = Field(
+        default_factory=QuotaBackoff, description="After an exhausted quota."
+    )
+    on_failure: FailureBackoff = Field(
+        default_factory=FailureBackoff, description="After failures in a row."
     )
 
 
@@ -223,11 +283,12 @@ class Provider(Section):
             " `base_url`, which then only name the provider."
         ),
     )
-    shaping: Annotated[Flow | None, NotBuilt("provider shaping")] = Field(
+    shaping: Flow | None = Field(
         default=None, description="How evenly the provider is called."
     )
-    backoff: Annotated[Backoffs | None, NotBuilt("provider backoff")] = Field(
-        default=None, description="How long the provider is left alone after refusals."
+    backoff: Backoffs = Field(
+        default_factory=Backoffs,
+        description="How long its targets are left alone after they failed.",
     )
     models: dict[Name, Model] = Field(
         default=...,

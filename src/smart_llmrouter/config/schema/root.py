@@ -16,7 +16,12 @@ from smart_llmrouter.config.schema.kinds import (
     Whole,
 )
 from smart_llmrouter.config.schema.providers import Provider
-from smart_llmrouter.config.schema.server import Server, State, Upstream
+from smart_llmrouter.config.schema.server import (
+    Diagnostics,
+    Server,
+    State,
+    Upstream,
+)
 
 
 class Cache(Section):
@@ -48,6 +53,10 @@ class Settings(Section):
     upstream: Upstream = Field(
         default_factory=Upstream,
         description="Defaults for calls to all providers.",
+    )
+    diagnostics: Diagnostics = Field(
+        default_factory=Diagnostics,
+        description="What is written down of how calls were decided.",
     )
     providers: dict[Id, Provider] = Field(
         default=..., min_length=1, description="The endpoints that serve, by id."

@@ -16,6 +16,7 @@ from smart_llmrouter.config.references import (
 from smart_llmrouter.config.schema.connections import FilePath
 from smart_llmrouter.config.schema.kinds import (
     Bytes,
+    Flag,
     Name,
     NotBuilt,
     Seconds,
@@ -218,6 +219,23 @@ class State(Section):
     )
 
 
+class FetchImages(Section):
+    """How images are fetched for targets that take only their data."""
+
+    max_bytes: Bytes = Field(
+        default=5_242_880, description="Largest image that is fetched."
+    )
+    timeout_s: Seconds = Field(
+        default=5.0, description="How long fetching all images of a call may take."
+    )
+    types: tuple[Literal["image/png", "image/jpeg", "image/gif", "image/webp"], ...] = (
+        Field(
+            default=("image/png", "image/jpeg", "image/gif", "image/webp"),
+            description="The media types that are passed on.",
+        )
+    )
+
+
 class Upstream(Section):
     """Defaults for calls to all providers."""
 
@@ -274,4 +292,43 @@ class Upstream(Section):
     max_response_bytes: Bytes = Field(
         default=33_554_432,
         description="Largest answer that is accepted from a provider.",
+    )
+    drain_s: Seconds = Field(
+        default=30.0,
+        description=(
+            "How long a stream is read on whose caller has left, where its target has"
+            " `on_disconnect: drain`."
+        ),
+    )
+    allow_private_image_urls: Flag = Field(
+        default=False,
+        description=(
+            "Whether callers may name images at private, loopback and link-local"
+            " addresses."
+        ),
+    )
+    fetch_images: FetchImages | None = Field(
+        default=None,
+        description=(
+            "How the router fetches images for targets that take only their data; it"
+            " fetches none where this is not given."
+        ),
+    )
+
+
+class Diagnostics(Section):
+    """What is written down of how calls were decided, beside their usage."""
+
+    decisions: Literal["off", "failed", "all"] = Field(
+        default="off",
+        description=(
+            "Of which calls candidates, reasons, score terms, attempts and policy runs"
+            " are kept: none, those that failed or fell back, or all."
+        ),
+    )
+    max_candidates: Annotated[Whole, Field(ge=1, le=1024)] = Field(
+        default=64, description="Most targets that are written down of one call."
+    )
+    max_filter_reasons: Annotated[Whole, Field(ge=1, le=4096)] = Field(
+        default=256, description="Most missing requirements of one call."
     )
