@@ -1,68 +1,47 @@
-"""The plan of one call: eligible targets in order, and why the others are not.
+"""The plan of one call: eligible targets in order, and why the others are not."""
 
-`static` and `failover` both keep the order of the configuration; `static` has exactly
-one target, which the configuration check sees to.
-"""
+from collections.abc import Mapping, Sequence
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import msgspec
 
-from smart_llmrouter.config.snapshot import Group, Target
-from smart_llmrouter.core.errors import OTHER_DIALECT
+from smart_llmrouter.config.snapshot import Target
+from smart_llmrouter.core.decisions import AffinityOutcome, PolicyRun
 from smart_llmrouter.core.request import DialectName
+from smart_llmrouter.routing.eligibility import Missing
+from smart_llmrouter.routing.ordering import NO_SCORES, Score
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`targets` are tried in this order; `missing` names what the others lack.
 
-    `has_siblings` says that several of them speak the dialect of the request. Of
-    `targets` no more than `max_attempts` are called. Those that speak another
-    dialect than the request may turn out not to be able to carry it.
+    `has_siblings` says that several of the group speak the dialect of the request. No more
+    than `max_attempts` attempts are made on all of them together. Those that speak
+    another dialect than the request may turn out not to be able to carry it.
+    `conversation` is the key under which the conversation is remembered, where that was
+    looked up.
     """
 
     group: str
-    targets: tuple[Target, ...]
-    missing: Mapping[str, list[str]]
+    targets: Sequence[Target]
+    missing: Missing
     max_attempts: int
     has_siblings: bool = False
+    scores: Mapping[str, Score] = NO_SCORES
+    affinity: AffinityOutcome = "none"
+    conversation: bytes | None = None
+    policy: PolicyRun | None = None
 
 
-def plan_of(group: Group, *, dialect: DialectName) -> Plan:
-    """Plan a request in `dialect` over the targets of `group`.
-
-    Targets of its own dialect come first, unless the group says otherwise. Depends on
-    its arguments only, so the caller may keep the result for a snapshot.
-    """
-    native = [each for each in group.targets if each.provider.dialect == dialect]
-    if group.bridges == "off":
-        missing = {
-            target.label: [OTHER_DIALECT]
-            for target in group.targets
-            if target not in native
-        }
-        targets = native
-    else:
-        missing = {}
-        targets = list(group.targets)
-        if group.prefer_native:
-            targets.sort(key=lambda target: target.provider.dialect != dialect)
-    return Plan(
-        group=group.name,
-        targets=tuple(targets),
-        missing=missing,
-        max_attempts=group.max_attempts,
-        has_siblings=len(native) > 1,
-    )
+def native_first(targets: Sequence[Target], dialect: DialectName) -> Sequence[Target]:
+    """Return targets, those of `dialect` before others; each kind keeps its order."""
+    native = [each for each in targets if each.provider.dialect == dialect]
+    if len(native) in {0, len(targets)}:
+        return targets
+    return native + [each for each in targets if each.provider.dialect != dialect]
 
 
-def first(plan: Plan, label: str) -> Plan:
-    """Return the plan with the target called `label` before all others."""
-    targets = sorted(plan.targets, key=lambda target: target.label != label)
-    return replace(plan, targets=tuple(targets))
-
-
-def only(plan: Plan, label: str | None) -> Plan:
-    """Return the plan with no target but the one called `label`."""
-    targets = tuple(target for target in plan.targets if target.label == label)
-    return replace(plan, targets=targets)
+def led_by(targets: Sequence[Target], label: str) -> Sequence[Target]:
+    """Return targets with the one called `label` before all others, if it is there."""
+    if targets[0].label == label:
+        return targets
+    return sorted(targets, key=lambda target: target.label != label)

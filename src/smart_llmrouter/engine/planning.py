@@ -1,0 +1,206 @@
+"""Plans calls: what `routing` decides, with what the engine knows beside it.
+
+The real call and its explanation both go this way, so that they cannot disagree.
+
+    seek      what the request needs, and who may be called: or nobody, and why
+    order     the strategy's order, and what the conversation is bound to
+    decide    the same, where the operator's policy has the last word
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.errors import UnknownResponseId
+from smart_llmrouter.core.requirements import Requirements
+from smart_llmrouter.dialects.base import Dialect, NotBridged, Peek
+from smart_llmrouter.engine.deciding import decide
+from smart_llmrouter.engine.decisions import Deciding
+from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.pins import Pins
+from smart_llmrouter.engine.refusals import unservable
+from smart_llmrouter.engine.routes import Route
+from smart_llmrouter.engine.translation import Asked, Translation
+from smart_llmrouter.routing.plan import Plan
+from smart_llmrouter.routing.planner import Found, Planner
+from smart_llmrouter.routing.policy import Policy, Question
+
+_UNNAMED: Final = "req_explained"
+
+
+class Sought(msgspec.Struct, kw_only=True, eq=False):
+    """A request, who may serve it, and what the plan depends on beside that.
+
+    `deciding` is what is written down about it, where that is wanted.
+    """
+
+    asked: Asked
+    needs: Requirements
+    planner: Planner
+    found: Found
+    maker: str | None = None
+    deciding: Deciding | None = None
+
+
+class Planning:
+    """Plans the calls of one configuration."""
+
+    def __init__(
+        self,
+        planners: Mapping[str, Planner],
+        policies: Mapping[str, Policy],
+        routes: Mapping[str, Route],
+        *,
+        pins: Pins,
+    ) -> None:
+        """Plan by the group's name; `policies` are those of groups that have one."""
+        self._planners = planners
+        self._policies = policies
+        self._routes = routes
+        self._pins = pins
+
+    def seek(
+        self, asked: Asked, body: bytes, entry: Entry, *, explained: bool = False
+    ) -> Sought:
+        """Find who may be called for a request.
+
+        Raises `NoEligibleTarget`, `UpstreamCapacityThrottled` and `UnknownResponseId`.
+        With `explained` the entry keeps how it was decided.
+        """
+        needs = asked.dialect.requirements_of(asked.peek, body=body)
+        planner = self._planners[asked.group.name]
+        found = planner.found(needs, keeper=self._keeper(asked, entry))
+        deciding = None
+        if explained:
+            found = self._bridging(found, asked)
+            deciding = entry.deciding = Deciding(
+                group=asked.group, needs=needs, found=found
+            )
+        if not found.targets:
+            raise unservable(
+                asked.group.name,
+                dialect=asked.dialect.name,
+                missing=found.missing,
+                wait_s=found.wait_s,
+                client=entry.arrival.client,
+            )
+        return Sought(
+            asked=asked,
+            needs=needs,
+            planner=planner,
+            found=found,
+            maker=self._maker(asked, planner),
+            deciding=deciding,
+        )
+
+    def has_policy(self, sought: Sought) -> bool:
+        """Say whether the group's order is decided by a policy."""
+        return sought.asked.group.name in self._policies
+
+    def order(self, sought: Sought, entry: Entry) -> Plan:
+        """Return the plan, by the group's strategy."""
+        planner, conversation = sought.planner, None
+        if planner.looks_for_conversations:
+            conversation = conversation_of(sought.asked, entry)
+        plan = planner.ordered(
+            sought.found, sought.needs, maker=sought.maker, conversation=conversation
+        )
+        return _noted(plan, sought)
+
+    async def decide(self, sought: Sought, entry: Entry) -> Plan:
+        """Return the plan, by the group's policy. Raises `RoutingPolicyError`."""
+        group, arrival = sought.asked.group, entry.arrival
+        targets, run = await decide(
+            self._policies[group.name],
+            Question(
+                group=group,
+                needs=sought.needs,
+                eligible=sought.found.targets,
+                caller=arrival.caller,
+                client=arrival.client,
+                requested_model=entry.requested_model,
+            ),
+        )
+        plan = sought.planner.decided(sought.found, sought.needs, targets, run)
+        return _noted(plan, sought)
+
+    def remember(self, sought: Sought, plan: Plan, entry: Entry) -> None:
+        """Keep a conversation on the target that has answered, where that matters."""
+        planner, target = sought.planner, entry.target
+        if not planner.stays or target is None:
+            return
+        conversation = plan.conversation
+        if conversation is None:
+            # Where the order is fixed, the first target is where it would go anyhow.
+            if target.label == plan.targets[0].label:
+                return
+            conversation = conversation_of(sought.asked, entry)
+        if conversation is not None:
+            planner.keep(conversation, target.label)
+
+    def _keeper(self, asked: Asked, entry: Entry) -> str | None:
+        """Return who keeps the answer that a request goes on from, if it does."""
+        dialect = asked.dialect
+        answer_id = dialect.goes_on_from(asked.peek) if dialect.stores_answers else None
+        if answer_id is None:
+            return None
+        label = self._pins.keeper(answer_id, caller_id=entry.arrival.caller.id)
+        if all(target.label != label for target in asked.group.targets):
+            raise UnknownResponseId
+        return label
+
+    def _maker(self, asked: Asked, planner: Planner) -> str | None:
+        """Return who gave the conversation's last proof, if it matters and is known.
+
+        Whoever else takes over is not shown the proofs of others.
+        """
+        if not planner.has_siblings(asked.dialect.name):
+            return None
+        asked.maker = self._pins.maker
+        proof = asked.dialect.last_proof(asked.peek)
+        return None if proof is None else self._pins.maker(proof)
+
+    def _bridging(self, found: Found, asked: Asked) -> Found:
+        """Return what was found without those that cannot say what is asked for."""
+        missing = dict(found.missing)
+        for target in found.targets:
+            faults = self._not_bridged(asked, self._routes[target.label])
+            if faults:
+                missing[target.label] = faults
+        targets = [each for each in found.targets if each.label not in missing]
+        if len(targets) == len(found.targets):
+            return found
+        return msgspec.structs.replace(found, targets=targets, missing=missing)
+
+    @staticmethod
+    def _not_bridged(asked: Asked, route: Route) -> tuple[str, ...]:
+        if route.dialect is asked.dialect:
+            return ()
+        try:
+            Translation(asked, route.dialect, route.serving, request_id=_UNNAMED)
+        except NotBridged as lacking:
+            return lacking.missing
+        return ()
+
+
+def _noted(plan: Plan, sought: Sought) -> Plan:
+    if sought.deciding is not None:
+        sought.deciding.plan = plan
+    return plan
+
+
+def conversation_of(asked: Asked, entry: Entry) -> bytes | None:
+    """Return the key of the conversation that a request goes on with, if it tells."""
+    key = _key_of(asked.dialect, asked.peek)
+    if key is None:
+        return None
+    return b"%b\0%b\0%b" % (
+        entry.arrival.caller.id.encode(),
+        asked.group.name.encode(),
+        key,
+    )
+
+
+def _key_of(dialect: Dialect, peek: Peek) -> bytes | None:
+    return dialect.conversation_of(peek)

@@ -1,0 +1,253 @@
+"""Makes the plan of a call: who can serve it, who may be called now, in which order.
+
+    fits       what each target can do, against what the request needs
+    pinned     only who keeps what the conversation goes on from
+    as good    as the group's thresholds ask for
+    passing    not resting after failures, with room for another call
+    ordered    by the strategy; those of the request's dialect first; before all others
+               the one that gave the last proof, or that has the conversation in its
+               prompt cache
+
+Where a policy decides, it is asked between the last two steps, and its order is final:
+it has seen everybody's dialect.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from smart_llmrouter.config.policies import Thresholds
+from smart_llmrouter.config.snapshot import Group, Target
+from smart_llmrouter.core.decisions import AffinityOutcome, PolicyRun
+from smart_llmrouter.core.request import DialectName
+from smart_llmrouter.core.requirements import (
+    CAPACITY,
+    COOLING_DOWN,
+    PINNED,
+    POLICY,
+    Requirements,
+)
+from smart_llmrouter.routing.affinity import Affinities
+from smart_llmrouter.routing.eligibility import Eligibility, Fit, Missing
+from smart_llmrouter.routing.ordering import AsListed, Strategy
+from smart_llmrouter.routing.plan import Plan, led_by, native_first
+
+_MOST_PLANS: Final = 4096
+_SPREADING: Final = frozenset({"weighted", "dynamic"})
+_DECIDED: Final = frozenset({"rules", "script", "external"})
+
+
+class Health(Protocol):
+    """Who is left alone for a while."""
+
+    def resting_s(self, label: str) -> float:
+        """Return for how many more seconds; 0.0: it may be called now."""
+
+
+class Room(Protocol):
+    """Who is called as often as it may be."""
+
+    def limits(self, group: str) -> bool:
+        """Say whether any target of a group is limited at all."""
+
+    def wait_s(self, group: str, target: Target, needs: Requirements) -> float:
+        """Return after how many seconds there is room; 0.0: now."""
+
+
+class Lately(Protocol):
+    """What was observed of targets."""
+
+    def breached(self, label: str, thresholds: Thresholds) -> tuple[str, ...]:
+        """Return the codes of the thresholds that a target did not keep."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may be called now, and what each other target of the group misses.
+
+    `fit` is what was found apart from passing states, pins and thresholds; where it is
+    all that was found, plans can be remembered. `wait_s` is after how many seconds the
+    first of those can be called that are only resting or out of room.
+    """
+
+    fit: Fit
+    targets: Sequence[Target]
+    missing: Missing
+    wait_s: float = math.inf
+
+
+class Planner:
+    """Plans the calls of one group."""
+
+    def __init__(
+        self,
+        group: Group,
+        *,
+        fetches_images: bool,
+        strategy: Strategy,
+        health: Health,
+        room: Room,
+        lately: Lately,
+        affinities: Affinities,
+    ) -> None:
+        """Plan over the targets of `group`."""
+        self.group = group
+        self._eligibility = Eligibility(group, fetches_images=fetches_images)
+        self._strategy = strategy
+        self._as_listed = isinstance(strategy, AsListed)
+        self._health = health
+        self._room = room if room.limits(group.name) else None
+        self._lately = lately
+        self._affinities = affinities
+        several = len(group.targets) > 1 and group.strategy not in _DECIDED
+        self.stays = group.affinity.enabled and several
+        """Whether conversations stay on their target in this group."""
+        self._spreads = group.strategy in _SPREADING
+        self._plans: dict[Fit, Plan] = {}
+        spoken = [target.provider.dialect for target in group.targets]
+        self._siblings = frozenset(each for each in spoken if spoken.count(each) > 1)
+
+    def has_siblings(self, dialect: DialectName) -> bool:
+        """Say whether several targets of the group speak `dialect`."""
+        return dialect in self._siblings
+
+    @property
+    def looks_for_conversations(self) -> bool:
+        """Whether a plan needs to know which conversation it is for.
+
+        Where the order is fixed, one matters only while some call has left that order.
+        """
+        return self.stays and (self._spreads or len(self._affinities) > 0)
+
+    def found(self, needs: Requirements, *, keeper: str | None = None) -> Found:
+        """Find who may be called; with a `keeper` nobody else can."""
+        fit = self._eligibility.of(needs)
+        resting_s, room = self._health.resting_s, self._room
+        if keeper is None and room is None and self.group.thresholds is None:
+            for target in fit.targets:
+                if resting_s(target.label):
+                    break
+            else:
+                return Found(fit=fit, targets=fit.targets, missing=fit.missing)
+        return self._sifted(fit, needs, keeper)
+
+    def _sifted(self, fit: Fit, needs: Requirements, keeper: str | None) -> Found:
+        missing: dict[str, tuple[str, ...]] = {}
+        wait_s = math.inf
+        for target in self.group.targets:
+            lasting = fit.missing.get(target.label, ()) + self._lapses(target, keeper)
+            passing, target_wait_s = self._passing(target, needs)
+            if lasting or passing:
+                missing[target.label] = lasting + passing
+            if passing and not lasting:
+                wait_s = min(wait_s, target_wait_s)
+        targets = [each for each in fit.targets if each.label not in missing]
+        return Found(fit=fit, targets=targets, missing=missing, wait_s=wait_s)
+
+    def _lapses(self, target: Target, keeper: str | None) -> tuple[str, ...]:
+        pinned = (PINNED,) if keeper not in (None, target.label) else ()
+        thresholds = self.group.thresholds
+        if thresholds is None:
+            return pinned
+        return pinned + self._lately.breached(target.label, thresholds)
+
+    def _passing(
+        self, target: Target, needs: Requirements
+    ) -> tuple[tuple[str, ...], float]:
+        resting_s = self._health.resting_s(target.label)
+        room = self._room
+        full_s = 0.0 if room is None else room.wait_s(self.group.name, target, needs)
+        codes = (COOLING_DOWN,) * bool(resting_s) + (CAPACITY,) * bool(full_s)
+        return codes, max(resting_s, full_s)
+
+    def ordered(
+        self,
+        found: Found,
+        needs: Requirements,
+        *,
+        maker: str | None = None,
+        conversation: bytes | None = None,
+    ) -> Plan:
+        """Put who was found into the order in which they are tried.
+
+        `maker` gave the last proof of the conversation, whose key is `conversation`.
+        """
+        if not self._as_listed or found.targets is not found.fit.targets:
+            plan = self._arranged(found, needs)
+        else:
+            known = self._plans.get(found.fit)
+            plan = known if known is not None else self._kept(found, needs)
+        if maker is None and conversation is None:
+            return plan
+        return self._led(plan, maker, conversation)
+
+    def _kept(self, found: Found, needs: Requirements) -> Plan:
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        plan = self._plans[found.fit] = self._arranged(found, needs)
+        return plan
+
+    def _arranged(self, found: Found, needs: Requirements) -> Plan:
+        ordering = self._strategy.order(found.targets, needs)
+        targets = ordering.targets
+        if self.group.prefer_native:
+            targets = native_first(targets, needs.dialect)
+        return Plan(
+            group=self.group.name,
+            targets=targets,
+            missing=found.missing,
+            max_attempts=self.group.max_attempts,
+            has_siblings=self.has_siblings(needs.dialect),
+            scores=ordering.scores,
+        )
+
+    def _led(self, plan: Plan, maker: str | None, conversation: bytes | None) -> Plan:
+        labels = {target.label for target in plan.targets}
+        if maker in labels:
+            return _changed(plan, maker, "pinned", conversation)
+        kept = None
+        if conversation is not None:
+            kept = self._affinities.find(conversation)
+        if kept is None:
+            return _changed(plan, None, "new", conversation)
+        if kept in labels:
+            return _changed(plan, kept, "kept", conversation)
+        return _changed(plan, None, "moved", conversation)
+
+    def decided(
+        self,
+        found: Found,
+        needs: Requirements,
+        targets: Sequence[Target],
+        run: PolicyRun,
+    ) -> Plan:
+        """Return the plan that the group's policy has chosen out of who was found."""
+        left = {target.label for target in targets}
+        out = [each.label for each in found.targets if each.label not in left]
+        return Plan(
+            group=self.group.name,
+            targets=targets,
+            missing={**found.missing, **dict.fromkeys(out, (POLICY,))},
+            max_attempts=self.group.max_attempts,
+            has_siblings=self.has_siblings(needs.dialect),
+            policy=run,
+        )
+
+    def keep(self, conversation: bytes, label: str) -> None:
+        """Remember that a conversation is on the target `label`."""
+        self._affinities.keep(conversation, label, self.group.affinity.ttl_s)
+
+
+def _changed(
+    plan: Plan,
+    label: str | None,
+    affinity: AffinityOutcome,
+    conversation: bytes | None,
+) -> Plan:
+    return msgspec.structs.replace(
+        plan,
+        targets=plan.targets if label is None else led_by(plan.targets, label),
+        affinity=affinity,
+        conversation=conversation,
+    )
