@@ -16,6 +16,9 @@ _MADE: Final[Mapping[str, Callable[[], RouterError]]] = {
     ),
     "CapabilityRejected": lambda: errors.CapabilityRejected("mid_conv_system"),
     "ProviderHostedToolsForbidden": lambda: errors.ProviderHostedToolsForbidden("mcp"),
+    "UpstreamCapacityThrottled": lambda: errors.UpstreamCapacityThrottled(
+        target_count=2, wait_s=7.5
+    ),
     "UpstreamRejectedRequest": lambda: errors.UpstreamRejectedRequest(
         status=422, body=b"no"
     ),

@@ -6,7 +6,8 @@ Codex a refusal that can never pass is an answer with status 200 whose one event
 wrong token, and a model that the token may not use.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from smart_llmrouter.core.errors import (
@@ -17,10 +18,12 @@ from smart_llmrouter.core.errors import (
     NoEligibleTarget,
     RouterError,
     Unauthorized,
+    UpstreamCapacityThrottled,
     UpstreamError,
     WebSocketNotServed,
 )
 from smart_llmrouter.core.request import DialectName
+from smart_llmrouter.core.requirements import PASSING, STRUCTURED_OUTPUT
 from smart_llmrouter.dialects.registry import DIALECTS
 from smart_llmrouter.engine.client import HeaderLines, header_lines
 
@@ -28,10 +31,12 @@ Fields = list[tuple[bytes, bytes]]
 
 
 _MESSAGES: Final = "anthropic-messages"
+_CLAUDE_CODE: Final = "claude-code"
 _CAPABILITIES: Final = {
     "image": "image_block",
     "document": "document_block",
     "document_url": "document_block",
+    STRUCTURED_OUTPUT: "structured_outputs_unsupported",
     "structured_outputs": "structured_outputs_unsupported",
     "safeguards": "safeguards",
 }
@@ -71,15 +76,24 @@ def refusal(
 
 
 def unservable(
-    group: str, *, dialect: DialectName, missing: Mapping[str, list[str]]
+    group: str,
+    *,
+    dialect: DialectName,
+    missing: Mapping[str, Sequence[str]],
+    wait_s: float = math.inf,
+    client: str = "",
 ) -> RouterError:
     """Return what a caller is told when no target of `group` can serve its request.
 
-    `missing` names the requirements that each target misses. Where one would serve a
-    Messages request without a single feature, that is said in the words at which Claude
-    Code asks again without it; in all other cases it is `NoEligibleTarget`.
+    `missing` names the requirements that each target misses. Where some could serve it
+    after `wait_s` seconds, that is `UpstreamCapacityThrottled`. Where one would serve
+    Claude Code without a single feature, that is said in the words at which it asks
+    again without that; in all other cases it is `NoEligibleTarget`.
     """
-    if dialect == _MESSAGES:
+    if wait_s < math.inf:
+        waiting = [codes for codes in missing.values() if PASSING.issuperset(codes)]
+        return UpstreamCapacityThrottled(target_count=len(waiting), wait_s=wait_s)
+    if dialect == _MESSAGES and client == _CLAUDE_CODE:
         for reasons in missing.values():
             classes = {
                 _CAPABILITIES.get(reason.removeprefix(f"{NOT_BRIDGED}:"))

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.core.errors import (
+    RETRY_AFTER_MAX_S,
     Detail,
     Details,
     RouterError,
@@ -33,9 +34,6 @@ from smart_llmrouter.upstream.transport import (
     PoolExhausted,
     TransportError,
 )
-
-RETRY_AFTER_MAX_S: Final = 60
-"""A longer wait is not promised: clients would sit still for as long as it says."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _SCRUBBED: Final = b"[redacted]"

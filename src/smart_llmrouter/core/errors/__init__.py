@@ -14,7 +14,7 @@
     ├── UpstreamError       the providers failed
     │   ├── UpstreamFailed, UpstreamTimeout, UpstreamRateLimited
     │   ├── UpstreamQuotaExhausted, UpstreamAccessDenied, UpstreamOverloaded
-    │   └── UpstreamRejectedRequest
+    │   └── UpstreamCapacityThrottled, UpstreamRejectedRequest
     └── RouterFault         the router itself cannot go on
         └── InternalError, ShuttingDown, JournalUnwritable, ClientLeft
 
@@ -66,11 +66,12 @@ from smart_llmrouter.core.errors.root import (
 from smart_llmrouter.core.errors.targets import (
     NOT_BRIDGED,
     NOT_LOSSLESS,
-    OTHER_DIALECT,
     NoEligibleTarget,
 )
 from smart_llmrouter.core.errors.upstreams import (
+    RETRY_AFTER_MAX_S,
     UpstreamAccessDenied,
+    UpstreamCapacityThrottled,
     UpstreamError,
     UpstreamFailed,
     UpstreamOverloaded,
@@ -83,7 +84,7 @@ from smart_llmrouter.core.errors.upstreams import (
 __all__ = [
     "NOT_BRIDGED",
     "NOT_LOSSLESS",
-    "OTHER_DIALECT",
+    "RETRY_AFTER_MAX_S",
     "CapabilityRejected",
     "ClientLeft",
     "Detail",
@@ -117,6 +118,7 @@ __all__ = [
     "UnknownResponseId",
     "UnsupportedContentType",
     "UpstreamAccessDenied",
+    "UpstreamCapacityThrottled",
     "UpstreamError",
     "UpstreamFailed",
     "UpstreamOverloaded",

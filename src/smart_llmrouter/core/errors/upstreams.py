@@ -1,6 +1,13 @@
 """The providers failed."""
 
+import math
+from typing import Final
+
 from smart_llmrouter.core.errors.root import NO_DETAILS, Details, RouterError
+
+RETRY_AFTER_MAX_S: Final = 60
+"""A longer wait is not promised: clients would sit still for as long as it says."""
+_MS_PER_S: Final = 1000
 
 
 class UpstreamError(RouterError):
@@ -63,6 +70,32 @@ class UpstreamOverloaded(UpstreamError):
 
     status = 529
     code = "upstream-overloaded"
+
+
+class UpstreamCapacityThrottled(UpstreamError):
+    """Who could serve the request is called as often as may be, or left alone now.
+
+    Nobody was called. `Retry-After` is after when the first of them may be, where that
+    is within a minute; until then asking again is in vain.
+    """
+
+    status = 503
+    code = "upstream-capacity-throttled"
+
+    def __init__(self, *, target_count: int, wait_s: float) -> None:
+        """Say how many targets have to wait, and after how long the first may go on."""
+        wait_ms = math.ceil(wait_s * _MS_PER_S)
+        super().__init__(
+            "every target that could serve this request is resting after failures, or "
+            "is called as often as it may be",
+            details={
+                "error_class": "upstream_capacity_throttled",
+                "target_count": target_count,
+                "retry_after_ms": wait_ms,
+                "retryable": True,
+            },
+            retry_after_s=math.ceil(wait_s) if wait_s <= RETRY_AFTER_MAX_S else None,
+        )
 
 
 class UpstreamRejectedRequest(UpstreamError):
