@@ -94,10 +94,6 @@ class Planning:
             deciding=deciding,
         )
 
-    def has_policy(self, sought: Sought) -> bool:
-        """Say whether the group's order is decided by a policy."""
-        return sought.asked.group.name in self._policies
-
     def order(self, sought: Sought, entry: Entry) -> Plan:
         """Return the plan, by the group's strategy."""
         planner, conversation = sought.planner, None
