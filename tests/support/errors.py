@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from smart_llmrouter.core import errors
+from smart_llmrouter.core.decisions import PolicyRun
 from smart_llmrouter.core.errors import RouterError
 
 _MADE: Final[Mapping[str, Callable[[], RouterError]]] = {
@@ -13,6 +14,10 @@ _MADE: Final[Mapping[str, Callable[[], RouterError]]] = {
     "MethodNotAllowed": lambda: errors.MethodNotAllowed(("GET", "HEAD")),
     "NoEligibleTarget": lambda: errors.NoEligibleTarget(
         group="g", dialect="openai-chat", missing={"a/b": ["dialect"]}
+    ),
+    "RoutingPolicyError": lambda: errors.RoutingPolicyError(
+        group="g",
+        run=PolicyRun(kind="script", outcome="failed", duration_us=7, error="timeout"),
     ),
     "CapabilityRejected": lambda: errors.CapabilityRejected("mid_conv_system"),
     "ProviderHostedToolsForbidden": lambda: errors.ProviderHostedToolsForbidden("mcp"),

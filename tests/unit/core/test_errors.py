@@ -42,6 +42,7 @@ CODES = {
     "request-timeout": 408,
     "request-too-large": 413,
     "responses-body-on-chat-endpoint-disabled": 400,
+    "routing-policy-error": 502,
     "shutting-down": 503,
     "unauthorized": 401,
     "unknown-path": 404,

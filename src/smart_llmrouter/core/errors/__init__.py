@@ -11,6 +11,7 @@
     │   ├── Unauthorized, ModelNotAllowed, MetricsForbidden
     │   └── KeyDisabled, KeySuspended, KeyExpired, KeyRotated
     ├── NoEligibleTarget    nobody can serve this request
+    ├── RoutingPolicyError  the operator's policy has not said who shall serve it
     ├── UpstreamError       the providers failed
     │   ├── UpstreamFailed, UpstreamTimeout, UpstreamRateLimited
     │   ├── UpstreamQuotaExhausted, UpstreamAccessDenied, UpstreamOverloaded
@@ -67,6 +68,7 @@ from smart_llmrouter.core.errors.targets import (
     NOT_BRIDGED,
     NOT_LOSSLESS,
     NoEligibleTarget,
+    RoutingPolicyError,
 )
 from smart_llmrouter.core.errors.upstreams import (
     RETRY_AFTER_MAX_S,
@@ -111,6 +113,7 @@ __all__ = [
     "ResponsesBodyOnChatEndpoint",
     "RouterError",
     "RouterFault",
+    "RoutingPolicyError",
     "ShuttingDown",
     "Unauthorized",
     "UnknownModel",

@@ -1,9 +1,10 @@
-"""No target can carry the request; and what one may lack, in stable spellings."""
+"""No target can be chosen; and what one may lack, in stable spellings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from smart_llmrouter.core import requirements
+from smart_llmrouter.core.decisions import PolicyRun
 from smart_llmrouter.core.errors.root import RouterError
 
 NOT_BRIDGED: Final = "not-bridged"
@@ -124,3 +125,22 @@ class NoEligibleTarget(RouterError):
                 "hint": _hint(missing),
             },
         )
+
+
+class RoutingPolicyError(RouterError):
+    """The group's policy has not decided, and the group has no other way to go on.
+
+    `run` is what is recorded of the policy.
+    """
+
+    status = 502
+    code = "routing-policy-error"
+
+    def __init__(self, *, group: str, run: PolicyRun) -> None:
+        """Name the strategy, and what went wrong by its stable code."""
+        error = run.error or "raised"
+        super().__init__(
+            f"the routing policy of group {group} has not decided: {error}",
+            details={"group": group, "strategy": run.kind, "error": error},
+        )
+        self.run = run

@@ -1,0 +1,199 @@
+"""What a policy is told of a request."""
+
+import json
+from functools import reduce
+from typing import Any
+
+import pytest
+
+from smart_llmrouter.core.features import FEATURES, TARGET_FEATURES
+from smart_llmrouter.routing.features import (
+    FEATURE_READERS,
+    features_of,
+    question_document,
+    requirements_of,
+)
+from tests.support.policies import price, question, target
+
+FULL: dict[str, Any] = {
+    "stream": True,
+    "tools": frozenset({"function", "custom"}),
+    "tool_count": 3,
+    "tool_schema_bytes": 700,
+    "forced_choice": True,
+    "parallel_tools": True,
+    "output_format": "json_schema",
+    "image_urls": 1,
+    "image_data": 2,
+    "audio": True,
+    "documents": 1,
+    "reasoning": "effort",
+    "reasoning_level": "high",
+    "reasoning_budget": 1024,
+    "output_cap": 4000,
+    "goes_on": True,
+}
+
+
+def test_each_feature_has_one_name_and_one_reader() -> None:
+    """The table of names and the table of readers agree."""
+    names = [feature.name for feature in FEATURES]
+
+    assert len(set(names)) == len(names)
+    assert set(names) == set(FEATURE_READERS)
+    assert len({feature.path for feature in FEATURES}) == len(names)
+
+
+@pytest.mark.parametrize("needs", [{}, FULL], ids=["bare", "full"])
+def test_the_document_holds_each_feature_at_its_path(needs: dict[str, Any]) -> None:
+    """A script and a policy service read what a rule reads."""
+    asked = question(**needs)
+
+    document: Any = question_document(asked)
+
+    for feature in FEATURES:
+        value = reduce(lambda part, step: part[step], feature.path, document)
+        if feature.name == "targets":
+            value = [each["label"] for each in value]
+        assert value == FEATURE_READERS[feature.name](asked), feature.name
+        assert feature.nullable or value is not None, feature.name
+
+
+def test_a_request_without_anything_special() -> None:
+    """What is not there is `null`, and not 0."""
+    document = question_document(question(body={"model": "chat"}))
+
+    assert document == {
+        "group": "chat",
+        "context": {
+            "model": "chat",
+            "dialect": "openai-chat",
+            "client": "other",
+            "stream": False,
+            "estimatedTokens": document["context"]["estimatedTokens"],
+            "requestBytes": 17,
+            "maxTokens": None,
+            "hasTools": False,
+            "toolCount": 0,
+            "toolSchemaBytes": 0,
+            "toolKinds": [],
+            "forcedToolChoice": False,
+            "parallelTools": False,
+            "hasStructuredOutput": False,
+            "outputFormat": None,
+            "reasoning": {"kind": None, "effort": None, "budgetTokens": None},
+            "imageCount": 0,
+            "imageUrls": 0,
+            "imageData": 0,
+            "hasAudio": False,
+            "documentCount": 0,
+            "goesOn": False,
+        },
+        "inputModalities": ["text"],
+        "requirements": [],
+        "caller": {
+            "id": "alice-search-dev",
+            "user": "alice",
+            "project": "search",
+            "environment": "dev",
+            "tokenId": "rtr_alice_search_dev_k1",
+        },
+        "targets": document["targets"],
+    }
+    assert document["context"]["estimatedTokens"] > 0
+
+
+def test_a_target_is_told_by_its_public_facts() -> None:
+    """Names, prices and declared abilities; no key and no address."""
+    known = target(
+        "acme",
+        price=price(usd_in=2, usd_out=8),
+        context_tokens=128_000,
+        input=("text", "image"),
+        tools=("function",),
+        weight=3,
+        quality=0.7,
+    )
+    unknown = target("other", dialect="anthropic-messages")
+
+    first, second = question_document(question(known, unknown))["targets"]
+
+    assert list(first) == list(TARGET_FEATURES)
+    assert first == {
+        "index": 0,
+        "label": "acme/mini",
+        "provider": "acme",
+        "model": "mini",
+        "dialect": "openai-chat",
+        "native": True,
+        "weight": 3,
+        "contextTokens": 128_000,
+        "maxOutputTokens": None,
+        "inputPricePerMillionUsd": 2.0,
+        "outputPricePerMillionUsd": 8.0,
+        "inputModalities": ["text", "image"],
+        "tools": ["function"],
+        "structuredOutputs": False,
+        "reasoning": False,
+        "honorsOutputCap": None,
+        "quality": 0.7,
+    }
+    assert (second["index"], second["native"]) == (1, False)
+    assert (second["inputPricePerMillionUsd"], second["inputModalities"]) == (
+        None,
+        ["text"],
+    )
+
+
+def test_an_unknown_part_of_a_price_stays_unknown() -> None:
+    """Absent is not zero."""
+    some = price(usd_in=1, usd_out=1)
+    partly = target(
+        "acme",
+        price=type(some)(
+            input=None, cached_input=None, output=some.output, fingerprint="0" * 16
+        ),
+    )
+
+    (told,) = question_document(question(partly))["targets"]
+
+    assert told["inputPricePerMillionUsd"] is None
+    assert told["outputPricePerMillionUsd"] == 1.0
+
+
+def test_requirements_are_stable_codes() -> None:
+    """All that a request asks for is named, in one order."""
+    assert requirements_of(question(**FULL).needs) == [
+        "tools",
+        "forced-tool-choice",
+        "parallel-tools",
+        "structured-output",
+        "image",
+        "audio",
+        "document",
+        "reasoning",
+        "output-cap",
+        "pinned",
+    ]
+
+
+def test_nothing_of_a_prompt_is_told() -> None:
+    """No text of the conversation is in a question."""
+    said = "the secret recipe"
+    asked = question(
+        body={"model": "chat", "messages": [{"role": "user", "content": said}]}
+    )
+
+    document = question_document(asked)
+
+    assert said not in json.dumps(document)
+
+
+def test_only_what_is_asked_for_is_found_out() -> None:
+    """Counting tokens costs more than most decisions, so nobody does it for nothing."""
+    asked = question()
+
+    found = features_of(asked, ["stream", "tool_count"])
+
+    assert found == {"stream": False, "tool_count": 0}
+    assert asked.needs._estimate is None
