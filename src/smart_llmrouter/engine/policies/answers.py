@@ -13,6 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.routing.policy import UNSAFE_LABEL, PolicyFault, Verdict
 
@@ -28,6 +30,14 @@ _KEYS: Final = frozenset(
     }
 )
 _PARTS: Final = frozenset({"provider", "model"})
+
+
+def parsed(text: bytes) -> object:
+    """Return the value of a JSON text. Raises `PolicyFault` where it is none."""
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        raise PolicyFault("malformed") from None
 
 
 def verdict_of(answer: object, eligible: Sequence[Target]) -> Verdict:
