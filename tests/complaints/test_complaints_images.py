@@ -6,7 +6,8 @@ from typing import Any, Final
 import pytest
 
 from smart_llmrouter.core.request import DialectName
-from smart_llmrouter.upstream.failures import failure_of_status, terminal_error
+from smart_llmrouter.upstream.failure_endings import terminal_error
+from smart_llmrouter.upstream.failures import failure_of_status
 from tests.support.bridge import CHAT, MESSAGES, PAIRS, RESPONSES, sent
 
 URL: Final = "https://example.com/a.jpg"

@@ -88,6 +88,8 @@ def configuration(
             "chat": {
                 "strategy": "failover",
                 "targets": [{"use": f"{name}/mini"} for name in providers],
+                # One attempt on each target, so that tests count what they cause.
+                "same_target_retries": 0,
             }
         },
         "users": [{"id": "alice", "name": "Alice", "status": "active"}],

@@ -43,11 +43,8 @@ from smart_llmrouter.dialects.registry import DIALECTS
 from smart_llmrouter.engine.refusals import refusal
 from smart_llmrouter.engine.streaming import _end_of
 from smart_llmrouter.engine.translation import Asked, Translation, Translator
-from smart_llmrouter.upstream.failures import (
-    failure_of_error_event,
-    failure_of_status,
-    terminal_error,
-)
+from smart_llmrouter.upstream.failure_endings import terminal_error
+from smart_llmrouter.upstream.failures import failure_of_error_event, failure_of_status
 
 REQUEST_ID: Final = "req_" + "0" * 32
 GROUP: Final = Group(

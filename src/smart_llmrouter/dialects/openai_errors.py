@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.core.errors import RouterError, UpstreamRejectedRequest
-from smart_llmrouter.dialects.overflow import overflow_in
+from smart_llmrouter.core.overflow import overflow_in
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
     RawMembers,

@@ -35,12 +35,12 @@ from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.upstream.endpoints import Endpoint
+from smart_llmrouter.upstream.failure_classes import Failure
+from smart_llmrouter.upstream.failure_endings import terminal_error
 from smart_llmrouter.upstream.failures import (
-    Failure,
     failure_of_error_event,
     failure_of_status,
     failure_of_transport,
-    terminal_error,
 )
 from smart_llmrouter.upstream.transport import Transport, TransportError, UpstreamAnswer
 from smart_llmrouter.wire.sse import EventTooLarge
@@ -342,10 +342,7 @@ def _typed(content_type: str) -> tuple[bytes, bytes]:
 
 def failure_of_silence(vigil: Vigil) -> Failure:
     """Say which limit passed, and let the task go on."""
-    kind = vigil.forgive()
-    return Failure(
-        error_class=f"upstream_{kind}_timeout", retryable=kind == "first_event"
-    )
+    return Failure(error_class=f"upstream_{vigil.forgive()}_timeout")
 
 
 def _fed(meter: Meter, chunk: bytes) -> bytes:

@@ -25,12 +25,9 @@ from smart_llmrouter.upstream.endpoints import (
     Endpoint,
     endpoint_of,
 )
-from smart_llmrouter.upstream.failures import (
-    Failure,
-    failure_of_status,
-    failure_of_transport,
-    terminal_error,
-)
+from smart_llmrouter.upstream.failure_classes import Failure
+from smart_llmrouter.upstream.failure_endings import terminal_error
+from smart_llmrouter.upstream.failures import failure_of_status, failure_of_transport
 from smart_llmrouter.upstream.transport import Transport, TransportError, UpstreamAnswer
 
 _NOT_SERVED: Final = frozenset({405, 501})

@@ -49,6 +49,7 @@ CODES = {
     "unknown-response-id": 400,
     "unsupported-content-type": 415,
     "upstream-access-denied": 503,
+    "upstream-capacity-throttled": 503,
     "upstream-failed": 502,
     "upstream-overloaded": 529,
     "upstream-quota-exhausted": 503,

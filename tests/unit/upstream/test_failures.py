@@ -1,30 +1,24 @@
-"""What an upstream failure means, and what the caller is told when all failed."""
+"""What went wrong, read from what a provider sent, or did not send."""
 
 import json
 
 import pytest
 
-from smart_llmrouter.core.errors import (
-    RouterError,
-    UpstreamAccessDenied,
-    UpstreamError,
-    UpstreamFailed,
-    UpstreamOverloaded,
-    UpstreamQuotaExhausted,
-    UpstreamRateLimited,
-    UpstreamRejectedRequest,
-    UpstreamTimeout,
-)
+from smart_llmrouter.core.errors import UpstreamRejectedRequest
+from smart_llmrouter.upstream.failure_classes import MEANINGS, Failure
+from smart_llmrouter.upstream.failure_endings import terminal_error
 from smart_llmrouter.upstream.failures import (
-    Failure,
-    error_behind,
     failure_of_error_event,
     failure_of_status,
     failure_of_transport,
     scrubbed,
-    terminal_error,
 )
-from smart_llmrouter.upstream.transport import AnswerTooLarge, TransportError
+from smart_llmrouter.upstream.transport import (
+    AnswerTooLarge,
+    ConnectionCut,
+    TransportError,
+)
+from tests.support.provider_errors import PROVIDER_ERRORS, ProviderError
 
 
 def failure(
@@ -32,6 +26,31 @@ def failure(
 ) -> Failure:
     """Return the failure of a status."""
     return failure_of_status(status, body=body, retry_after=retry_after, credentials=())
+
+
+def id_of(error: ProviderError) -> str:
+    """Return what a case is called."""
+    return f"{error.provider} {error.status} {error.error_class}"
+
+
+@pytest.mark.parametrize("error", PROVIDER_ERRORS, ids=id_of)
+def test_errors_as_providers_word_them(error: ProviderError) -> None:
+    """The class is that of what happened, whatever status a provider has for it."""
+    found = failure(error.status, error.body)
+
+    assert found.error_class == error.error_class
+    assert found.retry_after_s == error.retry_after_s
+    assert bool(found.body) == found.rejected
+
+
+@pytest.mark.parametrize("error", PROVIDER_ERRORS, ids=id_of)
+def test_an_error_inside_a_stream_is_read_as_one_with_a_status(
+    error: ProviderError,
+) -> None:
+    """Where its `code` is the status that it would have had."""
+    raw = b'{"code":%d,"message":%b}' % (error.status, error.body)
+
+    assert failure_of_error_event(raw).error_class == error.error_class
 
 
 def kinds(error: type[TransportError] = TransportError) -> list[type[TransportError]]:
@@ -44,12 +63,10 @@ def test_every_status_has_a_meaning() -> None:
     classes = {status: failure(status) for status in range(201, 1000)}
 
     for status, found in classes.items():
-        assert found.error_class.startswith("upstream_")
+        assert found.error_class in MEANINGS
         assert found.upstream_status == status
         assert found.retryable or 400 <= status < 500
-        assert found.retryable == (not found.error_class.endswith(
-            ("bad_request", "request_too_large")
-        ))  # fmt: skip
+        assert found.retryable != found.rejected
 
 
 @pytest.mark.parametrize(
@@ -143,12 +160,34 @@ def test_an_empty_account_is_told_by_its_body(status: int, body: bytes) -> None:
         ("1.5", 2),
         ("0.25", 1),
         ("٣", None),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
     ],
 )
 def test_retry_after_is_read_in_seconds(value: str | None, seconds: int | None) -> None:
-    """Dates and nonsense promise nothing."""
+    """Nonsense promises nothing."""
     assert failure(429, retry_after=value).retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("until", "answered", "seconds"),
+    [
+        ("Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:27:30 GMT", 30),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:29:00 GMT", 0),
+        ("Wednesday, 21-Oct-26 07:28:00 GMT", "Wed, 21 Oct 2026 07:27:59 GMT", 1),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None, None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", "yesterday", None),
+        ("Wed, 99 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:27:30 GMT", None),
+        ("soon", "Wed, 21 Oct 2026 07:27:30 GMT", None),
+    ],
+)
+def test_retry_after_may_be_a_date(
+    until: str, answered: str | None, seconds: int | None
+) -> None:
+    """It is held against the provider's own clock, which is the answer's date."""
+    found = failure_of_status(
+        429, body=b"", retry_after=until, credentials=(), date=answered
+    )
+
+    assert found.retry_after_s == seconds
 
 
 @pytest.mark.parametrize("kind", kinds())
@@ -158,11 +197,20 @@ def test_every_broken_exchange_may_be_tried_elsewhere(
     """Each kind has a class of its own; only too much of an answer is so everywhere."""
     found = failure_of_transport(kind("x"))
 
-    retryable = kind is not AnswerTooLarge
-    assert found == Failure(
-        error_class=kind.error_class, retryable=retryable, reason="x"
-    )
+    assert found == Failure(error_class=kind.error_class, reason="x")
+    assert found.retryable == (kind is not AnswerTooLarge)
     assert len({each.error_class for each in kinds()}) == len(kinds())
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_connection_that_ended_before_an_answer_is_told_apart(
+    kind: type[TransportError],
+) -> None:
+    """The same target may be asked again only where no answer had begun."""
+    found = failure_of_transport(kind("x"), answered=False)
+
+    cut = kind is ConnectionCut
+    assert found.error_class == ("upstream_unanswered" if cut else kind.error_class)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +242,6 @@ def test_an_error_before_the_first_token(raw: bytes, error_class: str) -> None:
     [
         b'{"code":400}',
         b'{"code":422,"message":"x"}',
-        b'{"code":"context_length_exceeded","message":"x"}',
         b'{"code":"invalid_prompt"}',
         b'{"type":"invalid_request_error","message":"x"}',
         b'{"code":null,"type":"BadRequestError"}',
@@ -208,7 +255,6 @@ def test_a_rejection_inside_a_stream_is_one_as_with_a_status_of_its_own(
 
     assert found == Failure(
         error_class="upstream_bad_request",
-        retryable=False,
         upstream_status=200,
         body=b'{"error":' + raw + b"}",
     )
@@ -245,86 +291,6 @@ def test_an_error_in_a_list_is_taken_out_of_it() -> None:
     )
     assert failure(400, body=b"[1,2]").body == b"[1,2]"
     assert failure(400, body=b"[").body == b"["
-
-
-@pytest.mark.parametrize(
-    ("raw", "kind"),
-    [
-        (b'{"code":"rate_limit_exceeded"}', UpstreamRateLimited),
-        (b'{"type":"overloaded_error"}', UpstreamOverloaded),
-        (b'{"message":"x"}', UpstreamFailed),
-        (b'{"code":"context_length_exceeded"}', UpstreamRejectedRequest),
-    ],
-)
-def test_an_error_behind_an_answer_says_of_what_kind_it_was(
-    raw: bytes, kind: type[UpstreamError]
-) -> None:
-    """Clients wait, stop or go elsewhere by the kind."""
-    found = failure_of_error_event(raw)
-
-    told = error_behind(found, "the stream ended")
-
-    assert type(told) is kind
-    assert told.error_class == found.error_class
-
-
-@pytest.mark.parametrize(
-    ("classes", "kind"),
-    [
-        (["upstream_rate_limited"], UpstreamRateLimited),
-        (["upstream_rate_limited"] * 3, UpstreamRateLimited),
-        (["upstream_quota_exhausted"], UpstreamQuotaExhausted),
-        (["upstream_auth_failed", "upstream_access_denied"], UpstreamAccessDenied),
-        (["upstream_model_access_denied"], UpstreamAccessDenied),
-        (["upstream_first_event_timeout", "upstream_timeout"], UpstreamTimeout),
-        (["upstream_connect_timeout"], UpstreamTimeout),
-        (["upstream_pool_exhausted"], UpstreamTimeout),
-        (["upstream_total_timeout"], UpstreamTimeout),
-        (["upstream_server_error"], UpstreamFailed),
-        (["upstream_rate_limited", "upstream_quota_exhausted"], UpstreamFailed),
-        (["upstream_timeout", "upstream_connect_failed"], UpstreamFailed),
-    ],
-)
-def test_what_the_caller_is_told(classes: list[str], kind: type[RouterError]) -> None:
-    """A telling kind is named where all failures agree on it."""
-    error = terminal_error([Failure(error_class=each) for each in classes])
-
-    assert type(error) is kind
-    assert error.details == {
-        "attempts": len(classes),
-        "error_class": classes[-1],
-        "retryable": True,
-    }
-
-
-def test_a_rejection_is_handed_on() -> None:
-    """The last attempt found the request wrong: its answer is the caller's to read."""
-    rejected = failure(422, b'{"error":{"message":"no"}}')
-
-    error = terminal_error([failure(500), rejected])
-
-    assert isinstance(error, UpstreamRejectedRequest)
-    assert (error.status, error.body) == (422, b'{"error":{"message":"no"}}')
-
-
-@pytest.mark.parametrize(
-    ("waits", "promised"),
-    [
-        (["5"], 5),
-        (["60"], 60),
-        (["61"], None),
-        ([None], None),
-        (["90", "30"], 30),
-        ([None, "30"], 30),
-    ],
-)
-def test_a_wait_is_promised_up_to_a_minute(
-    waits: list[str | None], promised: int | None
-) -> None:
-    """The shortest wait counts, if it is short enough."""
-    error = terminal_error([failure(429, retry_after=wait) for wait in waits])
-
-    assert error.retry_after_s == promised
 
 
 @pytest.mark.parametrize(

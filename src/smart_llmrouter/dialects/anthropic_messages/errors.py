@@ -15,7 +15,7 @@ from smart_llmrouter.core.errors import (
     RouterError,
     UpstreamRejectedRequest,
 )
-from smart_llmrouter.dialects.overflow import overflow_in
+from smart_llmrouter.core.overflow import overflow_in
 from smart_llmrouter.wire.jsonobject import (
     NotAnObject,
     RawMembers,

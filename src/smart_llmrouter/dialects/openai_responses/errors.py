@@ -7,10 +7,10 @@ trying, wait, or stop and tell.
 from typing import Final
 
 from smart_llmrouter.core.errors import RouterError, UpstreamRejectedRequest
+from smart_llmrouter.core.overflow import overflow_in
 from smart_llmrouter.dialects.openai_errors import OVERFLOW, SERVER_ERROR, said_in
 from smart_llmrouter.dialects.openai_responses.schema import encode
 from smart_llmrouter.dialects.openai_responses.writing import frame_of
-from smart_llmrouter.dialects.overflow import overflow_in
 
 RATE_LIMITED: Final = "rate_limit_exceeded"
 STREAM_CODES: Final = {
@@ -20,8 +20,8 @@ STREAM_CODES: Final = {
     "upstream_quota_exhausted": "insufficient_quota",
     "upstream-overloaded": "server_is_overloaded",
     "upstream_overloaded": "server_is_overloaded",
-    "upstream_context_length": OVERFLOW,
-    "upstream_context_length_exceeded": OVERFLOW,
+    "upstream-capacity-throttled": RATE_LIMITED,
+    "upstream_context_overflow": OVERFLOW,
 }
 """The code in a stream, by our code or by the class of the provider's failure."""
 _REFUSED: Final = "invalid_prompt"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from smart_llmrouter.core.errors import UpstreamRejectedRequest
-from smart_llmrouter.dialects.overflow import Overflow, overflow_in
+from smart_llmrouter.core.overflow import Overflow, overflow_in
 from smart_llmrouter.dialects.registry import DIALECTS
 
 SAID = [
