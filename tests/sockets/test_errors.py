@@ -313,7 +313,7 @@ async def test_retry_after_is_honest_or_absent(
     assert answer.headers.get("retry-after") == sent_on
 
 
-@pytest.mark.parametrize("step", [Step(status=503, retry_after=5), Step(status=500)])
+@pytest.mark.parametrize("step", [Step(status=502, retry_after=5), Step(status=500)])
 async def test_only_rate_limits_promise_a_time(
     router: Router, mock: Mock, step: Step
 ) -> None:
