@@ -45,6 +45,7 @@ LABELS: Final[Mapping[str, str]] = {
     "code": "the code of the error, as on the page [Errors](errors.md)",
     "kind": "`input` (cached tokens included) or `output` (reasoning included)",
     "target": "`provider/model`, by their keys in the configuration",
+    "state": "`closed`, `half-open` or `open`: [Health](health-and-capacity.md)",
     "outcome": "`answered`, or the `error_class` of the usage record",
     WORKER: "the number of the worker, from 1 to `server.workers`",
     "le": "the upper bound of the bucket in seconds",

@@ -55,6 +55,7 @@ from smart_llmrouter.engine.vigil import Watch
 from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
 from smart_llmrouter.ledger.ingester_loop import unread_bytes
 from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
+from smart_llmrouter.routing.capacity import Capacity
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
 from smart_llmrouter.stores.sqlite import (
@@ -229,7 +230,11 @@ def build_edge(
     unread = partial(unread_bytes, snapshot.state.directory)
     user_agent = f"smart-llmrouter/{build.version}"
     routes = _routes(snapshot, user_agent=user_agent)
-    health = HealthBook(routes)
+    health = HealthBook(
+        {label: route.target.provider.backoff for label, route in routes.items()},
+        now=time.monotonic,
+    )
+    capacity = Capacity(snapshot, now=time.monotonic)
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
     attempts = Attempts(
         transport, routes, health=health, tally=tally, now=time.monotonic
@@ -264,7 +269,7 @@ def build_edge(
         tally=tally,
         max_request_bytes=snapshot.server.max_request_bytes,
     )
-    crew.speak_for(own_report(tally, health, journal=journal.probe))
+    crew.speak_for(own_report(tally, health, capacity=capacity, journal=journal.probe))
     readiness = Readiness(
         snapshot,
         crew,

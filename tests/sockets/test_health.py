@@ -93,12 +93,17 @@ async def test_targets_are_known_from_traffic_alone(
         await client.post(CHAT, json=BODY)
         after = (await client.get("/readyz")).json()["groups"]["chat"]
 
-    unknown = {"condition": "unknown", "last_error": None}
+    closed = {"circuit": "closed", "next_call_in_s": 0.0}
+    unknown = {"condition": "unknown", "last_error": None, **closed}
     assert before == {"acme/mini": unknown, "other/mini": unknown}
     assert asked == 0
     assert after == {
-        "acme/mini": {"condition": "failing", "last_error": "upstream_server_error"},
-        "other/mini": {"condition": "healthy", "last_error": None},
+        "acme/mini": {
+            "condition": "failing",
+            "last_error": "upstream_server_error",
+            **closed,
+        },
+        "other/mini": {"condition": "healthy", "last_error": None, **closed},
     }
 
 

@@ -152,3 +152,21 @@ def _kinds() -> list[type[RouterError]]:
         found.append(kind)
         queue += kind.__subclasses__()
     return found
+
+
+async def test_circuits_are_shown(watched: Router, mock: Mock) -> None:
+    """A target that is to be left alone for a while is seen to be."""
+    mock.will(Step(status=429, retry_after=40))
+    async with watched.http() as client:
+        await client.post(CHAT, json=BODY)
+
+    metrics = await metrics_of(watched)
+
+    states = {
+        state: value_of(metrics, "target_circuits", target="acme/mini", state=state)
+        for state in ("closed", "half-open", "open")
+    }
+    assert states == {"closed": 0, "half-open": 0, "open": 1}
+    assert 0 < value_of(metrics, "target_resting_seconds", target="acme/mini") <= 40
+    openings = value_of(metrics, "target_circuit_openings_total", target="acme/mini")
+    assert openings == 1

@@ -20,6 +20,8 @@ import msgspec
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.engine.counts import Counts
 from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.routing.capacity import Capacity
+from smart_llmrouter.routing.circuit import CircuitState
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.stores.shared_value import SharedValue
 
@@ -30,10 +32,15 @@ _RING: Final = b"?"
 
 
 class TargetReport(msgspec.Struct, frozen=True):
-    """How a worker finds a target: the words of `routing.health`."""
+    """How a worker finds a target: the words of `routing.health`.
+
+    `resting_s` is when it may be called again, 0.0 where it may be now.
+    """
 
     condition: str
     last_error: str | None
+    circuit: CircuitState = "closed"
+    resting_s: float = 0.0
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,18 +86,32 @@ class JournalCondition(Protocol):
 
 
 def own_report(
-    tally: Tally, health: HealthBook, *, journal: Callable[[], JournalCondition]
+    tally: Tally,
+    health: HealthBook,
+    *,
+    capacity: Capacity | None = None,
+    journal: Callable[[], JournalCondition],
 ) -> OwnReport:
-    """Return what makes a report of these three whenever it is called."""
+    """Return what makes a report of all these whenever it is called."""
 
     def report() -> WorkerReport:
+        counts = msgspec.structs.replace(
+            Counts.of(tally),
+            openings=dict(health.openings),
+            capacity_refusals={} if capacity is None else dict(capacity.refused),
+        )
         return WorkerReport(
             pid=os.getpid(),
-            counts=Counts.of(tally),
+            counts=counts,
             in_flight=tally.in_flight,
             journal=journal().reason,
             targets={
-                label: TargetReport(target.condition, target.last_error)
+                label: TargetReport(
+                    target.condition,
+                    target.last_error,
+                    health.circuit(label),
+                    health.resting_s(label),
+                )
                 for label, target in health.targets.items()
             },
         )

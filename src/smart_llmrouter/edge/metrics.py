@@ -6,7 +6,8 @@ has a bounded set of values.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
@@ -24,13 +25,21 @@ from prometheus_client.registry import Collector
 
 from smart_llmrouter.core.build_info import BuildInfo
 from smart_llmrouter.core.money import NUSD_PER_USD
-from smart_llmrouter.edge.crew import Crew, Staffing, present
+from smart_llmrouter.edge.crew import (
+    Crew,
+    Staffing,
+    TargetReport,
+    WorkerReport,
+    present,
+)
 from smart_llmrouter.engine.counts import Counts, Durations
 from smart_llmrouter.engine.tally import LATENCY_BUCKETS_S
+from smart_llmrouter.routing.circuit import CIRCUIT_STATES
 
 PREFIX: Final = "smart_llmrouter_"
 _US_PER_S: Final = 1_000_000
 _GROUP: Final = "group"
+_TARGET: Final = "target"
 WORKER: Final = "worker"
 """The label of what is told of each worker's process."""
 
@@ -76,7 +85,27 @@ TOKENS: Final = Family(
     name="tokens", told="Tokens that providers reported.", labels=(_GROUP, "kind")
 )
 ATTEMPTS: Final = Family(
-    name="attempts", told="Attempts at targets.", labels=("target", "outcome")
+    name="attempts", told="Attempts at targets.", labels=(_TARGET, "outcome")
+)
+CIRCUITS: Final = Family(
+    name="target_circuits",
+    told="Workers in which the circuit of a target is in this state.",
+    labels=(_TARGET, "state"),
+)
+RESTING: Final = Family(
+    name="target_resting_seconds",
+    told="Until the next call that a target gets from any worker; 0: now.",
+    labels=(_TARGET,),
+)
+OPENINGS: Final = Family(
+    name="target_circuit_openings",
+    told="How often the circuit of a target opened, after failed probes too.",
+    labels=(_TARGET,),
+)
+FULL: Final = Family(
+    name="target_capacity_refusals",
+    told="How often a target was passed over because of its shaping.",
+    labels=(_TARGET,),
 )
 COST: Final = Family(
     name="cost_usd", told="Computed cost in dollars.", labels=(_GROUP,)
@@ -98,7 +127,8 @@ FIRST_TOKEN: Final = Family(
 )
 FAMILIES: Final = (
     BUILD, WORKERS, WORKERS_UP, RESTARTS, IN_FLIGHT, UNWRITTEN, UNREAD, CALLS, ERRORS,
-    TOKENS, ATTEMPTS, COST, REFUSED, DURATION, FIRST_TOKEN,
+    TOKENS, ATTEMPTS, CIRCUITS, RESTING, OPENINGS, FULL, COST, REFUSED, DURATION,
+    FIRST_TOKEN,
 )  # fmt: skip
 
 
@@ -106,13 +136,15 @@ FAMILIES: Final = (
 class Shown:
     """What is shown at one moment.
 
-    `unread_bytes` is `None` where nobody knows.
+    `unread_bytes` is `None` where nobody knows. `targets` are by label, with what each
+    living worker finds.
     """
 
     counts: Counts = field(default_factory=Counts)
     in_flight: int = 0
     staffing: Staffing = field(default_factory=Staffing)
     unread_bytes: int | None = 0
+    targets: Mapping[str, Sequence[TargetReport]] = field(default_factory=dict)
 
 
 class CountsCollector(Collector):
@@ -139,6 +171,7 @@ class CountsCollector(Collector):
         if shown.unread_bytes is not None:
             yield _gauge(UNREAD, shown.unread_bytes)
         yield from _counters(counts)
+        yield from _circuits(shown.targets)
         yield _histogram(DURATION, counts.latency)
         yield _histogram(FIRST_TOKEN, counts.first_token)
 
@@ -188,6 +221,8 @@ def _counters(counts: Counts) -> Iterator[Metric]:
     yield _counter(ERRORS, counts.errors.items())
     yield _counter(TOKENS, counts.tokens.items())
     yield _counter(ATTEMPTS, counts.attempts.items())
+    yield _counter(OPENINGS, _by_target(counts.openings))
+    yield _counter(FULL, _by_target(counts.capacity_refusals))
     yield _counter(
         COST,
         (((group,), nusd / NUSD_PER_USD) for group, nusd in counts.cost_nusd.items()),
@@ -195,6 +230,28 @@ def _counters(counts: Counts) -> Iterator[Metric]:
     yield _counter(
         REFUSED, (((code,), count) for code, count in counts.refusals.items())
     )
+
+
+def _by_target(counts: Mapping[str, int]) -> Iterable[tuple[tuple[str, ...], float]]:
+    return (((label,), count) for label, count in counts.items())
+
+
+def _circuits(targets: Mapping[str, Sequence[TargetReport]]) -> Iterator[Metric]:
+    """Yield the state of each target's circuits, the states that none is in included.
+
+    Each worker has a circuit of its own; calls get through where one is not open.
+    """
+    circuits, resting = (
+        GaugeMetricFamily(family.full_name, family.told, labels=family.labels)
+        for family in (CIRCUITS, RESTING)
+    )
+    for label, found in targets.items():
+        states = Counter(each.circuit for each in found)
+        for state in CIRCUIT_STATES:
+            circuits.add_metric((label, state), states[state])
+        resting.add_metric((label,), min(each.resting_s for each in found))
+    yield circuits
+    yield resting
 
 
 def _counter(family: Family, counts: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
@@ -215,6 +272,14 @@ def _histogram(family: Family, groups: Mapping[str, Durations]) -> Metric:
             sum_value=histogram.sum_us / _US_PER_S,
         )
     return shown
+
+
+def _by_label(living: Iterable[WorkerReport]) -> Mapping[str, Sequence[TargetReport]]:
+    targets: defaultdict[str, list[TargetReport]] = defaultdict(list)
+    for report in living:
+        for label, found in report.targets.items():
+            targets[label].append(found)
+    return targets
 
 
 class Metrics:
@@ -246,6 +311,7 @@ class Metrics:
             in_flight=sum(report.in_flight for report in living),
             staffing=staffing,
             unread_bytes=unread_bytes,
+            targets=_by_label(living),
         )
         self._processes.processes = {
             number: report.pid for number, report in reports.items() if report in living

@@ -4,7 +4,7 @@ It is ready when its configuration is loaded and its journal can be written; the
 was checked before it began to listen. A database that went away later degrades it:
 calls go on, and their records wait in the journal. So does a worker that is missing
 among several, or hangs: the others go on, and each of them says the same. The health
-of targets is known from traffic alone and fails nothing.
+of targets is known from traffic alone and fails nothing, also where one rests.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from smart_llmrouter.edge.crew import (
     WorkerReport,
     present,
 )
+from smart_llmrouter.routing.circuit import CIRCUIT_STATES
 
 OK: Final = "ok"
 Status = Literal["ready", "degraded", "not-ready"]
@@ -73,7 +74,7 @@ class Readiness:
 
     def _groups(
         self, living: Sequence[WorkerReport]
-    ) -> Mapping[str, Mapping[str, Mapping[str, str | None]]]:
+    ) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
         return {
             group.name: {
                 target.label: _together(
@@ -101,10 +102,25 @@ def _workers(staffing: Staffing) -> str:
     return "; ".join(told)
 
 
-def _together(found: Iterable[TargetReport]) -> Mapping[str, str | None]:
-    """Say how a target is, after all who have called it: `degraded` if they differ."""
+def _together(reports: Iterable[TargetReport]) -> Mapping[str, object]:
+    """Say how a target is, after all who have called it: `degraded` if they differ.
+
+    Each worker has a circuit of its own: calls get through where one of them is not
+    open, and so the one that is the least so is told.
+    """
+    found = list(reports)
     known = [each for each in found if each.condition != _UNKNOWN.condition]
     conditions = {each.condition for each in known} or {_UNKNOWN.condition}
     condition = conditions.pop() if len(conditions) == 1 else "degraded"
     errors = (each.last_error for each in known if each.last_error is not None)
-    return {"condition": condition, "last_error": next(errors, None)}
+    best = min(found, key=_how_open, default=_UNKNOWN)
+    return {
+        "condition": condition,
+        "last_error": next(errors, None),
+        "circuit": best.circuit,
+        "next_call_in_s": round(best.resting_s, 3),
+    }
+
+
+def _how_open(found: TargetReport) -> tuple[int, float]:
+    return CIRCUIT_STATES.index(found.circuit), found.resting_s

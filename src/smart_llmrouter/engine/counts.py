@@ -18,7 +18,11 @@ class Durations(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of a tally, with its labels; none of them ever goes down."""
+    """Counters of a tally, with its labels; none of them ever goes down.
+
+    `openings` (of circuits) and `capacity_refusals` are by target, and not the tally's:
+    whoever makes a report adds them.
+    """
 
     calls: dict[tuple[str, int, bool], int] = {}
     errors: dict[tuple[str, str], int] = {}
@@ -27,6 +31,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     refusals: dict[str, int] = {}
     cost_nusd: dict[str, int] = {}
     unwritable: int = 0
+    openings: dict[str, int] = {}
+    capacity_refusals: dict[str, int] = {}
     latency: dict[str, Durations] = {}
     first_token: dict[str, Durations] = {}
 
@@ -63,6 +69,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             refusals=_added(self.refusals, other.refusals),
             cost_nusd=_added(self.cost_nusd, other.cost_nusd),
             unwritable=self.unwritable + other.unwritable,
+            openings=_added(self.openings, other.openings),
+            capacity_refusals=_added(self.capacity_refusals, other.capacity_refusals),
             latency=_added_durations(self.latency, other.latency),
             first_token=_added_durations(self.first_token, other.first_token),
         )

@@ -1,22 +1,38 @@
-"""How each target has fared lately, learned from traffic alone; nothing is probed."""
+"""How each target has fared lately, learned from traffic alone; nothing is probed.
+
+Whether a target may be called now is its circuit's to say; see `routing.circuit`.
+"""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Final, Literal
+
+from smart_llmrouter.config.policies import Backoffs
+from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.routing.circuit import (
+    LATE,
+    NO_VERDICTS,
+    REQUEST_FAULTS,
+    Circuit,
+    CircuitState,
+)
 
 RECENT_ATTEMPTS: Final = 20
 
 Condition = Literal["unknown", "healthy", "degraded", "failing"]
 
+__all__ = ["LATE", "RECENT_ATTEMPTS", "Condition", "HealthBook", "TargetHealth"]
 
-@dataclass(slots=True)
+
 class TargetHealth:
     """The last attempts at one target, oldest first: error class, `None` if it won."""
 
-    recent: deque[str | None] = field(
-        default_factory=lambda: deque(maxlen=RECENT_ATTEMPTS)
-    )
+    __slots__ = ("circuit", "recent")
+
+    def __init__(self, backoffs: Backoffs) -> None:
+        """Begin with no attempts, and a closed circuit."""
+        self.recent: deque[str | None] = deque(maxlen=RECENT_ATTEMPTS)
+        self.circuit = Circuit(backoffs)
 
     @property
     def condition(self) -> Condition:
@@ -35,15 +51,86 @@ class TargetHealth:
 
 
 class HealthBook:
-    """The health of every target, by its public label."""
+    """The health of every target, by its public label.
 
-    def __init__(self, labels: Iterable[str]) -> None:
-        """Begin with nothing known of `labels`."""
-        self._targets = {label: TargetHealth() for label in labels}
+    An attempt begins with `begin`, right after `resting_s` was asked and with nothing
+    awaited in between, and ends with one of `note` and `abandon`. What `begin` returned
+    is handed back as `begun`: by it a late result is told from a new one. Without it,
+    a result that comes while the target rests is taken for a late one.
+    """
 
-    def note(self, label: str, error_class: str | None) -> None:
-        """Write down how an attempt at a target ended; `None`: it won."""
-        self._targets[label].recent.append(error_class)
+    def __init__(self, backoffs: Mapping[str, Backoffs], *, now: Monotonic) -> None:
+        """Begin with nothing known of the targets whose labels `backoffs` has."""
+        self._targets = {label: TargetHealth(each) for label, each in backoffs.items()}
+        self._circuits = {label: each.circuit for label, each in self._targets.items()}
+        self._now = now
+
+    def resting_s(self, label: str) -> float:
+        """Say in how many seconds a target may be called; 0.0: now."""
+        circuit = self._circuits[label]
+        if circuit.until_s is None:
+            return 0.0
+        return circuit.resting_s(self._now())
+
+    def begin(self, label: str) -> int:
+        """Begin an attempt at a target, and return what to end it with.
+
+        `LATE` (which is false) says that the target should not be called now: somebody
+        else was first, or it rests. Who calls it nevertheless finds out nothing.
+        """
+        circuit = self._circuits[label]
+        if circuit.until_s is None:
+            return circuit.epoch
+        return circuit.begin(self._now())
+
+    def note(
+        self,
+        label: str,
+        error_class: str | None,
+        *,
+        retry_after_s: int | None = None,
+        begun: int | None = None,
+        broke_off: bool = False,
+    ) -> None:
+        """End an attempt: with an error class, or `None` where the target answered.
+
+        `retry_after_s` is what the provider asked for. With `broke_off` the attempt was
+        noted as answered before, and its stream has failed since.
+        """
+        target = self._targets[label]
+        circuit = target.circuit
+        if begun is None:
+            begun = circuit.guessed(self._now())
+        if error_class is None or error_class in REQUEST_FAULTS:
+            target.recent.append(None)
+            circuit.succeeded(begun)
+            return
+        target.recent.append(error_class)
+        if error_class in NO_VERDICTS:
+            circuit.given_back(begun, self._now())
+        elif broke_off:
+            circuit.broke_off(error_class, begun, self._now())
+        else:
+            circuit.failed(error_class, begun, self._now(), retry_after_s=retry_after_s)
+
+    def abandon(self, label: str, *, begun: int | None = None) -> None:
+        """End an attempt without a verdict, as when the caller has left."""
+        circuit = self._circuits[label]
+        if circuit.until_s is not None:
+            circuit.given_back(circuit.epoch if begun is None else begun, self._now())
+
+    def circuit(self, label: str) -> CircuitState:
+        """Say in which state the circuit of a target is."""
+        return self._circuits[label].state(self._now())
+
+    @property
+    def openings(self) -> Mapping[str, int]:
+        """How often each target's circuit has opened, where it has."""
+        return {
+            label: each.openings
+            for label, each in self._circuits.items()
+            if each.openings
+        }
 
     @property
     def targets(self) -> Mapping[str, TargetHealth]:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import msgspec
 import pytest
 
 from smart_llmrouter.config.load import load_snapshot
+from smart_llmrouter.config.policies import Backoffs, Flow
 from smart_llmrouter.config.snapshot import Snapshot
+from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.edge.crew import (
     Alone,
     Board,
@@ -28,8 +31,11 @@ from smart_llmrouter.edge.crew import (
 from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.engine.counts import Counts
 from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.routing.capacity import Capacity
+from smart_llmrouter.routing.circuit import CircuitState
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.stores.journal import JournalHealth
+from tests.support.clock import Clock
 from tests.support.gateway import configuration, provider
 
 OTHER = 4_000_000
@@ -46,7 +52,9 @@ def refused(reports: Mapping[int, WorkerReport]) -> dict[int, int]:
 
 def reporting(tally: Tally, *, pid: int | None = None) -> Callable[[], WorkerReport]:
     """Return what reports `tally` as the process `pid`, this one by default."""
-    own = own_report(tally, HealthBook([]), journal=lambda: JournalHealth(None))
+    own = own_report(
+        tally, HealthBook({}, now=time.monotonic), journal=lambda: JournalHealth(None)
+    )
     return lambda: msgspec.structs.replace(own(), pid=pid or os.getpid())
 
 
@@ -244,6 +252,67 @@ async def test_what_workers_find_of_a_target_is_told_together(
     target = report["groups"]["chat"]["acme/mini"]
     assert (target["condition"], target["last_error"]) == told
     assert report["status"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        (("closed", 0.0), ("closed", 0.0), ("closed", 0.0)),
+        (("open", 20.0), ("closed", 0.0), ("closed", 0.0)),
+        (("open", 20.0), ("half-open", 0.5), ("half-open", 0.5)),
+        (("open", 20.0), ("open", 2.5), ("open", 2.5)),
+    ],
+)
+async def test_the_circuit_that_lets_most_through_is_told(
+    snapshot: Snapshot,
+    one: tuple[CircuitState, float],
+    other: tuple[CircuitState, float],
+    told: tuple[str, float],
+) -> None:
+    """Each worker has its own, and a call gets through where one does not rest."""
+    reports = [
+        msgspec.structs.replace(
+            finding(pid, "failing", "x"),
+            targets={"acme/mini": TargetReport("failing", "x", *circuit)},
+        )
+        for pid, circuit in ((OTHER, one), (GONE, other))
+    ]
+
+    report = await report_of(snapshot, *reports)
+
+    target = report["groups"]["chat"]["acme/mini"]
+    assert (target["circuit"], target["next_call_in_s"]) == told
+    assert report["status"] == "ready"
+
+
+def test_a_worker_reports_circuits_and_refusals(snapshot: Snapshot) -> None:
+    """What is counted beside the tally is in its report, and adds up."""
+    clock = Clock()
+    (target,) = snapshot.groups["chat"].targets
+    health = HealthBook({target.label: Backoffs()}, now=clock)
+    capacity = Capacity(shaped(snapshot), now=clock)
+    health.note(target.label, "upstream_rate_limited", retry_after_s=20)
+    for _ in range(3):
+        capacity.take("chat", target, Requirements(body=b"", dialect="openai-chat"))
+
+    report = own_report(
+        Tally(), health, capacity=capacity, journal=lambda: JournalHealth(None)
+    )()
+
+    assert report.targets == {
+        "acme/mini": TargetReport("failing", "upstream_rate_limited", "open", 20.0)
+    }
+    both = report.counts.plus(report.counts)
+    assert both.openings == {"acme/mini": 2}
+    assert both.capacity_refusals == {"acme/mini": 4}
+
+
+def shaped(snapshot: Snapshot) -> Snapshot:
+    """Return the configuration, with one call a second for the target of its group."""
+    group = snapshot.groups["chat"]
+    flow = Flow(requests_per_second=1, burst=1)
+    targets = tuple(replace(each, shaping=flow) for each in group.targets)
+    return replace(snapshot, groups={"chat": replace(group, targets=targets)})
 
 
 @pytest.mark.parametrize(

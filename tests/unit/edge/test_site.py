@@ -1,5 +1,6 @@
 """The site when something of ours fails: known words outside, the reason in the log."""
 
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -62,7 +63,11 @@ def site(
     """Return a client of a site whose database is in this condition."""
     crew = Alone()
     crew.speak_for(
-        own_report(Tally(), HealthBook([]), journal=lambda: JournalHealth(journal))
+        own_report(
+            Tally(),
+            HealthBook({}, now=time.monotonic),
+            journal=lambda: JournalHealth(journal),
+        )
     )
     readiness = Readiness(
         SNAPSHOT,

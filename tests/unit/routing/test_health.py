@@ -2,12 +2,16 @@
 
 import pytest
 
+from smart_llmrouter.config.policies import Backoffs
 from smart_llmrouter.routing.health import RECENT_ATTEMPTS, Condition, HealthBook
+from tests.support.clock import Clock
+
+TARGETS = {"acme/mini": Backoffs(), "other/mini": Backoffs()}
 
 
 def book(*outcomes: str | None) -> HealthBook:
     """Return a book in which these attempts at one target are noted."""
-    health = HealthBook(["acme/mini", "other/mini"])
+    health = HealthBook(TARGETS, now=Clock())
     for outcome in outcomes:
         health.note("acme/mini", outcome)
     return health
@@ -26,6 +30,7 @@ def book(*outcomes: str | None) -> HealthBook:
         (["a", None, None, None], "healthy", "a"),
         ([None, "a", "b", "c"], "failing", "c"),
         ([*["a"] * 3, *[None] * RECENT_ATTEMPTS], "healthy", None),
+        (["upstream_bad_request"], "healthy", None),
     ],
 )
 def test_the_last_attempts_decide(
@@ -39,6 +44,18 @@ def test_the_last_attempts_decide(
 
 def test_targets_are_judged_apart() -> None:
     """One target's failures say nothing of another."""
-    health = book("a", "a", "a")
+    health = book("a", "a", "a", "a", "a")
 
     assert health.of("other/mini").condition == "unknown"
+    assert (health.circuit("acme/mini"), health.circuit("other/mini")) == (
+        "open",
+        "closed",
+    )
+    assert health.resting_s("other/mini") == 0.0
+
+
+def test_openings_are_counted_where_there_are_any() -> None:
+    """Targets whose circuit never opened are not in the count."""
+    health = book(*["a"] * 5)
+
+    assert health.openings == {"acme/mini": 1}
