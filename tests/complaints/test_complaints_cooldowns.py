@@ -61,7 +61,7 @@ def test_the_time_left_of_a_rest_is_wrong() -> None:
 
 
 def test_a_resting_target_is_called_every_ten_seconds() -> None:
-    """In an hour of failures it is called a hundred times or so, not at each call."""
+    """In an hour of failures it is called a hundred and twenty times or so."""
     clock = Clock()
     health = book(clock)
 
@@ -70,7 +70,7 @@ def test_a_resting_target_is_called_every_ten_seconds() -> None:
         called += fail(health, BROKEN)
         clock.turn(0.1)
 
-    assert called == 5 + 4 + 120
+    assert 120 < called < 130
 
 
 def test_twenty_five_failures_do_not_stop_calls() -> None:

@@ -132,6 +132,7 @@ async def test_labels_are_bounded(watched: Router) -> None:
         "outcome": {"answered"},
         "code": {kind.code for kind in _kinds()},
         "worker": {"1"},
+        "state": {"closed", "half-open", "open"},
         "le": None,
         "version": None,
         "commit": None,

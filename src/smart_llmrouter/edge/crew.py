@@ -94,11 +94,14 @@ def own_report(
 ) -> OwnReport:
     """Return what makes a report of all these whenever it is called."""
 
+    def refused() -> dict[str, int]:
+        return {} if capacity is None else dict(capacity.refused)
+
     def report() -> WorkerReport:
         counts = msgspec.structs.replace(
             Counts.of(tally),
-            openings=dict(health.openings),
-            capacity_refusals={} if capacity is None else dict(capacity.refused),
+            openings=health.openings,
+            capacity_refusals=dict.fromkeys(health.targets, 0) | refused(),
         )
         return WorkerReport(
             pid=os.getpid(),

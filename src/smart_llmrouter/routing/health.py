@@ -124,13 +124,9 @@ class HealthBook:
         return self._circuits[label].state(self._now())
 
     @property
-    def openings(self) -> Mapping[str, int]:
-        """How often each target's circuit has opened, where it has."""
-        return {
-            label: each.openings
-            for label, each in self._circuits.items()
-            if each.openings
-        }
+    def openings(self) -> dict[str, int]:
+        """How often each target's circuit has opened, by its label."""
+        return {label: each.openings for label, each in self._circuits.items()}
 
     @property
     def targets(self) -> Mapping[str, TargetHealth]:
