@@ -219,6 +219,13 @@ class Dialect(Protocol):
         conversation cannot do without one.
         """
 
+    def conversation_of(self, peek: Peek) -> bytes | None:
+        """Return the key of the conversation that a request belongs to, if it tells.
+
+        That is the same for all requests of a conversation, but for the mark that
+        `dialects.openings` puts behind it while nothing was answered.
+        """
+
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""
 

@@ -3,31 +3,27 @@
 A provider keeps the beginning of a conversation in its prompt cache for some minutes
 and charges a fraction for it, so that a conversation is best continued where it is.
 What is known here is known to this process, and until it ends.
+
+A conversation of which nothing was answered yet has no target, although another one may
+have begun in the same words: it is kept, and found when it goes on. So programs that
+ask the same thing again and again are spread over their targets like all others.
 """
 
-import hashlib
 from collections import OrderedDict
 from typing import Final
 
 from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.dialects.openings import UNANSWERED
 
 MOST: Final = 100_000
-_KEY_BYTES: Final = 16
-
-
-def affinity_key(conversation: bytes, *, caller_id: str, group: str) -> bytes:
-    """Return what a conversation is remembered by.
-
-    Callers choose the names of their conversations, so that nobody's may lead to what
-    another caller has done, and no group's to another group.
-    """
-    digest = hashlib.blake2b(conversation, digest_size=_KEY_BYTES)
-    digest.update(f"\0{len(caller_id)}:{caller_id}{group}".encode())
-    return digest.digest()
 
 
 class Affinities:
-    """Remembers labels of targets by `affinity_key`, those that were last kept."""
+    """Remembers on which targets conversations are, those that were last kept.
+
+    Keys are what `Dialect.conversation_of` returns, behind what tells callers and
+    groups apart: callers choose the names of their conversations themselves.
+    """
 
     def __init__(self, now: Monotonic, most: int = MOST) -> None:
         """Remember `most` conversations; the one unheard of for longest goes."""
@@ -50,6 +46,7 @@ class Affinities:
     def keep(self, key: bytes, label: str, ttl_s: float) -> None:
         """Remember for `ttl_s` from now on that a conversation is on a target."""
         now_s = self._now()
+        key = key.removesuffix(UNANSWERED)
         self._kept[key] = (label, now_s + ttl_s)
         self._kept.move_to_end(key)
         self._drop_old(now_s)

@@ -6,6 +6,7 @@ import msgspec
 
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.request import DialectName
+from smart_llmrouter.dialects.anthropic_messages.affinity import conversation_of
 from smart_llmrouter.dialects.anthropic_messages.answers import (
     usage_of_answer,
     write_answer,
@@ -55,6 +56,7 @@ class AnthropicMessages:
     proof_mark: ProofMark | None = _PROOF_MARK
     peek = staticmethod(peek_request)
     address = staticmethod(address_request)
+    conversation_of = staticmethod(conversation_of)
     usage_of = staticmethod(usage_of_answer)
     parse = staticmethod(parse_request)
     render = staticmethod(render_request)

@@ -5,6 +5,7 @@ from typing import Final
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect, Peek
+from smart_llmrouter.dialects.openai_chat.affinity import conversation_of
 from smart_llmrouter.dialects.openai_chat.answers import parse_answer
 from smart_llmrouter.dialects.openai_chat.decoder import ChatDecoder, read_answer
 from smart_llmrouter.dialects.openai_chat.encoder import ChatEncoder
@@ -34,6 +35,7 @@ class OpenAiChat:
     stores_answers: bool = False
     proof_mark: ProofMark | None = None
     peek = staticmethod(parse_request)
+    conversation_of = staticmethod(conversation_of)
     usage_of = staticmethod(parse_answer)
     parse = staticmethod(parse)
     render = staticmethod(render)

@@ -5,6 +5,7 @@ from typing import Final
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect, Peek
 from smart_llmrouter.dialects.openai_errors import render_error
+from smart_llmrouter.dialects.openai_responses.affinity import conversation_of
 from smart_llmrouter.dialects.openai_responses.answers import (
     read_answer,
     stored_id_of,
@@ -79,6 +80,7 @@ class OpenAiResponses:
     peek = staticmethod(peek_request)
     address = staticmethod(address_request)
     stored_id = staticmethod(stored_id_of)
+    conversation_of = staticmethod(conversation_of)
     usage_of = staticmethod(usage_of_answer)
     parse = staticmethod(parse_request)
     render = staticmethod(render_request)
