@@ -71,7 +71,8 @@ class Requirements(msgspec.Struct, kw_only=True):
     for (`required`, `any`, or one by name), `parallel_tools` that several at once are
     asked for in words. `output_cap` is in tokens. `reasoning` is `None` also where the
     caller asks for none; `reasoning_level` is the effort, `reasoning_budget` the
-    tokens. `goes_on` says that the provider must know an answer by its id.
+    tokens. `goes_on` says that the provider must know an answer by its id. Images come
+    as URLs, as data, or as the ids of files that the provider keeps (`image_files`).
     """
 
     body: bytes
@@ -85,6 +86,7 @@ class Requirements(msgspec.Struct, kw_only=True):
     output_format: FormatKind | None = None
     image_urls: int = 0
     image_data: int = 0
+    image_files: int = 0
     audio: bool = False
     documents: int = 0
     reasoning: ReasoningKind | None = None
@@ -102,7 +104,7 @@ class Requirements(msgspec.Struct, kw_only=True):
     @property
     def images(self) -> int:
         """How many images there are."""
-        return self.image_urls + self.image_data
+        return self.image_urls + self.image_data + self.image_files
 
     @property
     def estimated_input_tokens(self) -> int:

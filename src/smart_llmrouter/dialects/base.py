@@ -17,6 +17,7 @@ from smart_llmrouter.core.errors import NOT_BRIDGED, RouterError
 from smart_llmrouter.core.events import Event, Finished
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import DialectName, Request
+from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
 from smart_llmrouter.wire.jsonobject import RawMembers
@@ -190,6 +191,12 @@ class Dialect(Protocol):
         Nothing but values that the router must set differs from what came, and what
         `dialects.sealed` sealed is taken out, because no provider knows it. With
         `keep_seals` it stays: the target is another router, which may have sealed it.
+        """
+
+    def requirements_of(self, peek: Peek, *, body: bytes) -> Requirements:
+        """Return what the request in `body` needs of a target; it costs microseconds.
+
+        What cannot be understood needs nothing.
         """
 
     def meter(self, peek: Peek) -> Meter:

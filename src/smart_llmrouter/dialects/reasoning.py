@@ -15,10 +15,11 @@ default (31,999 tokens, `high`) is the same level on both sides.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from smart_llmrouter.core.notes import Notes
 from smart_llmrouter.core.request import ReasoningAsk
+from smart_llmrouter.core.requirements import ReasoningKind
 
 BUDGET_OF_EFFORT: Final = {
     "none": 0,
@@ -40,6 +41,38 @@ _HIGHEST_BUDGETS: Final = (
 )
 USUAL_LEVELS: Final = ("low", "medium", "high")
 """The levels that every model with efforts knows."""
+
+
+class Demand(NamedTuple):
+    """What reasoning a target must be able to do; see `core.requirements`."""
+
+    kind: ReasoningKind | None = None
+    level: str | None = None
+    budget: int | None = None
+
+
+NO_DEMAND: Final = Demand()
+
+
+def demand_of(
+    *,
+    effort: str | None = None,
+    budget: int | None = None,
+    enabled: bool = False,
+    adaptive: bool = False,
+) -> Demand:
+    """Return what is asked for beyond an answer without any thought.
+
+    `enabled` is thinking with a `budget`, whether that is told or not; an effort beside
+    it, or beside `adaptive`, is its level.
+    """
+    if effort == "none":
+        effort = None
+    if enabled or budget is not None:
+        return Demand("budget", effort, budget)
+    if adaptive:
+        return Demand("adaptive", effort)
+    return NO_DEMAND if effort is None else Demand("effort", effort)
 
 
 def effort_of(

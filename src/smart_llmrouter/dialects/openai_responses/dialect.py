@@ -17,6 +17,7 @@ from smart_llmrouter.dialects.openai_responses.encoder import (
     write_answer,
 )
 from smart_llmrouter.dialects.openai_responses.errors import encode_error_event
+from smart_llmrouter.dialects.openai_responses.needs import requirements_of
 from smart_llmrouter.dialects.openai_responses.parse import parse_request
 from smart_llmrouter.dialects.openai_responses.render import render_request
 from smart_llmrouter.dialects.openai_responses.requests import (
@@ -78,6 +79,7 @@ class OpenAiResponses:
     stores_answers: bool = True
     proof_mark: ProofMark | None = _PROOF_MARK
     peek = staticmethod(peek_request)
+    requirements_of = staticmethod(requirements_of)
     address = staticmethod(address_request)
     stored_id = staticmethod(stored_id_of)
     conversation_of = staticmethod(conversation_of)

@@ -1,0 +1,166 @@
+"""What a Messages request needs of a target, read from its raw values.
+
+Tools of Anthropic's own that the caller runs (a shell, an editor, a memory, a screen)
+count as functions; those that the provider runs are none. A document that is plain
+text, or made of blocks of it, needs nothing but a model that reads.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.requirements import CallKind, Requirements
+from smart_llmrouter.dialects.base import Peek
+from smart_llmrouter.dialects.glancing import (
+    Objects,
+    Reader,
+    bytes_in,
+    count_in,
+    format_in,
+    is_list,
+    link_kind,
+    members_in,
+    read_needs,
+    text_in,
+)
+from smart_llmrouter.dialects.reasoning import NO_DEMAND, Demand, demand_of
+from smart_llmrouter.wire.jsonobject import RawMembers
+from smart_llmrouter.wire.rawvalues import ABSENT, NULL
+
+_FUNCTION: Final[frozenset[CallKind]] = frozenset({"function"})
+_CLIENT_RUN: Final = ("bash_", "text_editor_", "memory_", "computer_", "browser_")
+_FORCING: Final = frozenset({"any", "tool"})
+_FALSE: Final = msgspec.Raw(b"false")
+_MEDIA: Final = frozenset({"image", "document"})
+_DOCUMENT_SOURCES: Final = frozenset({"base64", "url", "file"})
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: msgspec.Raw = ABSENT
+
+
+class _Block(msgspec.Struct, gc=False):
+    type: str = ""
+    source: msgspec.Raw = ABSENT
+    content: msgspec.Raw = ABSENT
+
+
+class _Source(msgspec.Struct, gc=False):
+    type: str = ""
+    url: msgspec.Raw = ABSENT
+    content: msgspec.Raw = ABSENT
+
+
+class _Tool(msgspec.Struct, gc=False):
+    type: str | None = None
+
+
+_MESSAGES: Final = Objects(_Message)
+_BLOCKS: Final = Objects(_Block)
+_SOURCES: Final = Objects(_Source)
+_TOOLS: Final = Objects(_Tool)
+
+
+def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
+    """Return what the request in `body` needs of a target.
+
+    What cannot be understood needs nothing.
+    """
+    needs = Requirements(body=body, dialect="anthropic-messages", stream=peek.stream)
+    read_needs(needs, peek, _READERS)
+    return needs
+
+
+def _messages(members: RawMembers, needs: Requirements) -> None:
+    for kind, source in media_in(members["messages"]):
+        if kind == "document":
+            needs.documents += source.type in _DOCUMENT_SOURCES
+        elif source.type == "url":
+            link = link_kind(source.url)
+            needs.image_urls += link == "url"
+            needs.image_data += link == "data"
+        else:
+            needs.image_data += source.type == "base64"
+            needs.image_files += source.type == "file"
+
+
+def media_in(messages: msgspec.Raw) -> Iterator[tuple[str, _Source]]:
+    """Go through the images and documents, also those in results and documents."""
+    waiting = [message.content for message in _MESSAGES.read(messages)]
+    while waiting:
+        content = waiting.pop()
+        if content is ABSENT or not is_list(content):
+            continue
+        for block in _BLOCKS.read(content):
+            waiting.append(block.content)
+            if block.type not in _MEDIA or block.source is ABSENT:
+                continue
+            source = _SOURCES.one(block.source)
+            if source is not None:
+                waiting.append(source.content)
+                yield block.type, source
+
+
+def _tools(members: RawMembers, needs: Requirements) -> None:
+    count = sum(_is_called(tool.type) for tool in _TOOLS.read(members["tools"]))
+    needs.tool_count = count
+    needs.tool_schema_bytes = bytes_in(members["tools"])
+    if count:
+        needs.tools = _FUNCTION
+
+
+def _is_called(kind: str | None) -> bool:
+    return kind is None or kind == "custom" or kind.startswith(_CLIENT_RUN)
+
+
+def _choice(members: RawMembers, needs: Requirements) -> None:
+    choice = members_in(members["tool_choice"])
+    needs.forced_choice = text_in(choice.get("type")) in _FORCING
+    needs.parallel_tools = choice.get("disable_parallel_tool_use") == _FALSE
+
+
+def _cap(members: RawMembers, needs: Requirements) -> None:
+    needs.output_cap = count_in(members["max_tokens"])
+
+
+def _output(members: RawMembers, needs: Requirements) -> None:
+    """Read the form of the answer, and the effort; the older field is the second."""
+    output = members_in(members.get("output_config"))
+    needs.output_format = format_in(output.get("format")) or format_in(
+        members.get("output_format")
+    )
+    _reasoning(members, needs)
+
+
+def _reasoning(members: RawMembers, needs: Requirements) -> None:
+    demand = demanded(members)
+    needs.reasoning, needs.reasoning_level, needs.reasoning_budget = demand
+
+
+def demanded(members: RawMembers) -> Demand:
+    """Return which thinking is asked for; where it is switched off, none is."""
+    output = members_in(members.get("output_config"))
+    effort = text_in(output.get("effort"))
+    thinking = members.get("thinking", NULL)
+    if thinking == NULL:
+        return demand_of(effort=effort)
+    asked = members_in(thinking)
+    kind = text_in(asked.get("type"))
+    if kind == "disabled":
+        return NO_DEMAND
+    if kind == "enabled":
+        budget = count_in(asked.get("budget_tokens"))
+        return demand_of(effort=effort, budget=budget, enabled=True)
+    return demand_of(effort=effort, adaptive=kind is not None)
+
+
+_READERS: Final[Mapping[str, Reader]] = {
+    "messages": _messages,
+    "tools": _tools,
+    "tool_choice": _choice,
+    "max_tokens": _cap,
+    "output_config": _output,
+    "output_format": _output,
+    "thinking": _reasoning,
+}

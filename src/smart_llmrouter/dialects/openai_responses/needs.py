@@ -1,0 +1,189 @@
+"""What a Responses request needs of a target, read from its raw values.
+
+Tools count wherever they are declared: in `tools`, in an item with more of them, and in
+what a search has found. A namespace is a kind of its own, whatever is in it; its tools
+are counted one by one. A tool that the caller runs without having declared more than
+its type, such as `local_shell`, counts as a function.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.core.requirements import CallKind, Requirements
+from smart_llmrouter.dialects.base import Peek
+from smart_llmrouter.dialects.glancing import (
+    Objects,
+    Reader,
+    bytes_in,
+    count_in,
+    format_in,
+    is_list,
+    is_text,
+    is_true,
+    link_kind,
+    members_in,
+    read_needs,
+    text_in,
+)
+from smart_llmrouter.dialects.reasoning import Demand, demand_of
+from smart_llmrouter.wire.jsonobject import RawMembers
+from smart_llmrouter.wire.rawvalues import ABSENT, is_there
+
+_CALLABLE: Final[Mapping[str, CallKind]] = {
+    "function": "function",
+    "custom": "custom",
+    "namespace": "namespace",
+    "tool_search": "tool_search",
+    "local_shell": "function",
+    "shell": "function",
+    "apply_patch": "function",
+    "computer": "function",
+    "computer_use": "function",
+    "computer_use_preview": "function",
+}
+_IMAGES: Final = frozenset({"input_image", "computer_screenshot"})
+
+
+class _Item(msgspec.Struct, gc=False):
+    type: str | None = None
+    role: msgspec.Raw = ABSENT
+    content: msgspec.Raw = ABSENT
+    output: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
+
+
+class _Part(msgspec.Struct, gc=False):
+    type: str = ""
+    image_url: msgspec.Raw = ABSENT
+    file_id: msgspec.Raw = ABSENT
+
+
+class _Tool(msgspec.Struct, gc=False):
+    type: str = ""
+    execution: str | None = None
+    tools: msgspec.Raw = ABSENT
+
+
+_ITEMS: Final = Objects(_Item)
+_PARTS: Final = Objects(_Part)
+_TOOLS: Final = Objects(_Tool)
+
+
+def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
+    """Return what the request in `body` needs of a target.
+
+    What cannot be understood needs nothing.
+    """
+    needs = Requirements(body=body, dialect="openai-responses", stream=peek.stream)
+    read_needs(needs, peek, _READERS)
+    return needs
+
+
+def _input(members: RawMembers, needs: Requirements) -> None:
+    given = members["input"]
+    if not is_list(given):
+        return
+    for item in _ITEMS.read(given):
+        for part in _parts_of(item):
+            _add_part(part, needs)
+        if is_there(item.tools):
+            _add_tools(item.tools, needs)
+        if item.type == "item_reference" or (item.type is None and item.role is ABSENT):
+            needs.goes_on = True
+
+
+def _parts_of(item: _Item) -> Iterator[_Part]:
+    for content in (item.content, item.output):
+        if content is ABSENT or is_text(content):
+            continue
+        if is_list(content):
+            yield from _PARTS.read(content)
+        else:
+            one = _PARTS.one(content)
+            if one is not None:
+                yield one
+
+
+def _add_part(part: _Part, needs: Requirements) -> None:
+    if part.type in _IMAGES:
+        kind = link_kind(part.image_url)
+        needs.image_urls += kind == "url"
+        needs.image_data += kind == "data"
+        needs.image_files += kind is None and is_there(part.file_id)
+    elif part.type == "input_file":
+        needs.documents += 1
+    elif part.type == "input_audio":
+        needs.audio = True
+
+
+def _tools(members: RawMembers, needs: Requirements) -> None:
+    _add_tools(members["tools"], needs)
+
+
+def _add_tools(declared: msgspec.Raw, needs: Requirements) -> None:
+    kinds: list[CallKind] = []
+    count = 0
+    for tool in _TOOLS.read(declared):
+        kind = _CALLABLE.get(tool.type)
+        if kind is None or (kind == "tool_search" and tool.execution != "client"):
+            continue
+        kinds.append(kind)
+        count += len(_TOOLS.read(tool.tools)) if kind == "namespace" else 1
+    needs.tools = needs.tools.union(kinds)
+    needs.tool_count += count
+    needs.tool_schema_bytes += bytes_in(declared)
+
+
+def _choice(members: RawMembers, needs: Requirements) -> None:
+    raw = members["tool_choice"]
+    if is_text(raw):
+        needs.forced_choice = text_in(raw) == "required"
+        return
+    choice = members_in(raw)
+    kind = text_in(choice.get("type"))
+    if kind == "allowed_tools":
+        needs.forced_choice = text_in(choice.get("mode")) == "required"
+    else:
+        needs.forced_choice = kind is not None
+
+
+def _parallel(members: RawMembers, needs: Requirements) -> None:
+    needs.parallel_tools = is_true(members["parallel_tool_calls"])
+
+
+def _cap(members: RawMembers, needs: Requirements) -> None:
+    needs.output_cap = count_in(members["max_output_tokens"])
+
+
+def _format(members: RawMembers, needs: Requirements) -> None:
+    needs.output_format = format_in(members_in(members["text"]).get("format"))
+
+
+def _reasoning(members: RawMembers, needs: Requirements) -> None:
+    demand = demanded(members)
+    needs.reasoning, needs.reasoning_level, needs.reasoning_budget = demand
+
+
+def demanded(members: RawMembers) -> Demand:
+    """Return which reasoning is asked for; an account of it alone is none."""
+    asked = members_in(members.get("reasoning"))
+    return demand_of(effort=text_in(asked.get("effort")))
+
+
+def _goes_on(_: RawMembers, needs: Requirements) -> None:
+    needs.goes_on = True
+
+
+_READERS: Final[Mapping[str, Reader]] = {
+    "input": _input,
+    "tools": _tools,
+    "tool_choice": _choice,
+    "parallel_tool_calls": _parallel,
+    "max_output_tokens": _cap,
+    "text": _format,
+    "reasoning": _reasoning,
+    "previous_response_id": _goes_on,
+    "conversation": _goes_on,
+}
