@@ -121,7 +121,11 @@ def _choice(members: RawMembers, needs: Requirements) -> None:
 
 
 def _parallel(members: RawMembers, needs: Requirements) -> None:
-    needs.parallel_tools = is_true(members["parallel_tool_calls"])
+    """Read whether several calls are asked for; functions are called one by one."""
+    needs.parallel_tools = (
+        is_true(members["parallel_tool_calls"])
+        and members.get("functions", NULL) == NULL
+    )
 
 
 def _cap(members: RawMembers, needs: Requirements) -> None:
