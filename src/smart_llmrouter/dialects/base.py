@@ -15,7 +15,7 @@ import msgspec
 
 from smart_llmrouter.core.errors import NOT_BRIDGED, RouterError
 from smart_llmrouter.core.events import Event, Finished
-from smart_llmrouter.core.notes import Notes
+from smart_llmrouter.core.notes import Note, Notes
 from smart_llmrouter.core.request import DialectName, Request
 from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.core.usage import Usage
@@ -197,6 +197,13 @@ class Dialect(Protocol):
         """Return what the request in `body` needs of a target; it costs microseconds.
 
         What cannot be understood needs nothing.
+        """
+
+    def at_level(self, peek: Peek, levels: Sequence[str]) -> tuple[Peek, Note | None]:
+        """Return the request with an effort of reasoning that is one of `levels`.
+
+        That is the request itself where it asks for one of them, or for none; else the
+        effort is the nearest of them, and the note says so.
         """
 
     def meter(self, peek: Peek) -> Meter:

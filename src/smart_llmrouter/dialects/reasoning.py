@@ -95,10 +95,15 @@ def effort_of(
         if ask.adaptive:
             notes.approximated(field, "the provider's default decides how much")
         return None
-    nearest = _nearest(wanted, levels or USUAL_LEVELS)
+    nearest = nearest_level(wanted, levels or USUAL_LEVELS)
     if nearest != ask.effort:
-        notes.approximated(field, f"asked of the provider as effort {nearest}")
+        notes.approximated(field, asked_as(nearest))
     return nearest
+
+
+def asked_as(level: str) -> str:
+    """Return why a field is noted whose effort was not known to the model."""
+    return f"asked of the provider as effort {level}"
 
 
 def budget_of(ask: ReasoningAsk, *, field: str, notes: Notes) -> int | None:
@@ -123,7 +128,7 @@ def _effort_of_budget(tokens: int) -> str:
     return "max"
 
 
-def _nearest(wanted: str, levels: Sequence[str]) -> str:
+def nearest_level(wanted: str, levels: Sequence[str]) -> str:
     """Return the level nearest to the wanted one: of two, the one that thinks more."""
     if wanted in levels or wanted not in EFFORTS:
         return wanted if wanted in levels else levels[len(levels) // 2]

@@ -1,10 +1,12 @@
 """Anthropic Messages as one of the dialects that the router knows."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.anthropic_messages.affinity import conversation_of
 from smart_llmrouter.dialects.anthropic_messages.answers import (
@@ -41,6 +43,7 @@ from smart_llmrouter.dialects.base import (
     Meter,
     Peek,
 )
+from smart_llmrouter.dialects.levels import with_known_effort
 from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
 
 _PROOF_MARK: Final = ProofMark("signature")
@@ -67,6 +70,10 @@ class AnthropicMessages:
     encoder = staticmethod(MessagesEncoder)
     write_answer = staticmethod(write_answer)
     render_error = staticmethod(render_error)
+
+    def at_level(self, peek: Peek, levels: Sequence[str]) -> tuple[Peek, Note | None]:
+        """Return the request with an effort that the model knows; see `Dialect`."""
+        return with_known_effort(peek, levels, member="output_config", inner="effort")
 
     def meter(self, peek: Peek) -> Meter:  # noqa: ARG002 - usage comes unasked here
         """Return the meter for the stream that answers `peek`."""

@@ -1,10 +1,14 @@
 """OpenAI Chat Completions, as `dialects.base` asks for a dialect."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect, Peek
+from smart_llmrouter.dialects.glancing import text_in
+from smart_llmrouter.dialects.levels import with_known_effort
 from smart_llmrouter.dialects.openai_chat.affinity import conversation_of
 from smart_llmrouter.dialects.openai_chat.answers import parse_answer
 from smart_llmrouter.dialects.openai_chat.decoder import ChatDecoder, read_answer
@@ -56,6 +60,13 @@ class OpenAiChat:
     ) -> bytes:
         """Return the request for a target of this dialect; `model` is encoded JSON."""
         return render_request(peek, model=model)
+
+    def at_level(self, peek: Peek, levels: Sequence[str]) -> tuple[Peek, Note | None]:
+        """Return the request with an effort that the model knows; see `Dialect`."""
+        if text_in(peek.members.get("reasoning_effort")) is not None:
+            return with_known_effort(peek, levels, member="reasoning_effort")
+        # The wild has an object.
+        return with_known_effort(peek, levels, member="reasoning", inner="effort")
 
     def meter(self, peek: Peek) -> StreamMeter:
         """Return the meter for the stream that answers `peek`."""

@@ -1,9 +1,12 @@
 """OpenAI Responses behind the one interface that the router knows of a dialect."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect, Peek
+from smart_llmrouter.dialects.levels import with_known_effort
 from smart_llmrouter.dialects.openai_errors import render_error
 from smart_llmrouter.dialects.openai_responses.affinity import conversation_of
 from smart_llmrouter.dialects.openai_responses.answers import (
@@ -92,6 +95,10 @@ class OpenAiResponses:
     write_answer = staticmethod(write_answer)
     render_error = staticmethod(render_error)
     encode_error_event = staticmethod(encode_error_event)
+
+    def at_level(self, peek: Peek, levels: Sequence[str]) -> tuple[Peek, Note | None]:
+        """Return the request with an effort that the model knows; see `Dialect`."""
+        return with_known_effort(peek, levels, member="reasoning", inner="effort")
 
     def meter(self, peek: Peek) -> StreamMeter:
         """Return the meter for the stream that answers `peek`."""
