@@ -3,17 +3,29 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from smart_llmrouter.config.policies import Diagnostics
+from smart_llmrouter.core.decisions import Decision
+from smart_llmrouter.ledger.decision_line import with_decision
+from smart_llmrouter.ledger.explained import explained
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.record import encode_record
+from smart_llmrouter.stores.database import open_for_reading
+from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.journal import JournalWriter
-from smart_llmrouter.stores.usage_store import Labels, Measures, UsageStore
+from smart_llmrouter.stores.usage_store import (
+    NO_DECISIONS,
+    Labels,
+    Measures,
+    UsageStore,
+)
+from tests.support.decisions import various_decision
 from tests.support.ledger import (
     StateDirectory,
     a_record,
@@ -21,6 +33,12 @@ from tests.support.ledger import (
     state_in,
     various_record,
 )
+
+
+def line_of(number: int) -> bytes:
+    """Return the line of a call; of most, with how it was decided."""
+    line, decision = encode_record(various_record(number)), various_decision(number)
+    return line if decision is None else with_decision(line, decision, Diagnostics())
 
 
 class Killed(BaseException):
@@ -41,12 +59,19 @@ class FragileStore(UsageStore):
         measures: Sequence[Measures],
         labels: Sequence[Labels],
         *,
+        decisions: Mapping[int, KeptDecision] = NO_DECISIONS,
         segment: str,
         end_offset: int,
     ) -> int:
         """Add rows, or die trying."""
         self._live(before=True)
-        new = super().add(measures, labels, segment=segment, end_offset=end_offset)
+        new = super().add(
+            measures,
+            labels,
+            decisions=decisions,
+            segment=segment,
+            end_offset=end_offset,
+        )
         self._live(before=False)
         return new
 
@@ -89,10 +114,10 @@ class Histories(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 8))
     def answer_calls(self, count: int) -> None:
-        """Journal some records."""
+        """Journal some records, most of them with a decision."""
         assert self.writer is not None
-        for n in range(count):
-            self.writer.append(encode_record(various_record(self.answered + n)))
+        for n in range(self.answered, self.answered + count):
+            self.writer.append(line_of(n))
         self.answered += count
 
     @rule()
@@ -135,6 +160,17 @@ class Histories(RuleBasedStateMachine):
             store.close()
 
     @invariant()
+    def no_decision_without_its_record(self) -> None:
+        """At any time either is there with the other, and once."""
+        decided = self.state.decided_ids()
+        assert len(decided) == len(set(decided))
+        assert decided == [
+            request_id
+            for request_id in self.state.request_ids()
+            if various_decision(int(request_id.removeprefix("req_"), 16)) is not None
+        ]
+
+    @invariant()
     def no_row_is_doubled_or_invented(self) -> None:
         """At any time the rows are distinct answered calls."""
         rows = self.state.request_ids()
@@ -151,11 +187,26 @@ class Histories(RuleBasedStateMachine):
             assert self.state.kept() == [
                 kept_of(various_record(n)) for n in range(self.answered)
             ]
+            assert self.decisions() == [various_decision(n) for n in self.numbers()]
             assert self.state.segments() == []
             reasons = {str(entry["reason"]) for entry in self.state.rejected()}
             assert reasons == ({"torn"} if self.torn else set())
         finally:
             shutil.rmtree(self.directory)
+
+    def numbers(self) -> range:
+        """Return the numbers of all answered calls."""
+        return range(self.answered)
+
+    def decisions(self) -> list[Decision | None]:
+        """Return how each answered call was decided, as the database has it."""
+        found = []
+        with open_for_reading(self.state.url).connect() as connection:
+            for n in self.numbers():
+                call = explained(connection, a_record(n).request_id)
+                assert call is not None
+                found.append(call.kept.decision if call.kept else None)
+        return found
 
 
 TestHistories = Histories.TestCase

@@ -137,6 +137,18 @@ class StateDirectory:
             "usage_estimated, notes_count"
         )
 
+    def count(self, table: str) -> int:
+        """Return how many rows a table or view has."""
+        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
+            query = f"SELECT count(*) FROM {table}"  # noqa: S608 - no input
+            return int(connection.execute(query).fetchone()[0])
+
+    def decided_ids(self) -> list[str]:
+        """Return the ids of all calls whose decision is kept, in order."""
+        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
+            query = "SELECT request_id FROM request_routing_decisions ORDER BY 1"
+            return [str(row[0]) for row in connection.execute(query)]
+
     def segments(self) -> list[str]:
         """Return the names of the journal's segments."""
         return sorted(path.name for path in self.journal.glob("0*.jsonl"))

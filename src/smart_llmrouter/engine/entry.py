@@ -5,12 +5,14 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.config.snapshot import Group, Target
+from smart_llmrouter.core.decisions import Decision
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, cost_of
 from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.ledger.record import (
     CallMeasures,
+    Disconnect,
     Lane,
     UsageRecord,
     named_measures,
@@ -25,7 +27,9 @@ class Entry(msgspec.Struct, eq=False):
 
     `lane` is that of the last attempt, and `notes` are what its translation noted.
     `answer_id` is what a stream has been called in its first event, where its last one
-    must repeat that.
+    must repeat that. `fallback_used` says that a second target was tried, `disconnect`
+    what became of the target's answer when the caller had left. `decision` is kept
+    beside the record where it is not `None`.
     """
 
     arrival: Arrival
@@ -43,6 +47,9 @@ class Entry(msgspec.Struct, eq=False):
     lane: Lane = "relay"
     notes: tuple[Note, ...] = ()
     answer_id: str | None = None
+    fallback_used: bool = False
+    disconnect: Disconnect | None = None
+    decision: Decision | None = None
     closed: bool = False
 
     def record(
@@ -86,6 +93,8 @@ class Entry(msgspec.Struct, eq=False):
             lane=self.lane,
             usage_estimated=self.usage.estimated,
             notes=self.notes,
+            fallback_used=self.fallback_used,
+            disconnect=self.disconnect,
         )
 
     def measures(self, now_s: float) -> CallMeasures:
@@ -135,4 +144,6 @@ class Entry(msgspec.Struct, eq=False):
             self.lane,
             self.usage.estimated,
             self.notes,
+            self.fallback_used,
+            self.disconnect,
         )

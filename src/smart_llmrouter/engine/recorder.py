@@ -1,5 +1,7 @@
 """Closing entries: one record a call, in the journal before its last byte leaves.
 
+Where a call's decision is kept, it stands in the line of its record.
+
 All calls that end in the same turn of the event loop share one `write`, and with
 `journal_sync: always` one wait for the disk: what ends their answers is handed over
 with their records, and leaves when these are written.
@@ -11,16 +13,20 @@ from typing import Final, Protocol
 
 import structlog
 
+from smart_llmrouter.config.policies import Diagnostics
 from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.core.decisions import Decision
 from smart_llmrouter.core.errors import JournalUnwritable, RouterError
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.engine.entry import Entry, Likeness
 from smart_llmrouter.engine.tally import Series, Tally
+from smart_llmrouter.ledger.decision_line import with_decision
 from smart_llmrouter.ledger.record import caller_labels, join_line, other_labels
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
 
 _MOST_KINDS: Final = 10_000
+_USUAL_BOUNDS: Final = Diagnostics()
 
 log = structlog.get_logger()
 
@@ -73,8 +79,13 @@ class Recorder:
         config_fingerprint: str,
         router_version: str,
         now: Monotonic,
+        bounds: Diagnostics = _USUAL_BOUNDS,
     ) -> None:
-        """Write to `journal`; with `sync_always` each record is on the disk at once."""
+        """Write to `journal`; with `sync_always` each record is on the disk at once.
+
+        `bounds` say how much is kept of a decision, not of which calls: that is said
+        by the entries.
+        """
         self._journal = journal
         self._tally = tally
         self._loop = loop
@@ -82,6 +93,7 @@ class Recorder:
         self._config_fingerprint = config_fingerprint
         self._router_version = router_version
         self._now = now
+        self._bounds = bounds
         self._doubtful = False
         self._records: list[bytes] = []
         self._endings: list[Ending] = []
@@ -122,6 +134,8 @@ class Recorder:
         caller = entry.arrival.caller
         whose = self._caller_labels.get(caller.token_id) or self._labels_of(caller)
         line = join_line(measures, whose, kind.labels)
+        if entry.decision is not None:
+            line = self._with_decision(line, entry.decision, entry)
         # From here on nothing can fail that would leave the call without its end.
         entry.closed = True
         kind.series.count(measures)
@@ -129,6 +143,18 @@ class Recorder:
             self._loop.call_soon(self._write)
         self._records.append(line)
         self._endings.append(ending)
+
+    def _with_decision(self, line: bytes, decision: Decision, entry: Entry) -> bytes:
+        """Return the line with the decision; as it is where that cannot be written."""
+        try:
+            return with_decision(line, decision, self._bounds)
+        except (ValueError, TypeError, OverflowError) as error:
+            log.warning(
+                "decision not kept",
+                request_id=entry.arrival.request_id,
+                reason=type(error).__name__,
+            )
+            return line
 
     def _labels_of(self, caller: Caller) -> bytes:
         """Encode what says whose a call is; as often as there are callers."""

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.ledger.courtesy import NO_COURTESY, Courtesy
+from smart_llmrouter.ledger.decision_line import TAB, decode_decision, parted
 from smart_llmrouter.ledger.record import (
     check_labels,
     decode_record,
@@ -22,6 +23,7 @@ from smart_llmrouter.ledger.record import (
     split_record,
 )
 from smart_llmrouter.ledger.rejected import RejectedLine, RejectedLines
+from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.segments import (
     Block,
     SegmentFile,
@@ -43,6 +45,9 @@ _PIECE: Final = 32
 """How many lines are read between two moments in which others may have the core."""
 
 _MOST_LABELS: Final = 8192
+_KINDS_OF_MISFITS: Final = 2
+"""Records, and decisions: the second are looked at when all of the first fit."""
+
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
 
@@ -70,12 +75,18 @@ NOTHING: Final = Progress()
 
 @dataclass(slots=True)
 class _Batch:
-    """Lines that are records, what they say, and the lines that are none."""
+    """Lines that are records, what they say, and the lines that are none.
+
+    `tails` are what stands behind some of the records, by the record's number, and
+    `decisions` those of them that could be read.
+    """
 
     lines: list[bytes] = field(default_factory=list)
     measures: list[Measures] = field(default_factory=list)
     labels: list[Labels] = field(default_factory=list)
     rejected: list[RejectedLine] = field(default_factory=list)
+    tails: dict[int, bytes] = field(default_factory=dict)
+    decisions: dict[int, KeptDecision] = field(default_factory=dict)
 
     def add(self, line: bytes, measures: Measures, labels: Labels) -> None:
         """Take one more record."""
@@ -175,11 +186,16 @@ class Ingester:
     def _commit(self, name: str, offset: int, block: Block) -> Progress:
         batch = self._batch_of(name, offset, block)
         self._rejected.add(batch.rejected)
-        try:
-            new = self._add(batch, name, block.end)
-        except UnstorableRows as unstorable:
-            batch, misfits = _without(batch, unstorable, segment=name, offset=offset)
-            self._rejected.add(misfits)
+        for _ in range(_KINDS_OF_MISFITS):
+            try:
+                new = self._add(batch, name, block.end)
+                break
+            except UnstorableRows as unstorable:
+                batch, misfits = _without(
+                    batch, unstorable, segment=name, offset=offset
+                )
+                self._rejected.add(misfits)
+        else:
             new = self._add(batch, name, block.end)
         return Progress(
             records=new,
@@ -189,19 +205,40 @@ class Ingester:
 
     def _add(self, batch: _Batch, segment: str, end_offset: int) -> int:
         return self._store.add(
-            batch.measures, batch.labels, segment=segment, end_offset=end_offset
+            batch.measures,
+            batch.labels,
+            decisions=batch.decisions,
+            segment=segment,
+            end_offset=end_offset,
         )
 
     def _batch_of(self, name: str, offset: int, block: Block) -> _Batch:
         if block.oversized:
             giant = RejectedLine(name, offset, "oversized", block.lines[0])
             return _Batch([], [], [], [giant])
+        records, tails = _without_tails(block.lines)
         try:
-            measures, labels = self._split(block.lines)
+            measures, labels = self._split(records)
             self._check(set(labels))
         except _UNREADABLE:
-            return _sorted_out(block.lines, segment=name, offset=offset)
-        return _Batch(block.lines, measures, labels, [])
+            batch = _sorted_out(block.lines, segment=name, offset=offset)
+        else:
+            batch = _Batch(records, measures, labels, [], tails)
+        if batch.tails:
+            self._read_decisions(batch, segment=name, offset=offset)
+        return batch
+
+    def _read_decisions(self, batch: _Batch, *, segment: str, offset: int) -> None:
+        """Read what stands behind records; what is no decision costs no record."""
+        for count, (at, tail) in enumerate(batch.tails.items()):
+            try:
+                batch.decisions[at] = decode_decision(tail)
+            except _UNREADABLE:
+                batch.rejected.append(
+                    RejectedLine(segment, offset, "no decision", tail)
+                )
+            if count % _PIECE == 0:
+                self._courtesy.show()
 
     def _split(self, lines: list[bytes]) -> tuple[list[Measures], list[Labels]]:
         measures: list[Measures] = []
@@ -244,18 +281,39 @@ def _without(
     ):
         if at in unstorable.indexes:
             misfits.append(RejectedLine(segment, offset, "unstorable", row[0]))
-        else:
-            kept.add(*row)
+            continue
+        if at in unstorable.decisions:
+            misfits.append(RejectedLine(segment, offset, "unstorable", batch.tails[at]))
+        elif at in batch.decisions:
+            kept.tails[len(kept.lines)] = batch.tails[at]
+            kept.decisions[len(kept.lines)] = batch.decisions[at]
+        kept.add(*row)
     kept.rejected.extend([*batch.rejected, *misfits])
     return kept, misfits
+
+
+def _without_tails(lines: list[bytes]) -> tuple[list[bytes], dict[int, bytes]]:
+    """Return the records of lines, and what stands behind some of them."""
+    with_tails = [at for at, line in enumerate(lines) if TAB in line]
+    if not with_tails:
+        return lines, {}
+    records, tails = lines.copy(), {}
+    for at in with_tails:
+        records[at], tail = parted(lines[at])
+        if tail:
+            tails[at] = tail
+    return records, tails
 
 
 def _sorted_out(lines: list[bytes], *, segment: str, offset: int) -> _Batch:
     """Read line by line, and tell those that are records from the others."""
     batch = _Batch()
     for line in lines:
+        record, tail = parted(line)
         try:
-            batch.add(line, *split_record(decode_record(line)))
+            batch.add(record, *split_record(decode_record(record)))
+            if tail:
+                batch.tails[len(batch.lines) - 1] = tail
         except msgspec.ValidationError:
             batch.rejected.append(
                 RejectedLine(segment, offset, "not a usage record", line)

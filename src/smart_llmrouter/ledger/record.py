@@ -8,8 +8,9 @@ come first, which differ from call to call; the labels follow, which many calls 
 to the byte, so that a reader need not look into those that it has seen before.
 
 What is rare is not in every line. Of a call that wrote into its provider's cache, the
-id stands in an array with what that came to. Of the last three labels those are left
+id stands in an array with what that came to. Of the last five labels those are left
 out that are as usual. So a line of before there were any of these is a line of today.
+Behind the record there may be how the call was decided: see `ledger.decision_line`.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from smart_llmrouter.core.notes import Note
 from smart_llmrouter.stores.usage_store import Labels, Measures
 
 Lane = Literal["relay", "translate"]
+Disconnect = Literal["cancelled", "drained"]
+"""What became of the target's answer when the caller had left."""
 
 
 class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +36,9 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     Costs are nano-dollars (`_nusd`). `error_code` is a stable code of `core.errors`;
     `status` is what the caller was answered (499: it left before the end). `lane` means
     nothing without a target. `notes` are the fields that a translation could not carry
-    as they were.
+    as they were. `attempts` counts all attempts, several on one target too;
+    `fallback_used` says whether more than one target was tried. `disconnect` is `None`
+    where the caller stayed, or left while no target was answering.
     """
 
     # The order is that of a line: fields are neither moved nor taken away.
@@ -79,6 +84,8 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     lane: Lane = "relay"
     usage_estimated: bool = False
     notes: tuple[Note, ...] = ()
+    fallback_used: bool = False
+    disconnect: Disconnect | None = None
 
 
 _FIELDS: Final = msgspec.structs.fields(UsageRecord)
@@ -88,7 +95,7 @@ _NO_WRITES: Final = (None, None, None)
 _LONG: Final = MEASURES + len(_NO_WRITES)
 _LONG_BEGINS: Final = b"[["
 _CALLER_LABELS: Final = 5
-_USUAL_ENDS: Final = ((), False, "relay")
+_USUAL_ENDS: Final = (None, False, (), False, "relay")
 """The last labels, from the end, where they are left out."""
 MEASURE_NAMES: Final = tuple(field.name for field in _FIELDS[:MEASURES])
 _LONG_NAMES: Final = (

@@ -14,14 +14,18 @@ from typing import Final, Literal
 import msgspec
 
 RejectionReason = Literal[
-    "not JSON", "not a usage record", "oversized", "torn", "unstorable"
+    "not JSON", "not a usage record", "oversized", "torn", "unstorable", "no decision"
 ]
 _KEPT_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedLine:
-    """One line, where it began (of an unstorable one: its batch), and why."""
+    """One line, where it began (of an unstorable one: its batch), and why.
+
+    Where it is only the decision behind a record that is not read or stored, `line` is
+    that decision, the offset that of its batch, and the record is in the database.
+    """
 
     segment: str
     offset: int

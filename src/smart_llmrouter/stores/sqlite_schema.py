@@ -7,8 +7,10 @@ ingester loads what only migrations and reports need. Tests hold them against
 
 from typing import Final
 
-HEAD_REVISION: Final = "usage_0003"
-OLDER_REVISIONS: Final = frozenset({"usage_0001", "usage_0002"})
+from smart_llmrouter.stores.decision_schema import DECISION_RELATIONS, DECISION_SCHEMA
+
+HEAD_REVISION: Final = "usage_0004"
+OLDER_REVISIONS: Final = frozenset({"usage_0001", "usage_0002", "usage_0003"})
 """What `smart-llmrouter db upgrade` can bring to the head."""
 
 _MEASURES: Final = """
@@ -63,6 +65,8 @@ CREATE TABLE request_labels (
     lane VARCHAR DEFAULT 'relay' NOT NULL,
     usage_estimated BOOLEAN DEFAULT 0 NOT NULL,
     notes_count BIGINT DEFAULT 0 NOT NULL,
+    fallback_used BOOLEAN DEFAULT 0 NOT NULL,
+    disconnect VARCHAR,
     CONSTRAINT pk_request_labels PRIMARY KEY (id),
     CONSTRAINT uq_request_labels_digest UNIQUE (digest)
 )
@@ -92,7 +96,7 @@ CREATE VIEW request_usage AS SELECT
     target_dialect, stream, error_code, error_class, upstream_status,
     price_fingerprint,
     CASE WHEN target_dialect IS NOT NULL THEN lane END AS lane,
-    usage_estimated, notes_count
+    usage_estimated, notes_count, fallback_used, disconnect
 FROM request_measures LEFT JOIN request_labels ON request_labels.id = labels_id
 """
 _FIELD_EVENTS: Final = """
@@ -121,6 +125,7 @@ SCHEMA: Final = (
     _NOTES,
     _USAGE,
     _FIELD_EVENTS,
+    *DECISION_SCHEMA,
     _POSITIONS,
     _REVISION,
 )
@@ -132,5 +137,6 @@ RELATIONS: Final = (
     "label_notes",
     "request_usage",
     "request_translation_field_events",
+    *DECISION_RELATIONS,
     "journal_positions",
 )

@@ -10,124 +10,97 @@ them. Changing a table needs a migration in `stores.migrations`, and the same ch
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Integer,
-    MetaData,
-    PrimaryKeyConstraint,
-    String,
-    Table,
-    UniqueConstraint,
+from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, UniqueConstraint
+
+from smart_llmrouter.stores.columns import (
+    METADATA,
+    VIEWS,
+    counting_id,
+    flag,
+    number,
+    text,
 )
 
-METADATA: Final = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-VIEWS: Final = MetaData()
 _UNPRICED: Final = "the tokens or the price are unknown"
 _NO_USAGE: Final = "the provider did not say"
 _NO_TARGET: Final = "no target was chosen"
 _NO_WRITES: Final = "the provider did not say, or writes nothing"
 
 
-def _text(name: str, meaning: str, *, empty: str | None = None) -> Column[str]:
-    info = {"unit": "", "empty": empty or ""}
-    return Column(name, String, nullable=empty is not None, comment=meaning, info=info)
-
-
-def _number(
-    name: str, meaning: str, *, unit: str = "", empty: str | None = None
-) -> Column[int]:
-    info = {"unit": unit, "empty": empty or ""}
-    return Column(
-        name, BigInteger, nullable=empty is not None, comment=meaning, info=info
-    )
-
-
-def _flag(name: str, meaning: str) -> Column[bool]:
-    info = {"unit": "", "empty": ""}
-    return Column(name, Boolean, nullable=False, comment=meaning, info=info)
-
-
 def _measures() -> list[Column[str] | Column[int]]:
     return [
-        _text(
+        text(
             "request_id",
             "The call's id, as every answer carries it in `X-Request-Id`",
         ),
-        _number("ts_ms", "When the call began", unit="milliseconds since 1970, UTC"),
-        _number(
+        number("ts_ms", "When the call began", unit="milliseconds since 1970, UTC"),
+        number(
             "latency_us",
             "From the first byte of the request to just before the last of the answer",
             unit="microseconds",
         ),
-        _number(
+        number(
             "ttfb_us",
             "From the first byte of the request to the first of the target's answer",
             unit="microseconds",
             empty="no target answered",
         ),
-        _number(
+        number(
             "ttft_us",
             "From the first byte of the request to the first meaningful event",
             unit="microseconds",
             empty="there was none",
         ),
-        _number(
+        number(
             "input_tokens",
             "Tokens of the prompt, those read from the provider's cache or written "
             "into it among them",
             unit="tokens",
             empty=_NO_USAGE,
         ),
-        _number(
+        number(
             "cached_input_tokens",
             "Those of them that were read from the provider's cache",
             unit="tokens",
             empty=_NO_USAGE,
         ),
-        _number(
+        number(
             "output_tokens",
             "Tokens of the answer, reasoning included",
             unit="tokens",
             empty=_NO_USAGE,
         ),
-        _number(
+        number(
             "reasoning_tokens",
             "Those of them spent on reasoning",
             unit="tokens",
             empty=_NO_USAGE,
         ),
-        _number(
+        number(
             "input_cost_nusd",
             "What the input cost that was neither read from a cache nor written there",
             unit="nano-dollars",
             empty=_UNPRICED,
         ),
-        _number(
+        number(
             "cached_input_cost_nusd",
             "What the input cost that was read from the cache",
             unit="nano-dollars",
             empty=_UNPRICED,
         ),
-        _number(
+        number(
             "output_cost_nusd",
             "What the output cost",
             unit="nano-dollars",
             empty=_UNPRICED,
         ),
-        _number(
+        number(
             "total_cost_nusd",
             "The sum of the parts",
             unit="nano-dollars",
             empty="the input or the output part is",
         ),
-        _number(
+        number(
             "upstream_reported_cost_nusd",
             "What the provider itself says that the call cost",
             unit="nano-dollars",
@@ -138,20 +111,20 @@ def _measures() -> list[Column[str] | Column[int]]:
 
 def _cache_writes() -> list[Column[int]]:
     return [
-        _number(
+        number(
             "cache_write_5m_tokens",
             "Input tokens written into the provider's cache, for five minutes where "
             "it knows several lifetimes",
             unit="tokens",
             empty=_NO_WRITES,
         ),
-        _number(
+        number(
             "cache_write_1h_tokens",
             "Input tokens written into the provider's cache for an hour",
             unit="tokens",
             empty=_NO_WRITES,
         ),
-        _number(
+        number(
             "cache_write_cost_nusd",
             "What writing both cost",
             unit="nano-dollars",
@@ -162,50 +135,50 @@ def _cache_writes() -> list[Column[int]]:
 
 def _labels() -> list[Column[str] | Column[int] | Column[bool]]:
     return [
-        _text("caller_id", "The caller's id in the configuration"),
-        _text("caller_user", "The user who owns the caller"),
-        _text("caller_project", "The caller's project"),
-        _text("caller_environment", "The caller's environment, such as `dev`"),
-        _text("token_id", "The public id of the token; never the token"),
-        _text("client", "The client program, as its user agent names it"),
-        _text("inbound_dialect", "The dialect that the client spoke"),
-        _number(
+        text("caller_id", "The caller's id in the configuration"),
+        text("caller_user", "The user who owns the caller"),
+        text("caller_project", "The caller's project"),
+        text("caller_environment", "The caller's environment, such as `dev`"),
+        text("token_id", "The public id of the token; never the token"),
+        text("client", "The client program, as its user agent names it"),
+        text("inbound_dialect", "The dialect that the client spoke"),
+        number(
             "status",
             "How the call ended: the status of the answer, or of the error inside a "
             "stream that had begun with 200; 499: the caller left before the end",
         ),
-        _number("attempts", "How many targets were tried"),
-        _text("config_fingerprint", "Which configuration was in force"),
-        _text("router_version", "Which version of the router served the call"),
-        _text(
+        number("attempts", "How many attempts were made, on all targets together"),
+        text("config_fingerprint", "Which configuration was in force"),
+        text("router_version", "Which version of the router served the call"),
+        text(
             "requested_model",
             "The model name that the caller sent",
             empty="the request named none",
         ),
-        _text(
+        text(
             "resolved_group",
             "The model group that the name stands for",
             empty="the name stands for none",
         ),
-        _text(
+        text(
             "strategy", "How the group orders its targets", empty="no group was found"
         ),
-        _text("target_provider", "The provider that served last", empty=_NO_TARGET),
-        _text(
+        text("target_provider", "The provider that served last", empty=_NO_TARGET),
+        text(
             "target_model",
             "The model that served last, by its key in the configuration",
             empty=_NO_TARGET,
         ),
-        _text("target_dialect", "The dialect spoken to the target", empty=_NO_TARGET),
-        _flag("stream", "Whether the caller asked for a stream (1) or not (0)"),
-        _text("error_code", "The stable code of the error", empty="the call succeeded"),
-        _text("error_class", "The kind of failure", empty="the call succeeded"),
-        _number(
+        text("target_dialect", "The dialect spoken to the target", empty=_NO_TARGET),
+        flag("stream", "Whether the caller asked for a stream (1) or not (0)"),
+        text("error_code", "The stable code of the error", empty="the call succeeded"),
+        text("error_class", "The kind of failure", empty="the call succeeded"),
+        number(
             "upstream_status",
             "The last HTTP status that a target answered",
             empty="no target answered",
         ),
-        _text(
+        text(
             "price_fingerprint",
             "Which price the costs were computed from",
             empty="the target has no price",
@@ -218,30 +191,37 @@ def _label_ends(
 ) -> list[Column[str] | Column[int] | Column[bool]]:
     """Return what stands at the end of labels, and only where it is not the usual."""
     return [
-        _text(
+        text(
             "lane",
             "Whether the target's own bytes were passed on (`relay`) or the dialects "
             "differ (`translate`)",
             empty=lane_empty,
         ),
-        _flag(
+        flag(
             "usage_estimated",
             "Whether tokens were counted by the router (1), because the provider did "
             "not say them, or not (0)",
         ),
-        _number(
+        number(
             "notes_count",
             "How many fields of the request the translation approximated or dropped",
+        ),
+        flag("fallback_used", "Whether more than one target was tried (1) or not (0)"),
+        text(
+            "disconnect",
+            "What became of the target's answer when the caller had left: `cancelled`, "
+            "or `drained`, read on for the true usage",
+            empty="the caller stayed, or no target was answering",
         ),
     ]
 
 
 def _notes() -> list[Column[str] | Column[int]]:
     return [
-        _number("seq", "The place among the notes of the call; the first is 0"),
-        _text("field_name", "The field, as the dialect that said it names it"),
-        _text("action", "What happened to it: `approximated` or `dropped`"),
-        _text("reason", "Why, in one sentence"),
+        number("seq", "The place among the notes of the call; the first is 0"),
+        text("field_name", "The field, as the dialect that said it names it"),
+        text("action", "What happened to it: `approximated` or `dropped`"),
+        text("reason", "Why, in one sentence"),
     ]
 
 
@@ -258,9 +238,9 @@ REQUEST_USAGE: Final = Table(
 FIELD_EVENTS: Final = Table(
     "request_translation_field_events",
     VIEWS,
-    _text("request_id", "The call's id"),
-    _number("ts_ms", "When the call began", unit="milliseconds since 1970, UTC"),
-    _number("attempt_index", "Which attempt it was; the first is 0"),
+    text("request_id", "The call's id"),
+    number("ts_ms", "When the call began", unit="milliseconds since 1970, UTC"),
+    number("attempt_index", "Which attempt it was; the first is 0"),
     *_notes(),
     comment="One row for each field that a translation could not carry as it was",
 )
@@ -269,7 +249,7 @@ REQUEST_MEASURES: Final = Table(
     "request_measures",
     METADATA,
     *_measures(),
-    _number("labels_id", "The `id` of the call's labels"),
+    number("labels_id", "The `id` of the call's labels"),
     *_cache_writes(),
     # In the order of time, so that an interval is one stretch of the table.
     PrimaryKeyConstraint("ts_ms", "request_id"),
@@ -280,14 +260,8 @@ REQUEST_MEASURES: Final = Table(
 REQUEST_LABELS: Final = Table(
     "request_labels",
     METADATA,
-    Column(
-        "id",
-        Integer,
-        primary_key=True,
-        comment="Counts up",
-        info={"unit": "", "empty": ""},
-    ),
-    _text("digest", "BLAKE2b of the labels as they stand in the journal"),
+    counting_id(),
+    text("digest", "BLAKE2b of the labels as they stand in the journal"),
     *_labels(),
     *_label_ends(lane_empty=None),
     UniqueConstraint("digest"),
@@ -297,7 +271,7 @@ REQUEST_LABELS: Final = Table(
 LABEL_NOTES: Final = Table(
     "label_notes",
     METADATA,
-    _number("labels_id", "The `id` of the labels of the calls that it was noted of"),
+    number("labels_id", "The `id` of the labels of the calls that it was noted of"),
     *_notes(),
     PrimaryKeyConstraint("labels_id", "seq"),
     sqlite_with_rowid=False,
@@ -314,7 +288,7 @@ JOURNAL_POSITIONS: Final = Table(
         comment="The file name of a journal segment",
         info={"unit": "", "empty": ""},
     ),
-    _number(
+    number(
         "end_offset",
         "Up to where the segment's records are in this database",
         unit="bytes",

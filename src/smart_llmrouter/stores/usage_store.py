@@ -16,6 +16,7 @@ from typing import Final, cast
 
 import msgspec
 
+from smart_llmrouter.stores.decision_rows import DecisionRows, KeptDecision
 from smart_llmrouter.stores.sqlite import (
     SchemaMismatch,
     check_schema,
@@ -32,10 +33,11 @@ Where a call wrote nothing into a cache, the last three columns are left out.
 Labels = bytes
 """A row of `request_labels`: JSON values in the table's order, and a `]` at the end.
 
-Equal labels are equal byte by byte. Of the last three columns those may be missing that
+Equal labels are equal byte by byte. Of the last five columns those may be missing that
 are as usual; instead of how many notes there are stand the notes.
 """
 
+NO_DECISIONS: Final[Mapping[int, KeptDecision]] = {}
 _MOST_LABELS: Final = 8192
 _PIECE: Final = 16
 """How many rows are added between two moments in which others may have the core."""
@@ -54,11 +56,13 @@ _ADD_LONG_ROW: Final = (
 )
 _ADD_LABELS: Final = (
     "INSERT INTO request_labels VALUES (NULL, ?, "
-    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO NOTHING"
 )
-_LABELS: Final = 25
-_USUAL_ENDS: Final[tuple[str, bool, list[dict[str, str]]]] = ("relay", False, [])
+_LABELS: Final = 27
+_NOTES_AT: Final = 24
+_NO_NOTES: Final[list[dict[str, str]]] = []
+_USUAL_ENDS: Final = ("relay", False, _NO_NOTES, False, None)
 _ADD_NOTE: Final = (
     "INSERT INTO label_notes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
@@ -96,12 +100,18 @@ class DatabaseAway(Exception):
 
 
 class UnstorableRows(Exception):
-    """Some rows of a batch fit into no table; `indexes` says which."""
+    """Some rows of a batch fit into no table.
 
-    def __init__(self, indexes: frozenset[int]) -> None:
+    `indexes` says which, `decisions` of which others it is only the decision.
+    """
+
+    def __init__(
+        self, indexes: frozenset[int], decisions: frozenset[int] = frozenset()
+    ) -> None:
         """Keep where in the batch they were."""
-        super().__init__(f"{len(indexes)} rows cannot be stored")
+        super().__init__(f"{len(indexes | decisions)} rows cannot be stored")
         self.indexes = indexes
+        self.decisions = decisions
 
 
 def labels_digest(labels: Labels) -> str:
@@ -124,6 +134,7 @@ class UsageStore:
         self._connection: sqlite3.Connection | None = None
         self._inode = (0, 0)
         self._label_ids: dict[Labels, int] = {}
+        self._decision_rows = DecisionRows()
 
     def positions(self) -> dict[str, int]:
         """Return the offset up to which each known segment is in the database."""
@@ -138,18 +149,22 @@ class UsageStore:
         measures: Sequence[Measures],
         labels: Sequence[Labels],
         *,
+        decisions: Mapping[int, KeptDecision] = NO_DECISIONS,
         segment: str,
         end_offset: int,
     ) -> int:
         """Commit rows and how far their segment has been read, in one transaction.
 
         Of each row its measures and, at the same place of the other sequence, its
-        labels. Return how many rows are new: one that is already there changes
-        nothing. Raise `DatabaseAway`, or `UnstorableRows` where a value fits into no
-        column (a number beyond 64 bits): then nothing at all was committed.
+        labels; under the same number its decision, where there is one. Return how many
+        rows are new: one that is already there changes nothing. Raise `DatabaseAway`,
+        or `UnstorableRows` where a value fits into no column (a number beyond 64
+        bits): then nothing at all was committed.
         """
         with self._transaction() as connection:
             new = self._add_rows(connection, measures, labels)
+            if decisions:
+                self._add_decisions(connection, measures, decisions)
             connection.execute(_SET_POSITION, (segment, end_offset))
         return new
 
@@ -169,6 +184,30 @@ class UsageStore:
             unstorable = self._unstorable(connection, measures, labels)
             raise UnstorableRows(unstorable) from error
         return new
+
+    def _add_decisions(
+        self,
+        connection: sqlite3.Connection,
+        measures: Sequence[Measures],
+        decisions: Mapping[int, KeptDecision],
+    ) -> None:
+        calls = [
+            (cast("str", measures[at][0]), cast("int", measures[at][1]), kept)
+            for at, kept in decisions.items()
+        ]
+        rows = self._decision_rows
+        try:
+            for at in range(0, len(calls), _PIECE):
+                rows.add(connection, calls[at : at + _PIECE])
+                self._between()
+        except _ABOUT_A_ROW as error:
+            found = set()
+            for index, call in zip(decisions, calls, strict=True):
+                try:
+                    rows.add(connection, [call])
+                except _ABOUT_A_ROW:
+                    found.add(index)
+            raise UnstorableRows(frozenset(), frozenset(found)) from error
 
     def _insert(
         self,
@@ -252,6 +291,7 @@ class UsageStore:
             except BaseException:
                 # Ids of labels that were new in it are no ids any more.
                 self._label_ids.clear()
+                self._decision_rows.forget()
                 with suppress(sqlite3.Error):
                     connection.rollback()
                 raise
@@ -282,6 +322,7 @@ class UsageStore:
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         self._label_ids.clear()
+        self._decision_rows.forget()
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
@@ -292,8 +333,9 @@ def _added_labels(connection: sqlite3.Connection, labels: Labels) -> int:
     digest = labels_digest(labels)
     values = msgspec.json.decode(b"[" + labels)
     values += _USUAL_ENDS[len(values) - _LABELS :] if len(values) < _LABELS else ()
-    notes = values.pop()
-    connection.execute(_ADD_LABELS, (digest, *values, len(notes)))
+    notes = values[_NOTES_AT]
+    values[_NOTES_AT] = len(notes)
+    connection.execute(_ADD_LABELS, (digest, *values))
     (labels_id,) = connection.execute(_FIND_LABELS, (digest,)).fetchone()
     connection.executemany(
         _ADD_NOTE,

@@ -96,6 +96,7 @@ def test_a_call_that_reached_nobody() -> None:
         "lane": "relay",
         "usage_estimated": False,
         "notes": (),
+        "fallback_used": False,
     }
 
 

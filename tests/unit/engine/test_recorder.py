@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 from structlog.testing import capture_logs
 
+from smart_llmrouter.config.policies import Diagnostics
+from smart_llmrouter.core.decisions import Decision
 from smart_llmrouter.core.errors import JournalUnwritable, ModelNotAllowed
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
@@ -13,9 +15,11 @@ from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.ledger.decision_line import decode_decision, parted
 from smart_llmrouter.ledger.record import decode_record
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
+from tests.support.decisions import a_candidate, a_decision
 from tests.support.wait import eventually
 from tests.unit.engine.test_entry import ARRIVAL, GROUP, TARGET
 
@@ -76,7 +80,11 @@ class Broken:
 
 
 def recorder_on(
-    journal: ShortJournal, tally: Tally, *, sync_always: bool = False
+    journal: ShortJournal,
+    tally: Tally,
+    *,
+    sync_always: bool = False,
+    bounds: Diagnostics = Diagnostics(),  # noqa: B008 - it is frozen
 ) -> Recorder:
     """Return a recorder on the running loop."""
     return Recorder(
@@ -87,6 +95,7 @@ def recorder_on(
         config_fingerprint="f",
         router_version="1",
         now=lambda: 101.0,
+        bounds=bounds,
     )
 
 
@@ -256,3 +265,46 @@ async def test_an_answer_that_cannot_be_ended_hinders_no_other() -> None:
     assert ending.codes == [None]
     told = [(each["event"], each["log_level"], each["request_id"]) for each in logs]
     assert told == [("answer could not be ended", "error", "req_broken")]
+
+
+async def decided(journal: ShortJournal, *decisions: Decision | None) -> Told:
+    """Close calls that were decided so, within narrow bounds."""
+    recorder = recorder_on(journal, Tally(), bounds=Diagnostics(max_candidates=2))
+    ending = Told()
+    for number, decision in enumerate(decisions):
+        open_entry = entry(number)
+        open_entry.decision = decision
+        recorder.close(open_entry, status=200, ending=ending)
+    await eventually(lambda: len(ending.codes) == len(decisions))
+    return ending
+
+
+async def test_a_kept_decision_stands_in_the_line_of_its_call() -> None:
+    """One line holds both, so that neither is there without the other."""
+    journal, small = ShortJournal(), a_decision(candidates=(a_candidate(0),))
+
+    await decided(journal, None, small, a_decision())
+
+    lines = [parted(line) for line in journal.lines]
+    assert [decode_record(record).request_id for record, _ in lines] == [
+        "req_0",
+        "req_1",
+        "req_2",
+    ]
+    assert lines[0][1] == b""
+    kept = [decode_decision(tail) for _, tail in lines[1:]]
+    assert kept[0].decision == small
+    assert (kept[1].candidates_left_out, kept[1].reasons_left_out) == (1, 2)
+    assert journal.writes == [3]
+
+
+async def test_a_decision_that_cannot_be_written_costs_no_call() -> None:
+    """The record is there without it, the caller is answered, and a line is logged."""
+    journal = ShortJournal()
+
+    with capture_logs() as logs:
+        ending = await decided(journal, a_decision(error_code="half a \ud83d"))
+
+    assert ending.codes == [None]
+    assert decode_record(journal.lines[0]).request_id == "req_0"
+    assert [each["event"] for each in logs] == ["decision not kept"]

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from smart_llmrouter.config.policies import Diagnostics
+from smart_llmrouter.ledger.decision_line import TAB, with_decision
 from smart_llmrouter.ledger.ingester import Ingester, Progress
 from smart_llmrouter.ledger.record import encode_record
 from smart_llmrouter.stores.segments import MAX_LINE_BYTES, segment_name
 from smart_llmrouter.stores.usage_store import DatabaseAway, UsageStore
+from tests.support.decisions import a_candidate, a_decision, an_attempt
 from tests.support.ledger import StateDirectory, a_record, state_in
 
 LINE = encode_record(a_record(1))
@@ -242,3 +245,97 @@ def test_what_comes_during_a_small_batch_gathers_for_the_next(
 
     assert done == Progress(records=1)
     assert state.ingester().advance().records == 1
+
+
+def decided_line(number: int, **fields: object) -> bytes:
+    """Return the line of a call whose decision is kept."""
+    line = encode_record(a_record(number))
+    return with_decision(line, a_decision(**fields), Diagnostics())
+
+
+def test_a_decision_arrives_with_its_record(state: StateDirectory) -> None:
+    """Beside calls without one, and what they share is stored once."""
+    lines = [LINE, decided_line(2), decided_line(3), encode_record(a_record(4))]
+    segment_of_a_dead_writer(state, b"\n".join(lines) + b"\n")
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=4)
+    assert state.decided_ids() == [a_record(n).request_id for n in (2, 3)]
+    assert state.count("request_attempts") == 4
+    assert state.count("decision_kinds") == 1
+
+
+@pytest.mark.parametrize(
+    ("tail", "reason"),
+    [
+        (b"", None),
+        (b"x", "no decision"),
+        (b"{}", "no decision"),
+        (b'{"decision":{}}', "no decision"),
+        (b"[" * 100_000, "no decision"),
+        (decided_line(2).split(TAB)[1] + b"{}", "no decision"),
+        (
+            decided_line(
+                2, attempts=(an_attempt("acme/mini", duration_us=2**63),)
+            ).split(TAB)[1],
+            "unstorable",
+        ),
+        (
+            decided_line(2, candidates=(a_candidate(0, weight=-(2**64)),)).split(TAB)[
+                1
+            ],
+            "unstorable",
+        ),
+    ],
+)
+def test_what_is_no_decision_costs_no_record(
+    state: StateDirectory, tail: bytes, reason: str | None
+) -> None:
+    """It is set aside alone; its call and all others are stored."""
+    lines = [LINE, encode_record(a_record(2)) + TAB + tail, decided_line(3)]
+    segment_of_a_dead_writer(state, b"\n".join(lines) + b"\n")
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=3, rejected=1 if reason else 0)
+    assert [each["reason"] for each in state.rejected()] == ([reason] * bool(reason))
+    assert len(state.request_ids()) == 3
+    assert state.decided_ids() == [a_record(3).request_id]
+
+
+def test_bad_records_and_bad_decisions_in_one_batch(state: StateDirectory) -> None:
+    """Each is set aside for itself, and every decision stays with its call."""
+    huge = encode_record(a_record(2, latency_us=2**64))
+    badly_decided = decided_line(3, attempts=(an_attempt("x", status=2**64),))
+    lines = [
+        b"nonsense" + TAB + b"{}",
+        huge + TAB + decided_line(2).split(TAB)[1],
+        badly_decided,
+        decided_line(4),
+        encode_record(a_record(5)) + TAB + b"nonsense",
+        decided_line(6),
+    ]
+    segment_of_a_dead_writer(state, b"\n".join(lines) + b"\n")
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=4, rejected=4)
+    assert sorted(str(each["reason"]) for each in state.rejected()) == [
+        "no decision",
+        "not JSON",
+        "unstorable",
+        "unstorable",
+    ]
+    assert state.request_ids() == [a_record(n).request_id for n in (3, 4, 5, 6)]
+    assert state.decided_ids() == [a_record(n).request_id for n in (4, 6)]
+
+
+def test_a_line_torn_in_its_decision_is_torn(state: StateDirectory) -> None:
+    """Its call was never answered, whatever of its record had been written."""
+    segment_of_a_dead_writer(state, LINE + b"\n" + decided_line(2)[:-1])
+
+    done = state.ingester().advance()
+
+    assert done == Progress(records=1, rejected=1)
+    assert state.decided_ids() == []

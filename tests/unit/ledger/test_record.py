@@ -42,6 +42,8 @@ RECORDS = {
     "notes": a_record(6, lane="translate", notes=NOTES),
     "notes of a writer": a_record(7, cache_write_1h_tokens=1, notes=NOTES),
     "an estimate": a_record(8, usage_estimated=True),
+    "a fallback": a_record(10, fallback_used=True),
+    "a caller that left": a_record(11, disconnect="drained"),
     "commas in an id": a_record(9, request_id="a,b,[[c", cache_write_5m_tokens=1),
 }
 
@@ -76,6 +78,7 @@ def test_a_line_of_before_is_a_line_of_today() -> None:
     record = decode_record(OF_BEFORE)
 
     assert (record.lane, record.usage_estimated, record.notes) == ("relay", False, ())
+    assert (record.fallback_used, record.disconnect) == (False, None)
     assert record.cache_write_5m_tokens is None
     assert (record.total_cost_nusd, record.price_fingerprint) == (630, "price_1")
     assert encode_record(record) == OF_BEFORE
@@ -116,6 +119,8 @@ def test_a_line_put_together_from_parts_is_the_same(record: UsageRecord) -> None
         OF_BEFORE.replace(b'"req_1"', b'["req_1",1,2,3,4]'),
         OF_BEFORE.replace(b'"price_1"', b'"price_1","sideways"'),
         OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[],1'),
+        OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[],true,"stayed"'),
+        OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[],true,null,1'),
         OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[{"field":"x"}]'),
     ],
 )

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from smart_llmrouter.ledger.record import UsageRecord, encode_record, split_record
 from smart_llmrouter.stores import database
 from smart_llmrouter.stores.database import migrate, open_for_reading, upgrade
+from smart_llmrouter.stores.decision_tables import DECISIONS
 from smart_llmrouter.stores.sqlite import (
     DatabaseMissing,
     SchemaMismatch,
@@ -27,7 +28,7 @@ from smart_llmrouter.stores.sqlite import (
     sqlite_url,
 )
 from smart_llmrouter.stores.sqlite_schema import HEAD_REVISION, OLDER_REVISIONS
-from smart_llmrouter.stores.tables import METADATA, REQUEST_USAGE
+from smart_llmrouter.stores.tables import REQUEST_USAGE
 from smart_llmrouter.stores.usage_store import UsageStore
 from tests.support.ledger import StateDirectory, a_record
 
@@ -99,7 +100,9 @@ def test_the_tables_are_what_the_schema_makes(path: Path) -> None:
     create_or_check_schema(sqlite_url(path))
 
     with open_for_reading(sqlite_url(path)).connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
+        differences = compare_metadata(
+            MigrationContext.configure(connection), DECISIONS.metadata
+        )
         usage = inspect(connection).get_columns("request_usage")
 
     assert differences == []
