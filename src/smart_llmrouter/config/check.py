@@ -18,8 +18,11 @@ from smart_llmrouter.config.rules import (
     dialects,
     identities,
     names,
+    policies,
+    scripts,
     secrecy,
     sections,
+    services,
     sharing,
     timing,
 )
@@ -34,6 +37,8 @@ _ACROSS: Final[tuple[Callable[[Document, Outline], Iterator[Finding]], ...]] = (
     identities.identities_are_unique,
     identities.memberships_are_known,
     identities.active_callers_are_backed,
+    policies.sections_fit_strategies,
+    policies.rules_name_targets,
 )
 _WITHIN: Final[tuple[Callable[[Document], Iterator[Finding]], ...]] = (
     secrecy.no_literal_credentials,
@@ -41,6 +46,8 @@ _WITHIN: Final[tuple[Callable[[Document], Iterator[Finding]], ...]] = (
     secrecy.headers_are_sound,
     secrecy.base_urls_are_private,
     dialects.base_urls_end_before_the_path,
+    policies.expressions_compile,
+    services.services_may_be_asked,
 )
 
 
@@ -74,6 +81,7 @@ def check(
         *connections.tls_files_are_usable(document, beside),
         *connections.server_tls_is_usable(document, beside),
         *connections.sockets_are_sockets(document, beside),
+        *scripts.scripts_define_route(document, beside),
     ]
     if schema.settings is not None:
         findings += sections.sections_say_something(document)

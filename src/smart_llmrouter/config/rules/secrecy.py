@@ -79,13 +79,13 @@ def no_credentials_as_keys(document: Document) -> Iterator[Finding]:
 
 def headers_are_sound(document: Document) -> Iterator[Finding]:
     """Yield a finding for each header that must not be sent, or not like that."""
-    for provider, fields in each_provider(document):
+    for where, fields in _each_sender(document):
         headers = fields.get("headers")
         if not isinstance(headers, dict):
             continue
         seen: set[str] = set()
         for name, value in headers.items():
-            path = ("providers", provider, "headers", name)
+            path = (*where, "headers", name)
             problem = _header_name_problem(name, seen, has_key="api_key" in fields)
             seen.add(name.lower())
             if problem is not None:
@@ -173,6 +173,8 @@ def _may_refer(path: KeyPath) -> bool:
     match path:
         case ("providers", _, "api_key") | ("providers", _, "headers", _):
             return True
+        case ("groups", _, "external", "headers", _):
+            return True
         case ("state", "database" | "counters"):
             return True
         case _:
@@ -190,6 +192,17 @@ def _texts(value: Plain, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
             yield from _texts(part, (*path, index))
 
 
+def _each_sender(document: Document) -> Iterator[tuple[KeyPath, dict[str, Plain]]]:
+    """Yield what has headers to send: providers, and policy services."""
+    for name, fields in each_provider(document):
+        yield ("providers", name), fields
+    groups = document.root.get("groups")
+    for name, group in groups.items() if isinstance(groups, dict) else ():
+        external = group.get("external") if isinstance(group, dict) else None
+        if isinstance(external, dict):
+            yield ("groups", name, "external"), external
+
+
 def each_provider(document: Document) -> Iterator[tuple[str, dict[str, Plain]]]:
     """Yield the name and the keys of each provider that has any."""
     providers = document.root.get("providers")
@@ -204,10 +217,11 @@ def _is_open_http(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether a host, as it stands in a URL, is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
