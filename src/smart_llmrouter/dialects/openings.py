@@ -3,33 +3,47 @@
 A client that sends a whole conversation again with each turn changes only the end of
 it, so the instructions and the first turn of the user tell which one it is. Of these
 their texts count: marks for caching, ids and the order of fields may differ from turn
-to turn. Of what is longer than `_LOOKED_AT` characters the beginning counts, as it was
-written; those that begin alike for so long share a provider's cache anyhow.
+to turn. Of a long text its two ends count, and how long it is.
+
+Most conversations begin within the first `_LOOKED_AT` bytes; only those that do not
+are read to their end.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from json import JSONDecoder
 from typing import Final, TypeGuard
 
 import msgspec
 
 from smart_llmrouter.wire.jsonobject import RawMembers
-from smart_llmrouter.wire.rawvalues import UNREADABLE, leniently
+from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, leniently
 
 UNANSWERED: Final = b"?"
 """What a key ends in while nothing was answered in a conversation without a name."""
 
 _KEY_BYTES: Final = 16
-_LOOKED_AT: Final = 16_384
-_ASKING: Final = frozenset({"user", "system", "developer"})
-_ANSWERED: Final = (b'"assistant"', b'_call"')
-_unreadable: Final = (ValueError, *UNREADABLE)
+_LOOKED_AT: Final = 8192
+_TEXT_END: Final = 2048
+_USER: Final = "user"
+_ASKING: Final = frozenset({_USER, "system", "developer"})
+_UNSCANNABLE: Final = (ValueError, RecursionError)
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    """A turn of a conversation, as far as it is read here."""
+
+    role: object = None
+    type: object = None
+    content: msgspec.Raw = ABSENT
+
 
 _decode_text: Final = msgspec.json.Decoder(str).decode
+_decode_any: Final = msgspec.json.Decoder().decode
+_decode_turns: Final = msgspec.json.Decoder(list[_Turn]).decode
 _scan_value: Final = JSONDecoder().raw_decode
-_next_item: Final = re.compile(r"[\[,\s]*").match
+_next_turn: Final = re.compile(r"[\[,\s]*").match
 
 
 def named_key(kind: bytes, name: str) -> bytes:
@@ -56,63 +70,70 @@ def opening_key(instructions: msgspec.Raw | None, turns: msgspec.Raw) -> bytes:
 
     While it has no answer, the key ends in `UNANSWERED`.
     """
-    start = _start_of(turns)
-    pieces, is_answered = _first_turns(start)
-    if is_answered is None:
-        whole = bytes(turns)
-        is_answered = any(whole.find(mark) >= 0 for mark in _ANSWERED)
-    key = _digest(b"opening", _instructions(instructions), *pieces)
+    said, is_answered = _opening(turns)
+    if instructions is not None:
+        said.insert(0, _value_of(instructions))
+    key = _digest(b"opening", *_ends_of_texts(said))
     return key if is_answered else key + UNANSWERED
 
 
-def _instructions(raw: msgspec.Raw | None) -> bytes:
-    if raw is None:
-        return b""
-    start = _start_of(raw)
-    try:
-        value, _ = _scan_value(start)
-    except _unreadable:
-        return _bytes(start)
-    return _bytes("\0".join(_texts(value)))
-
-
-def _first_turns(start: str) -> tuple[list[bytes], bool | None]:
+def _opening(turns: msgspec.Raw) -> tuple[list[object], bool]:
     """Return what is said up to the first turn of the user, and whether it is answered.
 
-    `None` where that cannot be seen from the start alone.
+    What cannot be read counts as it was written, and as not answered.
     """
-    said: list[bytes] = []
-    is_opening = True
+    if len(memoryview(turns)) > _LOOKED_AT:
+        start = str(memoryview(turns)[:_LOOKED_AT], "utf-8", "ignore")
+        try:
+            return _opening_of(_scanned(start))
+        except _UNSCANNABLE:
+            pass  # it does not begin and go on within so few bytes
     try:
-        for item in _items(start):
-            role = item.get("role") if _is_object(item) else "user"
-            if role not in _ASKING:
-                return said, True
-            if is_opening:
-                said.append(_bytes("\0".join((str(role), *_texts(item)))))
-                is_opening = role != "user"
-    except _unreadable:
-        return (said if not is_opening else [_bytes(start)]), None
+        return _opening_of(
+            (turn.role, turn) for turn in leniently(_decode_turns, turns)
+        )
+    except UNREADABLE:
+        return [_USER, _value_of(turns)], False
+
+
+def _opening_of(turns: Iterable[tuple[object, object]]) -> tuple[list[object], bool]:
+    """Take turns, each with its role, until somebody answers."""
+    said: list[object] = []
+    is_opening = True
+    for role, turn in turns:
+        if not (isinstance(role, str) and role in _ASKING):
+            return said, True
+        if is_opening:
+            said += (role, turn)
+            is_opening = role != _USER
     return said, False
 
 
-def _items(start: str) -> Iterator[object]:
-    """Give the turns of a conversation, or the one that is all of it.
-
-    Raises `ValueError` where the text ends before the last one does.
-    """
-    place = _end_of_gap(start, 0)
-    while start[place : place + 1] != "]":
-        item, place = _scan_value(start, place)
-        yield item
-        if start[:1] != "[":
-            return
-        place = _end_of_gap(start, place)
+def _scanned(start: str) -> Iterator[tuple[object, object]]:
+    """Read turn after turn; raises `ValueError` where the text ends before they do."""
+    place = 0
+    while True:
+        gap = _next_turn(start, place)
+        turn, place = _scan_value(start, place if gap is None else gap.end())
+        if not _is_object(turn):
+            raise ValueError("not a turn")
+        yield turn.get("role"), turn
 
 
-def _end_of_gap(text: str, place: int) -> int:
-    gap = _next_item(text, place)
-    return place if gap is None else gap.end()
+def _value_of(raw: msgspec.Raw) -> object:
+    try:
+        return leniently(_decode_any, raw)
+    except UNREADABLE:
+        return str(raw, "utf-8", "replace")
+
+
+def _ends_of_texts(said: Iterable[object]) -> Iterator[bytes]:
+    for value in said:
+        for text in _texts(value):
+            short = text
+            if len(text) > 2 * _TEXT_END:
+                short = f"{text[:_TEXT_END]}\0{len(text)}\0{text[-_TEXT_END:]}"
+            yield short.encode("utf-8", "surrogatepass")
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -122,17 +143,11 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value:
             yield from _texts(each)
+    elif isinstance(value, _Turn):
+        bare = value.content is ABSENT
+        yield from _texts(value.type if bare else _value_of(value.content))
     elif _is_object(value):
-        inner = value.get("text", value.get("content"))
-        yield from _texts(str(value.get("type")) if inner is None else inner)
-
-
-def _start_of(raw: msgspec.Raw) -> str:
-    return str(memoryview(raw)[:_LOOKED_AT], "utf-8", "ignore")
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+        yield from _texts(value.get("text", value.get("content", value.get("type"))))
 
 
 def _digest(kind: bytes, *pieces: bytes) -> bytes:

@@ -20,7 +20,7 @@ from smart_llmrouter.config import policies
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.requirements import Requirements
-from smart_llmrouter.routing.observations import Observations, Seen
+from smart_llmrouter.routing.observations import Observations, Seen, scored
 from smart_llmrouter.routing.ordering import Ordering, Score
 from smart_llmrouter.routing.scores import Known, score_all
 from smart_llmrouter.routing.shares import shares_of
@@ -119,9 +119,9 @@ class Dynamic:
         return min(max(round(ratio), _SMALLEST_RATIO), _LARGEST_RATIO)
 
     def _table(self, eligible: Sequence[Target], *, ratio: int, now_s: float) -> _Table:
-        settings, window_s = self._settings, self._settings.window_s
+        settings, span = self._settings, scored(self._settings)
         known = [
-            Known(target, self._observations.seen(target.label, window_s=window_s))
+            Known(target, self._observations.seen(target.label, span))
             for target in eligible
         ]
         self._output_tokens = _usual_output([each.seen for each in known])

@@ -10,15 +10,18 @@ few calls, however many good ones came before.
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
+from smart_llmrouter.config import policies
 from smart_llmrouter.config.snapshot import Group
 from smart_llmrouter.core.clock import Monotonic
 
-RECENT: Final = 200
-"""How many attempts at a target are looked at, unless a group asks for more."""
+SCORED: Final = 64
+"""How many attempts a score looks at: few, so that it moves quickly."""
+JUDGED: Final = 1000
+"""How many attempts a threshold looks at: many, so that small shares can be told."""
 
 _MICRO: Final = 1_000_000
 _INSTANT_US: Final = 1_000
@@ -97,6 +100,23 @@ def _kept(seen: Observation, at_s: float) -> _Kept:
     )
 
 
+class Span(NamedTuple):
+    """How much a window holds: the last `most` attempts of the last `window_s`."""
+
+    window_s: float
+    most: int
+
+
+def scored(settings: policies.Dynamic) -> Span:
+    """Return what scores look at."""
+    return Span(settings.window_s, max(SCORED, settings.min_observations))
+
+
+def judged(settings: policies.Dynamic) -> Span:
+    """Return what thresholds look at."""
+    return Span(settings.window_s, max(JUDGED, settings.min_observations))
+
+
 class Window:
     """The last attempts at one target."""
 
@@ -106,20 +126,18 @@ class Window:
         "_first_us",
         "_firsts",
         "_latencies_us",
-        "_most",
         "_output_us",
         "_rated_tokens",
         "_seen",
+        "_span",
         "_timeouts",
         "_tokens",
         "_tokens_known",
-        "_window_s",
     )
 
-    def __init__(self, window_s: float, *, most: int = RECENT) -> None:
-        """Hold at most `most` attempts of the last `window_s` seconds."""
-        self._window_s = window_s
-        self._most = most
+    def __init__(self, span: Span) -> None:
+        """Hold as much as `span` says."""
+        self._span = span
         self._attempts: deque[_Kept] = deque()
         self._latencies_us: list[int] = []
         self._failures = self._timeouts = 0
@@ -130,7 +148,7 @@ class Window:
 
     def add(self, seen: Observation, now_s: float) -> None:
         """Take in an attempt that ended now."""
-        if len(self._attempts) >= self._most:
+        if len(self._attempts) >= self._span.most:
             self._count(self._attempts.popleft(), -1)
         attempt = _kept(seen, now_s)
         self._attempts.append(attempt)
@@ -138,7 +156,7 @@ class Window:
 
     def seen(self, now_s: float) -> Seen:
         """Return the figures as they are now."""
-        attempts, too_old_s = self._attempts, now_s - self._window_s
+        attempts, too_old_s = self._attempts, now_s - self._span.window_s
         while attempts and attempts[0].at_s <= too_old_s:
             self._count(attempts.popleft(), -1)
         if self._seen is None:
@@ -192,38 +210,32 @@ def _mean(total: int, count: int) -> float | None:
 class Observations:
     """The windows of all targets, by their labels.
 
-    A label has a window for each length that its groups ask for, nearly always one.
+    A label has a window for each span that its groups ask for, nearly always one.
     Attempts at targets that nobody asks about are not kept.
     """
 
-    def __init__(
-        self, now: Monotonic, windows: Mapping[str, Mapping[float, int]]
-    ) -> None:
-        """Keep windows: for each label the most attempts by the seconds they count."""
+    def __init__(self, now: Monotonic, spans: Mapping[str, Iterable[Span]]) -> None:
+        """Keep windows of these spans for each label."""
         self._now = now
         self._windows = {
-            label: {
-                window_s: Window(window_s, most=max(RECENT, most))
-                for window_s, most in lengths.items()
-            }
-            for label, lengths in windows.items()
+            label: {span: Window(span) for span in asked}
+            for label, asked in spans.items()
         }
         self._notes = 0
 
     @classmethod
     def for_groups(cls, groups: Iterable[Group], now: Monotonic) -> Self:
         """Keep what the groups' strategies and thresholds look at."""
-        windows: dict[str, dict[float, int]] = {}
+        spans: dict[str, set[Span]] = {}
         for group in groups:
-            if group.strategy != "dynamic" and group.thresholds is None:
-                continue
-            settings = group.dynamic
-            for target in group.targets:
-                lengths = windows.setdefault(target.label, {})
-                lengths[settings.window_s] = max(
-                    settings.min_observations, lengths.get(settings.window_s, 0)
-                )
-        return cls(now, windows)
+            asked = set[Span]()
+            if group.strategy == "dynamic":
+                asked.add(scored(group.dynamic))
+            if group.thresholds is not None:
+                asked.add(judged(group.dynamic))
+            for target in group.targets if asked else ():
+                spans.setdefault(target.label, set()).update(asked)
+        return cls(now, spans)
 
     @property
     def labels(self) -> Collection[str]:
@@ -245,7 +257,7 @@ class Observations:
         for window in windows.values():
             window.add(observation, now_s)
 
-    def seen(self, label: str, *, window_s: float) -> Seen:
+    def seen(self, label: str, span: Span) -> Seen:
         """Return the figures of a target over one of its windows, as they are now."""
-        window = self._windows.get(label, {}).get(window_s)
+        window = self._windows.get(label, {}).get(span)
         return NOTHING if window is None else window.seen(self._now())

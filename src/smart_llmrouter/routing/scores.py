@@ -10,8 +10,9 @@ is 0 is not looked at. What each term is worth:
     price         the lowest price for what is asked / its own
     quality       the `quality` that the configuration gives its model
 
-What was not observed of a target counts as 0.5, so that nobody wins or loses by it. A
-price or a quality that the configuration does not tell counts as 0.
+What was not observed of a target counts as 0.5, so that it neither wins nor loses by
+it; what was observed of none is left out. A price or a quality that the configuration
+does not tell counts as 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,11 +47,20 @@ def score_all(
 
     `input_share` is how much of all tokens of the call is input, from 0 to 1.
     """
-    total = sum(getattr(weights, name) for name in _VALUES)  # 0: no columns, no shares
-    columns = [
-        _terms(name, known, weight=getattr(weights, name) / total, at=input_share)
+    figures = {
+        name: [_FIGURES[name](each, input_share) for each in known]
         for name in _VALUES
         if getattr(weights, name) > 0
+    }
+    told = {
+        name: column
+        for name, column in figures.items()
+        if any(figure is not None for figure in column)
+    }
+    total = sum(getattr(weights, name) for name in told)
+    columns = [
+        _terms(name, column, weight=getattr(weights, name) / total)
+        for name, column in told.items()
     ]
     return [
         _score(each.seen.attempts, tuple(column[row] for column in columns))
@@ -74,11 +84,8 @@ def _dollars(rate: Rate) -> float:
     return rate.numerator / rate.denominator / _NUSD_PER_TOKEN
 
 
-def _terms(
-    name: str, known: Sequence[Known], *, weight: float, at: float
-) -> list[Term]:
+def _terms(name: str, figures: Figures, *, weight: float) -> list[Term]:
     """Return one term of every target's score."""
-    figures = [_FIGURES[name](each, at) for each in known]
     return [
         Term(name, value, weight, weight * value, figure)
         for value, figure in zip(_VALUES[name](figures), figures, strict=True)

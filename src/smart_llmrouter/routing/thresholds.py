@@ -8,7 +8,7 @@ what was seen of it is too old to count.
 from typing import Final
 
 from smart_llmrouter.config import policies
-from smart_llmrouter.routing.observations import Observations, Seen
+from smart_llmrouter.routing.observations import Observations, Seen, judged
 from smart_llmrouter.routing.weighted import Draw
 
 ERROR_RATE: Final = "threshold-error-rate"
@@ -36,7 +36,7 @@ class ThresholdCheck:
     def breached(self, label: str, thresholds: policies.Thresholds) -> tuple[str, ...]:
         """Return the codes of the thresholds that keep a target out of this call."""
         settings = self._settings
-        seen = self._observations.seen(label, window_s=settings.window_s)
+        seen = self._observations.seen(label, judged(settings))
         if seen.attempts < settings.min_observations:
             return ()
         codes = breaches(seen, thresholds)
