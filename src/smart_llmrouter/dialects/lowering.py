@@ -86,6 +86,8 @@ def bridged(
     """
     if request.needs:
         raise NotBridged(*request.needs)
+    if _says_text_only(request):
+        return request
     for field in _extra_names(request):
         notes.dropped(
             field if field in known_extras else "other",
@@ -93,10 +95,6 @@ def bridged(
         )
     system = tuple(_without_billing(request.system, notes))
     turns = tuple(_without_opaque(request.turns, notes))
-    if not request.tools and request.tool_choice is None:
-        # As simple a request as most are loses nothing, and is not copied.
-        same = len(system) == len(request.system) and turns == request.turns
-        return request if same else replace(request, system=system, turns=turns)
     tools = tuple(_callable_tools(request.tools, hosted_tools, notes))
     return replace(
         request,
@@ -105,6 +103,25 @@ def bridged(
         tool_choice=_sound_choice(request.tool_choice, tools, notes),
         turns=turns,
     )
+
+
+def _says_text_only(request: Request) -> bool:
+    """Say whether a request holds texts and nothing else, not even an extra.
+
+    Most do, and whoever can say anything can say them all.
+    """
+    if request.tools or request.tool_choice or request.reasoning or request.extras:
+        return False
+    for text in request.system:
+        if text.extras or text.text.startswith(_BILLING):
+            return False
+    for turn in request.turns:
+        if turn.extras:
+            return False
+        for part in turn.parts:
+            if type(part) is not Text or part.extras:
+                return False
+    return True
 
 
 def lowered(request: Request, names: ToolNames, notes: Notes) -> Request:

@@ -9,7 +9,7 @@ a provider's prompt cache keeps what it knows.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from smart_llmrouter.core.content import CallKind
 from smart_llmrouter.core.request import (
     CustomTool,
+    FunctionTool,
     HostedTool,
     SearchTool,
     Tool,
@@ -40,18 +41,20 @@ class ToolName(msgspec.Struct, frozen=True):
 class ToolNames:
     """The tools of one request, by their own names and by their flat ones."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
+    __slots__ = ("_by_place", "_flat", "_known")
+
+    def __init__(self, tools: Sequence[Tool]) -> None:
         """Name all tools that the provider is told of as functions."""
         self._flat: dict[ToolName, str] = {}
         self._known: dict[str, ToolName] = {}
         self._by_place: dict[tuple[str | None, str], str] = {}
+        if all(_keeps_its_name(tool) for tool in tools):
+            return
         named = {
             ToolName(tool.name, tool.namespace, _kind_of(tool))
             for tool in tools
             if not isinstance(tool, HostedTool)
         }
-        if not named:
-            return
         self._flat = _flattened(named)
         self._known = {flat: tool for tool, flat in self._flat.items()}
         # Of two kinds with one name the same is meant each time, whatever the order.
@@ -84,6 +87,13 @@ class ToolNames:
             for flat, tool in self._known.items()
             if tool.kind != "function" or tool.namespace or tool.name != flat
         }
+
+
+def _keeps_its_name(tool: Tool) -> bool:
+    """Say whether nothing need be remembered of a tool, as of most."""
+    if type(tool) is FunctionTool:
+        return tool.namespace is None and _fits(tool.name) is not None
+    return type(tool) is HostedTool
 
 
 def _kind_in(named: tuple[ToolName, str]) -> str:

@@ -53,6 +53,9 @@ _EXEMPT: Final = frozenset(
 states of items that nobody refers to, and tools about which `hosted_tools` says more.
 """
 
+_NOTHING_TO_RAISE: Final = Raising(ToolNames(()))
+"""Undoes the names of no tools; it keeps nothing, so that all calls may share it."""
+
 
 class Asked(msgspec.Struct, eq=False):
     """What a caller asked for, in each form that is needed, made at most once.
@@ -97,7 +100,8 @@ class Asked(msgspec.Struct, eq=False):
                 notes=lost,
             )
             self.losses = lost.all()
-        notes.add(self.losses)
+        if self.losses:
+            notes.add(self.losses)
         return self.portable
 
 
@@ -128,7 +132,9 @@ class Translation:
         self._body = provider.render(request, serving, self.notes)
         if asked.group.bridges == "lossless":
             _insist_on_no_loss(self.notes)
-        self._raising = Raising(ToolNames(request.tools))
+        self._raising = (
+            Raising(ToolNames(request.tools)) if request.tools else _NOTHING_TO_RAISE
+        )
         self._answering = Answering(
             request=asked.parsed(),
             id=request_id.removeprefix("req_"),
@@ -159,7 +165,7 @@ class Translation:
         events = self._raising.raised(self._provider.read_answer(body))
         usage = UNKNOWN_USAGE
         for event in events:
-            if isinstance(event, UsageSeen):
+            if type(event) is UsageSeen:
                 usage = event.usage
         return self._client.write_answer(events, self._answering), usage
 

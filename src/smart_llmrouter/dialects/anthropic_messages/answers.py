@@ -12,15 +12,18 @@ import msgspec
 from smart_llmrouter.core.content import ReasoningState
 from smart_llmrouter.core.events import (
     Annotated,
+    Closed,
     Delta,
     Event,
     Finished,
     OpaqueFrame,
     Opened,
     Signed,
+    Started,
     UsageSeen,
 )
 from smart_llmrouter.core.notes import Notes
+from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.anthropic_messages.encoder import (
     NAME,
@@ -40,6 +43,8 @@ from smart_llmrouter.wire.rawvalues import UNREADABLE
 
 Block = dict[str, object] | msgspec.Raw
 
+_SILENT: Final = frozenset({Started, Closed})
+"""Events that leave nothing in a plain answer."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -61,8 +66,7 @@ def usage_of_answer(body: bytes) -> Usage:
 def write_answer(events: Iterable[Event], answering: Answering) -> bytes:
     """Write the caller's plain answer: the fold of a complete stream."""
     folded = _Folded(answering)
-    for event in events:
-        folded.take(event)
+    folded.take(events)
     ending = folded.finished
     message = head_of(answering) | {
         "content": folded.content(),
@@ -73,20 +77,19 @@ def write_answer(events: Iterable[Event], answering: Answering) -> bytes:
     return _encode(message)
 
 
-class _Part:
+class _Part(msgspec.Struct):
     """One part while its events come in."""
 
-    __slots__ = ("citations", "opened", "pieces", "state")
-
-    def __init__(self, opened: Opened) -> None:
-        self.opened = opened
-        self.pieces: list[str] = []
-        self.state: ReasoningState | None = None
-        self.citations: list[msgspec.Raw] = []
+    opened: Opened
+    pieces: list[str] = []
+    state: ReasoningState | None = None
+    citations: list[msgspec.Raw] = []
 
 
 class _Folded:
     """All events of an answer, as what they come to."""
+
+    __slots__ = ("_answering", "_order", "_parts", "called", "finished", "usage")
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
@@ -96,40 +99,46 @@ class _Folded:
         self.called = False
         self.finished = Finished("stop")
 
-    def take(self, event: Event) -> None:
-        match event:
-            case Delta():
+    def take(self, events: Iterable[Event]) -> None:
+        # To compare types takes a fraction of the time of `isinstance` or a pattern.
+        for event in events:
+            if type(event) is Delta:
                 self._parts[event.index].pieces.append(event.text)
-            case Opened():
+            elif type(event) is Opened:
                 part = self._parts[event.index] = _Part(event)
                 self._order.append(part)
                 self.called = self.called or event.kind == "tool_call"
+            elif type(event) is UsageSeen:
+                self.usage = event.usage
+            elif type(event) is Finished:
+                self.finished = event
+            elif type(event) not in _SILENT:
+                self._take_aside(event)
+
+    def _take_aside(self, event: Event) -> None:
+        """Take what few answers have: keep what is of this dialect, note the rest."""
+        match event:
             case Signed():
                 self._parts[event.index].state = event.state
-            case UsageSeen():
-                self.usage = event.usage
-            case Finished():
-                self.finished = event
-            case Annotated() | OpaqueFrame():
-                self._take_foreign(event)
+            case Annotated() if event.dialect == NAME:
+                self._parts[event.index].citations.append(event.raw)
+            case Annotated():
+                self._drop("annotations", event.dialect)
+            case OpaqueFrame() if event.dialect == NAME:
+                self._order.append(event.raw)
+            case OpaqueFrame():
+                self._drop(event.kind, event.dialect)
             case _:
                 pass
 
-    def _take_foreign(self, event: Annotated | OpaqueFrame) -> None:
-        """Keep what is of this dialect; note the rest."""
-        field = "annotations" if isinstance(event, Annotated) else event.kind
-        if event.dialect != NAME:
-            self._answering.notes.dropped(field, f"only {event.dialect} has it")
-        elif isinstance(event, Annotated):
-            self._parts[event.index].citations.append(event.raw)
-        else:
-            self._order.append(event.raw)
+    def _drop(self, field: str, dialect: DialectName) -> None:
+        self._answering.notes.dropped(field, f"only {dialect} has it")
 
     def content(self) -> list[Block]:
-        blocks = (
+        blocks = [
             part if isinstance(part, msgspec.Raw) else _block(part, self._answering)
             for part in self._order
-        )
+        ]
         return [block for block in blocks if block is not None]
 
 
@@ -148,7 +157,9 @@ def _block(part: _Part, answering: Answering) -> Block | None:
         if part.opened.kind == "refusal":
             answering.notes.approximated("refusal", "told as text")
         block: dict[str, object] = {"type": "text", "text": text}
-        return block | ({"citations": part.citations} if part.citations else {})
+        if part.citations:
+            block["citations"] = part.citations
+        return block
     if not text and part.state is None:
         return None
     proof = seal(part.state or NO_STATE, label=answering.label)

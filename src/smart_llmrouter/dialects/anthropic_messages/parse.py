@@ -22,7 +22,6 @@ from smart_llmrouter.core.content import (
     Extras,
     Role,
     Text,
-    ToolResult,
     Turn,
 )
 from smart_llmrouter.core.request import (
@@ -34,10 +33,16 @@ from smart_llmrouter.dialects.anthropic_messages.fields import Fields
 from smart_llmrouter.dialects.anthropic_messages.parse_content import (
     parse_parts,
     parse_text,
+    turns_of,
 )
 from smart_llmrouter.dialects.anthropic_messages.parse_tools import (
     parse_choice,
     parse_tool,
+)
+from smart_llmrouter.dialects.anthropic_messages.usual import (
+    usual_request,
+    usual_system,
+    usual_turns,
 )
 from smart_llmrouter.dialects.base import Peek
 
@@ -89,6 +94,9 @@ def parse_request(peek: Peek, *, needs_cap: bool = True) -> Request:
     `needs_cap` is whether `max_tokens` must be there, as it must but in a request to
     count tokens.
     """
+    usual = usual_request(peek)
+    if usual is not None:
+        return usual
     fields = Fields(dict(peek.members))
     fields.raw("model")
     fields.raw("stream")
@@ -124,6 +132,11 @@ def parse_request(peek: Peek, *, needs_cap: bool = True) -> Request:
 
 
 def _turns(fields: Fields) -> tuple[Turn, ...]:
+    raw = fields.peeked("messages")
+    turns = None if raw is None else usual_turns(raw)
+    if turns is not None:
+        fields.raw("messages")
+        return turns
     messages = fields.objects("messages")
     if messages is None:
         fields.miss("messages", "a list of messages")
@@ -135,18 +148,15 @@ def _turns_of(message: Fields) -> Iterable[Turn]:
     if role is None:
         message.miss("role", "user, assistant or system")
     parts = parse_parts(message.content("content"))
-    extras = message.rest()
-    results = tuple(part for part in parts if isinstance(part, ToolResult))
-    if not results:
-        yield Turn(role=role, parts=parts, extras=extras)
-        return
-    said = tuple(part for part in parts if not isinstance(part, ToolResult))
-    yield Turn(role="tool", parts=results, extras=NO_EXTRAS if said else extras)
-    if said:
-        yield Turn(role=role, parts=said, extras=extras)
+    return turns_of(role, parts, message.rest())
 
 
 def _system(fields: Fields) -> tuple[Text, ...]:
+    raw = fields.peeked("system")
+    texts = () if raw is None else usual_system(raw)
+    if texts is not None:
+        fields.raw("system")
+        return texts
     content = fields.content("system")
     if content is None or isinstance(content, str):
         return (Text(text=content),) if content else ()

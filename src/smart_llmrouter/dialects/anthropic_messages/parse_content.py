@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from smart_llmrouter.core.content import (
+    NO_EXTRAS,
     Document,
     Extras,
     Image,
@@ -25,9 +26,11 @@ from smart_llmrouter.core.content import (
     Reasoning,
     ReasoningState,
     ResultPart,
+    Role,
     Text,
     ToolCall,
     ToolResult,
+    Turn,
 )
 from smart_llmrouter.dialects.anthropic_messages.fields import Fields
 from smart_llmrouter.dialects.sealed import unseal
@@ -72,6 +75,20 @@ def parse_text(block: Fields) -> Text:
     """Read a text block, without its type. Raises `InvalidRequest`."""
     text = block.given_text("text")
     return Text(text=text, extras=block.rest())
+
+
+def turns_of(role: Role, parts: tuple[Part, ...], extras: Extras) -> Iterable[Turn]:
+    """Return what a message says as turns: results of tools are one of their own."""
+    results = tuple([part for part in parts if type(part) is ToolResult])
+    if not results:
+        return (Turn(role=role, parts=parts, extras=extras),)
+    said = tuple([part for part in parts if type(part) is not ToolResult])
+    if not said:
+        return (Turn(role="tool", parts=results, extras=extras),)
+    return (
+        Turn(role="tool", parts=results, extras=NO_EXTRAS),
+        Turn(role=role, parts=said, extras=extras),
+    )
 
 
 def opaque(kind: str, raw: msgspec.Raw) -> Opaque:
@@ -195,8 +212,16 @@ def _document_of_blocks(
 def _thinking(block: Fields) -> Reasoning:
     block.raw("type")
     text = block.text("thinking") or ""
-    signature = block.text("signature")
+    signature = block.text("signature") or ""
     extras = block.rest()
+    return signed(signature, text=text, extras=extras)
+
+
+def signed(signature: str, *, text: str, extras: Extras) -> Reasoning:
+    """Return what was thought, with its proof: a signature, or what this router sealed.
+
+    An empty signature is none.
+    """
     if not signature:
         return Reasoning(text=text, extras=extras)
     state = ReasoningState(kind="signature", value=signature)

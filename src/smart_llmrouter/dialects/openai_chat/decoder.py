@@ -196,8 +196,7 @@ def read_answer(body: bytes) -> Sequence[Event]:
     reading = Reading()
     reading.answer_id = answer.id or ""
     reading.events.append(Started(answer.id, answer.model))
-    reading.hear(_numbered(said))
-    reading.close()
+    reading.tell_all(_numbered(said))
     usage = _usage_of(answer)
     if usage is not None:
         reading.events.append(UsageSeen(usage))

@@ -8,6 +8,7 @@ name of the model is the one thing that tells them apart.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _OPENAI: Final = re.compile(
@@ -17,12 +18,17 @@ _OPENAI_REASONING: Final = re.compile(
     r"(?:^|/)(?:codex-|computer-use-|o\d|gpt-(?:[5-9]|\d\d))", re.IGNORECASE
 )
 
+_MOST_MODELS: Final = 1_024
+"""How many models are looked at once only: more than a configuration has."""
 
+
+@lru_cache(_MOST_MODELS)
 def is_openai(model: str) -> bool:
     """Say whether a model is one that OpenAI itself serves, whoever sells it on."""
     return _OPENAI.search(model) is not None
 
 
+@lru_cache(_MOST_MODELS)
 def cap_field(model: str) -> str:
     """Return the field that limits a model's output.
 

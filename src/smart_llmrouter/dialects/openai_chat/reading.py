@@ -43,6 +43,7 @@ _REASONS: Final[dict[str, FinishReason]] = {
     "model_length": "context",
     "model_context_window_exceeded": "context",
 }
+_ORDERLY: Final = frozenset({"stop", "tool_calls"})
 _NONE: Final = -1
 _UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _encode: Final = msgspec.json.Encoder().encode
@@ -148,9 +149,18 @@ class Reading:
     def reason_of(self, told: str) -> FinishReason:
         """Return why the answer ended: calls count more than what it is called."""
         reason = _REASONS.get(told, "stop")
-        if reason in ("stop", "tool_calls"):
+        if reason in _ORDERLY:
             return "tool_calls" if self._calls else "stop"
         return reason
+
+    def tell_all(self, said: Said) -> None:
+        """Tell a whole answer, in which nothing comes later."""
+        text = _only_text(said)
+        if text is None:
+            self.hear(said)
+            self.close()
+        else:
+            self.events += (Opened(0, "text"), Delta(0, text), Closed(0))
 
     def _say(self, kind: PartKind, text: str) -> None:
         """Tell a text; beside open calls it waits, since parts do not overlap."""
@@ -281,3 +291,23 @@ class Reading:
         part = self._next
         self._next = part + 1
         return part
+
+
+def _only_text(said: Said) -> str | None:
+    """Return the text of an answer that says nothing else, as most do."""
+    content = said.content
+    if (
+        type(content) is not str
+        or said.reasoning_content
+        or said.reasoning
+        or said.thinking
+        or said.reasoning_details
+        or said.refusal
+        or said.annotations
+        or said.tool_calls
+        or said.function_call is not None
+        or said.images is not ABSENT
+        or said.audio is not ABSENT
+    ):
+        return None
+    return content or None

@@ -35,7 +35,10 @@ from smart_llmrouter.core.request import (
 from smart_llmrouter.dialects.base import Serving
 from smart_llmrouter.dialects.lowering import lowered
 from smart_llmrouter.dialects.openai_chat.families import cap_field, is_openai
-from smart_llmrouter.dialects.openai_chat.render_messages import render_messages
+from smart_llmrouter.dialects.openai_chat.render_messages import (
+    plain_messages,
+    render_messages,
+)
 from smart_llmrouter.dialects.openai_chat.render_own import own_messages
 from smart_llmrouter.dialects.reasoning import budget_of, effort_of
 from smart_llmrouter.dialects.said_as import said_as
@@ -59,11 +62,13 @@ def render(request: Request, serving: Serving, notes: Notes) -> bytes:
     A request of this dialect is said with all that only it knows. Raises `NotBridged`.
     """
     own = request.dialect == "openai-chat"
-    if not own:
+    if own:
+        messages = own_messages(request, notes)
+    elif (texts := plain_messages(request)) is not None:
+        messages = texts
+    else:
         request = lowered(request, ToolNames(request.tools), notes)
         messages = render_messages(request, serving, notes)
-    else:
-        messages = own_messages(request, notes)
     members: Members = {"model": serving.model, "messages": messages}
     _add_stream(members, request)
     _add_tools(members, request, notes)
@@ -85,6 +90,8 @@ def _add_stream(members: Members, request: Request) -> None:
 
 def _add_tools(members: Members, request: Request, notes: Notes) -> None:
     tools, choice = request.tools, request.tool_choice
+    if not tools and choice is None:
+        return
     own = request.dialect == "openai-chat"
     if choice is not None and choice.mode == "allowed" and not own:
         tools = tuple(
@@ -218,10 +225,10 @@ def _budget(ask: ReasoningAsk, cap: object, field: str, notes: Notes) -> int | N
 def _add_sampling(
     members: Members, request: Request, serving: Serving, notes: Notes
 ) -> None:
-    for name in ("temperature", "top_p"):
-        value = getattr(request, name)
-        if value is not None:
-            members[name] = value
+    if request.temperature is not None:
+        members["temperature"] = request.temperature
+    if request.top_p is not None:
+        members["top_p"] = request.top_p
     stop = request.stop
     if len(stop) > _MOST_STOPS and is_openai(serving.model):
         field = said_as(request.dialect, "stop")
@@ -260,9 +267,9 @@ def _add_openai(
         notes.dropped("metadata", "taken for stored answers only")
     for name in _OPENAI_FIELDS:
         value = getattr(request, name)
-        field = said_as(request.dialect, name)
         if value is None:
             continue
+        field = said_as(request.dialect, name)
         if name == "store" and value:
             notes.dropped(field, "the answer cannot be fetched later")
         elif name == "service_tier" and value not in _SERVICE_TIERS:

@@ -49,7 +49,31 @@ Message = dict[str, object]
 
 _BLANK_LINE: Final = "\n\n"
 _INSTRUCTING: Final = ("system", "developer")
+_TALKING: Final = frozenset({"user", "assistant"})
 _FAILED: Final = "Error: "
+
+
+def plain_messages(request: Request) -> list[Message] | None:
+    """Write a request that is a plain conversation, as nearly all are.
+
+    Anything but one text a turn, and the last word to the user, is left to
+    `render_messages`, which writes the same of this.
+    """
+    if request.tools or not request.turns:
+        return None
+    messages = _instructions(request, ())
+    before = None
+    for turn in request.turns:
+        role, parts = turn.role, turn.parts
+        repeats = role == "assistant" == before
+        if role not in _TALKING or repeats or len(parts) != 1:
+            return None
+        (part,) = parts
+        if type(part) is not Text or not part.text:
+            return None
+        messages.append({"role": role, "content": part.text})
+        before = role
+    return messages if before == "user" else None
 
 
 def render_messages(request: Request, serving: Serving, notes: Notes) -> list[Message]:
@@ -80,8 +104,9 @@ def _instructs(turn: Turn) -> bool:
 
 
 def _instructions(request: Request, leading: Iterable[Turn]) -> list[Message]:
-    parts = (*request.system, *(part for turn in leading for part in turn.parts))
-    texts = [part.text for part in parts if isinstance(part, Text) and part.text]
+    texts = [part.text for part in request.system if part.text]
+    for turn in leading:
+        texts += [text for text in _texts(turn.parts) if text]
     if not texts:
         return []
     return [{"role": "system", "content": _BLANK_LINE.join(texts)}]
