@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -55,6 +56,23 @@ class ReportFormat(StrEnum):
     CSV = "csv"
 
 
+class ExplainFormat(StrEnum):
+    """How one call is shown."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+class NotOnRecord(Exception):
+    """No call of this id is in the database."""
+
+    def __init__(self, request_id: str, unread_bytes: int) -> None:
+        """Say so, and whether it may still come."""
+        yet = f"; {unread_bytes:,} bytes are not yet ingested" if unread_bytes else ""
+        super().__init__(f"no call {request_id!r} is on record{yet}")
+
+
 SinceOption = Annotated[
     str,
     typer.Option(
@@ -79,6 +97,15 @@ GroupByOption = Annotated[
 ]
 FormatOption = Annotated[
     ReportFormat, typer.Option("--format", help="How to write the report.")
+]
+ExplainFormatOption = Annotated[
+    ExplainFormat, typer.Option("--format", help="How to write it.")
+]
+RequestIdArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="REQUEST_ID", help="The call's id: `X-Request-Id` of its answer."
+    ),
 ]
 OutOption = Annotated[
     Path | None,
@@ -139,6 +166,31 @@ def notes(
     _tell(text, since=since, until=until, out=out)
 
 
+@app.command()
+def explain(
+    request_id: RequestIdArgument,
+    to_format: ExplainFormatOption = ExplainFormat.TABLE,
+    out: OutOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show one call: its record, and how it was decided.
+
+    Each target with what it missed, scores, the policy's run and every attempt, where
+    `diagnostics.decisions` has kept them. Waits as `usage report` does.
+    """
+    from smart_llmrouter.ledger.explained import explained
+    from smart_llmrouter.ledger.render_decision import render_call
+
+    def text() -> str:
+        with _caught_up(config) as (connection, unread_bytes):
+            call = explained(connection, request_id)
+        if call is None:
+            raise NotOnRecord(request_id, unread_bytes)
+        return render_call(call, to=to_format.value)
+
+    _show(text, out=out)
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Of which interval, and when."""
@@ -154,6 +206,17 @@ def _tell(
     until: str | None,
     out: Path | None,
 ) -> None:
+    """Print the text of an interval or write it to `out`."""
+    from smart_llmrouter.ledger.interval import interval_of
+
+    now_ms = int(time.time() * 1000)
+    _show(
+        lambda: text_of(Asked(interval_of(since, until, now_ms=now_ms), now_ms)),
+        out=out,
+    )
+
+
+def _show(text_of: Callable[[], str], *, out: Path | None) -> None:
     """Print the text or write it to `out`; end with one line about what went wrong."""
     import sqlite3
 
@@ -161,12 +224,11 @@ def _tell(
 
     from smart_llmrouter.config.findings import ConfigurationError
     from smart_llmrouter.ledger.dimensions import UnknownDimension
-    from smart_llmrouter.ledger.interval import BadMoment, interval_of
+    from smart_llmrouter.ledger.interval import BadMoment
     from smart_llmrouter.stores.sqlite import DatabaseUnusable
 
-    now_ms = int(time.time() * 1000)
     try:
-        text = text_of(Asked(interval_of(since, until, now_ms=now_ms), now_ms))
+        text = text_of()
         if out is not None:
             _deliver(text, out)
     except (BadMoment, UnknownDimension) as error:
@@ -174,7 +236,7 @@ def _tell(
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    except DatabaseUnusable as error:
+    except (DatabaseUnusable, NotOnRecord) as error:
         _fail(str(error), code=1)
     except (sqlite3.Error, SQLAlchemyError) as error:
         _fail(f"the usage database cannot be read ({type(error).__name__})", code=1)
@@ -185,8 +247,22 @@ def _tell(
 
 
 def _made(config: Path, asked: Asked, make: "Make[R]") -> R:
-    """Read the database when it is as new as the journal was."""
+    """Read an interval of the database."""
     from smart_llmrouter.core.build_info import read_build_info
+
+    with _caught_up(config) as (connection, unread_bytes):
+        return make(
+            connection,
+            interval=asked.interval,
+            made_ms=asked.now_ms,
+            router_version=read_build_info().version,
+            unread_bytes=unread_bytes,
+        )
+
+
+@contextmanager
+def _caught_up(config: Path) -> "Iterator[tuple[Connection, int]]":
+    """Open the database when it is as new as the journal was, and say what it lacks."""
     from smart_llmrouter.ledger.catch_up import catch_up
     from smart_llmrouter.stores.database import check_schema, open_for_reading
 
@@ -203,13 +279,7 @@ def _made(config: Path, asked: Asked, make: "Make[R]") -> R:
         monotonic=time.monotonic,
     )
     with reader.connect() as connection:
-        return make(
-            connection,
-            interval=asked.interval,
-            made_ms=asked.now_ms,
-            router_version=read_build_info().version,
-            unread_bytes=unread_bytes,
-        )
+        yield connection, unread_bytes
 
 
 def state_of(config: Path) -> "State":

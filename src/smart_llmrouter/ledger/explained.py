@@ -52,7 +52,8 @@ class Explained:
 
 def explained(connection: Connection, request_id: str) -> Explained | None:
     """Return what is on record of a call; `None` where it is not on record."""
-    found = _call(connection, request_id)
+    # What cannot be printed may be nothing that a database takes for a text.
+    found = _call(connection, request_id) if request_id.isprintable() else None
     if found is None:
         return None
     return Explained(

@@ -8,9 +8,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from smart_llmrouter.cli.usage_commands import app
+from smart_llmrouter.config.policies import Diagnostics
 from smart_llmrouter.core.notes import Note
+from smart_llmrouter.ledger.decision_line import with_decision
 from smart_llmrouter.ledger.dimensions import DIMENSIONS
+from smart_llmrouter.ledger.record import encode_record
 from tests.support.configuration import SMALL
+from tests.support.decisions import a_decision
 from tests.support.ledger import StateDirectory, a_record, state_in
 
 
@@ -196,3 +200,52 @@ def test_notes_are_listed_by_field_and_target(state: StateDirectory) -> None:
     assert (line["field"], line["calls"]) == ("seed", 1)
     assert wrong.exit_code == 2
     assert "write 30m, 24h, 7d" in wrong.stderr
+
+
+def explained(state: StateDirectory, *arguments: str) -> Result:
+    """Run `usage explain`."""
+    config = state.path.parent / "router.yaml"
+    return CliRunner().invoke(
+        app,
+        ["explain", "--config", str(config), *arguments],
+        env={"ACME_API_KEY": None},
+    )
+
+
+def test_one_call_is_explained_by_its_id(state: StateDirectory) -> None:
+    """From the journal of a router that has ended, in the format that was asked for."""
+    line = with_decision(encode_record(a_record(1)), a_decision(), Diagnostics())
+    writer = state.writer()
+    writer.append(line)
+    writer.close()
+
+    shown = explained(state, a_record(1).request_id)
+    again = explained(state, a_record(1).request_id, "--format", "json")
+
+    assert shown.exit_code == 0, shown.output
+    assert "upstream_rate_limited  next-target" in shown.stdout
+    assert json.loads(again.stdout)["decision"]["group"] == "chat"
+
+
+@pytest.mark.parametrize(
+    "request_id", ["req_none", "req_" + "f" * 32, "x", "", "\udc80"]
+)
+def test_an_id_that_is_not_on_record_is_said_to_be_unknown(
+    state: StateDirectory, request_id: str
+) -> None:
+    """In one line, with the exit code of a failure."""
+    state.journalled([a_record(1)])
+
+    shown = explained(state, request_id)
+
+    assert shown.exit_code == 1
+    assert shown.stderr == f"error: no call {request_id!r} is on record\n"
+
+
+def test_a_call_whose_id_is_not_the_routers_is_found(state: StateDirectory) -> None:
+    """An id that does not tell its time is looked for in all rows."""
+    state.journalled([a_record(1, request_id="somebody's"), a_record(2)])
+
+    shown = explained(state, "somebody's", "--format", "json")
+
+    assert json.loads(shown.stdout)["record"]["request_id"] == "somebody's"

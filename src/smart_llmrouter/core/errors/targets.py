@@ -76,6 +76,14 @@ _HINTS: Final[Mapping[str, str]] = {
     requirements.PINNED: (
         "send the whole conversation instead of going on from a stored answer"
     ),
+    requirements.COOLING_DOWN: (
+        "wait until it is tried again, or mend why it has failed; `/readyz` says how "
+        "long it rests"
+    ),
+    requirements.CAPACITY: (
+        "ask less often, or raise the `shaping` of the provider, the model or the "
+        "target if the provider allows more"
+    ),
     requirements.POLICY: "let the group's policy choose a target for such requests",
     _CONTRACT: (
         "take what the group promises out of its `contract`, or add a target that "
@@ -90,11 +98,12 @@ def _hint(missing: Mapping[str, Sequence[str]]) -> str:
     """Say what would help: for what the targets miss that come closest."""
     least = min((len(set(why)) for why in missing.values()), default=0)
     nearest = [why for why in missing.values() if len(set(why)) == least]
-    told = dict.fromkeys(_hint_for(code) for why in nearest for code in why)
+    told = dict.fromkeys(hint_for(code) for why in nearest for code in why)
     return "; ".join(told) or _GENERAL
 
 
-def _hint_for(code: str) -> str:
+def hint_for(code: str) -> str:
+    """Say what would help against one thing that a target misses."""
     for prefix in (_CONTRACT, _THRESHOLD):
         if code.startswith(prefix):
             return _HINTS[prefix]

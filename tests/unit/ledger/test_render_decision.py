@@ -1,0 +1,190 @@
+"""A decision as people and programs read it."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from smart_llmrouter.config.policies import Diagnostics
+from smart_llmrouter.core.decisions import Decision
+from smart_llmrouter.ledger.decision_line import with_decision
+from smart_llmrouter.ledger.explained import Explained, explained
+from smart_llmrouter.ledger.record import UsageRecord, encode_record
+from smart_llmrouter.ledger.render_decision import (
+    DecisionFormat,
+    render_call,
+    render_decision,
+)
+from smart_llmrouter.stores.database import open_for_reading
+from tests.support.decisions import a_candidate, a_decision, an_attempt, scored
+from tests.support.ledger import a_record, state_in
+
+FORMATS: tuple[DecisionFormat, ...] = ("table", "markdown", "json")
+TABLE = """\
+Decision
+  group     chat
+  strategy  failover
+
+Needs
+  dialect                 openai-chat
+  stream                  yes
+  tools                   function
+  tool count              3
+  tool schema bytes       1,200
+  image data              1
+  reasoning               effort
+  reasoning level         low
+  output cap              1,000
+  estimated input tokens  1,234
+  request bytes           4,567
+
+Targets
+  target      dialect      lane   missing  weight  order  score  seen
+  acme0/mini  openai-chat  relay  -             1      1      -     -
+  acme1/mini  openai-chat  relay  image         1      -      -     -
+
+What would help
+  missing  do this
+  image    send no images, or declare `image` in the `input` of a model that reads them
+
+Attempts
+  target      lane   class                  then  began ms  took ms  first byte ms\
+  first event ms  status  retry after s
+  acme0/mini  relay  upstream_rate_limited  stop       0.1     12.3           10.0\
+               -     429              7
+
+What the classes mean
+  class                  what happened
+  upstream_rate_limited  The provider limits the rate: 429.
+"""
+
+
+def test_a_decision_as_text() -> None:
+    """Text stands to the left, numbers to the right; what is not there is left out."""
+    refused = an_attempt(
+        "acme0/mini",
+        status=429,
+        error_class="upstream_rate_limited",
+        retry_after_s=7,
+        first_event_us=None,
+        then="stop",
+    )
+    decision = a_decision(
+        candidates=(a_candidate(0), a_candidate(1, missing=("image",), rank=None)),
+        attempts=(refused,),
+    )
+
+    assert render_decision(decision, to="table") == TABLE
+
+
+@pytest.mark.parametrize("to", ["table", "markdown"])
+def test_scores_policy_and_affinity_are_shown(to: DecisionFormat) -> None:
+    """Each term with its figures, and what the policy called the request."""
+    words = render_decision(scored(), to=to).replace("|", " ").split()
+
+    shown = " ".join(words)
+    assert "acme0/mini latency 812.5 0.25 2 0.5" in shown
+    assert "rules decided small - 0.1" in shown
+    assert "affinity moved" in shown
+    assert "cooling-down wait until it is tried again" in shown
+
+
+def test_the_json_is_the_decision() -> None:
+    """What `explain` answers over HTTP, byte for byte but for spaces."""
+    rendered = render_decision(scored(), to="json")
+
+    assert msgspec.json.decode(rendered, type=Decision) == scored()
+    assert rendered.endswith("}\n")
+
+
+@pytest.mark.parametrize("to", ["table", "markdown"])
+def test_what_was_left_out_is_said(to: DecisionFormat) -> None:
+    """Nobody takes a part for the whole."""
+    shown = render_decision(a_decision(), to=to, left_out=(3, 14))
+
+    assert "3 more targets (`diagnostics.max_candidates`) and 14 more reasons" in shown
+
+
+@pytest.mark.parametrize("to", ["table", "markdown"])
+def test_nothing_that_somebody_chose_is_markup_or_moves_a_cursor(
+    to: DecisionFormat,
+) -> None:
+    """Labels are the operator's, but a class label may be anybody's text."""
+    evil = "<b>\x1b[2J|\n# x"
+    decision = a_decision(candidates=(a_candidate(0, label=evil),))
+
+    shown = render_decision(decision, to=to)
+
+    assert "\x1b" not in shown
+    assert "\n# x" not in shown
+    assert ("<b>" in shown) == (to == "table")
+
+
+def on_record(
+    directory: Path, record: UsageRecord, decision: Decision | None
+) -> Explained:
+    """Bring a call to the database and read it there."""
+    state, line = state_in(directory), encode_record(record)
+    writer = state.writer()
+    writer.append(
+        line if decision is None else with_decision(line, decision, Diagnostics())
+    )
+    writer.close()
+    state.ingester().advance()
+    with open_for_reading(state.url).connect() as connection:
+        call = explained(connection, record.request_id)
+    assert call is not None
+    return call
+
+
+@pytest.mark.parametrize("to", ["table", "markdown"])
+def test_a_call_is_shown_with_its_record(tmp_path: Path, to: DecisionFormat) -> None:
+    """What was answered, by whom, how fast and for how much stands before the rest."""
+    record = a_record(
+        1,
+        target_provider="acme",
+        target_model="mini",
+        target_dialect="anthropic-messages",
+        lane="translate",
+        attempts=2,
+        ttft_us=12_300,
+        input_tokens=1000,
+        output_tokens=5,
+        total_cost_nusd=1_500,
+        disconnect="drained",
+    )
+
+    text = render_call(on_record(tmp_path, record, a_decision()), to=to)
+
+    shown = " ".join(text.replace("|", " ").replace("\\", "").split())
+    assert f"request id {record.request_id}" in shown
+    assert "served by acme/mini (translated, 2 attempts)" in shown
+    assert "ended 200 took 1.0 ms first token 12.3 ms" in shown
+    assert "tokens 1,000 in, 5 out cost $0.000001500 caller left drained" in shown
+    assert "acme1/mini relay - answered" in shown
+
+
+@pytest.mark.parametrize("to", ["table", "markdown"])
+def test_a_call_whose_decision_is_not_kept_says_how_to_keep_it(
+    tmp_path: Path, to: DecisionFormat
+) -> None:
+    """The record alone tells much; the setting is named that tells the rest."""
+    record = a_record(1, status=502, error_code="no-eligible-target")
+
+    text = render_call(on_record(tmp_path, record, None), to=to)
+
+    assert "502, no-eligible-target" in text.replace("\\", "")
+    assert "`diagnostics.decisions: all`" in text
+    assert "Targets" not in text
+
+
+def test_the_json_of_a_call_holds_its_row_and_its_decision(tmp_path: Path) -> None:
+    """Columns keep their names and units; the decision is the same value as ever."""
+    call = on_record(tmp_path, a_record(1), scored())
+
+    document = json.loads(render_call(call, to="json"))
+
+    assert document["record"]["latency_us"] == 1001
+    assert document["decision"] == json.loads(msgspec.json.encode(scored()))
+    assert (document["candidates_left_out"], document["reasons_left_out"]) == (0, 0)
