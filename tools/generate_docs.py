@@ -13,6 +13,7 @@ from smart_llmrouter.config.reference import configuration_page
 from smart_llmrouter.core import errors
 from tools.command_pages import commands_page
 from tools.metrics_page import metrics_page
+from tools.routing_features_page import routing_features_page
 from tools.translation_page import translation_page
 from tools.usage_records_page import usage_records_page
 
@@ -137,6 +138,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "configuration.md": configuration_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,
+    "routing-features.md": routing_features_page,
     "translation.md": translation_page,
     "usage-records.md": usage_records_page,
 }

@@ -116,7 +116,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "reasoning_level",
         "text",
         ("context", "reasoning", "effort"),
-        "the level of effort, as the caller wrote it",
+        "the level of effort; `other` where it is no short word",
         nullable=True,
     ),
     Feature(

@@ -3,6 +3,7 @@
 A feature is found out when it is asked for: some of them cost more than a decision.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +17,8 @@ from smart_llmrouter.routing.policy import Question
 FeatureValue: TypeAlias = "str | int | bool | list[str] | dict[str, str] | None"
 
 _TARGETS: Final = "targets"
+_LEVEL: Final = re.compile("[a-z_-]{1,16}")
+_NO_LEVEL: Final = "other"
 _NUSD_PER_TOKEN_AT_ONE_USD_PER_MILLION: Final = 1_000
 
 
@@ -58,6 +61,12 @@ def _caller(question: Question) -> dict[str, str]:
     }
 
 
+def _level(needs: Requirements) -> str | None:
+    """Return the level of effort, if it can be one: it is the caller's own word."""
+    level = needs.reasoning_level
+    return level if level is None or _LEVEL.fullmatch(level) else _NO_LEVEL
+
+
 FEATURE_READERS: Final[Mapping[str, Callable[[Question], FeatureValue]]] = {
     "group": lambda asked: asked.group.name,
     "requested_model": lambda asked: asked.requested_model,
@@ -76,7 +85,7 @@ FEATURE_READERS: Final[Mapping[str, Callable[[Question], FeatureValue]]] = {
     "has_structured_output": lambda asked: asked.needs.output_format is not None,
     "output_format": lambda asked: asked.needs.output_format,
     "reasoning": lambda asked: asked.needs.reasoning,
-    "reasoning_level": lambda asked: asked.needs.reasoning_level,
+    "reasoning_level": lambda asked: _level(asked.needs),
     "reasoning_budget": lambda asked: asked.needs.reasoning_budget,
     "images": lambda asked: asked.needs.images,
     "image_urls": lambda asked: asked.needs.image_urls,

@@ -177,6 +177,17 @@ def test_requirements_are_stable_codes() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [(None, None), ("xhigh", "xhigh"), ("the secret recipe", "other"), ("", "other")],
+)
+def test_a_level_of_effort_is_a_short_word(level: str | None, told: str | None) -> None:
+    """It is the caller's own text, and could hold anything."""
+    asked = question(reasoning="effort", reasoning_level=level)
+
+    assert features_of(asked, ["reasoning_level"]) == {"reasoning_level": told}
+
+
 def test_nothing_of_a_prompt_is_told() -> None:
     """No text of the conversation is in a question."""
     said = "the secret recipe"

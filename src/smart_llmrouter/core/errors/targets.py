@@ -137,16 +137,13 @@ class NoEligibleTarget(RouterError):
 
 
 class RoutingPolicyError(RouterError):
-    """The group's policy has not decided, and the group has no other way to go on.
-
-    `run` is what is recorded of the policy.
-    """
+    """The group's policy has not decided, and there is no other way to go on."""
 
     status = 502
     code = "routing-policy-error"
 
     def __init__(self, *, group: str, run: PolicyRun) -> None:
-        """Name the strategy, and what went wrong by its stable code."""
+        """Name the strategy, and what went wrong; `run` is what is recorded of it."""
         error = run.error or "raised"
         super().__init__(
             f"the routing policy of group {group} has not decided: {error}",
