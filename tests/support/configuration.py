@@ -24,6 +24,7 @@ providers:
       mini:
         model: acme-mini-2026
         price: {{input_per_million: 0.25, output_per_million: 2.00}}
+        tools: [function, forced_choice, parallel]
 groups:
   chat:
     strategy: failover

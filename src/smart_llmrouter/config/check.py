@@ -16,6 +16,7 @@ from smart_llmrouter.config.outline import Outline, outline
 from smart_llmrouter.config.rules import (
     connections,
     dialects,
+    graph,
     identities,
     names,
     policies,
@@ -87,6 +88,9 @@ def check(
         findings += sections.sections_say_something(document)
         findings += timing.timeouts_make_sense(document, schema.settings)
         findings += sharing.counters_are_shared(document, schema.settings)
+        findings += graph.groups_can_serve(document, schema.settings)
+        findings += graph.models_say_what_they_can(document, schema.settings)
+        findings += graph.rests_have_an_order(document, schema.settings)
         findings += connections.tls_is_spoken(document, schema.settings)
         findings += connections.proxies_are_usable(
             document, schema.settings, environment

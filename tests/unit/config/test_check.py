@@ -136,36 +136,36 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     (
         "    allow: [chat]",
         "    alow: [chat]",
-        [(28, "callers[0].alow", "the key alow is not known")],
+        [(29, "callers[0].alow", "the key alow is not known")],
     ),
     (
         "    environment: dev\n",
         "    enviroment: dev\n",
-        [(25, "callers[0].enviroment", "the key enviroment is not known")],
+        [(26, "callers[0].enviroment", "the key enviroment is not known")],
     ),
     (
         "    environment: dev\n",
         "",
-        [(22, "callers[0].environment", "the key environment is missing")],
+        [(23, "callers[0].environment", "the key environment is missing")],
     ),
     (
         "    environment: dev\n",
         "    environment: Dev\n",
         [
-            (25, "callers[0].environment", "`Dev` is not a valid name here"),
+            (26, "callers[0].environment", "`Dev` is not a valid name here"),
         ],
     ),
     (
         "project: search\n    environment",
         "project: serach\n    environment",
-        [(24, "callers[0].project", "no project has the id `serach`")],
+        [(25, "callers[0].project", "no project has the id `serach`")],
     ),
     (
         "  - {user: alice, project: search}\n",
         "  - {user: alice, project: search, status: suspended}\n",
         [
             (
-                24,
+                25,
                 "callers[0].project",
                 MEMBERSHIP_IS_NOT,
             )
@@ -176,7 +176,7 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
         "",
         [
             (
-                22,
+                23,
                 "callers[0].project",
                 NO_MEMBERSHIP,
             )
@@ -187,7 +187,7 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
         "  - id: alice\n    status: disabled\n",
         [
             (
-                24,
+                25,
                 "callers[0].owner_user",
                 "the caller is active, but its user `alice` is not",
             )
@@ -198,7 +198,7 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
         "  - id: search\n    status: archived\n",
         [
             (
-                25,
+                26,
                 "callers[0].project",
                 "the caller is active, but its project `search` is not",
             )
@@ -207,16 +207,16 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     (
         "  - {user: alice, project: search}",
         "  - {user: alice, project: search}\n  - {user: bob, project: search}",
-        [(21, "project_memberships[1].user", "no user has the id `bob`")],
+        [(22, "project_memberships[1].user", "no user has the id `bob`")],
     ),
     (
         "  - {user: alice, project: search}",
         "  - {user: alice, project: search}\n  - {project: search, user: alice}",
         [
             (
-                21,
+                22,
                 "project_memberships[1].user",
-                "this membership is listed twice (first on line 20)",
+                "this membership is listed twice (first on line 21)",
             )
         ],
     ),
@@ -228,39 +228,39 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     (
         "      - use: acme/mini\n",
         "      - use: acme\n",
-        [(14, "groups.chat.targets[0].use", "`acme` names no provider and model")],
+        [(15, "groups.chat.targets[0].use", "`acme` names no provider and model")],
     ),
     (
         "      - use: acme/mini\n",
         "      - use: acne/mini\n",
-        [(14, "groups.chat.targets[0].use", "no provider is called `acne`")],
+        [(15, "groups.chat.targets[0].use", "no provider is called `acne`")],
     ),
     (
         "    targets:\n      - use: acme/mini\n",
         "    targets: []\n",
-        [(13, "groups.chat.targets", "nothing is listed")],
+        [(14, "groups.chat.targets", "nothing is listed")],
     ),
     (
         "    targets:\n      - use: acme/mini\n",
         "    targets:\n",
-        [(13, "groups.chat.targets", "a list is expected, but there is no value")],
+        [(14, "groups.chat.targets", "a list is expected, but there is no value")],
     ),
     (
         "    targets:\n      - use: acme/mini\n",
         "",
-        [(11, "groups.chat.targets", "the key targets is missing")],
+        [(12, "groups.chat.targets", "the key targets is missing")],
     ),
     (
         "    strategy: failover\n",
         "    aliases: [fast, chat, fast]\n",
         [
             (
-                12,
+                13,
                 "groups.chat.aliases[1]",
                 "the alias `chat` is also the name of a group",
             ),
             (
-                12,
+                13,
                 "groups.chat.aliases[2]",
                 "the alias `fast` is already an alias of the group `chat`",
             ),
@@ -274,24 +274,24 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     (
         "    allow: [chat]\n",
         "    allow: chat\n",
-        [(28, "callers[0].allow", "a list is expected, not a text")],
+        [(29, "callers[0].allow", "a list is expected, not a text")],
     ),
     (
         "    allow: [chat]\n",
         "    allow: [chat]\n    metrics_admin: yes\n",
-        [(29, "callers[0].metrics_admin", "a yes or no is expected, not a text")],
+        [(30, "callers[0].metrics_admin", "a yes or no is expected, not a text")],
     ),
     (
         "    allow: [chat]\n",
         "    allow: [chat]\n    expires_at: 2027-02-30\n",
-        [(29, "callers[0].expires_at", "a date is expected")],
+        [(30, "callers[0].expires_at", "a date is expected")],
     ),
     (
         HASH,
         "REPLACE_WITH_SHA256_HEX_OF_TOKEN",
         [
             (
-                27,
+                28,
                 "callers[0].token_sha256",
                 "a SHA-256 hash of 64 hex digits is expected",
             )
@@ -300,17 +300,17 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     (
         HASH,
         "0" * 64,
-        [(27, "callers[0].token_sha256", "this hash is a placeholder")],
+        [(28, "callers[0].token_sha256", "this hash is a placeholder")],
     ),
     (
         HASH,
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-        [(27, "callers[0].token_sha256", "this hash is a placeholder")],
+        [(28, "callers[0].token_sha256", "this hash is a placeholder")],
     ),
     (
         "      mini:\n",
         "      12:\n",
-        [(14, "groups.chat.targets[0].use", "the provider `acme` has no model `mini`")],
+        [(15, "groups.chat.targets[0].use", "the provider `acme` has no model `mini`")],
     ),
     (
         "output_per_million: 2.00",
@@ -337,19 +337,19 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     (
         "    strategy: failover\n",
         "    max_attempts: 0\n",
-        [(12, "groups.chat.max_attempts", "the number must be at least 1")],
+        [(13, "groups.chat.max_attempts", "the number must be at least 1")],
     ),
     (
         "    strategy: failover\n",
         "    attempt_timeout_s: 0\n",
-        [(12, "groups.chat.attempt_timeout_s", "the number must be greater than 0")],
+        [(13, "groups.chat.attempt_timeout_s", "the number must be greater than 0")],
     ),
     (
         "  acme:\n",
         "  Acme!:\n",
         [
             (2, 'providers."Acme!"', "`Acme!` is not a valid name here"),
-            (14, "groups.chat.targets[0].use", "no provider is called `acme`"),
+            (15, "groups.chat.targets[0].use", "no provider is called `acme`"),
         ],
     ),
     (
@@ -358,7 +358,7 @@ CASES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
         [
             (1, "providers", "a mapping is expected, not a list"),
             (2, "providerz", "the key providerz is not known"),
-            (15, "groups.chat.targets[0].use", "no provider is called `acme`"),
+            (16, "groups.chat.targets[0].use", "no provider is called `acme`"),
         ],
     ),
 ]
@@ -383,10 +383,15 @@ def test_two_targets_are_one_too_many_for_a_static_group() -> None:
 
     assert found == [
         (
-            12,
+            13,
             "groups.chat.strategy",
             "a static group has one target, and this one has 2",
-        )
+        ),
+        (
+            16,
+            "groups.chat.targets[1].use",
+            "the target `acme/mini` is listed twice (first on line 15)",
+        ),
     ]
 
 
@@ -405,8 +410,8 @@ def test_callers_with_one_hash_are_named_and_the_hash_is_not() -> None:
 
     names = "the callers `alice-search-dev` and `alice-search-prod` have the same token"
     assert [brief(finding) for finding in found] == [
-        (33, "callers[1].token_id", f"{names} id"),
-        (34, "callers[1].token_sha256", f"{names} hash"),
+        (34, "callers[1].token_id", f"{names} id"),
+        (35, "callers[1].token_sha256", f"{names} hash"),
     ]
     assert HASH not in str(found).lower()
 
@@ -528,7 +533,7 @@ def test_time_outs_that_are_never_reached_are_warned_about() -> None:
 
     assert [(each.severity, each.line, each.key_path) for each in found] == [
         ("warning", 1, "upstream.first_event_timeout_s"),
-        ("warning", 13, "groups.chat.attempt_timeout_s"),
+        ("warning", 14, "groups.chat.attempt_timeout_s"),
     ]
 
 

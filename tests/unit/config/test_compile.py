@@ -180,21 +180,23 @@ def test_what_is_known_of_a_model_reaches_the_path() -> None:
             "        model: acme-mini-2026\n",
             "        model: acme-mini-2026\n"
             "        context_tokens: 200000\n        max_output_tokens: 8192\n"
-            "        input: [text, image]\n        tools: [function]\n"
+            "        input: [text, image]\n"
             "        reasoning: {control: token_budget, levels: [low, high]}\n",
         )
     )
 
     (target,) = snapshot.groups["chat"].targets
     assert (target.context_tokens, target.max_output_tokens) == (200_000, 8192)
-    assert (target.input, target.tools) == (("text", "image"), ("function",))
+    assert target.input == ("text", "image")
+    assert target.tools == ("function", "forced_choice", "parallel")
     assert target.reasoning_control == "token_budget"
     assert target.reasoning_levels == ("low", "high")
 
 
 def test_what_is_not_said_of_a_model_stays_unknown() -> None:
     """No fact is made up."""
-    (target,) = compiled(SMALL).groups["chat"].targets
+    without = changed("        tools: [function, forced_choice, parallel]\n", "")
+    (target,) = compiled(without).groups["chat"].targets
 
     assert (target.context_tokens, target.max_output_tokens) == (None, None)
     assert (target.input, target.tools, target.structured_outputs) == (None,) * 3

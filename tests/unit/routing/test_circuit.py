@@ -6,8 +6,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from smart_llmrouter.config.policies import Backoffs, Rest
-from smart_llmrouter.routing.circuit import ASK_AGAIN_S
+from smart_llmrouter.routing.circuit import (
+    ASK_AGAIN_S,
+    NO_VERDICTS,
+    QUOTA_EXHAUSTED,
+    RATE_LIMITED,
+    REQUEST_FAULTS,
+)
 from smart_llmrouter.routing.health import LATE, HealthBook
+from smart_llmrouter.upstream.failure_classes import MEANINGS
 from tests.support.clock import Clock
 
 TARGET = "acme/mini"
@@ -391,3 +398,18 @@ def test_asking_a_healthy_target_allocates_nothing() -> None:
     grown = sys.getallocatedblocks() - before
 
     assert grown < 100
+
+
+def test_what_failures_say_of_a_target_is_what_their_table_says() -> None:
+    """The circuit and the table of failures name the same classes."""
+    said = {
+        standing: {name for name, each in MEANINGS.items() if each.standing == standing}
+        for standing in ("request", "none", "rate-limit", "quota")
+    }
+
+    assert said == {
+        "request": REQUEST_FAULTS,
+        "none": NO_VERDICTS,
+        "rate-limit": {RATE_LIMITED},
+        "quota": {QUOTA_EXHAUSTED},
+    }
