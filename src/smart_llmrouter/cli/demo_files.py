@@ -47,6 +47,10 @@ providers:
     models:
       large:
         model: mock-large             # the provider's own name of the model
+        input: [text, image]          # what it can do: what is not here is not there
+        tools: [function, forced_choice, parallel]
+        structured_outputs: true
+        reasoning: {levels: [low, medium, high]}
         price: {input_per_million: 2.00, cached_input_per_million: 0.20, \
 output_per_million: 8.00}
   second:
@@ -55,6 +59,10 @@ output_per_million: 8.00}
     models:
       small:
         model: mock-small
+        input: [text, image]
+        tools: [function, forced_choice, parallel]
+        structured_outputs: true
+        reasoning: {levels: [low, medium, high]}
         price: {input_per_million: 0.25, cached_input_per_million: 0.025, \
 output_per_million: 2.00}
 
@@ -64,6 +72,7 @@ groups:                               # what callers name as "model"
     targets:
       - use: first/large
       - use: second/small
+    bridges: best-effort              # they speak different dialects
   fast:
     strategy: static
     targets:
@@ -79,6 +88,7 @@ providers:
     models:
       gemma:
         model: gemma-3-270m
+        input: [text]
         price: {input_per_million: 0, output_per_million: 0}
 
 groups:                               # what callers name as "model"

@@ -126,7 +126,7 @@ def test_findings_can_be_read_by_programs(path: Path) -> None:
             {
                 "severity": "error",
                 "file": str(path),
-                "line": 12,
+                "line": 13,
                 "column": 15,
                 "key_path": "groups.chat.strategy",
                 "message": "`failovr` is not a known value",

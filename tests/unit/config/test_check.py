@@ -563,8 +563,7 @@ def test_what_is_not_built_is_warned_about_where_it_is_set() -> None:
 
     assert found.snapshot is not None
     assert [(each.severity, each.line, each.key_path) for each in found.findings] == [
-        ("warning", 14, "groups.chat.strategy"),
-        ("warning", 31, "callers[0].limits"),
+        ("warning", 32, "callers[0].limits"),
     ]
 
 

@@ -235,7 +235,7 @@ def test_fallbacks_that_all_speak_another_dialect() -> None:
 
 
 def test_attempts_that_do_not_reach_the_last_target() -> None:
-    """Four targets, and three attempts of a call; where chance decides, that is meant."""
+    """Four targets, and three attempts of a call; by chance, that is meant."""
     models = {f"{name}/mini": ABLE for name in ("acme", "other", "third", "last")}
 
     found = findings(models)
