@@ -20,6 +20,8 @@ _MADE: Final[Mapping[str, Callable[[], RouterError]]] = {
         run=PolicyRun(kind="script", outcome="failed", duration_us=7, error="timeout"),
     ),
     "CapabilityRejected": lambda: errors.CapabilityRejected("mid_conv_system"),
+    "ImageNotFetched": lambda: errors.ImageNotFetched("messages", "too-large"),
+    "ImageUrlForbidden": lambda: errors.ImageUrlForbidden("messages"),
     "ProviderHostedToolsForbidden": lambda: errors.ProviderHostedToolsForbidden("mcp"),
     "UpstreamCapacityThrottled": lambda: errors.UpstreamCapacityThrottled(
         target_count=2, wait_s=7.5

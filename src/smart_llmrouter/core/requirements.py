@@ -73,6 +73,7 @@ class Requirements(msgspec.Struct, kw_only=True):
     caller asks for none; `reasoning_level` is the effort, `reasoning_budget` the
     tokens. `goes_on` says that the provider must know an answer by its id. Images come
     as URLs, as data, or as the ids of files that the provider keeps (`image_files`).
+    `other_urls` are those of documents, sound and video.
     """
 
     body: bytes
@@ -87,6 +88,7 @@ class Requirements(msgspec.Struct, kw_only=True):
     image_urls: int = 0
     image_data: int = 0
     image_files: int = 0
+    other_urls: int = 0
     audio: bool = False
     documents: int = 0
     reasoning: ReasoningKind | None = None

@@ -199,6 +199,12 @@ class Dialect(Protocol):
         What cannot be understood needs nothing.
         """
 
+    def image_urls_in(self, peek: Peek) -> Sequence[str]:
+        """Return the URLs of all images, without those that hold their data."""
+
+    def other_urls_in(self, peek: Peek) -> Sequence[str]:
+        """Return the URLs of documents, sound and video, without such data."""
+
     def at_level(self, peek: Peek, levels: Sequence[str]) -> tuple[Peek, Note | None]:
         """Return the request with an effort of reasoning that is one of `levels`.
 

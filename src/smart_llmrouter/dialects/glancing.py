@@ -4,9 +4,9 @@ What cannot be understood is nothing: the relay lane carries it as it is, and it
 provider will say what is wrong.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import GenericAlias
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -24,6 +24,7 @@ MOST_TOKENS: Final = 1_000_000_000
 _QUOTE: Final = b'"'[0]
 _LIST: Final = b"["[0]
 _TRUE: Final = msgspec.Raw(b"true")
+_SCHEME_BYTES: Final = 32
 _DATA: Final = b'"data:'
 _FORMATS: Final[dict[str | None, FormatKind]] = {
     "json_object": "json_object",
@@ -34,6 +35,47 @@ _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_count: Final = msgspec.json.Decoder(int).decode
 _decode_members: Final = msgspec.json.Decoder(RawMembers).decode
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+MediumKind = Literal["image", "document", "audio", "video"]
+
+
+class Medium(NamedTuple):
+    """Something in a request that is not text, and how it comes.
+
+    `link` is its URL or its data, as it was written; `None` where it comes in another
+    way. `is_file` says that it is the id of a file that the provider keeps.
+    """
+
+    kind: MediumKind
+    link: msgspec.Raw | None = None
+    is_file: bool = False
+
+
+def count_media(needs: Requirements, media: Iterable[Medium]) -> None:
+    """Write down how many there are of each kind, and how they come."""
+    for kind, link, is_file in media:
+        way = None if link is None else link_kind(link)
+        if kind == "image":
+            needs.image_urls += way == "url"
+            needs.image_data += way == "data"
+            needs.image_files += way is None and is_file
+            continue
+        needs.other_urls += way == "url"
+        needs.documents += kind == "document"
+        needs.audio = needs.audio or kind == "audio"
+
+
+def urls_in(media: Iterable[Medium], *kinds: MediumKind) -> list[str]:
+    """Return the URLs of media of these `kinds`, without those that hold their data."""
+    links = (
+        link_in(medium.link)
+        for medium in media
+        if medium.link is not None
+        and medium.kind in kinds
+        and link_kind(medium.link) == "url"
+    )
+    return [url for link in links if (url := text_in(link)) is not None]
 
 
 Reader = Callable[[RawMembers, Requirements], None]
@@ -109,6 +151,11 @@ def link_kind(raw: msgspec.Raw) -> Literal["url", "data"] | None:
     if head != _DATA and not _is_data_url(text_in(link) or ""):
         return "url"
     return "data"
+
+
+def looks_linked(raw: msgspec.Raw) -> bool:
+    """Say whether a string is a URL rather than plain base64; both may be long."""
+    return b":" in memoryview(raw)[:_SCHEME_BYTES].tobytes()
 
 
 def link_in(raw: msgspec.Raw) -> msgspec.Raw | None:

@@ -23,6 +23,8 @@ from tests.support.errors import LEAVES
 CODES = {
     "capability-rejected": 400,
     "client-left": 499,
+    "image-not-fetched": 400,
+    "image-url-forbidden": 400,
     "internal-error": 500,
     "invalid-http": 400,
     "invalid-json": 400,

@@ -6,7 +6,8 @@
     │   ├── ResponsesBodyOnChatEndpoint, UnsupportedContentType
     │   ├── RequestTooLarge, RequestTimeout, MethodNotAllowed, WebSocketNotServed
     │   ├── UnknownPath, UnknownModel, UnknownResponseId
-    │   └── ProviderHostedToolsForbidden, CapabilityRejected
+    │   ├── ProviderHostedToolsForbidden, CapabilityRejected
+    │   └── ImageUrlForbidden, ImageNotFetched
     ├── Refused             the caller may not (401, 403)
     │   ├── Unauthorized, ModelNotAllowed, MetricsForbidden
     │   └── KeyDisabled, KeySuspended, KeyExpired, KeyRotated
@@ -43,6 +44,8 @@ from smart_llmrouter.core.errors.faults import (
 )
 from smart_llmrouter.core.errors.requests import (
     CapabilityRejected,
+    ImageNotFetched,
+    ImageUrlForbidden,
     InvalidHttp,
     InvalidJson,
     InvalidRequest,
@@ -91,6 +94,8 @@ __all__ = [
     "ClientLeft",
     "Detail",
     "Details",
+    "ImageNotFetched",
+    "ImageUrlForbidden",
     "InternalError",
     "InvalidHttp",
     "InvalidJson",

@@ -70,6 +70,41 @@ class ProviderHostedToolsForbidden(RequestFault):
         )
 
 
+class ImageUrlForbidden(RequestFault):
+    """An image or another file is at an address that is not public; see the settings.
+
+    The URL itself is never repeated.
+    """
+
+    code = "image-url-forbidden"
+
+    def __init__(self, field: str) -> None:
+        """Name the field that it stands in, and what can be done."""
+        super().__init__(
+            f"`{field}` names an image or a file by a URL that leads, or may lead, to "
+            "an address that is not public: send its data, or ask the router's "
+            "operator to allow such URLs (`upstream.allow_private_image_urls`)",
+            details={"field": field},
+        )
+
+
+class ImageNotFetched(RequestFault):
+    """An image could not be fetched for a target that takes only the data of images.
+
+    The URL itself is never repeated.
+    """
+
+    code = "image-not-fetched"
+
+    def __init__(self, field: str, reason: str) -> None:
+        """Name the field that it stands in; the `reason` is a stable word."""
+        super().__init__(
+            f"an image that `{field}` names by its URL could not be fetched "
+            f"({reason}): send its data instead",
+            details={"field": field, "reason": reason},
+        )
+
+
 class UnsupportedContentType(RequestFault):
     """The body is not sent as plain JSON."""
 

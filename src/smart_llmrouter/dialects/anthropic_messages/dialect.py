@@ -22,7 +22,7 @@ from smart_llmrouter.dialects.anthropic_messages.errors import (
     encode_error_event,
     render_error,
 )
-from smart_llmrouter.dialects.anthropic_messages.needs import requirements_of
+from smart_llmrouter.dialects.anthropic_messages.needs import media_in, requirements_of
 from smart_llmrouter.dialects.anthropic_messages.parse import (
     KNOWN_EXTRAS,
     parse_request,
@@ -43,6 +43,7 @@ from smart_llmrouter.dialects.base import (
     Meter,
     Peek,
 )
+from smart_llmrouter.dialects.glancing import urls_in
 from smart_llmrouter.dialects.levels import with_known_effort
 from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
 
@@ -70,6 +71,14 @@ class AnthropicMessages:
     encoder = staticmethod(MessagesEncoder)
     write_answer = staticmethod(write_answer)
     render_error = staticmethod(render_error)
+
+    def image_urls_in(self, peek: Peek) -> Sequence[str]:
+        """Return the URLs of all images, without those that hold their data."""
+        return urls_in(media_in(peek.members), "image")
+
+    def other_urls_in(self, peek: Peek) -> Sequence[str]:
+        """Return the URLs of documents, sound and video, without such data."""
+        return urls_in(media_in(peek.members), "document", "audio", "video")
 
     def at_level(self, peek: Peek, levels: Sequence[str]) -> tuple[Peek, Note | None]:
         """Return the request with an effort that the model knows; see `Dialect`."""

@@ -5,7 +5,7 @@ count as functions; those that the provider runs are none. A document that is pl
 text, or made of blocks of it, needs nothing but a model that reads.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -13,13 +13,15 @@ import msgspec
 from smart_llmrouter.core.requirements import CallKind, Requirements
 from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.dialects.glancing import (
+    Medium,
+    MediumKind,
     Objects,
     Reader,
     bytes_in,
     count_in,
+    count_media,
     format_in,
     is_list,
-    link_kind,
     members_in,
     read_needs,
     text_in,
@@ -32,8 +34,13 @@ _FUNCTION: Final[frozenset[CallKind]] = frozenset({"function"})
 _CLIENT_RUN: Final = ("bash_", "text_editor_", "memory_", "computer_", "browser_")
 _FORCING: Final = frozenset({"any", "tool"})
 _FALSE: Final = msgspec.Raw(b"false")
-_MEDIA: Final = frozenset({"image", "document"})
-_DOCUMENT_SOURCES: Final = frozenset({"base64", "url", "file"})
+_MEDIA: Final[Mapping[str, MediumKind]] = {"image": "image", "document": "document"}
+_SOME_DATA: Final = msgspec.Raw(b'"data:"')
+"""Stands for data: what it is does not matter here."""
+_LINKLESS: Final[Mapping[str, Callable[[MediumKind], Medium]]] = {
+    "base64": lambda kind: Medium(kind, _SOME_DATA),
+    "file": lambda kind: Medium(kind, is_file=True),
+}
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -73,33 +80,35 @@ def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
 
 
 def _messages(members: RawMembers, needs: Requirements) -> None:
-    for kind, source in media_in(members["messages"]):
-        if kind == "document":
-            needs.documents += source.type in _DOCUMENT_SOURCES
-        elif source.type == "url":
-            link = link_kind(source.url)
-            needs.image_urls += link == "url"
-            needs.image_data += link == "data"
-        else:
-            needs.image_data += source.type == "base64"
-            needs.image_files += source.type == "file"
+    count_media(needs, media_in(members))
 
 
-def media_in(messages: msgspec.Raw) -> Iterator[tuple[str, _Source]]:
-    """Go through the images and documents, also those in results and documents."""
-    waiting = [message.content for message in _MESSAGES.read(messages)]
+def media_in(members: RawMembers) -> Iterator[Medium]:
+    """Go through images and documents, those in results and documents among them."""
+    messages = _MESSAGES.read(members.get("messages", NULL))
+    waiting = [message.content for message in messages]
     while waiting:
         content = waiting.pop()
         if content is ABSENT or not is_list(content):
             continue
         for block in _BLOCKS.read(content):
             waiting.append(block.content)
-            if block.type not in _MEDIA or block.source is ABSENT:
-                continue
-            source = _SOURCES.one(block.source)
-            if source is not None:
+            kind = _MEDIA.get(block.type)
+            source = None if kind is None else _SOURCES.one(block.source)
+            if kind is not None and source is not None:
                 waiting.append(source.content)
-                yield block.type, source
+                yield from _medium(kind, source)
+
+
+def _medium(kind: MediumKind, source: _Source) -> Iterator[Medium]:
+    """Give what a source holds; text in a document is no medium of its own.
+
+    A URL counts whatever the source calls itself: some provider may go for it.
+    """
+    if source.url is not ABSENT:
+        yield Medium(kind, source.url)
+    elif source.type in _LINKLESS:
+        yield _LINKLESS[source.type](kind)
 
 
 def _tools(members: RawMembers, needs: Requirements) -> None:

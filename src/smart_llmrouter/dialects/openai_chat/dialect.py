@@ -7,7 +7,7 @@ from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect, Peek
-from smart_llmrouter.dialects.glancing import text_in
+from smart_llmrouter.dialects.glancing import text_in, urls_in
 from smart_llmrouter.dialects.levels import with_known_effort
 from smart_llmrouter.dialects.openai_chat.affinity import conversation_of
 from smart_llmrouter.dialects.openai_chat.answers import parse_answer
@@ -15,7 +15,7 @@ from smart_llmrouter.dialects.openai_chat.decoder import ChatDecoder, read_answe
 from smart_llmrouter.dialects.openai_chat.encoder import ChatEncoder
 from smart_llmrouter.dialects.openai_chat.errors import encode_error_event
 from smart_llmrouter.dialects.openai_chat.folding import write_answer
-from smart_llmrouter.dialects.openai_chat.needs import requirements_of
+from smart_llmrouter.dialects.openai_chat.needs import media_in, requirements_of
 from smart_llmrouter.dialects.openai_chat.parse import KNOWN_EXTRAS, parse
 from smart_llmrouter.dialects.openai_chat.render import render
 from smart_llmrouter.dialects.openai_chat.requests import (
@@ -60,6 +60,14 @@ class OpenAiChat:
     ) -> bytes:
         """Return the request for a target of this dialect; `model` is encoded JSON."""
         return render_request(peek, model=model)
+
+    def image_urls_in(self, peek: Peek) -> Sequence[str]:
+        """Return the URLs of all images, without those that hold their data."""
+        return urls_in(media_in(peek.members), "image")
+
+    def other_urls_in(self, peek: Peek) -> Sequence[str]:
+        """Return the URLs of documents, sound and video, without such data."""
+        return urls_in(media_in(peek.members), "document", "audio", "video")
 
     def at_level(self, peek: Peek, levels: Sequence[str]) -> tuple[Peek, Note | None]:
         """Return the request with an effort that the model knows; see `Dialect`."""

@@ -12,15 +12,17 @@ import msgspec
 from smart_llmrouter.core.requirements import CallKind, Requirements
 from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.dialects.glancing import (
+    Medium,
     Objects,
     Reader,
     bytes_in,
     count_in,
+    count_media,
     format_in,
     is_list,
     is_text,
     is_true,
-    link_kind,
+    looks_linked,
     members_in,
     read_needs,
     text_in,
@@ -43,8 +45,11 @@ class _Message(msgspec.Struct, gc=False):
 
 
 class _Part(msgspec.Struct, gc=False):
-    type: str = ""
+    type: str | None = None
     image_url: msgspec.Raw = ABSENT
+    audio_url: msgspec.Raw = ABSENT
+    video_url: msgspec.Raw = ABSENT
+    file: msgspec.Raw = ABSENT
 
 
 class _Tool(msgspec.Struct, gc=False):
@@ -67,23 +72,36 @@ def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
 
 
 def _messages(members: RawMembers, needs: Requirements) -> None:
-    for part in parts_in(members["messages"]):
-        if part.type == "image_url":
-            kind = link_kind(part.image_url)
-            needs.image_urls += kind == "url"
-            needs.image_data += kind == "data"
-        elif part.type == "file":
-            needs.documents += 1
-        elif part.type == "input_audio":
-            needs.audio = True
+    count_media(needs, media_in(members))
 
 
-def parts_in(messages: msgspec.Raw) -> Iterator[_Part]:
-    """Go through the parts of all messages whose content is a list."""
-    for message in _MESSAGES.read(messages):
+def media_in(members: RawMembers) -> Iterator[Medium]:
+    """Go through what is not text in all messages, those with results among them."""
+    for message in _MESSAGES.read(members.get("messages", NULL)):
         content = message.content
         if content is not ABSENT and is_list(content):
-            yield from _PARTS.read(content)
+            for part in _PARTS.read(content):
+                yield from _media_of(part)
+
+
+def _media_of(part: _Part) -> Iterator[Medium]:
+    """Give what is not text; a URL counts whatever the part calls itself."""
+    if part.image_url is not ABSENT:
+        yield Medium("image", part.image_url)
+    elif part.type == "file":
+        yield Medium("document", _link_of_file(part.file))
+    elif part.type == "input_audio":
+        yield Medium("audio")
+    elif part.audio_url is not ABSENT:
+        yield Medium("audio", part.audio_url)
+    elif part.video_url is not ABSENT:
+        yield Medium("video", part.video_url)
+
+
+def _link_of_file(file: msgspec.Raw) -> msgspec.Raw | None:
+    """Return the URL of a file, which some say where its data should be."""
+    link = members_in(file).get("file_data")
+    return link if link is not None and looks_linked(link) else None
 
 
 def _tools(members: RawMembers, needs: Requirements) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect, Peek
+from smart_llmrouter.dialects.glancing import urls_in
 from smart_llmrouter.dialects.levels import with_known_effort
 from smart_llmrouter.dialects.openai_errors import render_error
 from smart_llmrouter.dialects.openai_responses.affinity import conversation_of
@@ -20,7 +21,7 @@ from smart_llmrouter.dialects.openai_responses.encoder import (
     write_answer,
 )
 from smart_llmrouter.dialects.openai_responses.errors import encode_error_event
-from smart_llmrouter.dialects.openai_responses.needs import requirements_of
+from smart_llmrouter.dialects.openai_responses.needs import media_in, requirements_of
 from smart_llmrouter.dialects.openai_responses.parse import parse_request
 from smart_llmrouter.dialects.openai_responses.render import render_request
 from smart_llmrouter.dialects.openai_responses.requests import (
@@ -95,6 +96,14 @@ class OpenAiResponses:
     write_answer = staticmethod(write_answer)
     render_error = staticmethod(render_error)
     encode_error_event = staticmethod(encode_error_event)
+
+    def image_urls_in(self, peek: Peek) -> Sequence[str]:
+        """Return the URLs of all images, without those that hold their data."""
+        return urls_in(media_in(peek.members), "image")
+
+    def other_urls_in(self, peek: Peek) -> Sequence[str]:
+        """Return the URLs of documents, sound and video, without such data."""
+        return urls_in(media_in(peek.members), "document", "audio", "video")
 
     def at_level(self, peek: Peek, levels: Sequence[str]) -> tuple[Peek, Note | None]:
         """Return the request with an effort that the model knows; see `Dialect`."""

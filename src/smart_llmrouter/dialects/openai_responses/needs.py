@@ -6,7 +6,7 @@ are counted one by one. A tool that the caller runs without having declared more
 its type, such as `local_shell`, counts as a function.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -14,22 +14,24 @@ import msgspec
 from smart_llmrouter.core.requirements import CallKind, Requirements
 from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.dialects.glancing import (
+    Medium,
+    MediumKind,
     Objects,
     Reader,
     bytes_in,
     count_in,
+    count_media,
     format_in,
     is_list,
     is_text,
     is_true,
-    link_kind,
     members_in,
     read_needs,
     text_in,
 )
 from smart_llmrouter.dialects.reasoning import Demand, demand_of
 from smart_llmrouter.wire.jsonobject import RawMembers
-from smart_llmrouter.wire.rawvalues import ABSENT, is_there
+from smart_llmrouter.wire.rawvalues import ABSENT, NULL, is_there
 
 _CALLABLE: Final[Mapping[str, CallKind]] = {
     "function": "function",
@@ -43,7 +45,12 @@ _CALLABLE: Final[Mapping[str, CallKind]] = {
     "computer_use": "function",
     "computer_use_preview": "function",
 }
-_IMAGES: Final = frozenset({"input_image", "computer_screenshot"})
+_MEDIA: Final[Mapping[str, MediumKind]] = {
+    "input_image": "image",
+    "computer_screenshot": "image",
+    "input_file": "document",
+    "input_audio": "audio",
+}
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -55,8 +62,9 @@ class _Item(msgspec.Struct, gc=False):
 
 
 class _Part(msgspec.Struct, gc=False):
-    type: str = ""
+    type: str | None = None
     image_url: msgspec.Raw = ABSENT
+    file_url: msgspec.Raw = ABSENT
     file_id: msgspec.Raw = ABSENT
 
 
@@ -86,36 +94,45 @@ def _input(members: RawMembers, needs: Requirements) -> None:
     if not is_list(given):
         return
     for item in _ITEMS.read(given):
-        for part in _parts_of(item):
-            _add_part(part, needs)
+        count_media(needs, _media_of(item.content, item.output))
         if is_there(item.tools):
             _add_tools(item.tools, needs)
         if item.type == "item_reference" or (item.type is None and item.role is ABSENT):
             needs.goes_on = True
 
 
-def _parts_of(item: _Item) -> Iterator[_Part]:
-    for content in (item.content, item.output):
+def _prompt(members: RawMembers, needs: Requirements) -> None:
+    count_media(needs, _media_of(*_variables(members)))
+
+
+def media_in(members: RawMembers) -> Iterator[Medium]:
+    """Go through what is not text: in messages, results and variables of a prompt."""
+    for item in _ITEMS.read(members.get("input", NULL)):
+        yield from _media_of(item.content, item.output)
+    yield from _media_of(*_variables(members))
+
+
+def _variables(members: RawMembers) -> Collection[msgspec.Raw]:
+    prompt = members_in(members.get("prompt"))
+    return members_in(prompt.get("variables")).values()
+
+
+def _media_of(*contents: msgspec.Raw) -> Iterator[Medium]:
+    """Give what is not text; a URL counts whatever the part calls itself."""
+    for content in contents:
         if content is ABSENT or is_text(content):
             continue
         if is_list(content):
-            yield from _PARTS.read(content)
+            parts = _PARTS.read(content)
         else:
             one = _PARTS.one(content)
-            if one is not None:
-                yield one
-
-
-def _add_part(part: _Part, needs: Requirements) -> None:
-    if part.type in _IMAGES:
-        kind = link_kind(part.image_url)
-        needs.image_urls += kind == "url"
-        needs.image_data += kind == "data"
-        needs.image_files += kind is None and is_there(part.file_id)
-    elif part.type == "input_file":
-        needs.documents += 1
-    elif part.type == "input_audio":
-        needs.audio = True
+            parts = [] if one is None else [one]
+        for part in parts:
+            kind = _MEDIA.get(part.type or "")
+            if part.image_url is not ABSENT:
+                yield Medium("image", part.image_url, is_there(part.file_id))
+            elif kind is not None:
+                yield Medium(kind, part.file_url, is_there(part.file_id))
 
 
 def _tools(members: RawMembers, needs: Requirements) -> None:
@@ -178,6 +195,7 @@ def _goes_on(_: RawMembers, needs: Requirements) -> None:
 
 _READERS: Final[Mapping[str, Reader]] = {
     "input": _input,
+    "prompt": _prompt,
     "tools": _tools,
     "tool_choice": _choice,
     "parallel_tool_calls": _parallel,
