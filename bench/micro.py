@@ -2,7 +2,8 @@
 
 Microseconds of one core, the best of many short loops, in which nothing waits for the
 network. What `make bench` measures for a whole call beyond the two whole paths is spent
-by the event loop and the kernel. `bench.micro_paths` has the steps that need a loop.
+by the event loop and the kernel. The steps that need a loop are in `bench.micro_paths`
+and `bench.micro_policies`.
 """
 
 import gc
@@ -19,6 +20,7 @@ from bench.budgets import reference_us
 from bench.figures import SCALED_STEPS, STEPS, Results
 from bench.micro_answers import ANSWER, ENDING, OPENING, TEXTS
 from bench.micro_paths import path_steps
+from bench.micro_policies import policy_steps
 from bench.report import aligned, steps_table
 from bench.workload import TOKEN, chat_body, write_configuration
 from smart_llmrouter.admission.gate import OpenGate
@@ -87,6 +89,7 @@ def _timed(directory: Path) -> Iterator[tuple[str, float]]:
     for name, step in steps:
         yield name, _best_us(step)
     yield from path_steps(snapshot, directory, turns=_CALLS, rounds=_REPEAT)
+    yield from policy_steps(snapshot, directory, turns=_CALLS, rounds=_REPEAT)
 
 
 def _request_steps(snapshot: Snapshot) -> Iterator[tuple[str, Step]]:

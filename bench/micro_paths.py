@@ -31,10 +31,6 @@ from smart_llmrouter.upstream.transport import Sink
 _STREAM: Final = OPENING + b"".join(TEXTS) + ENDING
 _PLAIN_TYPE: Final = "application/json"
 _STREAM_TYPE: Final = "text/event-stream"
-_PROVIDERS_ANSWER: Final = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-    b"Content-Length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)
-)
 Turn = Callable[[], Awaitable[object]]
 
 
@@ -53,7 +49,7 @@ async def _measured(
     found = []
 
     async def keep(name: str, turn: Turn) -> None:
-        found.append((name, await _best_us(turn, turns=turns, rounds=rounds)))
+        found.append((name, await best_us(turn, turns=turns, rounds=rounds)))
 
     watch = Watch(loop)
     await keep("watch over a call", lambda: _watched(watch))
@@ -61,7 +57,10 @@ async def _measured(
     hub = _whole_router(snapshot, directory)
     await keep("a plain call, all of it", _Edge(hub))
     await keep("a stream, all of it", _Edge(hub, stream=True))
-    async with _provider() as port, open_transport(snapshot.upstream) as transport:
+    async with (
+        provider_saying(ANSWER) as port,
+        open_transport(snapshot.upstream) as transport,
+    ):
         provider = snapshot.groups["chat"].targets[0].provider
         elsewhere = replace(provider, base_url=f"http://127.0.0.1:{port}/v1")
         endpoint = endpoint_of(elsewhere, user_agent="bench")
@@ -76,7 +75,7 @@ async def _measured(
     return found
 
 
-async def _best_us(turn: Turn, *, turns: int, rounds: int) -> float:
+async def best_us(turn: Turn, *, turns: int, rounds: int) -> float:
     """Return the best of many short rounds: each fits between two interruptions."""
     best_s = float("inf")
     for _ in range(rounds):
@@ -206,17 +205,25 @@ class _Answer:
 class _Answering(asyncio.Protocol):
     """A provider on a real socket that takes each piece of bytes for a request."""
 
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         del data
-        self._transport.write(_PROVIDERS_ANSWER)
+        self._transport.write(self._answer)
 
 
 @asynccontextmanager
-async def _provider() -> AsyncIterator[int]:
+async def provider_saying(body: bytes) -> AsyncIterator[int]:
+    """Answer every request with `body`, on a free port."""
+    answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Answering, "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Answering(answer), "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]

@@ -11,6 +11,7 @@ from tests.support.gateway import configuration, free_port, provider
 NOT_NEEDED = {
     "aiohttp",
     "alembic",
+    "cel_expr_python",
     "mkdocs",
     "pygments",
     "rich",
