@@ -3,7 +3,7 @@
 Microseconds of one core, the best of many short loops, in which nothing waits for the
 network. What `make bench` measures for a whole call beyond the two whole paths is spent
 by the event loop and the kernel. The steps that need a loop are in `bench.micro_paths`
-and `bench.micro_policies`.
+and `bench.micro_policies`, those of strategies in `bench.micro_routing`.
 """
 
 import gc
@@ -21,6 +21,7 @@ from bench.figures import SCALED_STEPS, STEPS, Results
 from bench.micro_answers import ANSWER, ENDING, OPENING, TEXTS
 from bench.micro_paths import path_steps
 from bench.micro_policies import policy_steps
+from bench.micro_routing import routing_steps
 from bench.report import aligned, steps_table
 from bench.workload import TOKEN, chat_body, write_configuration
 from smart_llmrouter.admission.gate import OpenGate
@@ -83,6 +84,7 @@ def _timed(directory: Path) -> Iterator[tuple[str, float]]:
     snapshot = load_snapshot(config, environment={})
     steps = (
         *_request_steps(snapshot),
+        *routing_steps(snapshot),
         *_answer_steps(),
         *_ledger_steps(snapshot, directory / "journal"),
     )

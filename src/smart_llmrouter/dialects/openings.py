@@ -26,6 +26,7 @@ UNANSWERED: Final = b"?"
 _KEY_BYTES: Final = 16
 _LOOKED_AT: Final = 8192
 _TEXT_END: Final = 2048
+_QUOTE: Final = ord('"')
 _USER: Final = "user"
 _ASKING: Final = frozenset({_USER, "system", "developer"})
 _UNSCANNABLE: Final = (ValueError, RecursionError)
@@ -121,17 +122,26 @@ def _scanned(start: str) -> Iterator[tuple[object, object]]:
 
 
 def _value_of(raw: msgspec.Raw) -> object:
+    """Read a value; a text that is long is not read, but shortened as it is written."""
+    view = memoryview(raw)
+    if len(view) > _LOOKED_AT and view[0] == _QUOTE:
+        start, end = view[:_TEXT_END], view[-_TEXT_END:]
+        return f"{_text(start)}\0{len(view)}\0{_text(end)}"
     try:
         return leniently(_decode_any, raw)
     except UNREADABLE:
-        return str(raw, "utf-8", "replace")
+        return _text(view)
+
+
+def _text(view: memoryview) -> str:
+    return str(view, "utf-8", "replace")
 
 
 def _ends_of_texts(said: Iterable[object]) -> Iterator[bytes]:
     for value in said:
         for text in _texts(value):
             short = text
-            if len(text) > 2 * _TEXT_END:
+            if len(text) > _LOOKED_AT:
                 short = f"{text[:_TEXT_END]}\0{len(text)}\0{text[-_TEXT_END:]}"
             yield short.encode("utf-8", "surrogatepass")
 
