@@ -22,7 +22,7 @@ of three public tokenizers counts. Whatever is added to the end of a text, or to
 request, its estimate does not become less.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Final, TypeGuard
 
@@ -85,7 +85,7 @@ def input_tokens(body: bytes) -> int:
 
 def text_tokens(text: str) -> int:
     """Return how many tokens a text has at most."""
-    return _whole_tokens(_weight_of_text(text))
+    return _whole_tokens(_weight_of_texts([text]))
 
 
 def _overheads(request: Mapping[str, object]) -> int:
@@ -102,11 +102,12 @@ def _overheads(request: Mapping[str, object]) -> int:
 def _weight_of(value: object) -> int:
     """Add up all that is in a value; deep ones are no reason to recurse."""
     weight = 0
+    texts: list[str] = []
     waiting = [value]
     while waiting:
         each = waiting.pop()
         if isinstance(each, str):
-            weight += _weight_of_text(each)
+            texts.append(each)
         elif isinstance(each, list):
             weight += _FIELD
             waiting += each
@@ -115,11 +116,12 @@ def _weight_of(value: object) -> int:
             if medium is not None:
                 weight += medium(each)
                 continue
-            weight += sum(map(_weight_of_text, each)) + _FIELD * (1 + len(each))
+            texts += each
+            weight += _FIELD * (1 + len(each))
             waiting += each.values()
         else:
-            weight += _weight_of_text(str(each))
-    return weight
+            texts.append(str(each))
+    return weight + _weight_of_texts(texts)
 
 
 def _weight_of_image(_: Mapping[str, object]) -> int:
@@ -156,8 +158,15 @@ _MEDIA: Final[Mapping[str, Callable[[Mapping[str, object]], int]]] = {
 }
 
 
-def _weight_of_text(text: str) -> int:
-    return _weight_of_bytes(text.encode("utf-8", "surrogatepass"))
+def _weight_of_texts(texts: Sequence[str]) -> int:
+    """Add up what texts weigh.
+
+    Each begins behind a space, which weighs something: one that is empty as well. So
+    they weigh the same together as one by one, and are looked at once.
+    """
+    if not texts:
+        return 0
+    return _weight_of_bytes(" ".join(texts).encode("utf-8", "surrogatepass"))
 
 
 def _weight_of_bytes(text: bytes) -> int:
