@@ -26,7 +26,7 @@ from smart_llmrouter.routing.scores import Known, score_all
 from smart_llmrouter.routing.shares import shares_of
 from smart_llmrouter.routing.weighted import Draw
 
-_NOTES: Final = 16
+_NOTES: Final = 32
 _FRESH_S: Final = 0.05
 _OLD_S: Final = 1.0
 _TABLES: Final = 256

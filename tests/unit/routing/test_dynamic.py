@@ -216,7 +216,7 @@ def test_what_was_worked_out_is_used_until_more_was_seen() -> None:
         counts.append(scores["a/mini"].observations)
 
     look()
-    traffic.see("a", 15)
+    traffic.see("a", 31)
     look()
     traffic.see("a", 1)
     look()
@@ -228,7 +228,7 @@ def test_what_was_worked_out_is_used_until_more_was_seen() -> None:
     traffic.clock.now_s += 600
     look()
 
-    assert counts == [0, 0, 16, 16, 17, 0]
+    assert counts == [0, 0, 32, 32, 33, 0]
 
 
 def test_only_so_many_sets_of_targets_are_remembered() -> None:
