@@ -1,97 +1,60 @@
 """One target after another, until the first that really answers.
 
-A 200 is not an answer: an attempt has won when its first meaningful event is decoded,
-or its whole plain body. Until then any retryable failure passes the call on to the
-next target, and the caller notices nothing.
+Each target of the plan is tried once. Where all have failed, those that failed in
+passing are asked again, after a short wait, if the group and its budget allow it. Until
+a target has won, the caller notices nothing of all that; see `engine.attempt`.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from http import HTTPStatus
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
 
 import msgspec
 
 from smart_llmrouter.admission.gate import Reservation
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.clock import Monotonic
-from smart_llmrouter.core.notes import Note
-from smart_llmrouter.core.usage import Usage
-from smart_llmrouter.dialects.base import (
-    Meter,
-    NotAnAnswer,
-    NotAStream,
-    NotBridged,
-)
-from smart_llmrouter.dialects.proofs import ProofMark
-from smart_llmrouter.engine.client import HeaderLines, header_lines
+from smart_llmrouter.core.errors import ClientLeft
+from smart_llmrouter.core.requirements import Requirements
+from smart_llmrouter.dialects.base import NotBridged
+from smart_llmrouter.engine.attempt import Attempting, AttemptFailed
+from smart_llmrouter.engine.course import Course
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.lanes import NO_NOTES, WITHOUT_FOREIGN, Lane, Relay
-from smart_llmrouter.engine.refusals import unservable
-from smart_llmrouter.engine.routes import JSON, NAME, Route, addressed
+from smart_llmrouter.engine.retries import Retries
+from smart_llmrouter.engine.routes import Route
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.translation import Asked, Translation
 from smart_llmrouter.engine.vigil import Vigil
-from smart_llmrouter.routing.health import HealthBook
+from smart_llmrouter.engine.wins import PlainWin, StreamWin, Win
+from smart_llmrouter.routing.capacity import Capacity
+from smart_llmrouter.routing.health import LATE, HealthBook
 from smart_llmrouter.routing.plan import Plan
-from smart_llmrouter.upstream.endpoints import Endpoint
 from smart_llmrouter.upstream.failure_classes import Failure
 from smart_llmrouter.upstream.failure_endings import terminal_error
-from smart_llmrouter.upstream.failures import (
-    failure_of_error_event,
-    failure_of_status,
-    failure_of_transport,
-)
-from smart_llmrouter.upstream.transport import Transport, TransportError, UpstreamAnswer
-from smart_llmrouter.wire.sse import EventTooLarge
 
-_ERROR_BODY_MAX_BYTES: Final = 64 * 1024
-_PREAMBLE_MAX_BYTES: Final = 256 * 1024
-_EVENT_STREAM: Final = "text/event-stream"
-_MOST_NOTES: Final = 16
 _MS_PER_S: Final = 1000
-# Looking a member of an enumeration up costs as much as a call.
-_OK: Final = int(HTTPStatus.OK)
-_MALFORMED: Final = Failure(
-    error_class="upstream_malformed_answer", upstream_status=HTTPStatus.OK
-)
+CALLER_LEFT: Final = "caller_left"
+"""What stands in a decision for the class of an attempt that its caller has ended."""
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
-class PlainWin(msgspec.Struct, kw_only=True):
-    """A target's whole plain answer, and the headers that it is sent on with."""
+class Observed(Protocol):
+    """Takes note of how an attempt has ended that says something of its target."""
 
-    route: Route
-    lane: Lane
-    headers: HeaderLines
-    body: bytes
-    usage: Usage
-    stored_id: str | None
-    proofs: list[bytes] = []
+    def __call__(
+        self,
+        label: str,
+        error_class: str | None,
+        latency_s: float,
+        first_event_s: float | None,
+        output_tokens: int | None,
+    ) -> None:
+        """`error_class` is `None` where it answered; times count from its beginning.
 
-
-class StreamWin(msgspec.Struct, kw_only=True):
-    """A target's stream, open after its first meaningful event.
-
-    With a `proof_mark`, `proofs` are the digests of what the provider has proved.
-    `first` is what may be sent on so far. Whoever holds the win closes `answer`.
-    """
-
-    route: Route
-    lane: Lane
-    headers: HeaderLines
-    answer: UpstreamAnswer
-    meter: Meter
-    first: bytes
-    proof_mark: ProofMark | None = None
-    proofs: list[bytes] = []
-
-
-class _AttemptFailed(Exception):
-    """An attempt ended without an answer."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.error_class)
-        self.failure = failure
+        `first_event_s` is that of a stream, `None` for a plain answer.
+        """
 
 
 class Attempts:
@@ -99,21 +62,30 @@ class Attempts:
 
     def __init__(
         self,
-        transport: Transport,
+        attempting: Attempting,
         routes: Mapping[str, Route],
         *,
         health: HealthBook,
+        capacity: Capacity,
+        retries: Retries,
         tally: Tally,
         now: Monotonic,
+        sleep: Sleep = asyncio.sleep,
+        observed: Observed | None = None,
     ) -> None:
-        """Reach the targets in `routes`, by label, through `transport`."""
-        self._transport = transport
+        """Reach the targets in `routes`, by label, through `attempting`.
+
+        `observed` is told of each attempt when it, or its stream, has ended.
+        """
+        self._attempting = attempting
         self._routes = routes
         self._health = health
+        self._capacity = capacity
+        self._retries = retries
         self._tally = tally
         self._now = now
-        # The targets that are routers like this one, by label: they have said so.
-        self._routers: set[str] = set()
+        self._sleep = sleep
+        self._observed = observed
 
     async def first_to_answer(
         self,
@@ -124,253 +96,157 @@ class Attempts:
         vigil: Vigil,
         first_event_timeout_s: float,
         reservation: Reservation,  # noqa: ARG002 - the right to call a provider
-    ) -> PlainWin | StreamWin:
+        needs: Requirements | None = None,
+    ) -> Win:
         """Return the first answer. Raises an `UpstreamError` when there is none.
 
-        A target that cannot carry the request is passed over; where all are, that is
-        `NoEligibleTarget`. The reservation is what gives the right to call a provider
-        at all.
+        A target that cannot carry the request, rests, or is called as often as it may
+        be, is passed over; where all are, that is `NoEligibleTarget` or
+        `UpstreamCapacityThrottled`. The reservation is what gives the right to call a
+        provider at all.
         """
-        failures: list[Failure] = []
-        missing: dict[str, list[str]] = {}
+        course = Course(
+            plan=plan,
+            asked=asked,
+            entry=entry,
+            vigil=vigil,
+            first_event_timeout_s=first_event_timeout_s,
+            needs=needs,
+        )
+        self._retries.budgets[plan.group].calls += 1
         for target in plan.targets:
-            route = self._routes[target.label]
-            try:
-                lane = self._lane_of(asked, route, plan, entry=entry)
-            except NotBridged as lacking:
-                missing[target.label] = list(lacking.missing)
-                continue
-            vigil.wait_for("first_event", first_event_timeout_s)
-            win = await self._try(route, lane, asked=asked, entry=entry, vigil=vigil)
-            if not isinstance(win, Failure):
-                return win
-            failures.append(win)
-            if not win.retryable or entry.attempts >= plan.max_attempts:
-                break
-        if not failures:
-            raise unservable(
-                plan.group,
-                dialect=asked.dialect.name,
-                missing={**plan.missing, **missing},
-            )
-        raise terminal_error(failures)
+            won = await self._try(target, course)
+            if won is not None:
+                return won
+            if course.over:
+                raise terminal_error(course.failures)
+        if course.again and not entry.arrival.retry_count:
+            won = await self._once_more(course)
+            if won is not None:
+                return won
+        raise course.nobody()
 
-    def _lane_of(self, asked: Asked, route: Route, plan: Plan, *, entry: Entry) -> Lane:
+    async def _once_more(self, course: Course) -> Win | None:
+        """Ask those again that failed in passing, now that no other target is left."""
+        budget = self._retries.budgets[course.plan.group]
+        for turn in range(course.asked.group.same_target_retries):
+            for target, failure in course.take_again():
+                wait_s = self._retries.wait_s(
+                    failure, turn, resting_s=self._health.resting_s(target.label)
+                )
+                if wait_s is None or wait_s >= course.vigil.left_s:
+                    continue
+                if not budget.take():
+                    return None
+                await self._wait(wait_s, course)
+                won = await self._try(target, course)
+                if won is not None or course.over:
+                    return won
+        return None
+
+    async def _wait(self, wait_s: float, course: Course) -> None:
+        """Wait, for no longer than the call may take."""
+        course.vigil.rest()
+        await self._sleep(wait_s)
+
+    async def _try(self, target: Target, course: Course) -> Win | None:
+        """Try a target, if it can be called now; note what became of it."""
+        label = target.label
+        resting_s = self._health.resting_s(label)
+        if resting_s or course.is_too_small(target):
+            course.pass_over(label, resting_s)
+            return None
+        try:
+            lane = self._lane_of(self._routes[label], course)
+        except NotBridged as lacking:
+            course.missing[label] = lacking.missing
+            return None
+        if not self._has_room(target, course):
+            return None
+        begun = self._health.begin(label)
+        if begun == LATE:
+            course.pass_over(label, self._health.resting_s(label))
+            return None
+        course.begin(target, lane.name)
+        try:
+            outcome = await self._outcome(target, lane, course, begun=begun)
+        except BaseException:
+            # The caller has left, or this is a defect: neither is the target's.
+            self._health.abandon(label, begun=begun)
+            course.end(CALLER_LEFT, self._now())
+            raise
+        if isinstance(outcome, Failure):
+            self._note_failure(target, outcome, course, begun=begun)
+            return None
+        self._note_win(outcome, course, begun=begun)
+        return outcome
+
+    def _has_room(self, target: Target, course: Course) -> bool:
+        """Take one call out of what the target may be called, where that is limited."""
+        capacity, group, needs = self._capacity, course.plan.group, course.needs
+        if needs is None or not capacity.limits(group):
+            return True
+        if capacity.take(group, target, needs):
+            return True
+        course.pass_over(target.label, capacity.wait_s(group, target, needs))
+        return False
+
+    def _lane_of(self, route: Route, course: Course) -> Lane:
         """Choose the lane of an attempt. Raises `NotBridged`."""
-        if asked.dialect is route.dialect:
-            keep_seals = route.seals and route.target.label in self._routers
-            if not plan.has_siblings:
-                return Relay(asked.dialect, asked.peek, route.model, keep_seals)
-            shown = asked.shown_to(route.target.label)
-            return Relay(
-                asked.dialect,
-                shown,
-                route.model,
-                keep_seals,
-                asked.dialect.proof_mark,
-                NO_NOTES if shown is asked.peek else WITHOUT_FOREIGN,
+        asked, arrival, label = course.asked, course.entry.arrival, route.target.label
+        if asked.dialect is not route.dialect:
+            return Translation(
+                asked,
+                route.dialect,
+                route.serving,
+                request_id=arrival.request_id,
+                created_s=arrival.ts_ms // _MS_PER_S,
             )
-        arrival = entry.arrival
-        return Translation(
-            asked,
-            route.dialect,
-            route.serving,
-            request_id=arrival.request_id,
-            created_s=arrival.ts_ms // _MS_PER_S,
+        keep_seals = route.seals and label in self._attempting.routers
+        if not course.plan.has_siblings:
+            return Relay(asked.dialect, asked.peek, route.model, keep_seals)
+        shown = asked.shown_to(label)
+        return Relay(
+            asked.dialect,
+            shown,
+            route.model,
+            keep_seals,
+            asked.dialect.proof_mark,
+            NO_NOTES if shown is asked.peek else WITHOUT_FOREIGN,
         )
 
-    async def _try(
-        self, route: Route, lane: Lane, *, asked: Asked, entry: Entry, vigil: Vigil
-    ) -> PlainWin | StreamWin | Failure:
-        """Make one attempt, and note what became of it."""
-        target = route.target
-        entry.target = target
-        entry.attempts += 1
-        entry.lane = lane.name
+    async def _outcome(
+        self, target: Target, lane: Lane, course: Course, *, begun: int
+    ) -> Win | Failure:
+        """Make one attempt, and wait no longer for its first event than it may take."""
+        entry, vigil = course.entry, course.vigil
+        if self._observed is not None or entry.runs is not None:
+            course.began_s = self._now()
+        vigil.wait_for("first_event", course.first_event_timeout_s)
         try:
-            win = await self._attempt(route, lane, asked=asked, entry=entry)
-        except _AttemptFailed as failed:
-            failure = failed.failure
+            win = await self._attempting.attempt(
+                self._routes[target.label],
+                lane,
+                stream=course.asked.peek.stream,
+                entry=entry,
+            )
+        except AttemptFailed as failed:
+            return failed.failure
         except asyncio.CancelledError:
             if vigil.expired is None:
                 raise
-            failure = failure_of_silence(vigil)
-        else:
-            vigil.rest()
-            entry.error_class = None
-            self._note(target, None)
-            return win
-        entry.error_class = failure.error_class
-        entry.upstream_status = failure.upstream_status
-        if failure.retryable:
-            self._note(target, failure.error_class)
-        return failure
+            return failure_of_silence(vigil)
+        vigil.rest()
+        if isinstance(win, StreamWin):
+            win.began_s, win.begun = course.began_s, begun
+        return win
 
-    def broke_off(self, target: Target, error_class: str) -> None:
-        """Note that a target's stream failed after it had begun."""
-        self._note(target, error_class)
-
-    def _note(self, target: Target, error_class: str | None) -> None:
-        self._health.note(target.label, error_class)
-        self._tally.attempts[target.label, error_class or "answered"] += 1
-
-    async def _attempt(
-        self, route: Route, lane: Lane, *, asked: Asked, entry: Entry
-    ) -> PlainWin | StreamWin:
-        """Make one attempt; the answer is closed unless it won."""
-        endpoint = route.endpoint
-        if route.anthropic:
-            endpoint = addressed(endpoint, entry.arrival)
-        try:
-            answer = await self._transport.send(endpoint, lane.take_body())
-        except TransportError as error:
-            raise _AttemptFailed(failure_of_transport(error)) from None
-        entry.first_byte_s = self._now()
-        entry.upstream_status = answer.status
-        won = False
-        try:
-            win = await self._read(
-                answer, route, lane, stream=asked.peek.stream, entry=entry
-            )
-            won = isinstance(win, StreamWin)
-            return win
-        except TransportError as error:
-            raise _AttemptFailed(failure_of_transport(error)) from None
-        finally:
-            if not won:
-                answer.close()
-
-    async def _read(
-        self,
-        answer: UpstreamAnswer,
-        route: Route,
-        lane: Lane,
-        *,
-        stream: bool,
-        entry: Entry,
-    ) -> PlainWin | StreamWin:
-        if answer.status != _OK:
-            raise _AttemptFailed(await _failure_of_answer(answer, route.endpoint))
-        content_type = answer.header("content-type") or ""
-        # The usual one needs no look at how it is spelled.
-        streamed = content_type != JSON and _is_stream(content_type, asked=stream)
-        if streamed != stream:
-            raise _AttemptFailed(_MALFORMED)
-        if route.seals and answer.header(NAME) is not None:
-            self._routers.add(route.target.label)
-        if streamed:
-            return await self._begin_stream(answer, route, lane, entry=entry)
-        came = await answer.read()
-        try:
-            body, usage = lane.answer(came)
-        except NotAnAnswer:
-            raise _AttemptFailed(_MALFORMED) from None
-        entry.first_event_s = self._now()
-        if lane.name == "translate" or content_type == JSON:
-            headers = route.headers
-        else:
-            headers = header_lines(_typed(content_type)) + route.name_line
-        notes, mark = lane.noted(), lane.proof_mark
-        return PlainWin(
-            route=route,
-            lane=lane,
-            headers=headers + _notes_line(notes) if notes else headers,
-            body=body,
-            usage=usage,
-            stored_id=lane.stored_id(came) if route.dialect.stores_answers else None,
-            proofs=mark.all_in(came) if mark is not None else [],
-        )
-
-    async def _begin_stream(
-        self,
-        answer: UpstreamAnswer,
-        route: Route,
-        lane: Lane,
-        *,
-        entry: Entry,
-    ) -> StreamWin:
-        """Read until the first meaningful event; what came before it is held back."""
-        meter = lane.meter()
-        first = b""
-        while not meter.meaningful:
-            chunk = await answer.next_chunk()
-            first += _fed(meter, chunk)
-            if meter.error is not None and not meter.meaningful:
-                raise _AttemptFailed(
-                    failure_of_error_event(
-                        meter.error, credentials=route.endpoint.credentials
-                    )
-                )
-            ended = not chunk or meter.done or len(first) > _PREAMBLE_MAX_BYTES
-            if ended and not meter.meaningful:
-                raise _AttemptFailed(_MALFORMED)
-        entry.first_event_s = self._now()
-        return StreamWin(
-            route=route,
-            lane=lane,
-            headers=route.name_line + _notes_line(lane.noted()),
-            answer=answer,
-            meter=meter,
-            first=first,
-            proof_mark=lane.proof_mark,
-        )
-
-
-def _notes_line(notes: Sequence[Note]) -> HeaderLines:
-    """Return the header that tells what was lost, if anything was."""
-    return header_lines((b"x-router-notes", _told(notes))) if notes else b""
-
-
-def _told(notes: Sequence[Note]) -> bytes:
-    """Say shortly what was lost: `dropped top_k, approximated max_tokens`."""
-    told = ", ".join(f"{note.action} {note.field}" for note in notes[:_MOST_NOTES])
-    more = len(notes) - _MOST_NOTES
-    return (f"{told}, and {more} more" if more > 0 else told).encode()
-
-
-def _is_stream(content_type: str, *, asked: bool) -> bool:
-    """Say whether an answer is a stream; one that does not say is what was asked."""
-    if not content_type:
-        return asked
-    return content_type.lower().startswith(_EVENT_STREAM)
-
-
-def _typed(content_type: str) -> tuple[bytes, bytes]:
-    """Return the header for a content type as the provider wrote it."""
-    return b"content-type", (content_type or JSON).encode("utf-8", "surrogateescape")
-
-
-def failure_of_silence(vigil: Vigil) -> Failure:
-    """Say which limit passed, and let the task go on."""
-    return Failure(error_class=f"upstream_{vigil.forgive()}_timeout")
-
-
-def _fed(meter: Meter, chunk: bytes) -> bytes:
-    """Feed the meter before the first meaningful event: all faults are failures."""
-    try:
-        return meter.feed(chunk) if chunk else meter.end()
-    except (NotAStream, EventTooLarge):
-        raise _AttemptFailed(_MALFORMED) from None
-
-
-async def error_body(answer: UpstreamAnswer) -> bytes:
-    """Read an error answer, as far as it is worth reading."""
-    body = b""
-    try:
-        while len(body) < _ERROR_BODY_MAX_BYTES and (
-            chunk := await answer.next_chunk()
-        ):
-            body += chunk
-    except TransportError:
-        return b""
-    return body[:_ERROR_BODY_MAX_BYTES]
-
-
-async def _failure_of_answer(answer: UpstreamAnswer, endpoint: Endpoint) -> Failure:
-    """Say what an error answer means."""
-    return failure_of_status(
-        answer.status,
-        body=await error_body(answer),
-        retry_after=answer.header("retry-after"),
-        credentials=endpoint.credentials,
-    )
+    def _note_win(self, win: Win, course: Course, *, begun: int) -> None:
+        entry, label = course.entry, win.route.target.label
+        entry.error_class = None
+        self._health.note(label, None, begun=begun)
+        self._tally.attempts[label, "answered"] += 1
+        if isinstance(win, PlainWin) and course.began_s:
+            now_s = self._now()
+            course.end(None, now_s)
+            self._observe(label, None, now_s - course.began_s, None, win.usage)

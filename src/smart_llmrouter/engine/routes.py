@@ -14,6 +14,9 @@ JSON: Final = "application/json"
 NAME: Final = "x-router-target"
 """The header that tells which target gave an answer."""
 
+ATTEMPTS: Final = "x-router-attempts"
+"""The header that tells how many attempts there were."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -70,3 +73,16 @@ def addressed(endpoint: Endpoint, arrival: Arrival) -> Endpoint:
 def name_header(target: Target) -> tuple[bytes, bytes]:
     """Return the header that tells which target gave an answer."""
     return NAME.encode(), target.label.encode()
+
+
+def attempts_header(attempts: int) -> tuple[bytes, bytes]:
+    """Return the header that tells how many attempts there were."""
+    return ATTEMPTS.encode(), b"%d" % attempts
+
+
+_ATTEMPTS_LINES: Final = tuple(header_lines(attempts_header(n)) for n in range(21))
+
+
+def attempts_line(attempts: int) -> HeaderLines:
+    """Return the same, encoded; no group allows more than those that are kept."""
+    return _ATTEMPTS_LINES[attempts]
