@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import gc
 import os
+import random
 import sqlite3
 import ssl
 import time
@@ -42,12 +43,14 @@ from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.server import Server, early_signals, listening_socket
 from smart_llmrouter.edge.site import Site
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
+from smart_llmrouter.engine.attempt import Attempting
 from smart_llmrouter.engine.attempts import Attempts
 from smart_llmrouter.engine.carrier import Carrier
 from smart_llmrouter.engine.counting import Counting
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.recorder import Recorder
+from smart_llmrouter.engine.retries import Retries
 from smart_llmrouter.engine.routes import Route, route_to
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.token_counters import Counters
@@ -237,7 +240,13 @@ def build_edge(
     capacity = Capacity(snapshot, now=time.monotonic)
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
     attempts = Attempts(
-        transport, routes, health=health, tally=tally, now=time.monotonic
+        Attempting(transport, now=time.monotonic),
+        routes,
+        health=health,
+        capacity=capacity,
+        retries=Retries(snapshot.groups, draw=random.random, now=time.monotonic),
+        tally=tally,
+        now=time.monotonic,
     )
     recorder = Recorder(
         journal,

@@ -26,6 +26,7 @@ from smart_llmrouter.edge.surfaces import (
     anthropic_beta,
     anthropic_version,
     is_codex,
+    retry_count,
 )
 from smart_llmrouter.engine.client import Arrival, Client, header_lines
 from smart_llmrouter.engine.tally import Tally
@@ -95,6 +96,7 @@ class InferenceRoute:
             ts_ms=exchange.ts_ms,
             dialect=self._dialect,
             codex=self._codex and is_codex(headers),
+            retry_count=retry_count(headers.get(b"x-stainless-retry-count")),
         )
         refusal = self._authenticator.refusal_of(caller)
         if refusal is not None:

@@ -37,6 +37,8 @@ _ANTHROPIC: Final = "/anthropic"
 
 _BETA: Final = b"anthropic-beta"
 _MOST_VERSION_BYTES: Final = 64
+_MOST_DIGITS: Final = 4
+_MOST_RETRIES: Final = 1000
 _MOST_BETA_BYTES: Final = 8192
 _PRINTABLE: Final = re.compile(rb"[\x20-\x7e]+")
 Headers = Mapping[bytes, bytes]
@@ -76,6 +78,13 @@ def speaks_anthropic(path: str, headers: Headers) -> bool:
 def is_codex(headers: Headers) -> bool:
     """Say whether it is Codex that asks: it names itself in `originator`."""
     return headers.get(b"originator", b"").lower().startswith(b"codex")
+
+
+def retry_count(value: bytes | None) -> int:
+    """Read how often the SDK of a caller has asked this before; nonsense is never."""
+    if value is None or value == b"0" or not value.isdigit():
+        return 0
+    return min(int(value[:_MOST_DIGITS]), _MOST_RETRIES)
 
 
 def anthropic_version(headers: Headers) -> str | None:

@@ -6,38 +6,42 @@ a target has won, the caller notices nothing of all that; see `engine.attempt`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import math
+from collections.abc import Mapping
 from typing import Final, Protocol
-
-import msgspec
 
 from smart_llmrouter.admission.gate import Reservation
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.clock import Monotonic
-from smart_llmrouter.core.errors import ClientLeft
-from smart_llmrouter.core.requirements import Requirements
+from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.core.requirements import (
+    CAPACITY,
+    COOLING_DOWN,
+    PASSING,
+    Requirements,
+)
+from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.base import NotBridged
-from smart_llmrouter.engine.attempt import Attempting, AttemptFailed
-from smart_llmrouter.engine.course import Course
+from smart_llmrouter.engine.attempt import AttemptFailed, Attempting
+from smart_llmrouter.engine.course import Course, run_of
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.lanes import NO_NOTES, WITHOUT_FOREIGN, Lane, Relay
+from smart_llmrouter.engine.refusals import unservable
 from smart_llmrouter.engine.retries import Retries
 from smart_llmrouter.engine.routes import Route
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.translation import Asked, Translation
 from smart_llmrouter.engine.vigil import Vigil
-from smart_llmrouter.engine.wins import PlainWin, StreamWin, Win
+from smart_llmrouter.engine.wins import StreamWin, Win
 from smart_llmrouter.routing.capacity import Capacity
-from smart_llmrouter.routing.health import LATE, HealthBook
+from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.routing.plan import Plan
-from smart_llmrouter.upstream.failure_classes import Failure
+from smart_llmrouter.upstream.failure_classes import MEANINGS, Failure
 from smart_llmrouter.upstream.failure_endings import terminal_error
 
 _MS_PER_S: Final = 1000
 CALLER_LEFT: Final = "caller_left"
 """What stands in a decision for the class of an attempt that its caller has ended."""
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 class Observed(Protocol):
@@ -70,7 +74,6 @@ class Attempts:
         retries: Retries,
         tally: Tally,
         now: Monotonic,
-        sleep: Sleep = asyncio.sleep,
         observed: Observed | None = None,
     ) -> None:
         """Reach the targets in `routes`, by label, through `attempting`.
@@ -84,7 +87,6 @@ class Attempts:
         self._retries = retries
         self._tally = tally
         self._now = now
-        self._sleep = sleep
         self._observed = observed
 
     async def first_to_answer(
@@ -119,15 +121,20 @@ class Attempts:
             if won is not None:
                 return won
             if course.over:
-                raise terminal_error(course.failures)
-        if course.again and not entry.arrival.retry_count:
-            won = await self._once_more(course)
+                break
+        else:
+            won = await self._once_more(course) if course.again else None
             if won is not None:
                 return won
-        raise course.nobody()
+        raise self._nobody(course)
 
     async def _once_more(self, course: Course) -> Win | None:
-        """Ask those again that failed in passing, now that no other target is left."""
+        """Ask those again that failed in passing, now that no other target is left.
+
+        Not where the caller is asking again itself: each would multiply the other.
+        """
+        if course.entry.arrival.retry_count:
+            return None
         budget = self._retries.budgets[course.plan.group]
         for turn in range(course.asked.group.same_target_retries):
             for target, failure in course.take_again():
@@ -138,23 +145,19 @@ class Attempts:
                     continue
                 if not budget.take():
                     return None
-                await self._wait(wait_s, course)
+                await self._retries.sleep(wait_s)
                 won = await self._try(target, course)
                 if won is not None or course.over:
                     return won
         return None
 
-    async def _wait(self, wait_s: float, course: Course) -> None:
-        """Wait, for no longer than the call may take."""
-        course.vigil.rest()
-        await self._sleep(wait_s)
-
     async def _try(self, target: Target, course: Course) -> Win | None:
-        """Try a target, if it can be called now; note what became of it."""
+        """Try a target, if it can be called now, and note what became of it."""
         label = target.label
-        resting_s = self._health.resting_s(label)
-        if resting_s or course.is_too_small(target):
-            course.pass_over(label, resting_s)
+        if course.is_too_small(target):
+            return None
+        if resting_s := self._health.resting_s(label):
+            course.pass_over(label, COOLING_DOWN, resting_s)
             return None
         try:
             lane = self._lane_of(self._routes[label], course)
@@ -163,22 +166,21 @@ class Attempts:
             return None
         if not self._has_room(target, course):
             return None
-        begun = self._health.begin(label)
-        if begun == LATE:
-            course.pass_over(label, self._health.resting_s(label))
-            return None
+        route, begun = self._routes[label], self._health.begin(label)
+        if self._observed is not None or course.entry.runs is not None:
+            course.began_s = self._now()
         course.begin(target, lane.name)
         try:
-            outcome = await self._outcome(target, lane, course, begun=begun)
+            outcome = await self._outcome(route, lane, course)
         except BaseException:
             # The caller has left, or this is a defect: neither is the target's.
             self._health.abandon(label, begun=begun)
-            course.end(CALLER_LEFT, self._now())
+            course.note_run(target, self._now(), CALLER_LEFT)
             raise
         if isinstance(outcome, Failure):
-            self._note_failure(target, outcome, course, begun=begun)
+            self._lost(target, outcome, course, begun)
             return None
-        self._note_win(outcome, course, begun=begun)
+        self._won(outcome, course, begun)
         return outcome
 
     def _has_room(self, target: Target, course: Course) -> bool:
@@ -188,7 +190,8 @@ class Attempts:
             return True
         if capacity.take(group, target, needs):
             return True
-        course.pass_over(target.label, capacity.wait_s(group, target, needs))
+        wait_s = capacity.wait_s(group, target, needs)
+        course.pass_over(target.label, CAPACITY, wait_s)
         return False
 
     def _lane_of(self, route: Route, course: Course) -> Lane:
@@ -215,20 +218,13 @@ class Attempts:
             NO_NOTES if shown is asked.peek else WITHOUT_FOREIGN,
         )
 
-    async def _outcome(
-        self, target: Target, lane: Lane, course: Course, *, begun: int
-    ) -> Win | Failure:
+    async def _outcome(self, route: Route, lane: Lane, course: Course) -> Win | Failure:
         """Make one attempt, and wait no longer for its first event than it may take."""
         entry, vigil = course.entry, course.vigil
-        if self._observed is not None or entry.runs is not None:
-            course.began_s = self._now()
         vigil.wait_for("first_event", course.first_event_timeout_s)
         try:
-            win = await self._attempting.attempt(
-                self._routes[target.label],
-                lane,
-                stream=course.asked.peek.stream,
-                entry=entry,
+            return await self._attempting.attempt(
+                route, lane, stream=course.asked.peek.stream, entry=entry
             )
         except AttemptFailed as failed:
             return failed.failure
@@ -236,17 +232,110 @@ class Attempts:
             if vigil.expired is None:
                 raise
             return failure_of_silence(vigil)
-        vigil.rest()
-        if isinstance(win, StreamWin):
-            win.began_s, win.begun = course.began_s, begun
-        return win
+        finally:
+            vigil.rest()
 
-    def _note_win(self, win: Win, course: Course, *, begun: int) -> None:
-        entry, label = course.entry, win.route.target.label
+    def _lost(
+        self, target: Target, failure: Failure, course: Course, begun: int
+    ) -> None:
+        """Note that an attempt has failed."""
+        label, error_class = target.label, failure.error_class
+        self._health.note(
+            label, error_class, retry_after_s=failure.retry_after_s, begun=begun
+        )
+        self._tally.attempts[label, error_class] += 1
+        course.fail(target, failure)
+        if course.began_s:
+            now_s = self._now()
+            course.note_run(target, now_s, error_class, failure.retry_after_s)
+            self._observe(label, error_class, now_s - course.began_s)
+
+    def _won(self, win: Win, course: Course, begun: int) -> None:
+        """Note that an attempt has won; a stream is looked at when it has ended."""
+        label, entry = win.route.target.label, course.entry
         entry.error_class = None
         self._health.note(label, None, begun=begun)
         self._tally.attempts[label, "answered"] += 1
-        if isinstance(win, PlainWin) and course.began_s:
+        if isinstance(win, StreamWin):
+            win.began_s, win.begun = course.began_s, begun
+        elif course.began_s:
             now_s = self._now()
-            course.end(None, now_s)
-            self._observe(label, None, now_s - course.began_s, None, win.usage)
+            course.note_run(win.route.target, now_s, None)
+            self._observe(label, None, now_s - course.began_s, usage=win.usage)
+
+    def ended(self, win: StreamWin, entry: Entry, error_class: str | None) -> None:
+        """Note how the stream of an attempt that had won has ended.
+
+        `error_class` is `None` where it has come to its end, and `CALLER_LEFT` where
+        it was not the target's to say.
+        """
+        label = win.route.target.label
+        if error_class is not None and error_class != CALLER_LEFT:
+            self._health.note(label, error_class, begun=win.begun, broke_off=True)
+            self._tally.attempts[label, error_class] += 1
+        if not win.began_s:
+            return
+        now_s, event_s = self._now(), entry.first_event_s
+        if entry.runs is not None:
+            entry.runs.append(
+                run_of(
+                    label,
+                    entry,
+                    began_s=win.began_s,
+                    now_s=now_s,
+                    error_class=error_class,
+                )
+            )
+        self._observe(
+            label,
+            error_class,
+            now_s - win.began_s,
+            first_event_s=None if event_s is None else event_s - win.began_s,
+            usage=win.meter.usage,
+        )
+
+    def _observe(
+        self,
+        label: str,
+        error_class: str | None,
+        latency_s: float,
+        *,
+        first_event_s: float | None = None,
+        usage: Usage = UNKNOWN_USAGE,
+    ) -> None:
+        """Tell of an attempt that says something of its target."""
+        if self._observed is None:
+            return
+        if error_class is None or says_something(error_class):
+            self._observed(
+                label, error_class, latency_s, first_event_s, usage.output_tokens
+            )
+
+    def _nobody(self, course: Course) -> RouterError:
+        """Return what the caller is told when nobody has answered."""
+        if course.failures:
+            return terminal_error(course.failures)
+        plan = course.plan
+        waits_s = [
+            self._health.resting_s(label)
+            for label, codes in plan.missing.items()
+            if PASSING.issuperset(codes)
+        ]
+        return unservable(
+            plan.group,
+            dialect=course.asked.dialect.name,
+            missing={**plan.missing, **course.missing},
+            wait_s=min([*waits_s, *course.waits_s], default=math.inf),
+            client=course.entry.arrival.client,
+        )
+
+
+def says_something(error_class: str) -> bool:
+    """Say whether a failure is its target's, and not the request's or the caller's."""
+    meaning = MEANINGS.get(error_class)
+    return meaning is not None and meaning.standing not in {"request", "none"}
+
+
+def failure_of_silence(vigil: Vigil) -> Failure:
+    """Say which limit passed, and let the task go on."""
+    return Failure(error_class=f"upstream_{vigil.forgive()}_timeout")

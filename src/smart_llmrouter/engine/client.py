@@ -19,6 +19,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     are of the moment when the request's headers were complete. `client` is a label out
     of a closed set, never the user agent itself. `dialect` is that of the path. `codex`
     says that Codex asks, and is told of permanent refusals in its way; see `refusals`.
+    `retry_count` is how often the caller says that it has asked this before.
     `anthropic_version` and `anthropic_beta` are what the caller said in the headers of
     these names: printable, bounded, and to be said to targets of that dialect.
     """
@@ -30,6 +31,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     ts_ms: int
     dialect: DialectName = "openai-chat"
     codex: bool = False
+    retry_count: int = 0
     anthropic_version: str | None = None
     anthropic_beta: str | None = None
 

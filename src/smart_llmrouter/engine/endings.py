@@ -16,7 +16,7 @@ from smart_llmrouter.engine.client import Client
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import error_event, refusal
-from smart_llmrouter.engine.routes import name_header
+from smart_llmrouter.engine.routes import attempts_header, name_header
 
 log = structlog.get_logger()
 
@@ -102,8 +102,9 @@ def tell(error: RouterError, entry: Entry, client: Client) -> None:
             )
         )
         return
-    rejected = isinstance(error, UpstreamRejectedRequest) and entry.target is not None
-    named = [name_header(entry.target)] if rejected and entry.target else []
+    named = [attempts_header(entry.attempts)] if entry.attempts else []
+    if isinstance(error, UpstreamRejectedRequest) and entry.target is not None:
+        named.append(name_header(entry.target))
     client.answer(
         *refusal(
             error, *named, dialect=dialect, request_id=request_id, codex=arrival.codex

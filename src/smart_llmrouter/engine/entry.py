@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.config.snapshot import Group, Target
-from smart_llmrouter.core.decisions import Decision
+from smart_llmrouter.core.decisions import AttemptRun, Decision
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, cost_of
@@ -29,7 +29,9 @@ class Entry(msgspec.Struct, eq=False):
     `answer_id` is what a stream has been called in its first event, where its last one
     must repeat that. `fallback_used` says that a second target was tried, `disconnect`
     what became of the target's answer when the caller had left. `decision` is kept
-    beside the record where it is not `None`.
+    beside the record where it is not `None`. `answering` says that a target is at work
+    on the call, and `draining` that its answer is read to the end although the caller
+    has left. `runs` are the attempts, where these are wanted.
     """
 
     arrival: Arrival
@@ -50,6 +52,9 @@ class Entry(msgspec.Struct, eq=False):
     fallback_used: bool = False
     disconnect: Disconnect | None = None
     decision: Decision | None = None
+    answering: bool = False
+    draining: bool = False
+    runs: list[AttemptRun] | None = None
     closed: bool = False
 
     def record(

@@ -26,7 +26,7 @@ from smart_llmrouter.core.errors import (
 )
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect
-from smart_llmrouter.engine.attempts import Attempts, PlainWin, StreamWin
+from smart_llmrouter.engine.attempts import CALLER_LEFT, Attempts
 from smart_llmrouter.engine.client import Client, HeaderLines, header_lines
 from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
@@ -37,6 +37,7 @@ from smart_llmrouter.engine.refusals import dialect_headers, unservable
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.engine.vigil import Vigil, Watch
+from smart_llmrouter.engine.wins import PlainWin, StreamWin
 from smart_llmrouter.routing.plan import Plan, first, only, plan_of
 
 STREAM_HEADERS: Final = header_lines(
@@ -181,6 +182,7 @@ class Pipeline:
     ) -> None:
         """Send a stream on, event by event, and its last one after the record."""
         with closing(win.answer):
+            error_class: str | None = CALLER_LEFT
             try:
                 if vigil.beating is not None:
                     await vigil.beating
@@ -192,14 +194,16 @@ class Pipeline:
                     vigil=vigil,
                     idle_timeout_s=self._snapshot.upstream.idle_timeout_s,
                 )
+                error_class = None
             except UpstreamError as error:
-                self._attempts.broke_off(win.route.target, error.error_class)
+                error_class = error.error_class
                 raise
             except asyncio.CancelledError:
                 if vigil.expired == "idle":
-                    self._attempts.broke_off(win.route.target, "upstream_idle_timeout")
+                    error_class = "upstream_idle_timeout"
                 raise
             finally:
+                self._attempts.ended(win, entry, error_class)
                 entry.usage = reservation.used = win.meter.usage
                 entry.notes = win.lane.noted()
                 entry.answer_id = win.meter.answer_id

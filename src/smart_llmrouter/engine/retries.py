@@ -6,7 +6,8 @@ five calls, and a few more, so that under a general outage the router does not m
 worse.
 """
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from smart_llmrouter.core.clock import Monotonic
@@ -50,10 +51,17 @@ class Retries:
     """The budgets of all groups, and how long to wait."""
 
     def __init__(
-        self, groups: Iterable[str], *, draw: Callable[[], float], now: Monotonic
+        self,
+        groups: Iterable[str],
+        *,
+        draw: Callable[[], float],
+        now: Monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Draw waits with `draw`, which gives numbers from 0 up to 1."""
         self._draw = draw
+        self.sleep = sleep
+        """Waits for so many seconds."""
         self.budgets = {group: RetryBudget(now=now) for group in groups}
 
     def wait_s(self, failure: Failure, turn: int, *, resting_s: float) -> float | None:
@@ -70,4 +78,4 @@ class Retries:
             return None
         if least_s:
             return least_s + self._draw() * _SPREAD_S
-        return self._draw() * min(WAIT_MAX_S, _FIRST_WAIT_S * 2**turn)
+        return self._draw() * min(WAIT_MAX_S, _FIRST_WAIT_S * 2.0**turn)

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Sequence
 
 from smart_llmrouter.core.errors import UpstreamError, UpstreamFailed
 from smart_llmrouter.dialects.base import Meter, NotAStream
-from smart_llmrouter.engine.attempts import StreamWin
 from smart_llmrouter.engine.client import Client
 from smart_llmrouter.engine.vigil import Vigil
+from smart_llmrouter.engine.wins import StreamWin
 from smart_llmrouter.upstream.failure_endings import error_behind
 from smart_llmrouter.upstream.failures import failure_of_error_event, scrubbed
 from smart_llmrouter.upstream.transport import (

@@ -15,7 +15,8 @@ from smart_llmrouter.config.snapshot import Group, Snapshot, Target
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.dialects.registry import DIALECTS
-from smart_llmrouter.engine.attempts import error_body, failure_of_silence
+from smart_llmrouter.engine.attempt import error_body
+from smart_llmrouter.engine.attempts import failure_of_silence
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.routes import addressed
 from smart_llmrouter.engine.tally import Tally

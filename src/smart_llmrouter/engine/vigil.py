@@ -98,6 +98,11 @@ class Vigil(msgspec.Struct, eq=False):
         if self.expired is not None and isinstance(error, asyncio.CancelledError):
             raise self._timed_out(self._uncancelled()) from None
 
+    @property
+    def left_s(self) -> float:
+        """How many seconds the call may still take."""
+        return self._deadline - self._watch.loop.time()
+
     def wait_for(self, kind: Silence, limit_s: float) -> None:
         """Let the wait that begins now take no more than `limit_s` seconds."""
         self._limit_kind = kind
