@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from smart_llmrouter.config.policies import Script
 from smart_llmrouter.engine.policies.script import ScriptPolicy, open_script
+from smart_llmrouter.engine.policies.script_process import started_process
 from smart_llmrouter.engine.policies.unusable import PolicyUnusable
 from smart_llmrouter.routing.policy import PolicyFault, Verdict
 from tests.support.policies import question
@@ -352,6 +353,47 @@ def route(ctx):
         verdict = await policy.decide(question("a"))
 
     assert verdict == Verdict(order=("a/mini",))
+
+
+async def test_a_process_that_cannot_be_started_again(
+    opened: Opener, tmp_path: Path
+) -> None:
+    """It is tried again and again, and told to the operator; calls find nobody free."""
+    blocked = tmp_path / "blocked"
+    source = f"""
+import os, pathlib
+if pathlib.Path({str(blocked)!r}).exists():
+    raise RuntimeError
+def route(ctx):
+    if ctx["context"]["toolCount"]:
+        os._exit(1)
+    return "a/mini"
+"""
+    with capture_logs() as logs:
+        async with opened(source, timeout_ms=1000) as policy:
+            blocked.touch()
+            first = await fault_of(policy, tool_count=1)
+            await eventually(lambda: logs)
+            meanwhile = await fault_of(policy)
+            blocked.unlink()
+
+            async def decided() -> Verdict | None:
+                with suppress(PolicyFault):
+                    return await policy.decide(question("a"))
+                return None
+
+            after = await eventually(decided, what="a decision of a new process")
+
+    assert (first, meanwhile) == ("raised", "busy")
+    assert after == Verdict(order=("a/mini",))
+    assert logs[0]["event"] == "policy script cannot be started again"
+    assert "RuntimeError in line 4" in logs[0]["reason"]
+
+
+async def test_a_process_that_cannot_be_started(tmp_path: Path) -> None:
+    """The reason of the system is told."""
+    with pytest.raises(PolicyUnusable, match="No such file or directory"):
+        await started_process(tmp_path / "nowhere" / "policy.py", "")
 
 
 async def test_nothing_is_left_when_the_router_stops(opened: Opener) -> None:

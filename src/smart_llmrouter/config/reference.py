@@ -55,8 +55,8 @@ are no settings of the file:
   as in `Bearer ${ENV_NAME}`. References are for `api_key`, `headers`, `state.database`
   and `state.counters`. What looks like a key in clear text is an error, and no message
   ever shows it.
-- **Relative paths** (`state.directory`, `file:`, `unix_socket`, those of `tls`, scripts)
-  start at the directory of the file.
+- **Relative paths** (`state.directory`, `file:`, `unix_socket`, those of `tls`, and of
+  scripts) start at the directory of the file.
 - **Ids** of providers, users, projects, environments, keys and callers are
   `[a-z0-9][a-z0-9-]{0,62}`. Group names, aliases and model keys are
   `[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}`.

@@ -178,6 +178,23 @@ def test_an_expression_must_compile(when: str, message: str, remedy: str) -> Non
     assert told(text) == [(4, "rules.rules[1].when", message, remedy)]
 
 
+def test_rules_that_the_schema_refuses_are_passed_over() -> None:
+    """What is no rule, or no text, has findings of its own, and only these."""
+    text = with_group(
+        "rules",
+        "rules:",
+        "  rules: [7, {when: true, use: [acme/mini]}, {when: stream, use: 3}]",
+    )
+
+    keys = {finding.key_path for finding in said(text)}
+
+    assert keys == {
+        "groups.chat.rules.rules[0]",
+        "groups.chat.rules.rules[1].when",
+        "groups.chat.rules.rules[2].use",
+    }
+
+
 GOOD: Final = "def route(ctx):\n    return ctx['targets'][0]['label']\n"
 DEFINE: Final = "write `def route(ctx):` at the top level of the script"
 

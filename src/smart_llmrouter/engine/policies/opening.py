@@ -45,5 +45,5 @@ async def _opened(
             )
         case External() as external:
             return ExternalPolicy(external, transport, user_agent=user_agent)
-        case None:
+        case _:
             return None
