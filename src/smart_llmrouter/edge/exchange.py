@@ -148,7 +148,8 @@ class Exchange(msgspec.Struct, eq=False):
                 connection.write(b"%b%x\r\n%b\r\n" % (head, len(block), block))
             else:
                 connection.write(head + block)
-            self.unsent = b""
+            if head:
+                self.unsent = b""
             if connection.congested is not None:
                 # Others may wait for the same.
                 return asyncio.shield(connection.congested)

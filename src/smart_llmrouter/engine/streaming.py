@@ -27,7 +27,7 @@ async def relay_stream(
     stream never ends cleanly that the provider did not end.
     """
     meter = win.meter
-    relay = _Relay(win, client, vigil=vigil, idle_timeout_s=idle_timeout_s)
+    relay = _Relay(win, client, vigil)
     while True:
         if vigil.beating is not None:
             await vigil.beating
@@ -62,9 +62,9 @@ class _Relay:
 
     __slots__ = (
         "_client",
-        "_idle_timeout_s",
         "_mark",
         "_meter",
+        "_now",
         "_proofs",
         "_vigil",
         "block",
@@ -73,15 +73,12 @@ class _Relay:
         "room",
     )
 
-    def __init__(
-        self, win: StreamWin, client: Client, *, vigil: Vigil, idle_timeout_s: float
-    ) -> None:
+    def __init__(self, win: StreamWin, client: Client, vigil: Vigil) -> None:
         """Begin with what came before the attempt had won."""
         self._client = client
-        self._idle_timeout_s = idle_timeout_s
         self._meter = win.meter
         self._mark, self._proofs = win.proof_mark, win.proofs
-        self._vigil = vigil
+        self._vigil, self._now = vigil, vigil.now
         self.block = win.first
         self.fault: EventTooLarge | NotAStream | None = None
         self.over = win.meter.done or win.meter.error is not None
@@ -91,15 +88,19 @@ class _Relay:
         """Send on what a chunk allows; say whether another may follow at once."""
         meter, vigil = self._meter, self._vigil
         try:
-            self.block = meter.feed(chunk) if chunk else meter.end()
+            block = meter.feed(chunk) if chunk else meter.end()
         except (EventTooLarge, NotAStream) as fault:
             self.fault = fault
             return False
-        self.over = not chunk or meter.done or meter.error is not None
-        if self.over or vigil.beating is not None:
+        self.over = over = not chunk or meter.done or meter.error is not None
+        if over or vigil.beating is not None:
+            self.block = block
             return False
-        self.send_on()
-        vigil.wait_for_more(self._idle_timeout_s)
+        if self._mark is not None:
+            self._proofs += self._mark.all_in(block)
+        if block:
+            self.room = self._client.send(block)
+        vigil.heard_s = self._now()
         return self.room is None
 
     def note_proofs(self) -> None:

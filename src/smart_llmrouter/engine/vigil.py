@@ -13,6 +13,7 @@ from typing import Final, Literal, Self
 
 import msgspec
 
+from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.errors import UpstreamTimeout
 
 Silence = Literal["first_event", "idle", "total"]
@@ -65,6 +66,10 @@ class Vigil(msgspec.Struct, eq=False):
     on catches the `CancelledError`, asks `expired` and calls `forgive`; otherwise the
     block ends with `UpstreamTimeout`. `beating` is a keep-alive on its way, which
     whoever wants to send waits for.
+
+    `heard_s` is set, on the loop's clock, whenever something was sent on while more is
+    waited for: the wait begins anew. It costs no more than that, because limits that
+    only move away need no other timer.
     """
 
     _watch: Watch
@@ -72,6 +77,8 @@ class Vigil(msgspec.Struct, eq=False):
     _deadline: float
     _limit_at: float = _NEVER
     _limit_kind: Silence = "first_event"
+    _limit_s: float = _NEVER
+    heard_s: float = 0.0
     _beat: Beat | None = None
     _beat_after_s: float = _NEVER
     _beat_at: float = _NEVER
@@ -103,6 +110,11 @@ class Vigil(msgspec.Struct, eq=False):
         """How many seconds the call may still take."""
         return self._deadline - self._watch.loop.time()
 
+    @property
+    def now(self) -> Monotonic:
+        """The clock of `heard_s`."""
+        return self._watch.loop.time
+
     def wait_for(self, kind: Silence, limit_s: float) -> None:
         """Let the wait that begins now take no more than `limit_s` seconds."""
         self._limit_kind = kind
@@ -112,15 +124,14 @@ class Vigil(msgspec.Struct, eq=False):
 
     def wait_for_more(self, limit_s: float) -> None:
         """Let the next event take `limit_s` seconds, now that something was sent on."""
-        now = self._watch.loop.time()
-        self._limit_kind = "idle"
-        self._limit_at = at = now + limit_s
-        self._beat_at = now + self._beat_after_s
-        if at < self._watch.fires_at:
-            self._watch.fire_by(at)
+        self.heard_s, self._limit_s = self._watch.loop.time(), limit_s
+        self._catch_up()
+        if self._limit_at < self._watch.fires_at:
+            self._watch.fire_by(self._limit_at)
 
     def rest(self) -> None:
         """Wait for the provider no longer: only the deadline counts now."""
+        self._catch_up()
         self._limit_at = _NEVER
 
     def keep_alive(self, beat: Beat, after_s: float) -> None:
@@ -144,6 +155,7 @@ class Vigil(msgspec.Struct, eq=False):
         """Act on what has passed by `now`; return when to look again."""
         if self.expired is not None:
             return _NEVER
+        self._catch_up()
         if now >= self._deadline:
             return self._expire("total")
         if now >= self._limit_at:
@@ -151,6 +163,14 @@ class Vigil(msgspec.Struct, eq=False):
         if now >= self._beat_at:
             self._start_beat(now)
         return self._next()
+
+    def _catch_up(self) -> None:
+        """Begin the wait anew that began anew when something was last heard."""
+        heard_s = self.heard_s
+        if heard_s:
+            self.heard_s, self._limit_kind = 0.0, "idle"
+            self._limit_at = heard_s + self._limit_s
+            self._beat_at = heard_s + self._beat_after_s
 
     def _uncancelled(self) -> Silence | None:
         kind, self.expired = self.expired, None

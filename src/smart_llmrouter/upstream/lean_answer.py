@@ -87,26 +87,18 @@ class LeanAnswer(msgspec.Struct, gc=False, eq=False, repr_omit_defaults=True):
 
         It is called where the bytes come in: nobody wakes for a chunk in the middle.
         """
-        connection, more = self._connection, True
-
-        def take() -> bool:
-            nonlocal more
-            block = connection.take()
-            self._left_bytes -= len(block)
-            more = self._left_bytes >= 0 and sink(block)
-            return more
-
-        while more:
+        connection = self._connection
+        while True:
             waiting = not (connection.held or connection.complete or self._closed)
             if waiting and self._unpacking is None:
-                await connection.listen(take)
-            elif chunk := await self.next_chunk():
-                more = sink(chunk)
+                more, self._left_bytes = await connection.pour(sink, self._left_bytes)
+                if self._left_bytes < 0:
+                    raise AnswerTooLarge(TOO_LARGE)
             else:
-                sink(chunk)
+                chunk = await self.next_chunk()
+                more = sink(chunk) and chunk != b""
+            if not more:
                 return
-        if self._left_bytes < 0:
-            raise AnswerTooLarge(TOO_LARGE)
 
     def _ended(self) -> bytes:
         """Return the empty chunk that ends a body, if it may end here."""

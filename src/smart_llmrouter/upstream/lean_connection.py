@@ -15,6 +15,7 @@ import httptools
 from smart_llmrouter.upstream.transport import (
     ConnectionCut,
     MalformedAnswer,
+    Sink,
     TransportError,
 )
 
@@ -42,7 +43,9 @@ class LeanConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._listener: Callable[[], bool] | None = None
+        self._sink: Sink | None = None
+        self._sink_bytes = 0
+        self._gathering = False
         # Why the answer ended early. An error that was raised is not kept: its frames
         # hold the call, and it would hold them.
         self._fault: tuple[type[TransportError], str] | None = None
@@ -104,28 +107,33 @@ class LeanConnection(asyncio.Protocol):
         self._waiter = waiter
         return waiter
 
-    async def listen(self, listener: Callable[[], bool]) -> None:
-        """Call `listener` whenever something is held, until it returns `False`.
+    async def pour(self, sink: Sink, most_bytes: int) -> tuple[bool, int]:
+        """Give `sink` what comes of the body, at once, until it takes no more.
 
-        Returns then, or when all of the answer has come. Raises why nothing more will.
+        Nothing must be held yet. Ends also when all of the answer has come, or more
+        than `most_bytes` of it: what is too much is not given on. Returns whether
+        `sink` took all that it was given, and how many bytes are left; less than none
+        where it was too much. Raises why nothing more will come.
         """
         waiter = self.progress()
-        self._listener = listener
+        self._sink, self._sink_bytes = sink, most_bytes
         try:
             await waiter
+            return self._sink is not None, self._sink_bytes
         finally:
-            self._listener = None
+            self._sink = None
 
     async def gather(self, most_bytes: int) -> None:
         """Hold all that still comes of the answer, or more than `most_bytes` of it.
 
         Nothing must be held yet. Raises why nothing more will come.
         """
-        self._most_held_bytes = most_bytes
+        waiter = self.progress()
+        self._most_held_bytes, self._gathering = most_bytes, True
         try:
-            await self.listen(lambda: self._held_bytes <= most_bytes)
+            await waiter
         finally:
-            self._most_held_bytes = _READ_AHEAD_BYTES
+            self._most_held_bytes, self._gathering = _READ_AHEAD_BYTES, False
 
     def take(self) -> bytes:
         """Return all that is held, and read on."""
@@ -167,13 +175,10 @@ class LeanConnection(asyncio.Protocol):
                 self._feed_head(memoryview(data))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._refuse("the answer is not HTTP")
-        if not self.complete:
-            self._measure(len(data))
-        waiter = self._waiter
-        if waiter is not None and self.status and self._wakes(waiter):
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._sink is not None and self.held:
+            self._pour_on(self._sink, len(data))
+        else:
+            self._hold(len(data))
 
     def eof_received(self) -> None:
         """End the answer if only the connection's end could end it (RFC 9112, 6.3)."""
@@ -194,12 +199,41 @@ class LeanConnection(asyncio.Protocol):
         del self._parser, self._feed
         self._on_lost(self)
 
-    def _wakes(self, waiter: asyncio.Future[None]) -> bool:
-        """Let a listener take what is held; say if whoever waits is to go on."""
-        listener = self._listener
-        if listener is None or waiter.done():
-            return True
-        return (bool(self.held) and not listener()) or self.complete
+    def _pour_on(self, sink: Sink, size: int) -> None:
+        """Give `sink` what is held; wake who waits when that was the last of it.
+
+        For nearly every event of a stream, this is all that happens here.
+        """
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            # It was cancelled, and has not come to say so: it is given nothing more.
+            self._hold(size)
+            return
+        held = self.held
+        block = held.popleft() if len(held) == 1 else self.take()
+        self._dry_bytes = 0
+        self._sink_bytes = left_bytes = self._sink_bytes - len(block)
+        if left_bytes < 0:
+            self._wake()
+        elif not sink(block):
+            self._sink = None
+            self._wake()
+        elif self.complete:
+            self._wake()
+
+    def _hold(self, size: int) -> None:
+        """Keep what has come for whoever waits, and wake it, unless it wants it all."""
+        if not self.complete:
+            self._measure(size)
+            if self._gathering and self._held_bytes <= self._most_held_bytes:
+                return
+        if self.status:
+            self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _unsent(self) -> int:
         """Return how many bytes of the request the kernel has not taken yet."""

@@ -73,6 +73,23 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     error: msgspec.Raw = ABSENT
 
 
+class GoingOn(msgspec.Struct, frozen=True, gc=False):
+    """One choice of a chunk, if it does not end there."""
+
+    finish_reason: None = None
+
+
+class Silent(msgspec.Struct, frozen=True, gc=False):
+    """One event of a streamed answer, if it tells nothing but its content.
+
+    Whatever tells anything else is none, and cannot be decoded as one.
+    """
+
+    choices: list[GoingOn] | None = None
+    usage: None = None
+    error: None = None
+
+
 class LenientChunk(msgspec.Struct, frozen=True, gc=False):
     """One event whose usage is not as it should be, and is read apart."""
 
@@ -93,6 +110,7 @@ DECODE_USAGE_FIELD: Final = {
 }
 """How each field of `usage` is read by itself, where they cannot be read together."""
 
+decode_silent: Final = msgspec.json.Decoder(Silent).decode
 decode_delta: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 
 _decode_answer: Final = msgspec.json.Decoder(Answer).decode

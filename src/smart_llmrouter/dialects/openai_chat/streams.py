@@ -23,6 +23,7 @@ from smart_llmrouter.dialects.openai_chat.schema import (
     WireUsage,
     decode_chunk,
     decode_delta,
+    decode_silent,
 )
 from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, is_there
 from smart_llmrouter.wire.sse import (
@@ -33,6 +34,9 @@ DONE: Final = b"data: [DONE]\n\n"
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 _MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+_ONE_EVENT_BYTES: Final = 1024
+"""A larger block is likely to hold several events."""
+_DATA_BYTES: Final = len(b"data: ")
 _DONE_PAYLOAD: Final = b"[DONE]"
 _EMPTY_VALUES: Final = frozenset({b"null", b'""', b"[]", b"{}"})
 _OBJECT_BEGINS: Final = b"{"
@@ -78,6 +82,8 @@ class StreamMeter(Follower):
 
         Where they all may pass, as nearly always, this is all that happens to them.
         """
+        if len(block) < _ONE_EVENT_BYTES and _is_silent(block):
+            return block
         start = _first_telling(block)
         passed = block if start < 0 else block[:start] + self._inspect(block[start:])
         if not self.finished and _find_finish(block):
@@ -126,6 +132,19 @@ class StreamMeter(Follower):
             self.usage = later(self.usage, reported)
             return not (self._strip_usage and not choices)
         return True
+
+
+def _is_silent(block: bytes) -> bool:
+    """Say whether a block is one event that tells nothing but its content.
+
+    Reading it takes less time than looking for what may tell. JSON has line ends only
+    between its tokens, so that what can be read holds no second line of data.
+    """
+    try:
+        decode_silent(block[_DATA_BYTES:])
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _first_telling(block: bytes) -> int:
