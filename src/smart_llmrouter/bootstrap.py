@@ -76,7 +76,9 @@ _PROBE_WITHIN_S: Final = 2.0
 _STRAGGLERS_S: Final = 5.0
 _POLL_S: Final = 0.01
 _WRITER_ID_BYTES: Final = 4
-_COLLECT_EVERY: Final = 10_000
+_COLLECT_EVERY: Final = 100_000
+"""A call has some 40 objects that the collector looks at. So 2,000 open streams are no
+reason yet to look for garbage among them, which would hold up each of them."""
 _OLDER_EVERY: Final = 3
 
 log = structlog.get_logger()
@@ -414,8 +416,9 @@ def _settle_memory() -> None:
     """Take what start-up built out of the collector's sight: it lives until the end.
 
     What a call leaves behind is freed by counting references; there are few cycles, so
-    that looking for them every 700 objects costs a twentieth of a call for nothing. And
-    what is freed stays at hand.
+    that looking for them every 700 objects costs a twentieth of a call for nothing, and
+    finding none among the objects of a thousand streams takes 30 ms. And what is freed
+    stays at hand.
     """
     keep_freed_blocks()
     gc.collect()

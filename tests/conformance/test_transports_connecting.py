@@ -1,11 +1,15 @@
 """How a connection comes about, and every way in which it does not."""
 
 import asyncio
+import gc
 import socket
+from contextlib import suppress
 from typing import Final
 
 import pytest
 
+from smart_llmrouter.upstream.lean_connection import LeanConnection
+from smart_llmrouter.upstream.racing import Race
 from smart_llmrouter.upstream.transport import (
     ConnectFailed,
     ConnectTimedOut,
@@ -40,6 +44,26 @@ async def test_a_refused_connection_has_failed(transport: Transport) -> None:
     """Where nobody listens, there is no connection."""
     with refusing_port() as port, pytest.raises(ConnectFailed):
         await ask(transport, endpoint_to(port))
+
+
+async def test_a_refused_connection_leaves_the_collector_nothing(
+    lean: Transport,
+) -> None:
+    """A provider that is down fills no memory until somebody looks for cycles."""
+    gc.collect()
+    gc.disable()
+    try:
+        with refusing_port() as port:
+            for _ in range(3):
+                with suppress(ConnectFailed):
+                    await ask(lean, endpoint_to(port))
+        # The loop holds what it does last.
+        await asyncio.sleep(0)
+        left = [o for o in gc.get_objects() if isinstance(o, LeanConnection | Race)]
+    finally:
+        gc.enable()
+
+    assert left == []
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", LABEL_TOO_LONG])

@@ -66,8 +66,6 @@ class LeanConnection(asyncio.Protocol):
         self.on_header = self._fields.setdefault
         self.on_body = self.held.append
         self.on_message_begin = self._permits.pop
-        self._parser = httptools.HttpResponseParser(self)
-        self._feed = self._parser.feed_data
 
     # What whoever holds the connection does.
 
@@ -161,6 +159,9 @@ class LeanConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport to write to."""
         self._transport = cast("asyncio.Transport", transport)
+        # It holds this connection: one that was never made must not hold it.
+        self._parser = httptools.HttpResponseParser(self)
+        self._feed = self._parser.feed_data
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and wake whoever waits for it."""

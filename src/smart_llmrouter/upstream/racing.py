@@ -44,6 +44,8 @@ class Race:
             return winner, address
         finally:
             self._stop(but_not=winner)
+            # An error's frames hold the race: it must not hold the error.
+            del self._end, self._refused
 
     def _knock_at_next(self) -> None:
         if self._timer is not None:

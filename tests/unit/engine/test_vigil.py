@@ -122,6 +122,48 @@ async def test_another_cancellation_is_not_taken_for_a_limit() -> None:
         await asyncio.create_task(watched())
 
 
+async def test_what_is_heard_begins_the_wait_anew() -> None:
+    """The limit counts from the last event, wherever the timer stands by then."""
+    began = time.monotonic()
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
+        vigil.wait_for_more(SHORT_S)
+        vigil.heard_s = vigil.now() + 2 * SHORT_S
+        with pytest.raises(asyncio.CancelledError):
+            await silence()
+        kind = vigil.forgive()
+
+    assert kind == "idle"
+    assert time.monotonic() - began >= 3 * SHORT_S
+
+
+async def test_what_was_heard_is_over_at_rest() -> None:
+    """Who waits for the caller does not wait for the provider."""
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
+        vigil.wait_for_more(SHORT_S)
+        vigil.heard_s = vigil.now()
+        vigil.rest()
+        await asyncio.sleep(3 * SHORT_S)
+
+    assert vigil.expired is None
+
+
+async def test_what_is_heard_puts_a_keep_alive_off() -> None:
+    """No beat follows an event sooner than it would follow a beat."""
+    beats: list[float] = []
+
+    async def beat() -> None:
+        beats.append(time.monotonic())
+
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=LONG_S) as vigil:
+        vigil.keep_alive(beat, SHORT_S)
+        vigil.wait_for_more(LONG_S)
+        vigil.heard_s = vigil.now() + 2 * SHORT_S
+        began = time.monotonic()
+        await eventually(lambda: beats, what="a beat")
+
+    assert beats[0] - began >= 3 * SHORT_S * 0.9
+
+
 async def test_keep_alives_in_a_silence() -> None:
     """While the provider is waited for, a beat follows each silence."""
     beats: list[float] = []
