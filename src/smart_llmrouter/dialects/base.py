@@ -8,7 +8,7 @@ knows another. None of this does I/O.
     provider    Request -> render                  read_answer, decoder -> Event*
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -204,6 +204,13 @@ class Dialect(Protocol):
 
     def other_urls_in(self, peek: Peek) -> Sequence[str]:
         """Return the URLs of documents, sound and video, without such data."""
+
+    def with_images(self, peek: Peek, images: Mapping[str, str]) -> Peek:
+        """Return the request with data in the place of the URLs of images.
+
+        `images` are data URLs in base64 by the URLs that they stand for. Whatever else
+        is in the request stays as it came.
+        """
 
     def at_level(self, peek: Peek, levels: Sequence[str]) -> tuple[Peek, Note | None]:
         """Return the request with an effort of reasoning that is one of `levels`.

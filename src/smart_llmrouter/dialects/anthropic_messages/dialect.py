@@ -22,6 +22,7 @@ from smart_llmrouter.dialects.anthropic_messages.errors import (
     encode_error_event,
     render_error,
 )
+from smart_llmrouter.dialects.anthropic_messages.images import with_images
 from smart_llmrouter.dialects.anthropic_messages.needs import media_in, requirements_of
 from smart_llmrouter.dialects.anthropic_messages.parse import (
     KNOWN_EXTRAS,
@@ -61,6 +62,7 @@ class AnthropicMessages:
     proof_mark: ProofMark | None = _PROOF_MARK
     peek = staticmethod(peek_request)
     requirements_of = staticmethod(requirements_of)
+    with_images = staticmethod(with_images)
     address = staticmethod(address_request)
     conversation_of = staticmethod(conversation_of)
     usage_of = staticmethod(usage_of_answer)

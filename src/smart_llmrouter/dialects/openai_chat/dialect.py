@@ -15,6 +15,7 @@ from smart_llmrouter.dialects.openai_chat.decoder import ChatDecoder, read_answe
 from smart_llmrouter.dialects.openai_chat.encoder import ChatEncoder
 from smart_llmrouter.dialects.openai_chat.errors import encode_error_event
 from smart_llmrouter.dialects.openai_chat.folding import write_answer
+from smart_llmrouter.dialects.openai_chat.images import with_images
 from smart_llmrouter.dialects.openai_chat.needs import media_in, requirements_of
 from smart_llmrouter.dialects.openai_chat.parse import KNOWN_EXTRAS, parse
 from smart_llmrouter.dialects.openai_chat.render import render
@@ -42,6 +43,7 @@ class OpenAiChat:
     peek = staticmethod(parse_request)
     conversation_of = staticmethod(conversation_of)
     requirements_of = staticmethod(requirements_of)
+    with_images = staticmethod(with_images)
     usage_of = staticmethod(parse_answer)
     parse = staticmethod(parse)
     render = staticmethod(render)

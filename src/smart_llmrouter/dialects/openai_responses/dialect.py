@@ -21,6 +21,7 @@ from smart_llmrouter.dialects.openai_responses.encoder import (
     write_answer,
 )
 from smart_llmrouter.dialects.openai_responses.errors import encode_error_event
+from smart_llmrouter.dialects.openai_responses.images import with_images
 from smart_llmrouter.dialects.openai_responses.needs import media_in, requirements_of
 from smart_llmrouter.dialects.openai_responses.parse import parse_request
 from smart_llmrouter.dialects.openai_responses.render import render_request
@@ -84,6 +85,7 @@ class OpenAiResponses:
     proof_mark: ProofMark | None = _PROOF_MARK
     peek = staticmethod(peek_request)
     requirements_of = staticmethod(requirements_of)
+    with_images = staticmethod(with_images)
     address = staticmethod(address_request)
     stored_id = staticmethod(stored_id_of)
     conversation_of = staticmethod(conversation_of)
