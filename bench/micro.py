@@ -20,6 +20,7 @@ from bench.budgets import reference_us
 from bench.figures import SCALED_STEPS, STEPS, Results
 from bench.micro_answers import ANSWER, ENDING, OPENING, TEXTS
 from bench.micro_paths import path_steps
+from bench.micro_planning import planning_steps
 from bench.micro_policies import policy_steps
 from bench.micro_routing import routing_steps
 from bench.report import aligned, steps_table
@@ -40,7 +41,6 @@ from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.record import encode_record, join_line, other_labels
-from smart_llmrouter.routing.plan import plan_of
 from smart_llmrouter.stores.journal import JournalWriter
 
 _REPEAT: Final = 60
@@ -85,6 +85,7 @@ def _timed(directory: Path) -> Iterator[tuple[str, float]]:
     steps = (
         *_request_steps(snapshot),
         *routing_steps(snapshot),
+        *planning_steps(directory),
         *_answer_steps(),
         *_ledger_steps(snapshot, directory / "journal"),
     )
@@ -110,10 +111,6 @@ def _request_steps(snapshot: Snapshot) -> Iterator[tuple[str, Step]]:
     yield "parse a request for a stream", lambda: parse_request(streamed)
     yield "parse a request of 64 KB", lambda: parse_request(large)
     yield "reserve, and settle", lambda: _reserved(gate, caller, group.name)
-    yield (
-        "plan the targets (when the configuration is loaded)",
-        lambda: plan_of(group, dialect="openai-chat"),
-    )
     yield "render a request", lambda: render_request(request, model=model)
 
 

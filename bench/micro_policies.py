@@ -14,7 +14,7 @@ import uvloop
 
 from bench.micro_paths import best_us, provider_saying
 from bench.workload import chat_body
-from smart_llmrouter.bootstrap import open_transport
+from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.policies import External, Policy, Rule, Rules, Script
 from smart_llmrouter.config.snapshot import Group, Snapshot
 from smart_llmrouter.core.requirements import Requirements

@@ -82,7 +82,7 @@ class _Planned:
                 label, Observation(None, uniform(1, 3), uniform(0.2, 0.6), 200)
             )
 
-    def decided(self, peek: Peek, body: bytes) -> Decision:
+    def decided(self, peek: Peek, body: bytes) -> Decision | None:
         """Plan a call that goes on with a conversation; tell how, and note its end."""
         needs = OPENAI_CHAT.requirements_of(peek, body=body)
         found = self._planner.found(needs)

@@ -35,11 +35,18 @@ async def router(tmp_path: Path, mock: Mock) -> AsyncGenerator[Router]:
 
 
 async def asked(
-    router: Router, dialect: str, body: dict[str, Any], *, of: str
+    router: Router,
+    dialect: str,
+    body: dict[str, Any],
+    *,
+    of: str,
+    client: str = "tests",
 ) -> tuple[int, dict[str, Any]]:
     """Ask in `dialect` for the group `of`; return status and answer."""
     async with router.http() as http:
-        answer = await http.post(PATHS[dialect], json={"model": of, **body})
+        answer = await http.post(
+            PATHS[dialect], json={"model": of, **body}, headers={"user-agent": client}
+        )
     return answer.status_code, answer.json()
 
 
@@ -152,7 +159,9 @@ async def test_safeguards_are_refused_in_words_that_claude_code_knows(
         "safeguards": {"dangerous_tool_use": {}},
     }
 
-    status, answer = await asked(router, "anthropic-messages", body, of=of)
+    status, answer = await asked(
+        router, "anthropic-messages", body, of=of, client="claude-cli/2.1.330"
+    )
 
     assert status == 400
     assert answer["error"]["message"] == "capability_rejected: safeguards"

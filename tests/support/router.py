@@ -20,6 +20,7 @@ import openai
 import uvloop
 
 from smart_llmrouter import bootstrap
+from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.engine.tally import Tally
@@ -89,9 +90,17 @@ async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[R
     config.write_text(json.dumps(settings))
     snapshot = load_snapshot(config, environment={})
     journal = bootstrap._new_journal(snapshot.state)
-    async with bootstrap.open_transport(snapshot.upstream) as transport:
+    async with (
+        open_transport(snapshot.upstream) as transport,
+        bootstrap.open_policies(snapshot, transport) as policies,
+    ):
         hub = bootstrap.build_edge(
-            snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
+            snapshot,
+            transport,
+            journal,
+            policies=policies,
+            tally=Tally(),
+            ingester=lambda: "ok",
         )
         server = Server(hub, grace_s=1)
         listening = listening_socket("127.0.0.1", 0)

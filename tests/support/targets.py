@@ -1,10 +1,21 @@
 """Targets as the routing sees them, and a clock that stands until it is turned."""
 
 from decimal import Decimal
+from typing import Any, Final
 
-from smart_llmrouter.config.snapshot import Provider, Target
+from smart_llmrouter.config.snapshot import Group, Provider, Target
 from smart_llmrouter.core.money import Price, Rate
+from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.requirements import Requirements
+
+BODY: Final = b'{"model":"chat","messages":[{"role":"user","content":"hello"}]}'
+EVERYTHING: Final[dict[str, Any]] = {
+    "input": ("text", "image", "audio", "document"),
+    "tools": ("function", "forced_choice", "parallel"),
+    "structured_outputs": True,
+    "reasons": True,
+}
+"""What a target is that can do all that can be asked of one."""
 
 
 class Clock:
@@ -33,24 +44,38 @@ def target(
     name: str,
     weight: int = 1,
     *,
+    dialect: DialectName = "openai-chat",
     costs: Price | None = None,
-    quality: float | None = None,
+    **facts: object,
 ) -> Target:
-    """Return a target called `name/mini`."""
+    """Return a target called `name/mini`, of a provider of its own."""
     provider = Provider(
-        name=name, dialect="openai-chat", base_url="http://x", api_key=None, headers=()
+        name=name, dialect=dialect, base_url="http://x", api_key=None, headers=()
     )
+    known: dict[str, Any] = dict(facts)
     return Target(
         label=f"{name}/mini",
         provider=provider,
         key="mini",
         model="mini",
         price=costs,
-        quality=quality,
         weight=weight,
+        **known,
     )
 
 
-def needs(body: bytes = b"{}") -> Requirements:
-    """Return the requirements of a request that asks for nothing special."""
-    return Requirements(body=body, dialect="openai-chat")
+def group(*targets: Target, **settings: object) -> Group:
+    """Return a group of these targets, which fails over unless it is told otherwise."""
+    chosen: dict[str, Any] = {
+        "strategy": "failover",
+        "max_attempts": 3,
+        "first_event_timeout_s": 60,
+        **settings,
+    }
+    return Group(name="chat", aliases=(), targets=targets, **chosen)
+
+
+def needs(body: bytes = BODY, **asked: object) -> Requirements:
+    """Return what a request needs: nothing special, of Chat, unless told otherwise."""
+    known: dict[str, Any] = {"dialect": "openai-chat", **asked}
+    return Requirements(body=body, **known)

@@ -34,6 +34,11 @@ class BuildInfo:
     python: str
     platform: str
 
+    @property
+    def user_agent(self) -> str:
+        """What providers and policy services are told of who asks."""
+        return f"{DISTRIBUTION}/{self.version}"
+
 
 class Baked(msgspec.Struct, frozen=True, kw_only=True):
     """What `_build.json` holds, as `hatch_build.py` writes it."""

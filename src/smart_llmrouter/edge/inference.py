@@ -17,7 +17,8 @@ from smart_llmrouter.core.errors import (
 )
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.edge.clients import client_label
-from smart_llmrouter.edge.exchange import Exchange
+from smart_llmrouter.edge.exchange import Exchange, Route
+from smart_llmrouter.edge.explain import EXPLAIN_PATH, ExplainRoute
 from smart_llmrouter.edge.hub import refuse
 from smart_llmrouter.edge.identity import Authenticator, token_of
 from smart_llmrouter.edge.surfaces import (
@@ -65,18 +66,18 @@ class InferenceRoute:
         *,
         max_request_bytes: int,
         dialect: DialectName,
-        counts: bool = False,
+        answers: bool = True,
     ) -> None:
         """Send what arrives, once its caller is known, through `carrier`.
 
-        `counts` says that no answer is asked for, only how long the request is.
+        Without `answers` only something about the request is asked for.
         """
         self._carrier = carrier
         self._authenticator = authenticator
         self._tally = tally
         self._dialect: DialectName = dialect
-        self._methods = _POST if counts else _METHODS[dialect]
-        self._codex = dialect == "openai-responses" and not counts
+        self._methods = _METHODS[dialect] if answers else _POST
+        self._codex = dialect == "openai-responses" and answers
         self.max_body_bytes = max_request_bytes
 
     def open(self, exchange: Exchange) -> None:
@@ -147,26 +148,32 @@ class InferenceRoute:
 def inference_routes(
     pipeline: Carrier,
     counting: Carrier,
+    explaining: Carrier,
     authenticator: Authenticator,
     *,
     tally: Tally,
     max_request_bytes: int,
-) -> dict[str, InferenceRoute]:
+) -> dict[str, Route]:
     """Return the routes of all paths that take a request, by the path."""
     carried = [
         *((path, dialect, pipeline) for path, dialect in INFERENCE_PATHS.items()),
         *((path, dialect, counting) for path, dialect in COUNTING_PATHS.items()),
     ]
-    return {
-        path: InferenceRoute(
+
+    def route(carrier: Carrier, dialect: DialectName) -> InferenceRoute:
+        return InferenceRoute(
             carrier,
             authenticator,
             tally,
             max_request_bytes=max_request_bytes,
             dialect=dialect,
-            counts=carrier is counting,
+            answers=carrier is pipeline,
         )
-        for path, dialect, carrier in carried
+
+    explained = {dialect: route(explaining, dialect) for dialect in _METHODS}
+    return {
+        EXPLAIN_PATH: ExplainRoute(explained, max_body_bytes=max_request_bytes),
+        **{path: route(carrier, dialect) for path, dialect, carrier in carried},
     }
 
 

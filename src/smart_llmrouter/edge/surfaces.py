@@ -5,6 +5,7 @@
     POST  /v1/responses/input_tokens            openai-responses, counts only
     POST  /v1/messages                          anthropic-messages
     POST  /v1/messages/count_tokens             anthropic-messages, counts only
+    POST  /v1/route/explain                     any of them; see `explain`
     GET   /v1/models, /v1/models/{id}           by the headers; see `models`
 
 What begins with `/anthropic` is the same in Anthropic's dialect, for clients that keep

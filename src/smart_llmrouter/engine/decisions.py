@@ -13,6 +13,7 @@ from smart_llmrouter.core.decisions import (
     Needs,
     PolicyRun,
 )
+from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.routing.planner import Found
@@ -23,19 +24,23 @@ _NEEDS: Final = tuple(field.name for field in msgspec.structs.fields(Needs))
 class Deciding(msgspec.Struct, kw_only=True, eq=False):
     """How a call is being decided: `plan` is there when there is one.
 
+    With `only_failed` nothing is kept of a call whose first attempt has answered.
     `policy` is the run of a policy that has not decided. `runs` are the attempts.
     """
 
     group: Group
     needs: Requirements
     found: Found
+    only_failed: bool = False
     plan: Plan | None = None
     policy: PolicyRun | None = None
     runs: list[AttemptRun] = msgspec.field(default_factory=list)
 
-    def decision(self, error_code: str | None) -> Decision:
-        """Return all that was decided; the call ended with `error_code`, if it failed."""
+    def decision(self, error: RouterError | None) -> Decision | None:
+        """Return all that was decided of a call that ended with `error`, if any."""
         plan = self.plan
+        if self.only_failed and error is None and len(self.runs) <= 1:
+            return None
         return Decision(
             group=self.group.name,
             strategy=self.group.strategy,
@@ -44,7 +49,7 @@ class Deciding(msgspec.Struct, kw_only=True, eq=False):
             affinity="none" if plan is None else plan.affinity,
             policy=self.policy if plan is None else plan.policy,
             attempts=tuple(self.runs),
-            error_code=error_code,
+            error_code=None if error is None else error.code,
         )
 
     def _candidates(self) -> Iterable[Candidate]:

@@ -5,11 +5,12 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.config.snapshot import Group, Target
-from smart_llmrouter.core.decisions import AttemptRun, Decision
+from smart_llmrouter.core.decisions import AttemptRun
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, cost_of
 from smart_llmrouter.engine.client import Arrival
+from smart_llmrouter.engine.decisions import Deciding
 from smart_llmrouter.ledger.record import (
     CallMeasures,
     Disconnect,
@@ -28,10 +29,10 @@ class Entry(msgspec.Struct, eq=False):
     `lane` is that of the last attempt, and `notes` are what its translation noted.
     `answer_id` is what a stream has been called in its first event, where its last one
     must repeat that. `fallback_used` says that a second target was tried, `disconnect`
-    what became of the target's answer when the caller had left. `decision` is kept
-    beside the record where it is not `None`. `answering` says that a target is at work
-    on the call, and `draining` that its answer is read to the end although the caller
-    has left. `runs` are the attempts, where these are wanted.
+    what became of the target's answer when the caller had left. `answering` says that a
+    target is at work on the call, and `draining` that its answer is read to the end
+    although the caller has left. `deciding` is how the call was decided, where that is
+    kept beside its record, and `runs` are the attempts then.
     """
 
     arrival: Arrival
@@ -51,10 +52,10 @@ class Entry(msgspec.Struct, eq=False):
     answer_id: str | None = None
     fallback_used: bool = False
     disconnect: Disconnect | None = None
-    decision: Decision | None = None
     answering: bool = False
     draining: bool = False
     runs: list[AttemptRun] | None = None
+    deciding: Deciding | None = None
     closed: bool = False
 
     def record(

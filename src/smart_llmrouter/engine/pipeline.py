@@ -1,8 +1,9 @@
 """The path of a call, from the caller's bytes to the last byte of the answer.
 
     peek      which group, streamed or not; may this caller use it?
+    seek      what it needs, and every target: may be called, or what it misses
     admit     the gate: a reservation, or a refusal
-    plan      every target: eligible in this order, or what it misses
+    plan      who may be called, in the order of the group's strategy
     attempt   one target after another, until the first meaningful event
     relay     the provider's bytes to the caller, while a meter reads along
     record    one row, written before the last byte leaves
@@ -19,11 +20,7 @@ from typing import Final
 
 from smart_llmrouter.admission.gate import Gate, Reservation
 from smart_llmrouter.config.snapshot import Snapshot
-from smart_llmrouter.core.errors import (
-    JournalUnwritable,
-    UnknownResponseId,
-    UpstreamError,
-)
+from smart_llmrouter.core.errors import JournalUnwritable, UpstreamError
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect
 from smart_llmrouter.engine.attempts import CALLER_LEFT, Attempts
@@ -32,13 +29,13 @@ from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
 from smart_llmrouter.engine.pins import Pins
+from smart_llmrouter.engine.planning import Planning
 from smart_llmrouter.engine.recorder import Recorder
-from smart_llmrouter.engine.refusals import dialect_headers, unservable
+from smart_llmrouter.engine.refusals import dialect_headers
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.engine.vigil import Vigil, Watch
 from smart_llmrouter.engine.wins import PlainWin, StreamWin
-from smart_llmrouter.routing.plan import Plan, first, only, plan_of
 
 STREAM_HEADERS: Final = header_lines(
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -59,6 +56,7 @@ class Pipeline:
         gate: Gate,
         attempts: Attempts,
         *,
+        planning: Planning,
         dialects: Mapping[DialectName, Dialect],
         pins: Pins,
         recorder: Recorder,
@@ -71,13 +69,10 @@ class Pipeline:
         self._recorder = recorder
         self._watch = watch
         self._total_timeout_s = snapshot.upstream.total_timeout_s
+        self._planning = planning
+        self._keep = snapshot.diagnostics.decisions
         self._dialects = dialects
         self._pins = pins
-        self._plans = {
-            (dialect, group.name): plan_of(group, dialect=dialect)
-            for group in snapshot.groups.values()
-            for dialect in dialects
-        }
 
     async def take(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""
@@ -86,7 +81,7 @@ class Pipeline:
         entry.stream = peek.stream
         group = allowed_group(peek.model, entry, self._snapshot)
         asked = Asked(dialect, peek, group)
-        plan = self._plan(asked, entry)
+        sought = self._planning.seek(asked, body, entry, keep=self._keep)
         self._recorder.check()
         with (
             self._gate.reserve(entry.arrival.caller, group.name) as reservation,
@@ -94,6 +89,10 @@ class Pipeline:
         ):
             if peek.stream:
                 self._keep_alive(vigil, client, dialect=dialect, entry=entry)
+            if group.policy is None:
+                plan = self._planning.order(sought, entry)
+            else:
+                plan = await self._planning.decide(sought, entry)
             win = await self._attempts.first_to_answer(
                 plan,
                 asked,
@@ -101,42 +100,15 @@ class Pipeline:
                 vigil=vigil,
                 first_event_timeout_s=group.first_event_timeout_s,
                 reservation=reservation,
+                needs=sought.needs,
             )
+            self._planning.remember(sought, plan, entry)
             if isinstance(win, PlainWin):
                 self._answer(win, entry, client, reservation=reservation)
             else:
                 await self._stream(
                     win, entry, client, vigil=vigil, reservation=reservation
                 )
-
-    def _plan(self, asked: Asked, entry: Entry) -> Plan:
-        """Return the plan that was made with the configuration, if anybody is in it."""
-        plan = self._plans[entry.arrival.dialect, asked.group.name]
-        dialect = asked.dialect
-        answer_id = dialect.goes_on_from(asked.peek) if dialect.stores_answers else None
-        if answer_id is not None:
-            label = self._pins.keeper(answer_id, caller_id=entry.arrival.caller.id)
-            plan = only(plan, label)
-            if not plan.targets:
-                raise UnknownResponseId
-        elif plan.has_siblings:
-            plan = self._with_the_maker(plan, asked)
-        if not plan.targets:
-            raise unservable(
-                plan.group, dialect=entry.arrival.dialect, missing=plan.missing
-            )
-        return plan
-
-    def _with_the_maker(self, plan: Plan, asked: Asked) -> Plan:
-        """Return the plan, first the target that gave the conversation's last proof.
-
-        Where nobody knows who that was, or it is not in the group any more, the plan is
-        left as it is. Whoever takes over is not shown the proofs of others.
-        """
-        asked.maker = self._pins.maker
-        proof = asked.dialect.last_proof(asked.peek)
-        label = None if proof is None else self._pins.maker(proof)
-        return plan if label is None else first(plan, label)
 
     def _pin(
         self, stored_id: str | None, proofs: Sequence[bytes], entry: Entry

@@ -12,7 +12,9 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.core.errors import UnknownResponseId
+from smart_llmrouter.config.policies import Decisions
+from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.core.errors import RoutingPolicyError, UnknownResponseId
 from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.dialects.base import Dialect, NotBridged, Peek
 from smart_llmrouter.engine.deciding import decide
@@ -53,30 +55,36 @@ class Planning:
         routes: Mapping[str, Route],
         *,
         pins: Pins,
+        now: Monotonic,
     ) -> None:
         """Plan by the group's name; `policies` are those of groups that have one."""
         self._planners = planners
         self._policies = policies
         self._routes = routes
         self._pins = pins
+        self._now = now
 
     def seek(
-        self, asked: Asked, body: bytes, entry: Entry, *, explained: bool = False
+        self, asked: Asked, body: bytes, entry: Entry, *, keep: Decisions = "off"
     ) -> Sought:
         """Find who may be called for a request.
 
         Raises `NoEligibleTarget`, `UpstreamCapacityThrottled` and `UnknownResponseId`.
-        With `explained` the entry keeps how it was decided.
+        `keep` says whether the entry keeps how it was decided.
         """
         needs = asked.dialect.requirements_of(asked.peek, body=body)
         planner = self._planners[asked.group.name]
         found = planner.found(needs, keeper=self._keeper(asked, entry))
         deciding = None
-        if explained:
+        if keep != "off":
             found = self._bridging(found, asked)
             deciding = entry.deciding = Deciding(
-                group=asked.group, needs=needs, found=found
+                group=asked.group,
+                needs=needs,
+                found=found,
+                only_failed=keep == "failed",
             )
+            entry.runs = deciding.runs
         if not found.targets:
             raise unservable(
                 asked.group.name,
@@ -107,17 +115,27 @@ class Planning:
     async def decide(self, sought: Sought, entry: Entry) -> Plan:
         """Return the plan, by the group's policy. Raises `RoutingPolicyError`."""
         group, arrival = sought.asked.group, entry.arrival
-        targets, run = await decide(
-            self._policies[group.name],
-            Question(
-                group=group,
-                needs=sought.needs,
-                eligible=sought.found.targets,
-                caller=arrival.caller,
-                client=arrival.client,
-                requested_model=entry.requested_model,
-            ),
+        question = Question(
+            group=group,
+            needs=sought.needs,
+            eligible=sought.found.targets,
+            caller=arrival.caller,
+            client=arrival.client,
+            requested_model=entry.requested_model,
         )
+        try:
+            targets, run = await decide(
+                self._policies[group.name],
+                question,
+                on_error="fail_closed"
+                if group.policy is None
+                else group.policy.on_error,
+                now=self._now,
+            )
+        except RoutingPolicyError as error:
+            if sought.deciding is not None:
+                sought.deciding.policy = error.run
+            raise
         plan = sought.planner.decided(sought.found, sought.needs, targets, run)
         return _noted(plan, sought)
 

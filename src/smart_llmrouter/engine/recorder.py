@@ -134,8 +134,8 @@ class Recorder:
         caller = entry.arrival.caller
         whose = self._caller_labels.get(caller.token_id) or self._labels_of(caller)
         line = join_line(measures, whose, kind.labels)
-        if entry.decision is not None:
-            line = self._with_decision(line, entry.decision, entry)
+        if entry.deciding is not None:
+            line = self._with_decision(line, entry.deciding.decision(error), entry)
         # From here on nothing can fail that would leave the call without its end.
         entry.closed = True
         kind.series.count(measures)
@@ -144,8 +144,12 @@ class Recorder:
         self._records.append(line)
         self._endings.append(ending)
 
-    def _with_decision(self, line: bytes, decision: Decision, entry: Entry) -> bytes:
+    def _with_decision(
+        self, line: bytes, decision: Decision | None, entry: Entry
+    ) -> bytes:
         """Return the line with the decision; as it is where that cannot be written."""
+        if decision is None:
+            return line
         try:
             return with_decision(line, decision, self._bounds)
         except (ValueError, TypeError, OverflowError) as error:

@@ -1,11 +1,13 @@
 """How targets are reached: what of that can be computed with the configuration."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from smart_llmrouter.config.snapshot import Target
+from smart_llmrouter.config.snapshot import Snapshot, Target
+from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect, Serving
 from smart_llmrouter.engine.client import Arrival, HeaderLines, header_lines
 from smart_llmrouter.upstream.endpoints import Endpoint, endpoint_of, spoken_as
@@ -60,6 +62,19 @@ def route_to(target: Target, dialect: Dialect, *, user_agent: str) -> Route:
         anthropic=target.provider.dialect == "anthropic-messages",
         seals=target.provider.dialect != "openai-chat",
     )
+
+
+def routes_of(
+    snapshot: Snapshot, dialects: Mapping[DialectName, Dialect], *, user_agent: str
+) -> dict[str, Route]:
+    """Compute how all targets of a configuration are reached, by their labels."""
+    return {
+        target.label: route_to(
+            target, dialects[target.provider.dialect], user_agent=user_agent
+        )
+        for group in snapshot.groups.values()
+        for target in group.targets
+    }
 
 
 def addressed(endpoint: Endpoint, arrival: Arrival) -> Endpoint:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from smart_llmrouter.config.snapshot import Group, Target
+from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.decisions import AffinityOutcome, PolicyRun
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.routing.eligibility import Missing
@@ -14,8 +14,8 @@ from smart_llmrouter.routing.ordering import NO_SCORES, Score
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """`targets` are tried in this order; `missing` names what the others lack.
 
-    `has_siblings` says that several of the group speak the dialect of the request. No more
-    than `max_attempts` attempts are made on all of them together. Those that speak
+    `has_siblings` says that several of the group speak the dialect of the request. No
+    more than `max_attempts` attempts are made on all of them together. Those that speak
     another dialect than the request may turn out not to be able to carry it.
     `conversation` is the key under which the conversation is remembered, where that was
     looked up.
@@ -45,33 +45,3 @@ def led_by(targets: Sequence[Target], label: str) -> Sequence[Target]:
     if targets[0].label == label:
         return targets
     return sorted(targets, key=lambda target: target.label != label)
-
-
-def plan_of(group: Group, *, dialect: DialectName) -> Plan:
-    """Plan a request in `dialect` over the targets of `group`."""
-    native = [each for each in group.targets if each.provider.dialect == dialect]
-    missing: dict[str, tuple[str, ...]] = {}
-    targets: Sequence[Target] = group.targets
-    if group.bridges == "off":
-        missing = {each.label: ("dialect",) for each in targets if each not in native}
-        targets = native
-    elif group.prefer_native:
-        targets = native_first(targets, dialect)
-    return Plan(
-        group=group.name,
-        targets=targets,
-        missing=missing,
-        max_attempts=group.max_attempts,
-        has_siblings=len(native) > 1,
-    )
-
-
-def first(plan: Plan, label: str) -> Plan:
-    """Return the plan with the target called `label` before all others."""
-    return msgspec.structs.replace(plan, targets=led_by(plan.targets, label))
-
-
-def only(plan: Plan, label: str | None) -> Plan:
-    """Return the plan with no target but the one called `label`."""
-    targets = tuple(target for target in plan.targets if target.label == label)
-    return msgspec.structs.replace(plan, targets=targets)

@@ -102,4 +102,4 @@ def test_the_schema_has_bounds_patterns_and_marks() -> None:
     assert definitions["User"]["properties"]["id"]["pattern"] == (
         "^[a-z0-9][a-z0-9-]{0,62}$"
     )
-    assert definitions["Target"]["properties"]["weight"]["x-not-built"] == "weights"
+    assert definitions["Caller"]["properties"]["limits"]["x-not-built"] == "limits"

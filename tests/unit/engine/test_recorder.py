@@ -8,18 +8,26 @@ from structlog.testing import capture_logs
 
 from smart_llmrouter.config.policies import Diagnostics
 from smart_llmrouter.core.decisions import Decision
-from smart_llmrouter.core.errors import JournalUnwritable, ModelNotAllowed
+from smart_llmrouter.core.errors import (
+    JournalUnwritable,
+    ModelNotAllowed,
+    RouterError,
+)
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.engine.client import Arrival
+from smart_llmrouter.engine.decisions import Deciding
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.decision_line import decode_decision, parted
 from smart_llmrouter.ledger.record import decode_record
+from smart_llmrouter.routing.eligibility import Eligibility
+from smart_llmrouter.routing.planner import Found
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
 from tests.support.decisions import a_candidate, a_decision
+from tests.support.targets import group, needs, target
 from tests.support.wait import eventually
 from tests.unit.engine.test_entry import ARRIVAL, GROUP, TARGET
 
@@ -267,13 +275,31 @@ async def test_an_answer_that_cannot_be_ended_hinders_no_other() -> None:
     assert told == [("answer could not be ended", "error", "req_broken")]
 
 
+class Settled(Deciding, kw_only=True):
+    """A call about which everything is decided."""
+
+    settled: Decision
+
+    def decision(self, error: RouterError | None) -> Decision:  # noqa: ARG002 - however it ended
+        """Return what was decided."""
+        return self.settled
+
+
+def settled(decision: Decision) -> Settled:
+    """Return what keeps this decision, whatever is asked for."""
+    chosen = group(target("a"))
+    fit = Eligibility(chosen, fetches_images=False).of(needs())
+    found = Found(fit=fit, targets=fit.targets, missing=fit.missing)
+    return Settled(group=chosen, needs=needs(), found=found, settled=decision)
+
+
 async def decided(journal: ShortJournal, *decisions: Decision | None) -> Told:
     """Close calls that were decided so, within narrow bounds."""
     recorder = recorder_on(journal, Tally(), bounds=Diagnostics(max_candidates=2))
     ending = Told()
     for number, decision in enumerate(decisions):
         open_entry = entry(number)
-        open_entry.decision = decision
+        open_entry.deciding = None if decision is None else settled(decision)
         recorder.close(open_entry, status=200, ending=ending)
     await eventually(lambda: len(ending.codes) == len(decisions))
     return ending

@@ -8,7 +8,6 @@ import pytest
 from smart_llmrouter.core.errors import (
     NOT_BRIDGED,
     NOT_LOSSLESS,
-    OTHER_DIALECT,
     CapabilityRejected,
     InvalidJson,
     MethodNotAllowed,
@@ -231,17 +230,58 @@ def test_a_feature_that_may_be_left_out(
     dialect: DialectName, missing: dict[str, list[str]], code: str
 ) -> None:
     """Claude Code is told of it where that alone would help."""
-    assert unservable("g", dialect=dialect, missing=missing).code == code
+    error = unservable("g", dialect=dialect, missing=missing, client="claude-code")
+
+    assert error.code == code
+
+
+def test_other_callers_of_messages_are_told_what_is_missing() -> None:
+    """The words for Claude Code would tell them nothing."""
+    error = unservable(
+        "g", dialect="anthropic-messages", missing={"a/b": ["image"]}, client="curl"
+    )
+
+    assert error.code == "no-eligible-target"
+    assert error.details["requirements"] == ["image"]
+
+
+def test_capacity_alone_is_told_as_such() -> None:
+    """Only who would serve the request counts, and when the first of them may."""
+    error = unservable(
+        "g",
+        dialect="openai-chat",
+        missing={"a/b": ["cooling-down"], "c/d": ["image", "capacity"]},
+        wait_s=2.2,
+    )
+
+    assert (error.status, error.code) == (503, "upstream-capacity-throttled")
+    assert error.retry_after_s == 3
+    assert error.details["target_count"] == 1
+    assert error.details["retry_after_ms"] == 2200
+
+
+def test_a_wait_of_more_than_a_minute_is_not_promised() -> None:
+    """It stands in the details, and in no header."""
+    error = unservable(
+        "g", dialect="openai-chat", missing={"a/b": ["cooling-down"]}, wait_s=60.5
+    )
+
+    assert error.retry_after_s is None
+    assert error.details["retry_after_ms"] == 60_500
 
 
 @pytest.mark.parametrize(
     ("missing", "hint"),
     [
-        ({"a/b": [OTHER_DIALECT]}, "(`bridges`)"),
+        ({"a/b": ["dialect"]}, "(`bridges`)"),
         ({"a/b": [f"{NOT_BRIDGED}:n"]}, "leave out"),
         ({"a/b": [f"{NOT_LOSSLESS}:top_k"]}, "`bridges: best-effort`"),
-        ({"a/b": [OTHER_DIALECT, "audio"]}, "add a target"),
-        ({"a/b": ["audio"]}, "add a target"),
+        ({"a/b": ["tools", "image"], "c/d": ["audio"]}, "send no audio"),
+        ({"a/b": ["tools", "image"]}, "`tools: [function]`"),
+        ({"a/b": ["contract-required-tools"]}, "`contract`"),
+        ({"a/b": ["threshold-error-rate"]}, "`thresholds`"),
+        ({"a/b": ["unheard-of"]}, "add a target"),
+        ({}, "add a target"),
     ],
 )
 def test_the_hint_fits_what_is_missing(

@@ -12,9 +12,9 @@ import random
 import sqlite3
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import (
-    AbstractAsyncContextManager,
+    AsyncExitStack,
     asynccontextmanager,
     contextmanager,
     suppress,
@@ -28,7 +28,9 @@ from typing import Final
 import structlog
 
 from smart_llmrouter.admission.gate import OpenGate
-from smart_llmrouter.config.snapshot import Snapshot, State, Upstream
+from smart_llmrouter.bootstrap.routing import Known, build_planning
+from smart_llmrouter.bootstrap.transports import open_transport
+from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.allocator import keep_freed_blocks
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.ids import RequestIds
@@ -47,27 +49,26 @@ from smart_llmrouter.engine.attempt import Attempting
 from smart_llmrouter.engine.attempts import Attempts
 from smart_llmrouter.engine.carrier import Carrier
 from smart_llmrouter.engine.counting import Counting
-from smart_llmrouter.engine.pins import Pins
+from smart_llmrouter.engine.explaining import Explainer, Explaining
 from smart_llmrouter.engine.pipeline import Pipeline
+from smart_llmrouter.engine.policies.opening import policies_of
+from smart_llmrouter.engine.policies.unusable import PolicyUnusable
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.retries import Retries
-from smart_llmrouter.engine.routes import Route, route_to
+from smart_llmrouter.engine.routes import routes_of
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.token_counters import Counters
 from smart_llmrouter.engine.vigil import Watch
 from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
 from smart_llmrouter.ledger.ingester_loop import unread_bytes
 from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
-from smart_llmrouter.routing.capacity import Capacity
-from smart_llmrouter.routing.health import HealthBook
+from smart_llmrouter.routing.policy import Policy
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
 from smart_llmrouter.stores.sqlite import (
     DatabaseUnusable,
     condition,
     create_or_check_schema,
 )
-from smart_llmrouter.upstream.lean_transport import open_lean_transport
-from smart_llmrouter.upstream.proxied_transport import ProxiesApart
 from smart_llmrouter.upstream.transport import Transport
 
 LOCK_NAME: Final = "serve.lock"
@@ -80,6 +81,8 @@ _COLLECT_EVERY: Final = 100_000
 """A call has some 40 objects that the collector looks at. So 2,000 open streams are no
 reason yet to look for garbage among them, which would hold up each of them."""
 _OLDER_EVERY: Final = 3
+
+NO_POLICIES: Final[Mapping[str, Policy]] = {}
 
 log = structlog.get_logger()
 
@@ -164,11 +167,34 @@ async def _edge(
     async with (
         _flushed(journal, every_s=_sync_every_s(snapshot.state)),
         open_transport(snapshot.upstream) as transport,
+        open_policies(snapshot, transport) as policies,
     ):
         hub = build_edge(
-            snapshot, transport, journal, tally=tally, ingester=ingester, crew=crew
+            snapshot,
+            transport,
+            journal,
+            policies=policies,
+            tally=tally,
+            ingester=ingester,
+            crew=crew,
         )
         yield _Edge(hub, tally)
+
+
+@asynccontextmanager
+async def open_policies(
+    snapshot: Snapshot, transport: Transport
+) -> AsyncIterator[Mapping[str, Policy]]:
+    """Open the policies of groups. Raises `CannotStart` where one cannot be used."""
+    async with AsyncExitStack() as opened:
+        user_agent = read_build_info().user_agent
+        try:
+            policies = await opened.enter_async_context(
+                policies_of(snapshot, transport, user_agent=user_agent)
+            )
+        except PolicyUnusable as unusable:
+            raise CannotStart(str(unusable)) from None
+        yield policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,30 +219,6 @@ def prepared(snapshot: Snapshot) -> Prepared:
         return Prepared(listening_socket(server.host, server.port), cpus, tls)
 
 
-@asynccontextmanager
-async def open_transport(upstream: Upstream) -> AsyncIterator[Transport]:
-    """Open the transport that the configuration names."""
-    if upstream.transport == "aiohttp":
-        async with _aiohttp_transport(upstream) as transport:
-            yield transport
-    else:
-        async with open_lean_transport(upstream) as transport:
-            if not upstream.proxied:
-                yield transport
-            else:
-                async with _aiohttp_transport(upstream) as through_proxies:
-                    yield ProxiesApart(transport, through_proxies=through_proxies)
-
-
-def _aiohttp_transport(upstream: Upstream) -> AbstractAsyncContextManager[Transport]:
-    # It takes as long to load as all else together, and most routers never use it.
-    from smart_llmrouter.upstream.aiohttp_transport import (  # noqa: PLC0415
-        open_aiohttp_transport,
-    )
-
-    return open_aiohttp_transport(upstream)
-
-
 def build_edge(
     snapshot: Snapshot,
     transport: Transport,
@@ -225,30 +227,30 @@ def build_edge(
     tally: Tally,
     ingester: Callable[[], str],
     crew: Crew | None = None,
+    policies: Mapping[str, Policy] = NO_POLICIES,
 ) -> Hub:
     """Put the public surface together for one configuration, on the running loop.
 
-    `crew` are the other workers; there are none by default.
+    `crew` are the other workers, and `policies` those of groups that have one, by the
+    group's name; there are none by default.
     """
     loop, crew = asyncio.get_running_loop(), crew or Alone()
     build = read_build_info()
+    user_agent = build.user_agent
     unread = partial(unread_bytes, snapshot.state.directory)
-    user_agent = f"smart-llmrouter/{build.version}"
-    routes = _routes(snapshot, user_agent=user_agent)
-    health = HealthBook(
-        {label: route.target.provider.backoff for label, route in routes.items()},
-        now=time.monotonic,
-    )
-    capacity = Capacity(snapshot, now=time.monotonic)
+    routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
+    known = Known(snapshot, now=time.monotonic, draw=random.random)
+    planning = build_planning(snapshot, known, routes, policies)
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
     attempts = Attempts(
         Attempting(transport, now=time.monotonic),
         routes,
-        health=health,
-        capacity=capacity,
+        health=known.health,
+        capacity=known.capacity,
         retries=Retries(snapshot.groups, draw=random.random, now=time.monotonic),
         tally=tally,
         now=time.monotonic,
+        observed=known.observed,
     )
     recorder = Recorder(
         journal,
@@ -259,28 +261,38 @@ def build_edge(
         router_version=build.version,
         now=time.monotonic,
     )
-    gate, watch, pins = OpenGate(), Watch(loop), Pins()
+    gate, watch = OpenGate(), Watch(loop)
     pipeline = Pipeline(
         snapshot,
         gate,
         attempts,
+        planning=planning,
         dialects=DIALECTS,
-        pins=pins,
+        pins=known.pins,
         recorder=recorder,
         watch=watch,
     )
     counters = Counters(snapshot, transport, tally=tally, user_agent=user_agent)
     counting = Counting(
-        snapshot, gate, counters, pins=pins, recorder=recorder, watch=watch
+        snapshot, gate, counters, pins=known.pins, recorder=recorder, watch=watch
+    )
+    explaining = Explaining(
+        Explainer(snapshot, planning, DIALECTS),
+        total_s=snapshot.upstream.total_timeout_s,
+        recorder=recorder,
+        watch=watch,
     )
     hot = inference_routes(
         Carrier(pipeline, recorder, tally),
         Carrier(counting, recorder, tally),
+        Carrier(explaining, recorder, tally),
         authenticator,
         tally=tally,
         max_request_bytes=snapshot.server.max_request_bytes,
     )
-    crew.speak_for(own_report(tally, health, capacity=capacity, journal=journal.probe))
+    crew.speak_for(
+        own_report(tally, known.health, capacity=known.capacity, journal=journal.probe)
+    )
     readiness = Readiness(
         snapshot,
         crew,
@@ -304,16 +316,6 @@ def build_edge(
         wall_clock=time.time,
         new_id=RequestIds(os.urandom),
     )
-
-
-def _routes(snapshot: Snapshot, *, user_agent: str) -> dict[str, Route]:
-    return {
-        target.label: route_to(
-            target, DIALECTS[target.provider.dialect], user_agent=user_agent
-        )
-        for group in snapshot.groups.values()
-        for target in group.targets
-    }
 
 
 @contextmanager
