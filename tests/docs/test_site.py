@@ -92,7 +92,8 @@ def test_documentation_with_a_dead_link_is_not_built(
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
     for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    for name in ("docs", "examples"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "docs" / "concepts.md").write_text("[gone](nowhere.md)\n")
     monkeypatch.setattr(hatch_build, "ROOT", tmp_path)
 
