@@ -23,11 +23,11 @@ async def explain(
     *,
     caller: Caller,
     client: str,
-    dialect: DialectName = "openai-chat",
+    dialect: DialectName | None = None,
 ) -> Explanation:
     """Explain how a caller's request would be decided.
 
-    Raises `RouterError` and `PolicyUnusable`.
+    Without a `dialect` the body shows it. Raises `RouterError`, `PolicyUnusable`.
     """
     known = Known(snapshot, now=time.monotonic, draw=random.random)
     user_agent = read_build_info().user_agent

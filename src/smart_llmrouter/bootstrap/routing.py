@@ -72,7 +72,14 @@ def build_planning(
         )
         for group in snapshot.groups.values()
     }
-    return Planning(planners, policies, routes, pins=known.pins, now=known.now)
+    return Planning(
+        planners,
+        policies,
+        routes,
+        pins=known.pins,
+        now=known.now,
+        allows_private_urls=snapshot.upstream.allow_private_image_urls,
+    )
 
 
 def _strategy_of(group: Group, known: Known) -> Strategy:

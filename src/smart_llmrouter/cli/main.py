@@ -8,6 +8,7 @@ from smart_llmrouter.cli import (
     config_commands,
     db_commands,
     demo_command,
+    explain_command,
     mock_command,
     token_commands,
     usage_commands,
@@ -46,6 +47,7 @@ def root(
 
 
 app.command()(serve)
+app.command("explain")(explain_command.explain)
 app.add_typer(config_commands.app, name="config")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(usage_commands.app, name="usage")

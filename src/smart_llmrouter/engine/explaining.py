@@ -127,7 +127,9 @@ class Explaining:
 
     async def take(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""
-        spoken = spoken_in(body, entry.arrival.dialect)
+        arrived = entry.arrival.dialect
+        # Who has not said which dialect it is has been taken for Chat so far.
+        spoken = spoken_in(body, None if arrived == "openai-chat" else arrived)
         entry.dialect = spoken + SUFFIX
         self._recorder.check()
         with self._watch.over_this_task(total_s=self._total_s):
@@ -157,22 +159,22 @@ def _told(error: RouterError) -> Refusal:
     )
 
 
-def spoken_in(body: bytes, named: DialectName) -> DialectName:
-    """Return the dialect of a request of which nothing but its body is known.
+def spoken_in(body: bytes, named: DialectName | None = None) -> DialectName:
+    """Return the dialect of a request: what its caller has said, or what it shows.
 
-    `named` is what its caller has said, or Chat, which is what looks like no other.
+    What looks like none of the others is Chat.
     """
-    if named != "openai-chat":
+    if named is not None:
         return named
     try:
         members: RawMembers = parse_members(body)
     except NotAnObject:
-        return named
+        return "openai-chat"
     if "messages" not in members and "input" in members:
         return "openai-responses"
     if any(field in members for field in _MESSAGES_ONLY):
         return "anthropic-messages"
-    return named
+    return "openai-chat"
 
 
 class _Explained(CallEnding, frozen=True, eq=False):

@@ -20,6 +20,7 @@ from smart_llmrouter.dialects.base import Dialect, NotBridged, Peek
 from smart_llmrouter.engine.deciding import decide
 from smart_llmrouter.engine.decisions import Deciding
 from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.images import refuse_private_urls
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.refusals import unservable
 from smart_llmrouter.engine.routes import Route
@@ -56,23 +57,32 @@ class Planning:
         *,
         pins: Pins,
         now: Monotonic,
+        allows_private_urls: bool = False,
     ) -> None:
-        """Plan by the group's name; `policies` are those of groups that have one."""
+        """Plan by the group's name; `policies` are those of groups that have one.
+
+        `allows_private_urls` says that callers may name images at addresses that are
+        not public.
+        """
         self._planners = planners
         self._policies = policies
         self._routes = routes
         self._pins = pins
         self._now = now
+        self._allows_private_urls = allows_private_urls
 
     def seek(
         self, asked: Asked, body: bytes, entry: Entry, *, keep: Decisions = "off"
     ) -> Sought:
         """Find who may be called for a request.
 
-        Raises `NoEligibleTarget`, `UpstreamCapacityThrottled` and `UnknownResponseId`.
+        Raises `NoEligibleTarget`, `UpstreamCapacityThrottled`, `UnknownResponseId` and
+        `ImageUrlForbidden`.
         `keep` says whether the entry keeps how it was decided.
         """
         needs = asked.dialect.requirements_of(asked.peek, body=body)
+        if not self._allows_private_urls:
+            refuse_private_urls(asked.dialect, asked.peek, needs)
         planner = self._planners[asked.group.name]
         found = planner.found(needs, keeper=self._keeper(asked, entry))
         deciding = None

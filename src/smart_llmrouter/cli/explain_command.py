@@ -1,0 +1,163 @@
+"""`smart-llmrouter explain`: where a request would go, and why."""
+
+import os
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from smart_llmrouter.config.snapshot import Snapshot
+    from smart_llmrouter.core.identity import Caller
+    from smart_llmrouter.engine.explaining import Explanation
+
+
+class Spoken(StrEnum):
+    """The dialect of a request."""
+
+    OPENAI_CHAT = "openai-chat"
+    OPENAI_RESPONSES = "openai-responses"
+    ANTHROPIC_MESSAGES = "anthropic-messages"
+
+
+class Format(StrEnum):
+    """How an explanation is written."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+RequestOption = Annotated[
+    Path,
+    typer.Option(
+        "--request", help="The file with the body of the request; `-` reads stdin."
+    ),
+]
+CallerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--caller",
+        help="The id of the caller that sends it; otherwise the first that is active.",
+    ),
+]
+DialectOption = Annotated[
+    Spoken | None,
+    typer.Option("--dialect", help="The dialect; otherwise the body shows it."),
+]
+ClientOption = Annotated[
+    str,
+    typer.Option("--client", help="The program that asks, such as `claude-code`."),
+]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="How to write the explanation.")
+]
+_MOST_NAMED = 12
+
+
+def explain(
+    request: RequestOption,
+    caller: CallerOption = None,
+    dialect: DialectOption = None,
+    client: ClientOption = "other",
+    to_format: FormatOption = Format.TABLE,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Say where a request would go, and why, by the configuration alone.
+
+    Calls no provider, needs no running router, and charges nothing. A router that runs
+    knows more: which targets rest, are full or were slow lately; ask it with
+    `POST /v1/route/explain`. Exits with 1 where nobody would be called.
+    """
+    from smart_llmrouter.cli.logs import log_to_stderr  # isort: skip - before structlog
+
+    import uvloop
+
+    from smart_llmrouter.bootstrap.explaining import explain as explained
+    from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.core.errors import RouterError
+    from smart_llmrouter.engine.policies.unusable import PolicyUnusable
+
+    log_to_stderr()
+    try:
+        snapshot = _snapshot_of(config)
+        explanation = uvloop.run(
+            explained(
+                snapshot,
+                _read(request),
+                caller=_caller_of(snapshot, caller),
+                client=client,
+                dialect=None if dialect is None else dialect.value,
+            )
+        )
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except (RouterError, PolicyUnusable) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'input'}: {error.strerror}")
+    typer.echo(_text(explanation, to=to_format), nl=False)
+    if explanation.error is not None:
+        raise typer.Exit(1)
+
+
+def _snapshot_of(config: Path) -> "Snapshot":
+    """Load a configuration; variables that are not set here are not needed."""
+    from smart_llmrouter.config.load import load, load_snapshot
+
+    findings = load(config, environment=os.environ).findings
+    missing = [found.awaits for found in findings if found.awaits is not None]
+    stand_ins: Mapping[str, str] = dict.fromkeys(missing, "not-needed-to-explain")
+    return load_snapshot(config, environment={**os.environ, **stand_ins})
+
+
+def _caller_of(snapshot: "Snapshot", name: str | None) -> "Caller":
+    callers = snapshot.callers_by_digest.values()
+    asking = next(
+        (
+            caller
+            for caller in callers
+            if (caller.status == "active" if name is None else caller.id == name)
+        ),
+        None,
+    )
+    if asking is None and name is None:
+        _fail("no caller is active; name one with --caller")
+    if asking is None:
+        known = ", ".join(sorted(caller.id for caller in callers)[:_MOST_NAMED])
+        _fail(f"no caller is called {name!r}; the callers are: {known}")
+    return asking
+
+
+def _read(request: Path) -> bytes:
+    if str(request) == "-":
+        return sys.stdin.buffer.read()
+    return request.read_bytes()
+
+
+def _text(explanation: "Explanation", *, to: Format) -> str:
+    import msgspec
+
+    from smart_llmrouter.ledger.render_decision import render_decision
+
+    if to is Format.JSON:
+        encoded = msgspec.json.encode(explanation)
+        return msgspec.json.format(encoded, indent=2).decode() + "\n"
+    decided = render_decision(
+        explanation.decision, to="table" if to is Format.TABLE else "markdown"
+    )
+    if explanation.error is not None:
+        told = explanation.error
+        return f"{decided}\n{told.status} {told.code}: {told.message}\n"
+    return f"{decided}\n{explanation.selected} would be called.\n"
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(2)
