@@ -1,10 +1,7 @@
 """Fetching images that callers name: what is asked of whom, and what is refused."""
 
 import asyncio
-import json
-import socket
 from base64 import b64encode
-from collections.abc import Sequence
 from typing import Final
 
 import pytest
@@ -13,8 +10,8 @@ from smart_llmrouter.config.snapshot import Tls
 from smart_llmrouter.core.errors import ImageNotFetched, ImageUrlForbidden
 from smart_llmrouter.dialects.registry import DIALECTS
 from smart_llmrouter.engine.images import MOST_IMAGES, ImageFetcher
-from smart_llmrouter.upstream.addresses import Address
-from smart_llmrouter.upstream.fetching import Fetcher, NotFetched
+from smart_llmrouter.upstream.fetching import NotFetched
+from tests.support.fetching import IS_PNG, PNG, Resolver, asking, fetcher, home
 from tests.support.upstream_server import (
     AUTHORITY,
     LAST_CHUNK,
@@ -30,57 +27,8 @@ from tests.support.upstream_server import (
     running_upstream,
 )
 
-PNG: Final = b"\x89PNG\r\n\x1a\n" + b"png" * 40
 WEBP: Final = b"RIFF\x00\x00\x00\x00WEBPVP8 "
-IS_PNG: Final = "Content-Type: image/png"
-TYPES: Final = ("image/png", "image/jpeg", "image/webp")
 CHAT: Final = DIALECTS["openai-chat"]
-
-
-class Resolver:
-    """Answers look-ups in turn, the last for ever, and counts them."""
-
-    def __init__(self, *answers: Sequence[str]) -> None:
-        """Tell these addresses."""
-        self._answers = list(answers)
-        self.asked: list[str] = []
-
-    async def __call__(self, host: str, port: int) -> list[Address]:
-        """Look a name up."""
-        self.asked.append(host)
-        found = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if not found:
-            raise socket.gaierror(-2, "Name or service not known")
-        return [Address(socket.AF_INET, (address, port)) for address in found]
-
-
-def fetcher(
-    resolver: Resolver,
-    *,
-    allow: bool = True,
-    max_bytes: int = 1000,
-    tls: Tls | None = None,
-) -> Fetcher:
-    """Return what fetches images from this host's own addresses, where allowed."""
-    return Fetcher(
-        resolver,
-        max_bytes=max_bytes,
-        types=TYPES,
-        allow_private=allow,
-        now=asyncio.get_running_loop().time,
-        tls=tls or Tls(),
-    )
-
-
-def home() -> Resolver:
-    """Return a resolver that knows one address for all."""
-    return Resolver(["127.0.0.1"])
-
-
-def asking(*urls: str) -> bytes:
-    """Return a request of Chat with images at these URLs."""
-    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
-    return json.dumps({"messages": [{"role": "user", "content": parts}]}).encode()
 
 
 async def reason(script: Script, *, resolver: Resolver | None = None) -> str:
