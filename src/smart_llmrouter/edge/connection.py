@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
         if current is not None and not current.ended:
             current.left = True
             if self._task is not None:
-                self.hub.cancel(self._task)
+                self._leave(current, self._task)
             elif not current.refused:
                 self._refuse(current, ClientLeft())
         self.resume_writing()
@@ -324,6 +324,13 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     # The rest is this connection's own.
+
+    def _leave(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
+        """End what serves a caller that has left, unless that goes on without it."""
+        if exchange.stays is not None and exchange.stays():
+            self.hub.keep(task)
+        else:
+            self.hub.cancel(task)
 
     def _pass_over_upgrade(self, rest: memoryview) -> None:
         try:

@@ -1,7 +1,7 @@
 """One request on a connection, and the answer to it."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -54,7 +54,8 @@ class Exchange(msgspec.Struct, eq=False):
     on the monotonic clock, `ts_ms` in milliseconds since 1970 UTC, both of the moment
     when the head was complete. `fault` is what is wrong with the request, so that it
     will be refused when its turn comes. `context` belongs to the route. `unsent` is the
-    head of an answer that leaves with the first block of it.
+    head of an answer that leaves with the first block of it. `stays` is asked when the
+    caller has left whether what serves it goes on.
     """
 
     connection: "Connection"
@@ -78,6 +79,7 @@ class Exchange(msgspec.Struct, eq=False):
     unsent: bytes = b""
     ended: bool = False
     left: bool = False
+    stays: Callable[[], bool] | None = None
 
     @property
     def worth_reading(self) -> bool:
@@ -97,6 +99,10 @@ class Exchange(msgspec.Struct, eq=False):
         """Return the whole body, and keep it no longer."""
         pieces, self.pieces = self.pieces, []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def ask_on_leaving(self, stays: Callable[[], bool]) -> None:
+        """Ask `stays` when the caller leaves; see `engine.Client`."""
+        self.stays = stays
 
     def answer(self, status: int, headers: HeaderLines, body: bytes) -> None:
         """Send a whole answer at once."""

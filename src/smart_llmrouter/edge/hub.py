@@ -39,8 +39,8 @@ class Hub:
         """Serve the paths in `hot` by their own routes, and all others by `site`.
 
         A caller that is silent in the middle of a request, or takes nothing of its
-        answer, for `client_timeout_s` seconds is let go. `gone` is set when the last
-        connection has ended after a `drain`.
+        answer, for `client_timeout_s` seconds is let go. `gone` is set when, after a
+        `drain`, the last connection has ended, and all that went on without one.
         """
         self._hot = {path.encode(): route for path, route in hot.items()}
         self._site = site
@@ -48,6 +48,7 @@ class Hub:
         self._wall_clock = wall_clock
         self._new_id = new_id
         self._cancelled: set[asyncio.Task[None]] = set()
+        self._kept: set[asyncio.Task[None]] = set()
         self.loop = loop
         self.client_timeout_s = client_timeout_s
         self.connections: set[Connection] = set()
@@ -103,6 +104,16 @@ class Hub:
         # anything, and nobody would be answered.
         self.loop.call_soon(task.cancel)
 
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Hold what goes on although its caller has left, until it has ended."""
+        self._kept.add(task)
+        task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        self._kept.discard(task)
+        if self.draining:
+            self._note_the_last()
+
     def drain(self) -> None:
         """Close idle connections now, and each other one after its present answer."""
         self.draining = True
@@ -120,6 +131,8 @@ class Hub:
         """End whatever is being served."""
         for connection in tuple(self.connections):
             connection.stop()
+        for task in self._kept:
+            self.cancel(task)
 
     def sweep(self) -> None:
         """Go on to the next second, and let go of who has been silent for too long."""
@@ -129,7 +142,7 @@ class Hub:
             connection.look(now_s)
 
     def _note_the_last(self) -> None:
-        if not self.connections:
+        if not self.connections and not self._kept:
             self.gone.set()
 
     def _route_of(self, target: bytes) -> Route:

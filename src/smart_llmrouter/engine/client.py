@@ -1,6 +1,6 @@
 """The caller's side of a call as the engine sees it: what came, and the way back."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -56,6 +56,12 @@ class Client(Protocol):
     @property
     def left(self) -> bool:
         """Whether the caller closed its connection."""
+
+    def ask_on_leaving(self, stays: Callable[[], bool]) -> None:
+        """Ask `stays` when the caller leaves whether the call goes on without it.
+
+        Without this, or where it says no, the call is cancelled.
+        """
 
     def answer(self, status: int, headers: HeaderLines, body: bytes) -> None:
         """Send a whole answer at once."""

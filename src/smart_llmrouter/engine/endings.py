@@ -59,6 +59,11 @@ class Refusals:
             return
         if isinstance(error, UpstreamError):
             entry.error_class = error.error_class
+        if entry.draining and not isinstance(error, ClientLeft):
+            # The end of the answer was not reached, for whatever reason.
+            error = ClientLeft()
+        if entry.answering and isinstance(error, ClientLeft):
+            entry.disconnect = entry.disconnect or "cancelled"
         failed = isinstance(error, (UpstreamError, RouterFault))
         if failed and not isinstance(error, ClientLeft):
             log.warning(

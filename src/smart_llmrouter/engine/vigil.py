@@ -141,6 +141,13 @@ class Vigil(msgspec.Struct, eq=False):
             self._beat_at = self._watch.loop.time() + after_s
             self._watch.fire_by(self._beat_at)
 
+    def hurry(self, within_s: float) -> None:
+        """Let the call take no more than so many seconds; nobody is kept alive."""
+        at = self._watch.loop.time() + within_s
+        self._deadline = min(self._deadline, at)
+        self._beat_at = self._beat_after_s = _NEVER
+        self._watch.fire_by(self._deadline)
+
     def forgive(self) -> Silence | None:
         """Take back the cancellation, so that the task can go on; return its reason.
 
