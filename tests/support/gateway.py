@@ -230,7 +230,7 @@ class Gateway:
 
 
 def _plain_environment() -> dict[str, str]:
-    kept = ("PATH", "LANG", "LC_ALL", "COVERAGE_PROCESS_START")
+    kept = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "COVERAGE_PROCESS_START")
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 

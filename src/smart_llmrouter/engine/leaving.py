@@ -1,9 +1,10 @@
 """What becomes of a call whose caller leaves while a target is at work on it.
 
 Each target says what it wants. `cancel`: the call is cancelled, and with it the
-provider's work, and what is known of the usage is on record. `drain`: the answer is read
-to its end, for the usage that stands there, but for no longer than `upstream.drain_s`;
-what comes of it is sent to nobody. Either way there is one record, with status 499.
+provider's work, and what is known of the usage is on record. `drain`: the answer is
+read to its end, for the usage that stands there, but for no longer than
+`upstream.drain_s`; what comes of it is sent to nobody. Either way there is one record,
+with status 499.
 """
 
 from smart_llmrouter.config.snapshot import Group

@@ -28,6 +28,7 @@ from smart_llmrouter.engine.client import Client, HeaderLines, header_lines
 from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
+from smart_llmrouter.engine.leaving import Leaving, check_presence, drains
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.planning import Planning
 from smart_llmrouter.engine.recorder import Recorder
@@ -71,6 +72,8 @@ class Pipeline:
         self._total_timeout_s = snapshot.upstream.total_timeout_s
         self._planning = planning
         self._keep = snapshot.diagnostics.decisions
+        self._leaving = Leaving(drain_s=snapshot.upstream.drain_s)
+        self._drains = {each.name for each in snapshot.groups.values() if drains(each)}
         self._dialects = dialects
         self._pins = pins
 
@@ -87,6 +90,8 @@ class Pipeline:
             self._gate.reserve(entry.arrival.caller, group.name) as reservation,
             self._watch.over_this_task(total_s=self._total_timeout_s) as vigil,
         ):
+            if group.name in self._drains:
+                self._leaving.watch(client, entry, vigil)
             if peek.stream:
                 self._keep_alive(vigil, client, dialect=dialect, entry=entry)
             if group.policy is None:
@@ -141,6 +146,7 @@ class Pipeline:
         entry.notes = win.lane.noted()
         if win.stored_id is not None or win.proofs:
             self._pin(win.stored_id, win.proofs, entry)
+        check_presence(entry)
         self._recorder.close(entry, status=200, ending=_Answered(entry, client, win))
 
     async def _stream(
@@ -180,6 +186,7 @@ class Pipeline:
                 entry.notes = win.lane.noted()
                 entry.answer_id = win.meter.answer_id
                 self._pin(win.meter.stored_id, win.proofs, entry)
+            check_presence(entry)
             self._recorder.close(
                 entry, status=200, ending=_Streamed(entry, client, last)
             )
