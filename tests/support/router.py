@@ -24,7 +24,9 @@ from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.ledger.decision_line import decode_decision, parted
 from smart_llmrouter.ledger.record import UsageRecord, decode_record
+from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.segments import list_segments
 from tests.support.gateway import token
 from tests.support.wait import eventually
@@ -64,8 +66,16 @@ class Router:
 
     def records(self) -> list[UsageRecord]:
         """Return the records in the journal now, oldest first."""
+        return [decode_record(parted(line)[0]) for line in self._lines()]
+
+    def decisions(self) -> list[KeptDecision]:
+        """Return the decisions that stand in the journal now, oldest first."""
+        kept = (parted(line)[1] for line in self._lines())
+        return [decode_decision(decision) for decision in kept if decision]
+
+    def _lines(self) -> list[bytes]:
         return [
-            decode_record(line)
+            line
             for name in list_segments(self.journal)
             for line in (self.journal / name).read_bytes().splitlines()
             if line
