@@ -210,7 +210,9 @@ class Planner:
         if conversation is not None:
             kept = self._affinities.find(conversation)
         if kept is None:
-            return _changed(plan, None, "new", conversation)
+            # Where the order is fixed, it does not matter that it is a new one.
+            outcome: AffinityOutcome = "new" if self._spreads else "none"
+            return _changed(plan, None, outcome, conversation)
         if kept in labels:
             return _changed(plan, kept, "kept", conversation)
         return _changed(plan, None, "moved", conversation)
