@@ -153,13 +153,15 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         running_gateway(directory, settings(mock.base_url, policy_url)) as gateway,
     ):
         groups = [f"{strategy}-{code}" for strategy, code in CASES]
-        found = await asyncio.gather(
-            *[
-                asked(gateway, f"{group}-{who}", group.partition("-")[2])
-                for group in groups
-                for who in ("nobody", "somebody")
-            ]
-        )
+        async with gateway.http() as http:
+            room = asyncio.Semaphore(8)
+            found = await asyncio.gather(
+                *[
+                    asked(http, f"{group}-{who}", group.partition("-")[2], room)
+                    for group in groups
+                    for who in ("nobody", "somebody")
+                ]
+            )
         cases = dict(pair for pair in found)
         kept = await recorded(gateway, [answer for answer, _ in cases.values()])
     return Scene(
@@ -172,11 +174,11 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 
 async def asked(
-    gateway: Gateway, group: str, code: str
+    http: httpx2.AsyncClient, group: str, code: str, room: asyncio.Semaphore
 ) -> tuple[str, tuple[httpx2.Response, dict[str, Any]]]:
     """Send the request of a case, and ask how it would be decided."""
     body = asked_of(group, code)
-    async with gateway.http() as http:
+    async with room:
         answer = await http.post("/v1/chat/completions", json=body)
         told = await http.post("/v1/route/explain", json=body)
     return group, (answer, told.json())
