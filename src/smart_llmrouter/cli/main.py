@@ -10,6 +10,7 @@ from smart_llmrouter.cli import (
     demo_command,
     explain_command,
     mock_command,
+    probe_command,
     token_commands,
     usage_commands,
 )
@@ -52,5 +53,6 @@ app.add_typer(config_commands.app, name="config")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(db_commands.app, name="db")
+app.command("probe")(probe_command.probe)
 app.command("mock")(mock_command.mock)
 app.command("demo")(demo_command.demo)

@@ -81,6 +81,17 @@ def compile_snapshot(
     )
 
 
+def compile_target(
+    settings: schema.Settings, use: str, *, environment: Mapping[str, str], beside: Path
+) -> Target:
+    """Compile one `provider/model` as a group would use it that says nothing of it.
+
+    Raises `KeyError` where there is none, and what `compile_snapshot` does.
+    """
+    compiler = _Compiler(settings, environment, beside)
+    return compiler.target(group_settings.Target(use=use))
+
+
 class _Compiler:
     """Holds what the parts of one compilation share."""
 
@@ -132,7 +143,7 @@ class _Compiler:
             name=name,
             aliases=group.aliases,
             strategy=group.strategy,
-            targets=tuple(self._target(target) for target in group.targets),
+            targets=tuple(self.target(target) for target in group.targets),
             max_attempts=group.max_attempts,
             first_event_timeout_s=group.attempt_timeout_s or first_event_s,
             bridges=group.bridges,
@@ -165,7 +176,7 @@ class _Compiler:
             for header, value in headers.items()
         )
 
-    def _target(self, target: group_settings.Target) -> Target:
+    def target(self, target: group_settings.Target) -> Target:
         use = target.use
         provider, key = use.split("/", 1)
         model = self._settings.providers[provider].models[key]

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.mockprovider import faults, models
+from smart_llmrouter.mockprovider import faults, lacking, models
 from smart_llmrouter.mockprovider.anthropic_messages import AnthropicMessages
 from smart_llmrouter.mockprovider.asked import Asked
 from smart_llmrouter.mockprovider.dialect import Dialect, Refused, Spoken
@@ -129,10 +129,12 @@ class MockProvider:
             return faults.changed(answer, step, None), step
         try:
             self._check(spoken, asked)
+            lacking.check(asked, request.body, step.lacks)
         except Refused as refused:
             return _refused(dialect, refused.status, refused), step
         digest = hashlib.sha256(request.body).hexdigest()
-        speech = compose(prompt_of(asked, digest), step)
+        heeded = lacking.heeded(asked, step.lacks)
+        speech = compose(prompt_of(heeded, digest), step)
         answer = spoken.answer(speech, step)
         error = step.error_in_stream
         failure = None if error is None else spoken.failure(error, speech, step)

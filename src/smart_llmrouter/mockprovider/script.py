@@ -20,6 +20,16 @@ _MARKER_OPENS: Final = "[[mock:"
 _MARKER_CLOSES: Final = "]]"
 _JSON: Final = json.JSONDecoder()
 
+Lack = Literal[
+    "tools",
+    "forced-choice",
+    "parallel-tools",
+    "structured-output",
+    "images",
+    "image-urls",
+    "reasoning",
+    "output-cap",
+]
 WrongUsage = Literal[
     "absurd", "absent", "negative", "null", "partial", "strings", "zero"
 ]
@@ -98,6 +108,9 @@ class Step(
     retry_after: int | float | str | None = None
     headers: dict[str, str] = {}
     body: msgspec.Raw = NOTHING
+
+    # What the model cannot do.
+    lacks: tuple[Lack, ...] = ()
 
     # What the answer says.
     content: str | None = None
