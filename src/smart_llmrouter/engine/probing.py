@@ -20,7 +20,7 @@ from smart_llmrouter.dialects.base import (
     NotBridged,
     Serving,
 )
-from smart_llmrouter.engine.attempts import error_body
+from smart_llmrouter.engine.attempt import error_body
 from smart_llmrouter.engine.probe_questions import (
     REASONING,
     Heard,

@@ -121,13 +121,13 @@ class Capacity:
     def take(self, group: str, target: Target, needs: Requirements) -> bool:
         """Take a call out of all buckets of a target, or out of none.
 
-        Says whether it was taken; if not, the call must not go there now.
+        Says whether it was taken; if not, the call must not go there now. How long not
+        is the business of `wait_s`, which also counts it.
         """
         share = self._share(group, target)
         if share is None:
             return True
         if self._wait_s(share, needs):
-            self._refused[target.label] += 1
             return False
         for bucket in share.starts:
             bucket.take(_ONE_CALL)
@@ -137,7 +137,7 @@ class Capacity:
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """How often each target was found at its capacity, where it was."""
+        """How often it was asked how long to wait for a target at its capacity."""
         return self._refused
 
     def _share(self, group: str, target: Target) -> _Share | None:

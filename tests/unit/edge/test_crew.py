@@ -293,7 +293,9 @@ def test_a_worker_reports_circuits_and_refusals(snapshot: Snapshot) -> None:
     capacity = Capacity(shaped(snapshot), now=clock)
     health.note(target.label, "upstream_rate_limited", retry_after_s=20)
     for _ in range(3):
-        capacity.take("chat", target, Requirements(body=b"", dialect="openai-chat"))
+        needs = Requirements(body=b"", dialect="openai-chat")
+        if not capacity.take("chat", target, needs):
+            capacity.wait_s("chat", target, needs)
 
     report = own_report(
         Tally(), health, capacity=capacity, journal=lambda: JournalHealth(None)

@@ -226,15 +226,16 @@ def test_a_request_larger_than_the_bucket_passes_when_it_is_full() -> None:
 
 
 def test_refusals_are_counted_by_target() -> None:
-    """Whether it was asked how long to wait, or to take a call."""
+    """A call that is refused asks how long to wait, and counts once."""
     limited = target(own=starts(1, 1))
     found = capacity(Clock(), chat=[limited])
-    found.take("chat", limited, SMALL)
-
     found.wait_s("chat", limited, SMALL)
     found.take("chat", limited, SMALL)
 
-    assert found.refused == {"acme/mini": 2}
+    found.take("chat", limited, SMALL)
+    found.wait_s("chat", limited, SMALL)
+
+    assert found.refused == {"acme/mini": 1}
 
 
 @given(
