@@ -29,7 +29,7 @@ import structlog
 
 from smart_llmrouter.admission.gate import OpenGate
 from smart_llmrouter.bootstrap.routing import Known, build_planning
-from smart_llmrouter.bootstrap.transports import open_transport
+from smart_llmrouter.bootstrap.transports import image_fetcher, open_transport
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.allocator import keep_freed_blocks
 from smart_llmrouter.core.build_info import read_build_info
@@ -243,7 +243,11 @@ def build_edge(
     planning = build_planning(snapshot, known, routes, policies)
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
     attempts = Attempts(
-        Attempting(transport, now=time.monotonic),
+        Attempting(
+            transport,
+            now=time.monotonic,
+            images=image_fetcher(snapshot.upstream, now=time.monotonic),
+        ),
         routes,
         health=known.health,
         capacity=known.capacity,

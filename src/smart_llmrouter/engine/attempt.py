@@ -13,6 +13,7 @@ from smart_llmrouter.core.notes import Note
 from smart_llmrouter.dialects.base import Meter, NotAnAnswer, NotAStream
 from smart_llmrouter.engine.client import HeaderLines, header_lines
 from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.images import ImageFetcher
 from smart_llmrouter.engine.lanes import Lane
 from smart_llmrouter.engine.routes import (
     JSON,
@@ -55,10 +56,18 @@ class AttemptFailed(Exception):
 class Attempting:
     """Makes attempts, and keeps nothing of them but who has said to be a router."""
 
-    def __init__(self, transport: Transport, *, now: Monotonic) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        now: Monotonic,
+        images: ImageFetcher | None = None,
+    ) -> None:
         """Send requests through `transport`."""
         self._transport = transport
         self._now = now
+        self.images = images
+        """What fetches images for targets that take no URLs, where that is wanted."""
         self.routers: set[str] = set()
         """The targets that are routers like this one, by label: they have said so."""
 

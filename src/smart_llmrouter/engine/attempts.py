@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from smart_llmrouter.admission.gate import Reservation
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.clock import Monotonic
-from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.core.errors import ImageNotFetched, RouterError
 from smart_llmrouter.core.requirements import (
     CAPACITY,
     COOLING_DOWN,
@@ -159,12 +159,11 @@ class Attempts:
         if resting_s := self._health.resting_s(label):
             course.pass_over(label, COOLING_DOWN, resting_s)
             return None
-        try:
-            lane = self._lane_of(self._routes[label], course)
-        except NotBridged as lacking:
-            course.missing[label] = lacking.missing
-            return None
-        if not self._has_room(target, course):
+        asked: Asked | None = course.asked
+        if course.needs_data(target):
+            asked = await self._with_data(course)
+        lane = None if asked is None else self._lane_of(target, asked, course)
+        if lane is None or not self._has_room(target, course):
             return None
         route, begun = self._routes[label], self._health.begin(label)
         if self._observed is not None or course.entry.runs is not None:
@@ -194,10 +193,32 @@ class Attempts:
         course.pass_over(target.label, CAPACITY, wait_s)
         return False
 
-    def _lane_of(self, route: Route, course: Course) -> Lane:
-        """Choose the lane of an attempt. Raises `NotBridged`."""
-        asked, arrival, label = course.asked, course.entry.arrival, route.target.label
-        if asked.dialect is not route.dialect:
+    async def _with_data(self, course: Course) -> Asked | None:
+        """Return what is asked for with the data of its images, fetched once a call.
+
+        Nothing where they cannot be had: another target may take URLs. Raises
+        `ImageUrlForbidden`.
+        """
+        images, asked = self._attempting.images, course.asked
+        if images is None:
+            return asked
+        if course.fetched is None and course.unfetched is None:
+            try:
+                peek = await images.with_fetched(asked.dialect, asked.peek)
+            except ImageNotFetched as failed:
+                course.unfetched = failed
+            else:
+                course.fetched = Asked(
+                    asked.dialect, peek, asked.group, maker=asked.maker
+                )
+        return course.fetched
+
+    def _lane_of(self, target: Target, asked: Asked, course: Course) -> Lane | None:
+        """Choose the lane of an attempt; there is none where nothing bridges."""
+        route, arrival = self._routes[target.label], course.entry.arrival
+        try:
+            if asked.dialect is route.dialect:
+                return self._relay(route, asked, course)
             return Translation(
                 asked,
                 route.dialect,
@@ -205,17 +226,30 @@ class Attempts:
                 request_id=arrival.request_id,
                 created_s=arrival.ts_ms // _MS_PER_S,
             )
+        except NotBridged as lacking:
+            course.missing[target.label] = lacking.missing
+        return None
+
+    def _relay(self, route: Route, asked: Asked, course: Course) -> Relay:
+        """Return the lane on which bytes stay as they came, as far as may be.
+
+        Raises `NotBridged`.
+        """
+        dialect, label = asked.dialect, route.target.label
+        alone, levels = not course.plan.has_siblings, route.serving.reasoning_levels
         keep_seals = route.seals and label in self._attempting.routers
-        if not course.plan.has_siblings:
-            return Relay(asked.dialect, asked.peek, route.model, keep_seals)
-        shown = asked.shown_to(label)
+        if alone and not levels:
+            return Relay(dialect, asked.peek, route.model, keep_seals)
+        shown = asked.peek if alone else asked.shown_to(label)
+        notes = NO_NOTES if shown is asked.peek else WITHOUT_FOREIGN
+        shown, note = dialect.at_level(shown, levels)
         return Relay(
-            asked.dialect,
+            dialect,
             shown,
             route.model,
             keep_seals,
-            asked.dialect.proof_mark,
-            NO_NOTES if shown is asked.peek else WITHOUT_FOREIGN,
+            None if alone else dialect.proof_mark,
+            notes if note is None else (*notes, note),
         )
 
     async def _outcome(self, route: Route, lane: Lane, course: Course) -> Win | Failure:
@@ -315,6 +349,8 @@ class Attempts:
         """Return what the caller is told when nobody has answered."""
         if course.failures:
             return terminal_error(course.failures)
+        if course.unfetched is not None:
+            return course.unfetched
         plan = course.plan
         waits_s = [
             self._health.resting_s(label)

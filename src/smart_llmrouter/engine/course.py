@@ -6,6 +6,7 @@ import msgspec
 
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.decisions import AttemptRun
+from smart_llmrouter.core.errors import ImageNotFetched
 from smart_llmrouter.core.overflow import overflow_in
 from smart_llmrouter.core.requirements import CONTEXT, Requirements
 from smart_llmrouter.engine.entry import Entry
@@ -25,7 +26,8 @@ class Course(msgspec.Struct, eq=False, kw_only=True):
     `missing` is why targets were passed over, and `waits_s` for how long, where that
     passes. `again` are those that failed, but may be asked again. `over` says that
     nobody else is asked. `began_s` is when the present attempt began, where anybody
-    wants to know.
+    wants to know. `fetched` is what is asked for with the data of its images, where a
+    target needed that, and `unfetched` why there is no such thing.
     """
 
     plan: Plan
@@ -40,6 +42,8 @@ class Course(msgspec.Struct, eq=False, kw_only=True):
     again: list[tuple[Target, Failure]] = []
     over: bool = False
     began_s: float = 0.0
+    fetched: Asked | None = None
+    unfetched: ImageNotFetched | None = None
     _context_tokens: int | None = None
 
     def is_too_small(self, target: Target) -> bool:
@@ -49,6 +53,15 @@ class Course(msgspec.Struct, eq=False, kw_only=True):
             return False
         self.missing[target.label] = (CONTEXT,)
         return True
+
+    def needs_data(self, target: Target) -> bool:
+        """Say whether a target takes no URLs, and images are given as such."""
+        needs = self.needs
+        return (
+            needs is not None
+            and needs.image_urls > 0
+            and "url" not in target.image_sources
+        )
 
     def pass_over(self, label: str, code: str, wait_s: float) -> None:
         """Leave a target out that could be called in `wait_s`."""
