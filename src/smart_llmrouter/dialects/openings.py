@@ -60,10 +60,7 @@ def name_in(members: RawMembers, field: str) -> str | None:
     raw = members.get(field)
     if raw is None or not bytes(raw).startswith(b'"'):
         return None
-    try:
-        return leniently(_decode_text, raw) or None
-    except UNREADABLE:
-        return None
+    return leniently(_decode_text, raw) or None
 
 
 def opening_key(instructions: msgspec.Raw | None, turns: msgspec.Raw) -> bytes:
@@ -125,8 +122,8 @@ def _value_of(raw: msgspec.Raw) -> object:
     """Read a value; a text that is long is not read, but shortened as it is written."""
     view = memoryview(raw)
     if len(view) > _LOOKED_AT and view[0] == _QUOTE:
-        start, end = view[:_TEXT_END], view[-_TEXT_END:]
-        return f"{_text(start)}\0{len(view)}\0{_text(end)}"
+        start, end = _text(view[:_TEXT_END]), _text(view[-_TEXT_END:])
+        return _ends(start, len(view), end)
     try:
         return leniently(_decode_any, raw)
     except UNREADABLE:
@@ -137,27 +134,35 @@ def _text(view: memoryview) -> str:
     return str(view, "utf-8", "replace")
 
 
+def _ends(start: str, size: int, end: str) -> str:
+    return f"{start}\0{size}\0{end}"
+
+
 def _ends_of_texts(said: Iterable[object]) -> Iterator[bytes]:
     for value in said:
         for text in _texts(value):
-            short = text
-            if len(text) > _LOOKED_AT:
-                short = f"{text[:_TEXT_END]}\0{len(text)}\0{text[-_TEXT_END:]}"
+            short = (
+                text
+                if len(text) <= _LOOKED_AT
+                else _ends(text[:_TEXT_END], len(text), text[-_TEXT_END:])
+            )
             yield short.encode("utf-8", "surrogatepass")
 
 
 def _texts(value: object) -> Iterator[str]:
     """Give the texts in a value, and the kinds of what is no text."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
-    elif isinstance(value, _Turn):
-        bare = value.content is ABSENT
-        yield from _texts(value.type if bare else _value_of(value.content))
-    elif _is_object(value):
-        yield from _texts(value.get("text", value.get("content", value.get("type"))))
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, list):
+            waiting += reversed(each)
+        elif isinstance(each, _Turn):
+            bare = each.content is ABSENT
+            waiting.append(each.type if bare else _value_of(each.content))
+        elif _is_object(each):
+            waiting.append(each.get("text", each.get("content", each.get("type"))))
 
 
 def _digest(kind: bytes, *pieces: bytes) -> bytes:

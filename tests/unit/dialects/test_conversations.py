@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
+import msgspec
 import pytest
 
+from smart_llmrouter.core.errors import InvalidJson
 from smart_llmrouter.core.request import DialectName
-from smart_llmrouter.dialects.openings import UNANSWERED
+from smart_llmrouter.dialects.openings import UNANSWERED, opening_key
 from smart_llmrouter.dialects.registry import DIALECTS
 from tests.support.captures import Captured, captured
 
@@ -251,6 +254,30 @@ def test_half_a_surrogate_pair_is_a_name_like_others() -> None:
     assert len(keys) == 3
 
 
+def test_what_is_nested_too_deeply_counts_as_it_was_written() -> None:
+    """How deep that is depends on where it is read, so it may have come this far."""
+    deep = msgspec.Raw(b"[" * 50_000 + b"]" * 50_000)
+    deeper = msgspec.Raw(b"[" * 50_001 + b"]" * 50_001)
+
+    assert opening_key(None, deep) == opening_key(None, deep)
+    assert opening_key(None, deep) != opening_key(None, deeper)
+
+
+def test_no_depth_is_a_reason_to_fail() -> None:
+    """Just below what is refused, everything still has a key."""
+    speaker = DIALECTS["openai-chat"]
+    deepest = 0
+    for depth in range(800, 1100, 5):
+        content = b'{"text":' * depth + b"1" + b"}" * depth
+        body = b'{"messages":[{"role":"user","content":' + content + b"}]}"
+        with suppress(InvalidJson):
+            peek = speaker.peek(body)
+            assert speaker.conversation_of(peek) is not None
+            deepest = depth
+
+    assert deepest > 800
+
+
 @pytest.mark.parametrize("dialect", list(DIALECTS))
 def test_an_opening_that_is_long_is_known_by_its_beginning(
     dialect: DialectName,
@@ -267,6 +294,24 @@ def test_an_opening_that_is_long_is_known_by_its_beginning(
 
     assert first == second + UNANSWERED
     assert third != first
+
+
+@pytest.mark.parametrize("as_parts", [True, False], ids=["parts", "text"])
+def test_of_a_long_text_its_ends_and_its_length_count(*, as_parts: bool) -> None:
+    """What differs in the middle only is taken for the same."""
+
+    def key(begin: str, middle: str, end: str) -> bytes:
+        text = begin + middle * 10_000 + end
+        content = [{"type": "text", "text": text}] if as_parts else text
+        return key_of("openai-chat", {"messages": [{**HELLO, "content": content}]})
+
+    usual = key("a", "m", "z")
+
+    assert key("a", "n", "z") != usual  # the ends reach into it
+    assert key("b", "m", "z") != usual
+    assert key("a", "m", "y") != usual
+    assert key("a", "mm", "z") != usual
+    assert key("a" * 2048, "m", "z" * 2048) == key("a" * 2048, "n", "z" * 2048)
 
 
 def test_a_long_conversation_with_a_short_opening_is_answered() -> None:
