@@ -1,6 +1,6 @@
 """One call by its request id: its record, and how it was decided where that is kept."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,9 +13,12 @@ from smart_llmrouter.core.decisions import (
     Decision,
     Needs,
     PolicyRun,
-    Term,
 )
-from smart_llmrouter.stores.decision_rows import KeptDecision
+from smart_llmrouter.stores.decision_rows import (
+    KeptDecision,
+    TargetScore,
+    decode_scores,
+)
 from smart_llmrouter.stores.decision_tables import (
     ATTEMPTS,
     DECISIONS,
@@ -23,7 +26,6 @@ from smart_llmrouter.stores.decision_tables import (
     KIND_TOOLS,
     POLICY_EXECUTIONS,
     ROUTING_DECISIONS,
-    SCORE_TERMS,
     TARGET_CANDIDATES,
 )
 from smart_llmrouter.stores.tables import REQUEST_USAGE
@@ -37,6 +39,9 @@ _RENAMED: Final = {
     "output_cap": "output_cap_tokens",
 }
 """Needs whose column has another name."""
+
+
+_NO_SCORE: Final[TargetScore] = (None, None, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +110,12 @@ def _kept(
     decided = rows.of(ROUTING_DECISIONS)
     if not decided:
         return None
-    [row] = decided
+    [row], [numbers] = decided, rows.of(DECISIONS)
     decision = Decision(
         group=row["resolved_group"],
         strategy=row["strategy"],
-        needs=_needs(rows, row),
-        candidates=tuple(_candidates(rows)),
+        needs=_needs(rows, row, kind_id=numbers["kind_id"]),
+        candidates=tuple(_candidates(rows, decode_scores(numbers["scores"]))),
         affinity=row["affinity"],
         policy=_policy(rows.of(POLICY_EXECUTIONS)),
         attempts=tuple(_attempts(rows.of(ATTEMPTS, "attempt_index"))),
@@ -123,12 +128,11 @@ def _kept(
     )
 
 
-def _needs(rows: _Rows, row: RowMapping) -> Needs:
+def _needs(rows: _Rows, row: RowMapping, *, kind_id: int) -> Needs:
     fields: dict[str, Any] = {
         field.name: row[_RENAMED.get(field.name, field.name)]
         for field in msgspec.structs.fields(Needs)
     }
-    [(kind_id,)] = [(each["kind_id"],) for each in rows.of(DECISIONS)]
     tools = rows.connection.execute(
         select(KIND_TOOLS.c.tool)
         .where(KIND_TOOLS.c.kind_id == kind_id)
@@ -137,23 +141,13 @@ def _needs(rows: _Rows, row: RowMapping) -> Needs:
     return Needs(**{**fields, "tools": tuple(tools.scalars())})
 
 
-def _candidates(rows: _Rows) -> Iterable[Candidate]:
+def _candidates(rows: _Rows, scores: Sequence[TargetScore]) -> Iterable[Candidate]:
     missing: dict[int, list[str]] = {}
     for why in rows.of(FILTER_REASONS, "candidate_index", "seq"):
         missing.setdefault(why["candidate_index"], []).append(why["reason"])
-    terms: dict[int, list[Term]] = {}
-    for term in rows.of(SCORE_TERMS, "candidate_index", "seq"):
-        terms.setdefault(term["candidate_index"], []).append(
-            Term(
-                term["term_name"],
-                term["value"],
-                term["weight"],
-                term["contribution"],
-                term["observed"],
-            )
-        )
     for row in rows.of(TARGET_CANDIDATES, "candidate_index"):
         index = row["candidate_index"]
+        score, observations, terms = scores[index] if scores else _NO_SCORE
         yield Candidate(
             label=row["target"],
             dialect=row["dialect"],
@@ -161,9 +155,9 @@ def _candidates(rows: _Rows) -> Iterable[Candidate]:
             weight=row["weight"],
             missing=tuple(missing.get(index, ())),
             rank=row["rank"],
-            score=row["score"],
-            observations=row["observation_count"],
-            terms=tuple(terms.get(index, ())),
+            score=score,
+            observations=observations,
+            terms=terms,
         )
 
 

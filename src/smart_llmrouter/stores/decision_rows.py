@@ -1,8 +1,9 @@
 """The rows that a decision becomes.
 
 What many calls have in common stands once, in the tables of kinds of decisions: whose
-turn it was, what each target missed. A call adds a row of its own numbers, one for
-each attempt and, where targets were scored, one for each score and each of its terms.
+turn it was, what each target missed. A call adds a row of its own numbers and one for
+each attempt. Scores are one text in the first of them, which a view takes apart: as
+rows of their own they would cost ten times as much.
 """
 
 import hashlib
@@ -12,11 +13,11 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.core.decisions import Candidate, Decision
+from smart_llmrouter.core.decisions import Candidate, Decision, PolicyRun, Term
 
 _MOST_KINDS: Final = 8192
 _ADD_DECISION: Final = (
-    "INSERT INTO request_decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO request_decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO NOTHING"
 )
 _ADD_ATTEMPT: Final = (
@@ -25,13 +26,6 @@ _ADD_ATTEMPT: Final = (
 )
 _ADD_POLICY: Final = (
     "INSERT INTO request_policy_executions VALUES (?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT DO NOTHING"
-)
-_ADD_SCORE: Final = (
-    "INSERT INTO request_target_scores VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-)
-_ADD_TERM: Final = (
-    "INSERT INTO request_dynamic_score_terms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO NOTHING"
 )
 _ADD_KIND: Final = (
@@ -50,6 +44,11 @@ _ADD_REASON: Final = (
     "INSERT INTO decision_kind_reasons VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _Row = tuple[object, ...]
+_TermRow = tuple[str, float, float, float, float | None]
+TargetScore = tuple[float | None, int | None, tuple[Term, ...]]
+_decode_scores: Final = msgspec.json.Decoder(
+    list[tuple[float | None, int | None, list[_TermRow]]]
+).decode
 
 
 class KeptDecision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,31 +87,23 @@ class DecisionRows:
 
         One that is there already changes nothing.
         """
-        rows: dict[str, list[_Row]] = {
-            statement: []
-            for statement in (
-                _ADD_DECISION,
-                _ADD_ATTEMPT,
-                _ADD_POLICY,
-                _ADD_SCORE,
-                _ADD_TERM,
-            )
-        }
+        decisions: list[_Row] = []
+        attempts: list[_Row] = []
+        policies: list[_Row] = []
         for request_id, ts_ms, kept in decided:
             call, decision = (ts_ms, request_id), kept.decision
-            kind_id = self._kind_id(connection, kept)
-            rows[_ADD_DECISION].append((*call, kind_id, *_numbers(decision)))
-            rows[_ADD_ATTEMPT] += _attempts(call, decision)
-            rows[_ADD_POLICY] += _policies(call, decision)
-            if _is_scored(decision):
-                rows[_ADD_SCORE] += _scores(call, decision)
-                rows[_ADD_TERM] += _terms(call, decision)
-        for statement, values in rows.items():
-            if values:
-                connection.executemany(statement, values)
+            scored = _is_scored(decision)
+            kind_id = self._kind_id(connection, _kind_of(kept, scored=scored))
+            scores = encode_scores(decision.candidates) if scored else None
+            decisions.append((*call, kind_id, *_numbers(decision), scores))
+            attempts += _attempts(call, decision)
+            if decision.policy is not None:
+                policies.append(_policy_row(call, decision.policy))
+        connection.executemany(_ADD_DECISION, decisions)
+        connection.executemany(_ADD_ATTEMPT, attempts)
+        connection.executemany(_ADD_POLICY, policies)
 
-    def _kind_id(self, connection: sqlite3.Connection, kept: KeptDecision) -> int:
-        kind = _kind_of(kept)
+    def _kind_id(self, connection: sqlite3.Connection, kind: _Kind) -> int:
         known = self._kind_ids.get(kind)
         if known is None:
             if len(self._kind_ids) >= _MOST_KINDS:
@@ -121,7 +112,7 @@ class DecisionRows:
         return known
 
 
-def _kind_of(kept: KeptDecision) -> _Kind:
+def _kind_of(kept: KeptDecision, *, scored: bool) -> _Kind:
     decision, needs = kept.decision, kept.decision.needs
     return _Kind(
         columns=(
@@ -142,7 +133,7 @@ def _kind_of(kept: KeptDecision) -> _Kind:
             needs.goes_on,
         ),
         tools=needs.tools,
-        candidates=_unscored(decision),
+        candidates=_unscored(decision.candidates) if scored else decision.candidates,
     )
 
 
@@ -153,12 +144,17 @@ def _is_scored(decision: Decision) -> bool:
     )
 
 
-def _unscored(decision: Decision) -> tuple[Candidate, ...]:
-    if not _is_scored(decision):
-        return decision.candidates
+def _unscored(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     return tuple(
-        msgspec.structs.replace(each, score=None, observations=None, terms=())
-        for each in decision.candidates
+        Candidate(
+            label=each.label,
+            dialect=each.dialect,
+            lane=each.lane,
+            weight=each.weight,
+            missing=each.missing,
+            rank=each.rank,
+        )
+        for each in candidates
     )
 
 
@@ -223,35 +219,36 @@ def _attempts(call: _Row, decision: Decision) -> Iterable[_Row]:
         )
 
 
-def _policies(call: _Row, decision: Decision) -> Iterable[_Row]:
-    run = decision.policy
-    if run is not None:
-        yield (
-            *call,
-            run.kind,
-            run.outcome,
-            run.duration_us,
-            run.class_label,
-            run.error,
+def _policy_row(call: _Row, run: PolicyRun) -> _Row:
+    return (
+        *call,
+        run.kind,
+        run.outcome,
+        run.duration_us,
+        run.class_label,
+        run.error,
+    )
+
+
+def encode_scores(candidates: Iterable[Candidate]) -> str:
+    """Return the text that holds how each target was scored."""
+    scores = [
+        (
+            each.score,
+            each.observations,
+            [msgspec.structs.astuple(term) for term in each.terms],
         )
+        for each in candidates
+    ]
+    return msgspec.json.encode(scores).decode()
 
 
-def _scores(call: _Row, decision: Decision) -> Iterable[_Row]:
-    for index, each in enumerate(decision.candidates):
-        if each.score is not None or each.observations is not None:
-            yield (*call, index, each.score, each.observations)
-
-
-def _terms(call: _Row, decision: Decision) -> Iterable[_Row]:
-    for index, each in enumerate(decision.candidates):
-        for seq, term in enumerate(each.terms):
-            yield (
-                *call,
-                index,
-                seq,
-                term.name,
-                term.value,
-                term.weight,
-                term.contribution,
-                term.observed,
-            )
+def decode_scores(text: str | None) -> list[TargetScore]:
+    """Return for each target its score, its observations and its terms."""
+    if text is None:
+        return []
+    found = _decode_scores(text)
+    return [
+        (score, observations, tuple(Term(*term) for term in terms))
+        for score, observations, terms in found
+    ]
