@@ -20,6 +20,7 @@ from smart_llmrouter.ledger.ingester_loop import (
     unread_bytes,
 )
 from smart_llmrouter.ledger.record import encode_record
+from tests.support.decisions import kept_decisions, various_decision, various_line
 from tests.support.ledger import (
     StateDirectory,
     a_record,
@@ -79,7 +80,10 @@ def test_sigterm_means_finish_and_go_and_sigint_means_nothing(
 def test_kills_at_any_moment_neither_lose_nor_double_a_record(
     state: StateDirectory,
 ) -> None:
-    """However often the ingester is killed under load, each record is one row."""
+    """However often the ingester is killed under load, each record is one row.
+
+    So is each decision, with all that belongs to it.
+    """
     chance = random.Random(4711)
     writer = state.writer(segment_bytes=50_000)
     written = 0
@@ -92,7 +96,7 @@ def test_kills_at_any_moment_neither_lose_nor_double_a_record(
                 )
             )
             for _ in range(chance.randrange(300, 1500)):
-                writer.append(encode_record(various_record(written)))
+                writer.append(various_line(written))
                 written += 1
             process.send_signal(signal.SIGKILL)
             process.wait(10)
@@ -102,6 +106,15 @@ def test_kills_at_any_moment_neither_lose_nor_double_a_record(
         process.communicate(timeout=30)
 
     assert state.kept() == [kept_of(various_record(n)) for n in range(written)]
+    decisions = [various_decision(n) for n in range(written)]
+    assert state.decided_ids() == [
+        a_record(n).request_id for n, each in enumerate(decisions) if each is not None
+    ]
+    sampled = range(0, written, 25)
+    assert kept_decisions(state, sampled) == [decisions[n] for n in sampled]
+    assert state.count("request_attempts") == sum(
+        len(each.attempts) for each in decisions if each is not None
+    )
     assert state.segments() == []
     assert state.rejected() == []
 

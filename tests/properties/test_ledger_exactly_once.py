@@ -3,29 +3,22 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from smart_llmrouter.config.policies import Diagnostics
-from smart_llmrouter.core.decisions import Decision
-from smart_llmrouter.ledger.decision_line import with_decision
-from smart_llmrouter.ledger.explained import explained
 from smart_llmrouter.ledger.ingester import Ingester
-from smart_llmrouter.ledger.record import encode_record
-from smart_llmrouter.stores.database import open_for_reading
-from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.journal import JournalWriter
 from smart_llmrouter.stores.usage_store import (
-    NO_DECISIONS,
+    Decided,
     Labels,
     Measures,
     UsageStore,
 )
-from tests.support.decisions import various_decision
+from tests.support.decisions import kept_decisions, various_decision, various_line
 from tests.support.ledger import (
     StateDirectory,
     a_record,
@@ -33,12 +26,6 @@ from tests.support.ledger import (
     state_in,
     various_record,
 )
-
-
-def line_of(number: int) -> bytes:
-    """Return the line of a call; of most, with how it was decided."""
-    line, decision = encode_record(various_record(number)), various_decision(number)
-    return line if decision is None else with_decision(line, decision, Diagnostics())
 
 
 class Killed(BaseException):
@@ -59,21 +46,29 @@ class FragileStore(UsageStore):
         measures: Sequence[Measures],
         labels: Sequence[Labels],
         *,
-        decisions: Mapping[int, KeptDecision] = NO_DECISIONS,
         segment: str,
         end_offset: int,
+        decided_offset: int | None = None,
     ) -> int:
         """Add rows, or die trying."""
         self._live(before=True)
         new = super().add(
             measures,
             labels,
-            decisions=decisions,
             segment=segment,
             end_offset=end_offset,
+            decided_offset=decided_offset,
         )
         self._live(before=False)
         return new
+
+    def add_decisions(
+        self, decided: Sequence[Decided], *, segment: str, decided_offset: int
+    ) -> None:
+        """Add decisions, or die trying."""
+        self._live(before=True)
+        super().add_decisions(decided, segment=segment, decided_offset=decided_offset)
+        self._live(before=False)
 
     def settle(self, segment: str) -> None:
         """Settle, or die trying."""
@@ -117,7 +112,7 @@ class Histories(RuleBasedStateMachine):
         """Journal some records, most of them with a decision."""
         assert self.writer is not None
         for n in range(self.answered, self.answered + count):
-            self.writer.append(line_of(n))
+            self.writer.append(various_line(n))
         self.answered += count
 
     @rule()
@@ -161,14 +156,10 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def no_decision_without_its_record(self) -> None:
-        """At any time either is there with the other, and once."""
+        """At any time a decision is that of a row, and there once."""
         decided = self.state.decided_ids()
         assert len(decided) == len(set(decided))
-        assert decided == [
-            request_id
-            for request_id in self.state.request_ids()
-            if various_decision(int(request_id.removeprefix("req_"), 16)) is not None
-        ]
+        assert set(decided) <= set(self.state.request_ids())
 
     @invariant()
     def no_row_is_doubled_or_invented(self) -> None:
@@ -187,26 +178,15 @@ class Histories(RuleBasedStateMachine):
             assert self.state.kept() == [
                 kept_of(various_record(n)) for n in range(self.answered)
             ]
-            assert self.decisions() == [various_decision(n) for n in self.numbers()]
+            answered = range(self.answered)
+            assert kept_decisions(self.state, answered) == [
+                various_decision(n) for n in answered
+            ]
             assert self.state.segments() == []
             reasons = {str(entry["reason"]) for entry in self.state.rejected()}
             assert reasons == ({"torn"} if self.torn else set())
         finally:
             shutil.rmtree(self.directory)
-
-    def numbers(self) -> range:
-        """Return the numbers of all answered calls."""
-        return range(self.answered)
-
-    def decisions(self) -> list[Decision | None]:
-        """Return how each answered call was decided, as the database has it."""
-        found = []
-        with open_for_reading(self.state.url).connect() as connection:
-            for n in self.numbers():
-                call = explained(connection, a_record(n).request_id)
-                assert call is not None
-                found.append(call.kept.decision if call.kept else None)
-        return found
 
 
 TestHistories = Histories.TestCase

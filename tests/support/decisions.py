@@ -1,8 +1,11 @@
 """Decisions for tests: ordinary ones, and any that can be."""
 
+from collections.abc import Iterable
+
 import msgspec
 from hypothesis import strategies as st
 
+from smart_llmrouter.config.policies import Diagnostics
 from smart_llmrouter.core.decisions import (
     AttemptRun,
     Candidate,
@@ -11,6 +14,11 @@ from smart_llmrouter.core.decisions import (
     PolicyRun,
     Term,
 )
+from smart_llmrouter.ledger.decision_line import with_decision
+from smart_llmrouter.ledger.explained import explained
+from smart_llmrouter.ledger.record import encode_record
+from smart_llmrouter.stores.database import open_for_reading
+from tests.support.ledger import StateDirectory, a_record, various_record
 
 NEEDS = Needs(
     dialect="openai-chat",
@@ -112,6 +120,25 @@ def various_decision(number: int) -> Decision | None:
         return None
     needs = msgspec.structs.replace(NEEDS, request_bytes=number)
     return msgspec.structs.replace(decision, needs=needs)
+
+
+def various_line(number: int) -> bytes:
+    """Return the line of a call; of most, with how it was decided."""
+    line, decision = encode_record(various_record(number)), various_decision(number)
+    return line if decision is None else with_decision(line, decision, Diagnostics())
+
+
+def kept_decisions(
+    state: StateDirectory, numbers: Iterable[int]
+) -> list[Decision | None]:
+    """Return how calls were decided, as the database has it."""
+    found = []
+    with open_for_reading(state.url).connect() as connection:
+        for number in numbers:
+            call = explained(connection, a_record(number).request_id)
+            assert call is not None
+            found.append(call.kept.decision if call.kept else None)
+    return found
 
 
 _TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)

@@ -182,7 +182,7 @@ def explain(
     from smart_llmrouter.ledger.render_decision import render_call
 
     def text() -> str:
-        with _caught_up(config) as (connection, unread_bytes):
+        with _caught_up(config, decided=True) as (connection, unread_bytes):
             call = explained(connection, request_id)
         if call is None:
             raise NotOnRecord(request_id, unread_bytes)
@@ -261,7 +261,9 @@ def _made(config: Path, asked: Asked, make: "Make[R]") -> R:
 
 
 @contextmanager
-def _caught_up(config: Path) -> "Iterator[tuple[Connection, int]]":
+def _caught_up(
+    config: Path, *, decided: bool = False
+) -> "Iterator[tuple[Connection, int]]":
     """Open the database when it is as new as the journal was, and say what it lacks."""
     from smart_llmrouter.ledger.catch_up import catch_up
     from smart_llmrouter.stores.database import check_schema, open_for_reading
@@ -277,6 +279,7 @@ def _caught_up(config: Path) -> "Iterator[tuple[Connection, int]]":
         reader=reader,
         sleep=time.sleep,
         monotonic=time.monotonic,
+        decided=decided,
     )
     with reader.connect() as connection:
         yield connection, unread_bytes

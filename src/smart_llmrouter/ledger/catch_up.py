@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Column, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from smart_llmrouter.core.clock import Monotonic
@@ -21,6 +21,7 @@ from smart_llmrouter.stores.usage_store import DatabaseAway, UsageStore
 
 LONGEST_WAIT_S: Final = 5.0
 _POLL_S: Final = 0.05
+_POSITIONS: Final = JOURNAL_POSITIONS.c
 
 
 def catch_up(
@@ -30,16 +31,19 @@ def catch_up(
     reader: Engine,
     sleep: Callable[[float], None],
     monotonic: Monotonic,
+    decided: bool = False,
     longest_wait_s: float = LONGEST_WAIT_S,
 ) -> int:
     """Return how many bytes of what the journal holds now are not in the database.
 
     That is 0 unless the wait ran out. `reader` reads the database at `database_url`.
+    Decisions come after records: with `decided` they are waited for, too.
     """
     journal = state_directory / "journal"
     wanted = segment_sizes(journal)
     deadline_s = monotonic() + longest_wait_s
-    while unread := _unread_bytes(journal, wanted, reader):
+    column = _POSITIONS.decided_offset if decided else _POSITIONS.end_offset
+    while unread := _unread_bytes(journal, wanted, reader, column=column):
         if monotonic() >= deadline_s:
             return unread
         if not _ingested_here(state_directory, database_url):
@@ -47,10 +51,12 @@ def catch_up(
     return 0
 
 
-def _unread_bytes(journal: Path, wanted: dict[str, int], reader: Engine) -> int:
+def _unread_bytes(
+    journal: Path, wanted: dict[str, int], reader: Engine, *, column: Column[int]
+) -> int:
     if not wanted:
         return 0
-    positions = _positions(reader)
+    positions = _positions(reader, column)
     return sum(
         max(0, size - positions.get(name, 0))
         for name, size in wanted.items()
@@ -59,11 +65,10 @@ def _unread_bytes(journal: Path, wanted: dict[str, int], reader: Engine) -> int:
     )
 
 
-def _positions(reader: Engine) -> dict[str, int]:
-    columns = (JOURNAL_POSITIONS.c.segment, JOURNAL_POSITIONS.c.end_offset)
+def _positions(reader: Engine, column: Column[int]) -> dict[str, int]:
     try:
         with reader.connect() as connection:
-            rows = connection.execute(select(*columns))
+            rows = connection.execute(select(_POSITIONS.segment, column))
             return {segment: int(end) for segment, end in rows}
     except SQLAlchemyError:
         return {}

@@ -2,7 +2,8 @@
 
 A batch of rows and the offset after its last line are committed in one transaction,
 so a crash at any point leaves both or neither. A segment is deleted when its writer
-is gone, all of it is committed, and that commit is on the disk.
+is gone, all of it is committed, and that commit is on the disk. Where decisions stand
+behind records, they come after all records: see `ledger.decisions_pass`.
 
 Nothing here waits: `Ingester.advance` does what can be done now. When to call it
 again is `ledger.ingester_loop`'s business.
@@ -15,7 +16,8 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.ledger.courtesy import NO_COURTESY, Courtesy
-from smart_llmrouter.ledger.decision_line import TAB, decode_decision, parted
+from smart_llmrouter.ledger.decision_line import parted
+from smart_llmrouter.ledger.decisions_pass import DecisionsPass, without_decisions
 from smart_llmrouter.ledger.record import (
     check_labels,
     decode_record,
@@ -23,7 +25,6 @@ from smart_llmrouter.ledger.record import (
     split_record,
 )
 from smart_llmrouter.ledger.rejected import RejectedLine, RejectedLines
-from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.segments import (
     Block,
     SegmentFile,
@@ -45,9 +46,6 @@ _PIECE: Final = 32
 """How many lines are read between two moments in which others may have the core."""
 
 _MOST_LABELS: Final = 8192
-_KINDS_OF_MISFITS: Final = 2
-"""Records, and decisions: the second are looked at when all of the first fit."""
-
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
 
@@ -75,18 +73,12 @@ NOTHING: Final = Progress()
 
 @dataclass(slots=True)
 class _Batch:
-    """Lines that are records, what they say, and the lines that are none.
-
-    `tails` are what stands behind some of the records, by the record's number, and
-    `decisions` those of them that could be read.
-    """
+    """Lines that are records, what they say, and the lines that are none."""
 
     lines: list[bytes] = field(default_factory=list)
     measures: list[Measures] = field(default_factory=list)
     labels: list[Labels] = field(default_factory=list)
     rejected: list[RejectedLine] = field(default_factory=list)
-    tails: dict[int, bytes] = field(default_factory=dict)
-    decisions: dict[int, KeptDecision] = field(default_factory=dict)
 
     def add(self, line: bytes, measures: Measures, labels: Labels) -> None:
         """Take one more record."""
@@ -120,13 +112,23 @@ class Ingester:
         self._block_bytes = block_bytes
         self._courtesy = courtesy
         self._rejected = RejectedLines(journal / "rejected.jsonl")
+        self._decisions = DecisionsPass(
+            store, self._rejected, block_bytes=block_bytes, courtesy=courtesy
+        )
         self._positions: dict[str, int] | None = None
+        self._decided: dict[str, int] = {}
         self._read_labels: set[Labels] = set()
 
     @property
     def positions(self) -> dict[str, int]:
-        """Return up to where each segment is in the database, as far as is known."""
-        return dict(self._positions or {})
+        """Return up to where each segment is in the database, as far as is known.
+
+        With all that stands behind its records.
+        """
+        return {
+            name: min(end, self._decided.get(name, end))
+            for name, end in (self._positions or {}).items()
+        }
 
     def advance(self) -> Progress:
         """Ingest what is there now, within bounds, and delete what is finished.
@@ -153,11 +155,36 @@ class Ingester:
             except FileNotFoundError:
                 continue
             if done.more:
-                break
-        return done
+                return done
+        return done + self._advance_decisions(self._positions)
+
+    def _advance_decisions(self, positions: dict[str, int]) -> Progress:
+        """Ingest about one block of decisions, where there are any behind records.
+
+        Records that come meanwhile go before the next block.
+        """
+        rejected, ended, left = 0, False, self._block_bytes
+        for name, end in positions.items():
+            start = self._decided.get(name, end)
+            if start >= end:
+                continue
+            if left <= 0:
+                return Progress(rejected=rejected, more=True)
+            try:
+                with open_segment(self._journal, name) as segment:
+                    passed = self._decisions.advance(segment, start, end)
+                    ended = ended or segment.is_final()
+            except FileNotFoundError:
+                del self._decided[name]
+                continue
+            self._decided[name] = passed.end
+            rejected += passed.rejected
+            left -= passed.end - start
+        behind = any(self._is_behind(name, positions) for name in positions)
+        return Progress(rejected=rejected, more=behind or ended)
 
     def _known_positions(self, names: list[str]) -> dict[str, int]:
-        positions = self._store.positions()
+        positions, self._decided = self._store.positions(), self._store.decided()
         vanished = positions.keys() - set(names)
         self._store.forget(sorted(vanished))
         return {name: end for name, end in positions.items() if name not in vanished}
@@ -181,21 +208,28 @@ class Ingester:
                 break
         else:
             return done + Progress(more=True)
-        return done + self._finish(segment, positions) if final else done
+        if final and not self._is_behind(segment.name, positions):
+            return done + self._finish(segment, positions)
+        return done
+
+    def _is_behind(self, name: str, positions: dict[str, int]) -> bool:
+        """Say whether decisions of a segment are still to come."""
+        end = positions.get(name, 0)
+        return self._decided.get(name, end) < end
 
     def _commit(self, name: str, offset: int, block: Block) -> Progress:
-        batch = self._batch_of(name, offset, block)
-        self._rejected.add(batch.rejected)
-        for _ in range(_KINDS_OF_MISFITS):
-            try:
-                new = self._add(batch, name, block.end)
-                break
-            except UnstorableRows as unstorable:
-                batch, misfits = _without(
-                    batch, unstorable, segment=name, offset=offset
-                )
-                self._rejected.add(misfits)
+        records = without_decisions(block.lines)
+        if records is block.lines and self._decided.get(name, offset) == offset:
+            self._decided[name] = block.end
         else:
+            self._decided.setdefault(name, offset)
+        batch = self._batch_of(name, offset, block, records=records)
+        self._rejected.add(batch.rejected)
+        try:
+            new = self._add(batch, name, block.end)
+        except UnstorableRows as unstorable:
+            batch, misfits = _without(batch, unstorable, segment=name, offset=offset)
+            self._rejected.add(misfits)
             new = self._add(batch, name, block.end)
         return Progress(
             records=new,
@@ -207,38 +241,23 @@ class Ingester:
         return self._store.add(
             batch.measures,
             batch.labels,
-            decisions=batch.decisions,
             segment=segment,
             end_offset=end_offset,
+            decided_offset=self._decided[segment],
         )
 
-    def _batch_of(self, name: str, offset: int, block: Block) -> _Batch:
+    def _batch_of(
+        self, name: str, offset: int, block: Block, *, records: list[bytes]
+    ) -> _Batch:
         if block.oversized:
             giant = RejectedLine(name, offset, "oversized", block.lines[0])
             return _Batch([], [], [], [giant])
-        records, tails = _without_tails(block.lines)
         try:
             measures, labels = self._split(records)
             self._check(set(labels))
         except _UNREADABLE:
-            batch = _sorted_out(block.lines, segment=name, offset=offset)
-        else:
-            batch = _Batch(records, measures, labels, [], tails)
-        if batch.tails:
-            self._read_decisions(batch, segment=name, offset=offset)
-        return batch
-
-    def _read_decisions(self, batch: _Batch, *, segment: str, offset: int) -> None:
-        """Read what stands behind records; what is no decision costs no record."""
-        for count, (at, tail) in enumerate(batch.tails.items()):
-            try:
-                batch.decisions[at] = decode_decision(tail)
-            except _UNREADABLE:
-                batch.rejected.append(
-                    RejectedLine(segment, offset, "no decision", tail)
-                )
-            if count % _PIECE == 0:
-                self._courtesy.show()
+            return _sorted_out(block.lines, segment=name, offset=offset)
+        return _Batch(records, measures, labels, [])
 
     def _split(self, lines: list[bytes]) -> tuple[list[Measures], list[Labels]]:
         measures: list[Measures] = []
@@ -269,6 +288,7 @@ class Ingester:
         segment.delete()
         self._store.forget([segment.name])
         positions.pop(segment.name, None)
+        self._decided.pop(segment.name, None)
         return Progress(rejected=1 if torn else 0)
 
 
@@ -281,39 +301,19 @@ def _without(
     ):
         if at in unstorable.indexes:
             misfits.append(RejectedLine(segment, offset, "unstorable", row[0]))
-            continue
-        if at in unstorable.decisions:
-            misfits.append(RejectedLine(segment, offset, "unstorable", batch.tails[at]))
-        elif at in batch.decisions:
-            kept.tails[len(kept.lines)] = batch.tails[at]
-            kept.decisions[len(kept.lines)] = batch.decisions[at]
-        kept.add(*row)
+        else:
+            kept.add(*row)
     kept.rejected.extend([*batch.rejected, *misfits])
     return kept, misfits
-
-
-def _without_tails(lines: list[bytes]) -> tuple[list[bytes], dict[int, bytes]]:
-    """Return the records of lines, and what stands behind some of them."""
-    with_tails = [at for at, line in enumerate(lines) if TAB in line]
-    if not with_tails:
-        return lines, {}
-    records, tails = lines.copy(), {}
-    for at in with_tails:
-        records[at], tail = parted(lines[at])
-        if tail:
-            tails[at] = tail
-    return records, tails
 
 
 def _sorted_out(lines: list[bytes], *, segment: str, offset: int) -> _Batch:
     """Read line by line, and tell those that are records from the others."""
     batch = _Batch()
     for line in lines:
-        record, tail = parted(line)
         try:
+            record, _ = parted(line)
             batch.add(record, *split_record(decode_record(record)))
-            if tail:
-                batch.tails[len(batch.lines) - 1] = tail
         except msgspec.ValidationError:
             batch.rejected.append(
                 RejectedLine(segment, offset, "not a usage record", line)

@@ -150,6 +150,9 @@ _OldRecord = msgspec.defstruct(
 # Of a longer array, what has no field here is passed over without a look.
 _Measures = _array("_Measures", _MEASURE_FIELDS, whole=False)
 _LongMeasures = _array("_LongMeasures", _LONG_FIELDS, whole=False)
+_Beginning = _array(
+    "_Beginning", [("call", str | CacheWriter), ("ts_ms", int)], whole=False
+)
 _Labels = _array("_Labels", _LABEL_FIELDS, whole=True)
 _Line = _array("_Line", [*_MEASURE_FIELDS, *_LABEL_FIELDS], whole=True)
 _LongLine = _array("_LongLine", [*_LONG_FIELDS, *_LABEL_FIELDS], whole=True)
@@ -157,6 +160,7 @@ _LongLine = _array("_LongLine", [*_LONG_FIELDS, *_LABEL_FIELDS], whole=True)
 _decode_object = msgspec.json.Decoder(_OldRecord).decode
 _decode_measures = msgspec.json.Decoder(_Measures).decode
 _decode_long_measures = msgspec.json.Decoder(_LongMeasures).decode
+_decode_beginning = msgspec.json.Decoder(_Beginning).decode
 _decode_labels = msgspec.json.Decoder(_Labels).decode
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_long_line = msgspec.json.Decoder(_LongLine).decode
@@ -231,6 +235,15 @@ def _split_one_by_one(lines: list[bytes]) -> tuple[list[Measures], list[Labels]]
             measures.append(_values(_decode_measures(line)))
             labels.append(line.split(b",", MEASURES)[-1])
     return measures, labels
+
+
+def call_of(line: bytes) -> tuple[str, int]:
+    """Return the id of a line's call, and when that began; the rest is not looked at.
+
+    Raises as `split_lines` does.
+    """
+    call, ts_ms = _values(_decode_beginning(line))
+    return (call if isinstance(call, str) else call[0]), ts_ms
 
 
 def check_labels(labels: Labels) -> None:

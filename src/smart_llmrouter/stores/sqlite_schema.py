@@ -110,6 +110,7 @@ _POSITIONS: Final = """
 CREATE TABLE journal_positions (
     segment VARCHAR NOT NULL,
     end_offset BIGINT NOT NULL,
+    decided_offset BIGINT DEFAULT 0 NOT NULL,
     CONSTRAINT pk_journal_positions PRIMARY KEY (segment)
 )
 """

@@ -293,5 +293,10 @@ JOURNAL_POSITIONS: Final = Table(
         "Up to where the segment's records are in this database",
         unit="bytes",
     ),
+    number(
+        "decided_offset",
+        "Up to where the decisions behind them are, too",
+        unit="bytes",
+    ),
     comment="How far the journal has been ingested",
 )

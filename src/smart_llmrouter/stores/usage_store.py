@@ -37,7 +37,9 @@ Equal labels are equal byte by byte. Of the last five columns those may be missi
 are as usual; instead of how many notes there are stand the notes.
 """
 
-NO_DECISIONS: Final[Mapping[int, KeptDecision]] = {}
+Decided = tuple[str, int, KeptDecision]
+"""A call's id, when it began, and how it was decided."""
+
 _MOST_LABELS: Final = 8192
 _PIECE: Final = 16
 """How many rows are added between two moments in which others may have the core."""
@@ -68,8 +70,14 @@ _ADD_NOTE: Final = (
 )
 _FIND_LABELS: Final = "SELECT id FROM request_labels WHERE digest = ?"
 _SET_POSITION: Final = (
-    "INSERT INTO journal_positions VALUES (?, ?) "
-    "ON CONFLICT (segment) DO UPDATE SET end_offset = excluded.end_offset"
+    "INSERT INTO journal_positions VALUES (?, ?, ?) ON CONFLICT (segment) DO UPDATE "
+    "SET end_offset = excluded.end_offset, decided_offset = excluded.decided_offset"
+)
+_SET_DECIDED: Final = (
+    "UPDATE journal_positions SET decided_offset = ? WHERE segment = ?"
+)
+_IS_ON_RECORD: Final = (
+    "SELECT 1 FROM request_measures WHERE ts_ms = ? AND request_id = ?"
 )
 _TOUCH_POSITION: Final = (
     "UPDATE journal_positions SET end_offset = end_offset WHERE segment = ?"
@@ -100,18 +108,12 @@ class DatabaseAway(Exception):
 
 
 class UnstorableRows(Exception):
-    """Some rows of a batch fit into no table.
+    """Some rows of a batch fit into no table; `indexes` says which."""
 
-    `indexes` says which, `decisions` of which others it is only the decision.
-    """
-
-    def __init__(
-        self, indexes: frozenset[int], decisions: frozenset[int] = frozenset()
-    ) -> None:
+    def __init__(self, indexes: frozenset[int]) -> None:
         """Keep where in the batch they were."""
-        super().__init__(f"{len(indexes | decisions)} rows cannot be stored")
+        super().__init__(f"{len(indexes)} rows cannot be stored")
         self.indexes = indexes
-        self.decisions = decisions
 
 
 def labels_digest(labels: Labels) -> str:
@@ -138,10 +140,15 @@ class UsageStore:
 
     def positions(self) -> dict[str, int]:
         """Return the offset up to which each known segment is in the database."""
+        return self._offsets("SELECT segment, end_offset FROM journal_positions")
+
+    def decided(self) -> dict[str, int]:
+        """Return the offset up to which decisions are, too, of each known segment."""
+        return self._offsets("SELECT segment, decided_offset FROM journal_positions")
+
+    def _offsets(self, query: str) -> dict[str, int]:
         with self._in_use() as connection:
-            rows = connection.execute(
-                "SELECT segment, end_offset FROM journal_positions"
-            )
+            rows = connection.execute(query)
             return {str(segment): int(end) for segment, end in rows}
 
     def add(
@@ -149,24 +156,52 @@ class UsageStore:
         measures: Sequence[Measures],
         labels: Sequence[Labels],
         *,
-        decisions: Mapping[int, KeptDecision] = NO_DECISIONS,
         segment: str,
         end_offset: int,
+        decided_offset: int | None = None,
     ) -> int:
         """Commit rows and how far their segment has been read, in one transaction.
 
         Of each row its measures and, at the same place of the other sequence, its
-        labels; under the same number its decision, where there is one. Return how many
-        rows are new: one that is already there changes nothing. Raise `DatabaseAway`,
-        or `UnstorableRows` where a value fits into no column (a number beyond 64
-        bits): then nothing at all was committed.
+        labels. Return how many rows are new: one that is already there changes
+        nothing. `decided_offset` is up to where decisions are stored, too; everywhere
+        by default. Raise `DatabaseAway`, or `UnstorableRows` where a value fits into
+        no column (a number beyond 64 bits): then nothing at all was committed.
         """
+        decided = end_offset if decided_offset is None else decided_offset
         with self._transaction() as connection:
             new = self._add_rows(connection, measures, labels)
-            if decisions:
-                self._add_decisions(connection, measures, decisions)
-            connection.execute(_SET_POSITION, (segment, end_offset))
+            connection.execute(_SET_POSITION, (segment, end_offset, decided))
         return new
+
+    def add_decisions(
+        self, decided: Sequence[Decided], *, segment: str, decided_offset: int
+    ) -> None:
+        """Commit decisions and how far those of their segment have been read.
+
+        Those of calls that are not in the database are left out. Raises as `add` does.
+        """
+        with self._transaction() as connection:
+            try:
+                for at in range(0, len(decided), _PIECE):
+                    piece = decided[at : at + _PIECE]
+                    self._decision_rows.add(connection, _on_record(connection, piece))
+                    self._between()
+            except _ABOUT_A_ROW as error:
+                unstorable = self._unstorable_decisions(connection, decided)
+                raise UnstorableRows(unstorable) from error
+            connection.execute(_SET_DECIDED, (decided_offset, segment))
+
+    def _unstorable_decisions(
+        self, connection: sqlite3.Connection, decided: Sequence[Decided]
+    ) -> frozenset[int]:
+        found = set()
+        for index, each in enumerate(decided):
+            try:
+                self._decision_rows.add(connection, [each])
+            except _ABOUT_A_ROW:
+                found.add(index)
+        return frozenset(found)
 
     def _add_rows(
         self,
@@ -184,30 +219,6 @@ class UsageStore:
             unstorable = self._unstorable(connection, measures, labels)
             raise UnstorableRows(unstorable) from error
         return new
-
-    def _add_decisions(
-        self,
-        connection: sqlite3.Connection,
-        measures: Sequence[Measures],
-        decisions: Mapping[int, KeptDecision],
-    ) -> None:
-        calls = [
-            (cast("str", measures[at][0]), cast("int", measures[at][1]), kept)
-            for at, kept in decisions.items()
-        ]
-        rows = self._decision_rows
-        try:
-            for at in range(0, len(calls), _PIECE):
-                rows.add(connection, calls[at : at + _PIECE])
-                self._between()
-        except _ABOUT_A_ROW as error:
-            found = set()
-            for index, call in zip(decisions, calls, strict=True):
-                try:
-                    rows.add(connection, [call])
-                except _ABOUT_A_ROW:
-                    found.add(index)
-            raise UnstorableRows(frozenset(), frozenset(found)) from error
 
     def _insert(
         self,
@@ -345,6 +356,17 @@ def _added_labels(connection: sqlite3.Connection, labels: Labels) -> int:
         ],
     )
     return int(labels_id)
+
+
+def _on_record(
+    connection: sqlite3.Connection, decided: Sequence[Decided]
+) -> list[Decided]:
+    """Return those whose call has a row; of another one nothing is to be known."""
+    return [
+        each
+        for each in decided
+        if connection.execute(_IS_ON_RECORD, (each[1], each[0])).fetchone()
+    ]
 
 
 def _reason(error: Exception) -> str:

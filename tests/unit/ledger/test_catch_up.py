@@ -10,6 +10,7 @@ from smart_llmrouter.ledger.catch_up import catch_up
 from smart_llmrouter.ledger.ingester_loop import ingester_lock
 from smart_llmrouter.ledger.record import encode_record
 from smart_llmrouter.stores.database import open_for_reading
+from tests.support.decisions import kept_decisions, various_decision, various_line
 from tests.support.ledger import StateDirectory, a_record, state_in
 
 
@@ -37,7 +38,7 @@ def state(tmp_path: Path) -> StateDirectory:
     return state_in(tmp_path)
 
 
-def caught_up(state: StateDirectory, hands: Hands) -> int:
+def caught_up(state: StateDirectory, hands: Hands, *, decided: bool = False) -> int:
     """Catch up and return the bytes that are still unread."""
     return catch_up(
         state.path,
@@ -45,6 +46,7 @@ def caught_up(state: StateDirectory, hands: Hands) -> int:
         reader=open_for_reading(state.url),
         sleep=hands.sleep,
         monotonic=hands.monotonic,
+        decided=decided,
     )
 
 
@@ -63,6 +65,22 @@ def test_leftovers_are_ingested_where_nobody_else_does(state: StateDirectory) ->
 
     assert caught_up(state, hands) == 0
     assert len(state.request_ids()) == 20
+
+
+@pytest.mark.parametrize("block_bytes", [1 << 16, 600])
+def test_decisions_are_waited_for_where_they_are_wanted(
+    state: StateDirectory, block_bytes: int
+) -> None:
+    """They come after records, which a report does not wait for."""
+    writer = state.writer()
+    for number in range(8):
+        writer.append(various_line(number))
+    writer.close()
+    ingester = state.ingester(block_bytes=block_bytes)
+    ingester.advance()
+
+    assert caught_up(state, Hands(), decided=True) == 0
+    assert kept_decisions(state, range(8)) == [various_decision(n) for n in range(8)]
 
 
 def test_a_living_writers_records_are_ingested_too(state: StateDirectory) -> None:

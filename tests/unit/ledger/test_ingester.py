@@ -1,5 +1,6 @@
 """One step of ingesting: what arrives, what is set aside, what is deleted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -253,12 +254,22 @@ def decided_line(number: int, **fields: object) -> bytes:
     return with_decision(line, a_decision(**fields), Diagnostics())
 
 
+def all_ingested(state: StateDirectory, *, block_bytes: int = 1 << 16) -> Progress:
+    """Ingest until there is nothing more to do."""
+    ingester = state.ingester(block_bytes=block_bytes)
+    done = step = ingester.advance()
+    while step.more:
+        step = ingester.advance()
+        done += step
+    return replace(done, more=False)
+
+
 def test_a_decision_arrives_with_its_record(state: StateDirectory) -> None:
     """Beside calls without one, and what they share is stored once."""
     lines = [LINE, decided_line(2), decided_line(3), encode_record(a_record(4))]
     segment_of_a_dead_writer(state, b"\n".join(lines) + b"\n")
 
-    done = state.ingester().advance()
+    done = all_ingested(state)
 
     assert done == Progress(records=4)
     assert state.decided_ids() == [a_record(n).request_id for n in (2, 3)]
@@ -296,7 +307,7 @@ def test_what_is_no_decision_costs_no_record(
     lines = [LINE, encode_record(a_record(2)) + TAB + tail, decided_line(3)]
     segment_of_a_dead_writer(state, b"\n".join(lines) + b"\n")
 
-    done = state.ingester().advance()
+    done = all_ingested(state)
 
     assert done == Progress(records=3, rejected=1 if reason else 0)
     assert [each["reason"] for each in state.rejected()] == ([reason] * bool(reason))
@@ -318,7 +329,7 @@ def test_bad_records_and_bad_decisions_in_one_batch(state: StateDirectory) -> No
     ]
     segment_of_a_dead_writer(state, b"\n".join(lines) + b"\n")
 
-    done = state.ingester().advance()
+    done = all_ingested(state)
 
     assert done == Progress(records=4, rejected=4)
     assert sorted(str(each["reason"]) for each in state.rejected()) == [
@@ -335,7 +346,78 @@ def test_a_line_torn_in_its_decision_is_torn(state: StateDirectory) -> None:
     """Its call was never answered, whatever of its record had been written."""
     segment_of_a_dead_writer(state, LINE + b"\n" + decided_line(2)[:-1])
 
-    done = state.ingester().advance()
+    done = all_ingested(state)
 
     assert done == Progress(records=1, rejected=1)
     assert state.decided_ids() == []
+
+
+def test_records_go_before_decisions(state: StateDirectory) -> None:
+    """However many decisions there are, all records are in the database first."""
+    lines = [decided_line(number) for number in range(100)]
+    segment_of_a_dead_writer(state, b"\n".join(lines) + b"\n")
+    ingester = state.ingester(block_bytes=5 * len(lines[0]))
+
+    first = ingester.advance()
+
+    assert (first.records, first.more) == (100, True)
+    assert 0 < len(state.decided_ids()) < 10
+    all_ingested(state)
+    assert state.decided_ids() == state.request_ids()
+    assert state.segments() == []
+
+
+def test_decisions_of_a_living_writer_do_not_keep_the_ingester_awake(
+    state: StateDirectory,
+) -> None:
+    """When the last of them is stored, what comes next may gather."""
+    writer, ingester = state.writer(), state.ingester()
+    writer.append(decided_line(1))
+
+    first = ingester.advance()
+    writer.append(decided_line(2), LINE)
+    writer.append(encode_record(a_record(3)))
+    second = ingester.advance()
+    writer.append(encode_record(a_record(4)))
+    third = ingester.advance()
+
+    assert [step.more for step in (first, second, third)] == [False, False, False]
+    assert state.decided_ids() == [a_record(n).request_id for n in (1, 2)]
+    assert list(ingester.positions.values()) == [
+        sum(path.stat().st_size for path in state.journal.glob("0*.jsonl"))
+    ]
+    writer.close()
+
+
+def test_a_decision_waits_for_nobody_elses_database(state: StateDirectory) -> None:
+    """An ingester that was killed between both goes on with the decisions."""
+    segment_of_a_dead_writer(state, decided_line(1) + b"\n")
+
+    class OnlyRecords(UsageStore):
+        def add_decisions(self, *_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Ingester(state.journal, OnlyRecords(state.url)).advance()
+    before = state.decided_ids()
+    done = all_ingested(state)
+
+    assert before == []
+    assert done.records == 0
+    assert state.decided_ids() == state.request_ids() == [a_record(1).request_id]
+
+
+def test_decisions_of_a_vanished_segment_are_not_waited_for(
+    state: StateDirectory,
+) -> None:
+    """Somebody took the file away before they were read: that is their business."""
+    lines = [decided_line(number) for number in range(40)]
+    segment_of_a_dead_writer(state, b"\n".join(lines) + b"\n")
+    ingester = state.ingester(block_bytes=5 * len(lines[0]))
+    ingester.advance()
+    (state.journal / state.segments()[0]).unlink()
+
+    step = ingester.advance()
+
+    assert step == Progress()
+    assert len(state.request_ids()) == 40

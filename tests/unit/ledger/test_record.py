@@ -6,6 +6,7 @@ import pytest
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.record import (
     UsageRecord,
+    call_of,
     caller_labels,
     check_labels,
     decode_record,
@@ -63,6 +64,12 @@ def test_lines_of_all_kinds_are_split_together() -> None:
     assert list(zip(measures, labels, strict=True)) == list(map(split_record, records))
     for each in labels:
         check_labels(each)
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_whose_line_it_is_stands_at_its_beginning(record: UsageRecord) -> None:
+    """Whatever is rare about the record."""
+    assert call_of(encode_record(record)) == (record.request_id, record.ts_ms)
 
 
 def test_a_cut_at_the_wrong_place_is_noticed() -> None:

@@ -177,7 +177,7 @@ def test_an_upgrade_keeps_every_value_of_every_row(path: Path) -> None:
         labels = connection.execute("SELECT count(*) FROM request_labels").fetchone()
         positions = connection.execute("SELECT * FROM journal_positions").fetchall()
     assert labels == (4,)
-    assert positions == [("s", 7)]
+    assert positions == [("s", 7, 7)]
 
 
 def test_migrated_labels_are_those_that_the_ingester_finds(path: Path) -> None:
@@ -252,7 +252,7 @@ def test_an_upgrade_from_the_previous_schema_keeps_every_row(path: Path) -> None
         (None, None, 0, 0, None, None, None),
         ("openai-chat", "relay", 0, 0, None, None, None),
     }
-    assert positions == [("s", 7)]
+    assert positions == [("s", 7, 7)]
 
 
 def test_lines_of_before_an_upgrade_are_ingested_after_it(path: Path) -> None:

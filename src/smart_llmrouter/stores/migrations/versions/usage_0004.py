@@ -209,6 +209,16 @@ def upgrade() -> None:
         ),
     )
     op.add_column("request_labels", sa.Column("disconnect", sa.String()))
+    op.add_column(
+        "journal_positions",
+        sa.Column(
+            "decided_offset",
+            sa.BigInteger(),
+            server_default=sa.text("0"),
+            nullable=False,
+        ),
+    )
+    op.execute("UPDATE journal_positions SET decided_offset = end_offset")
     op.execute("UPDATE request_labels SET fallback_used = attempts > 1")
     op.execute("DROP VIEW request_usage")
     for statement in (_USAGE, *_MADE):
