@@ -53,6 +53,7 @@ _EXEMPT: Final = frozenset(
 states of items that nobody refers to, and tools about which `hosted_tools` says more.
 """
 
+_ENDS: Final = (Failed, Finished)
 _NOTHING_TO_RAISE: Final = Raising(ToolNames(()))
 """Undoes the names of no tools; it keeps nothing, so that all calls may share it."""
 
@@ -109,6 +110,15 @@ class Translation:
     """One attempt at a provider that speaks another dialect than the caller."""
 
     name: LaneName = "translate"
+
+    __slots__ = (
+        "_answering",
+        "_body",
+        "_client",
+        "_provider",
+        "_raising",
+        "notes",
+    )
 
     def __init__(
         self,
@@ -240,7 +250,9 @@ class Translator:
             return b""
         events = self._raising.raised(told)
         last = events[-1] if events else None
-        if isinstance(last, Failed | Finished):
+        if type(last) is Delta:
+            return self._encoder.encode(self._learned(events))
+        if isinstance(last, _ENDS):
             events = events[:-1]
         block = self._encoder.encode(self._learned(events))
         if isinstance(last, Finished):
@@ -250,12 +262,15 @@ class Translator:
             self.error = bytes(last.raw)
         return block
 
-    def _learned(self, events: Sequence[Event]) -> list[Event]:
+    def _learned(self, events: Sequence[Event]) -> Sequence[Event]:
         """Learn what events tell, and join deltas of a part that came together.
 
         They have arrived in one read, so that nobody waits for one of them because of
         another, and one event of the caller's takes as long to write as ten.
         """
+        if len(events) == 1 and type(events[0]) is Delta:
+            self.meaningful = True
+            return events
         joined: list[Event] = []
         texts: list[str] = []
         index = -1

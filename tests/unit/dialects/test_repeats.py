@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_llmrouter.core.events import Delta, Event, Opened
+from smart_llmrouter.core.events import Delta, Event, Opened, Started, UsageSeen
+from smart_llmrouter.core.usage import UNKNOWN_USAGE
 from smart_llmrouter.dialects.openai_chat.decoder import ChatDecoder
-from smart_llmrouter.dialects.repeats import Repeats
+from smart_llmrouter.dialects.repeats import Repeats, texts_of
 
 
 def event(text: str, **more: object) -> bytes:
@@ -18,7 +19,7 @@ def event(text: str, **more: object) -> bytes:
 
 def taught(text: str = "one", **more: object) -> Repeats:
     """Return what has seen an event that told `text` for the part 3."""
-    repeats = Repeats("content", "arguments")
+    repeats = Repeats(texts_of("content", "arguments"))
     repeats.learn(event(text, **more), [Delta(3, text)])
     return repeats
 
@@ -33,6 +34,17 @@ def test_a_run_is_read_at_once() -> None:
 
     assert block[:end] == b": before\n\n" + run
     assert repeats.delta == Delta(3, ' two "three"\n')
+
+
+def test_the_event_that_begins_a_text_is_like_those_that_go_on_with_it() -> None:
+    """That a text begins is told once only, so that the next event tells its text."""
+    repeats = Repeats(texts_of("content"))
+    repeats.learn(event("one"), [Started(), Opened(3, "text"), Delta(3, "one")])
+
+    end = repeats.read(event(" two"), 0)
+
+    assert end == len(event(" two"))
+    assert repeats.delta == Delta(3, " two")
 
 
 def test_one_event_is_read_alone() -> None:
@@ -72,7 +84,8 @@ def test_what_differs_elsewhere_is_not_read(block: bytes) -> None:
     ("seen", "told"),
     [
         (event("one"), []),
-        (event("one"), [Opened(3, "text"), Delta(3, "one")]),
+        (event("one"), [Opened(3, "tool_call"), Delta(3, "one")]),
+        (event("one"), [UsageSeen(UNKNOWN_USAGE), Delta(3, "one")]),
         (event("one"), [Opened(3, "text")]),
         (event("one"), [Delta(3, "other")]),
         (event("one", arguments="one"), [Delta(3, "one")]),
@@ -80,7 +93,17 @@ def test_what_differs_elsewhere_is_not_read(block: bytes) -> None:
         (event("one").replace(b'"one"', b'"\\ud83d"'), [Delta(3, "one")]),
         (event("one")[:-1], [Delta(3, "one")]),
     ],
-    ids=["nothing", "two", "no-delta", "other", "twice", "name", "half", "cut"],
+    ids=[
+        "nothing",
+        "call",
+        "usage",
+        "no-delta",
+        "other",
+        "twice",
+        "name",
+        "half",
+        "cut",
+    ],
 )
 def test_what_told_more_than_a_text_is_no_pattern(
     seen: bytes, told: list[Event]
@@ -95,7 +118,7 @@ def test_what_told_more_than_a_text_is_no_pattern(
 
 def test_a_stream_that_never_repeats_is_not_searched_for_long() -> None:
     """After a few events in vain nothing is learned any more."""
-    repeats = Repeats("content")
+    repeats = Repeats(texts_of("content"))
     for number in range(5):
         repeats.learn(event("one", number=number), [Delta(0, "one")])
 

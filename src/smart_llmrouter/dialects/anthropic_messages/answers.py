@@ -30,7 +30,7 @@ from smart_llmrouter.dialects.anthropic_messages.encoder import (
     NO_STATE,
     call_id_of,
     head_of,
-    stop_reason,
+    stop_of,
 )
 from smart_llmrouter.dialects.anthropic_messages.inputs import input_of, is_object
 from smart_llmrouter.dialects.anthropic_messages.schema import (
@@ -45,6 +45,7 @@ Block = dict[str, object] | msgspec.Raw
 
 _SILENT: Final = frozenset({Started, Closed})
 """Events that leave nothing in a plain answer."""
+_MESSAGE: Final = b'{%b,"content":%b,%b,"usage":%b}'
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -67,14 +68,12 @@ def write_answer(events: Iterable[Event], answering: Answering) -> bytes:
     """Write the caller's plain answer: the fold of a complete stream."""
     folded = _Folded(answering)
     folded.take(events)
-    ending = folded.finished
-    message = head_of(answering) | {
-        "content": folded.content(),
-        "stop_reason": stop_reason(ending.reason, called=folded.called),
-        "stop_sequence": ending.stop_sequence,
-        "usage": written_usage(folded.usage),
-    }
-    return _encode(message)
+    return _MESSAGE % (
+        head_of(answering),
+        _encode(folded.content()),
+        stop_of(folded.finished, called=folded.called),
+        written_usage(folded.usage),
+    )
 
 
 class _Part(msgspec.Struct):

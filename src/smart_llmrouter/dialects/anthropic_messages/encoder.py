@@ -70,6 +70,8 @@ _DELTA: Final = (
 _BLOCK_STOP: Final = (
     b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 )
+_HEAD: Final = b'"id":%b,"type":"message","role":"assistant","model":%b'
+_STOP: Final = b'"stop_reason":%b,"stop_sequence":%b'
 _END: Final = b"}}\n\n"
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -86,14 +88,15 @@ def call_id_of(opened: Opened, answering: Answering) -> str:
     return opened.call_id or f"toolu_{answering.id}_{opened.index}"
 
 
-def head_of(answering: Answering) -> dict[str, object]:
-    """Return the fields with which a message begins."""
-    return {
-        "id": f"msg_{answering.id}",
-        "type": "message",
-        "role": "assistant",
-        "model": answering.model,
-    }
+def head_of(answering: Answering) -> bytes:
+    """Return the fields with which a message begins, as JSON without the braces."""
+    return _HEAD % (_encode(f"msg_{answering.id}"), _encode(answering.model))
+
+
+def stop_of(finished: Finished, *, called: bool) -> bytes:
+    """Return the fields that say why a message ended, as JSON without the braces."""
+    reason = stop_reason(finished.reason, called=called)
+    return _STOP % (_encode(reason), _encode(finished.stop_sequence))
 
 
 class MessagesEncoder:
@@ -148,16 +151,14 @@ class MessagesEncoder:
             self._close()
             self._go_on()
         self._begin()
-        delta = {
-            "stop_reason": stop_reason(finished.reason, called=self._called),
-            "stop_sequence": finished.stop_sequence,
-        }
-        ending = {
-            "type": "message_delta",
-            "delta": delta,
-            "usage": written_usage(self._usage),
-        }
-        self._out += (b"event: message_delta\ndata: ", _encode(ending), b"\n\n", STOP)
+        self._out += (
+            b'event: message_delta\ndata: {"type":"message_delta","delta":{',
+            stop_of(finished, called=self._called),
+            b'},"usage":',
+            written_usage(self._usage),
+            b"}\n\n",
+            STOP,
+        )
         written = b"".join(self._out)
         self._out.clear()
         return written
@@ -287,14 +288,13 @@ class MessagesEncoder:
         if self._begun:
             return
         self._begun = True
-        message = head_of(self._answering) | {
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": written_usage(self._usage),
-        }
-        head = _encode({"type": "message_start", "message": message})
-        self._out += (b"event: message_start\ndata: ", head, b"\n\n")
+        self._out += (
+            b'event: message_start\ndata: {"type":"message_start","message":{',
+            head_of(self._answering),
+            b',"content":[],"stop_reason":null,"stop_sequence":null,"usage":',
+            written_usage(self._usage),
+            _END,
+        )
 
 
 def _joined(events: list[Event]) -> Iterable[Event]:

@@ -23,6 +23,13 @@ from smart_llmrouter.wire.rawvalues import UNREADABLE, Tokens, is_there
 
 _NOTHING: Final = InputParts(uncached=0, read=0, write_5m=0, write_1h=0)
 
+_WRITTEN: Final = (
+    b'{"input_tokens":%d,"cache_creation_input_tokens":%d,'
+    b'"cache_read_input_tokens":%d,"cache_creation":{"ephemeral_5m_input_tokens":%d,'
+    b'"ephemeral_1h_input_tokens":%d},"output_tokens":%d'
+)
+_WRITTEN_DETAILS: Final = b',"output_tokens_details":{"thinking_tokens":%d}'
+
 
 class CacheCreation(msgspec.Struct, frozen=True, gc=False):
     """Writes into the cache, by how long they stay there."""
@@ -94,22 +101,20 @@ def _readable_part(raw: msgspec.Raw) -> WireUsage:
     return WireUsage(**read)
 
 
-def written_usage(usage: Usage) -> dict[str, object]:
+def written_usage(usage: Usage) -> bytes:
     """Return `usage` as this dialect writes it; what is unknown counts as 0 there.
 
     The SDKs of this dialect demand numbers.
     """
     parts = input_parts(usage) or _NOTHING
-    written: dict[str, object] = {
-        "input_tokens": parts.uncached,
-        "cache_creation_input_tokens": parts.write_5m + parts.write_1h,
-        "cache_read_input_tokens": parts.read,
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": parts.write_5m,
-            "ephemeral_1h_input_tokens": parts.write_1h,
-        },
-        "output_tokens": usage.output_tokens or 0,
-    }
+    written = _WRITTEN % (
+        parts.uncached,
+        parts.write_5m + parts.write_1h,
+        parts.read,
+        parts.write_5m,
+        parts.write_1h,
+        usage.output_tokens or 0,
+    )
     if usage.reasoning_tokens is not None:
-        written["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
-    return written
+        written += _WRITTEN_DETAILS % usage.reasoning_tokens
+    return written + b"}"

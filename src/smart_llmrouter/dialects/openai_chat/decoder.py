@@ -22,7 +22,7 @@ from smart_llmrouter.dialects.openai_chat.answer_schema import (
 )
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
 from smart_llmrouter.dialects.openai_chat.reading import Reading
-from smart_llmrouter.dialects.repeats import Repeats
+from smart_llmrouter.dialects.repeats import Repeats, texts_of
 from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE
 from smart_llmrouter.wire.sse import EventSplitter, event_end, payload_of
 
@@ -35,6 +35,7 @@ _ERROR_EVENT: Final = b"event: error"
 _FAILURES: Final = frozenset(
     {"error", "network_error", "insufficient_system_resource", "repetition_truncation"}
 )
+_find_texts: Final = texts_of("content", "reasoning_content", "arguments")
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -56,7 +57,7 @@ class ChatDecoder:
         """Begin before the first byte."""
         self._splitter = EventSplitter(max_event_bytes=_MAX_EVENT_BYTES)
         self._reading = Reading()
-        self._repeats = Repeats("content", "reasoning_content", "arguments")
+        self._repeats = Repeats(_find_texts)
         self._reason: str | None = None
         self._usage: Usage = UNKNOWN_USAGE
         self._told_usage = True
@@ -71,7 +72,7 @@ class ChatDecoder:
         """
         block = self._splitter.feed(chunk)
         start, length = 0, len(block)
-        only_lf = b"\r" not in block
+        only_lf = block.find(b"\r") < 0
         while start < length and not self._ended:
             end = self._repeats.read(block, start) if only_lf else start
             if end == start:

@@ -55,8 +55,8 @@ def test_a_written_usage_reads_the_same() -> None:
 
     written = written_usage(usage)
 
-    assert written["input_tokens"] == 20
-    assert read_usage(msgspec.Raw(msgspec.json.encode(written))) == usage
+    assert msgspec.json.decode(written)["input_tokens"] == 20
+    assert read_usage(msgspec.Raw(written)) == usage
 
 
 def test_a_plain_answer_tells_its_usage() -> None:
