@@ -249,9 +249,11 @@ class Translator:
         if not told:
             return b""
         events = self._raising.raised(told)
+        if len(events) == 1 and type(events[0]) is Delta:
+            # As most often in a stream that is not in a hurry.
+            self.meaningful = True
+            return self._encoder.encode(events)
         last = events[-1] if events else None
-        if type(last) is Delta:
-            return self._encoder.encode(self._learned(events))
         if isinstance(last, _ENDS):
             events = events[:-1]
         block = self._encoder.encode(self._learned(events))
@@ -262,15 +264,12 @@ class Translator:
             self.error = bytes(last.raw)
         return block
 
-    def _learned(self, events: Sequence[Event]) -> Sequence[Event]:
+    def _learned(self, events: Sequence[Event]) -> list[Event]:
         """Learn what events tell, and join deltas of a part that came together.
 
         They have arrived in one read, so that nobody waits for one of them because of
         another, and one event of the caller's takes as long to write as ten.
         """
-        if len(events) == 1 and type(events[0]) is Delta:
-            self.meaningful = True
-            return events
         joined: list[Event] = []
         texts: list[str] = []
         index = -1
