@@ -9,7 +9,6 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
@@ -47,8 +46,8 @@ class Connection(asyncio.Protocol):
     """Reads requests, has them served in their order, and writes the answers.
 
     `congested` is a future while the caller takes nothing: it is done when there is
-    room again, or nobody there any more. `write` sends bytes, in order; it never waits.
-    `hub` is what it shares with the others.
+    room again, or nobody there any more. `transport` sends bytes, in order, and never
+    waits. `hub` is what it shares with the others.
     """
 
     __slots__ = (
@@ -65,19 +64,17 @@ class Connection(asyncio.Protocol):
         "_reading",
         "_target",
         "_task",
-        "_transport",
         "_waiting",
         "congested",
         "hub",
-        "write",
+        "transport",
     )
 
     def __init__(self, hub: "Hub") -> None:
         """Serve what comes as `hub` says."""
         self.hub = hub
         self._parser = httptools.HttpRequestParser(self)
-        self._transport: asyncio.Transport
-        self.write: Callable[[bytes], None]
+        self.transport: asyncio.Transport
         self._target = b""
         self._fields: Fields = []
         # Whose turn it is, whose body is being read, and who has to wait.
@@ -96,12 +93,11 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport to write to."""
-        self._transport = cast("asyncio.Transport", transport)
-        self.write = self._transport.write
+        self.transport = cast("asyncio.Transport", transport)
         self.hub.connections.add(self)
         if self.hub.draining:
             # It was accepted before, but its handshake took until now.
-            self._transport.close()
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Read on, but not without end where neither a head nor a body comes of it."""
@@ -269,15 +265,10 @@ class Connection(asyncio.Protocol):
     def cut(self) -> None:
         """Drop the connection at once, and what the caller has not taken yet."""
         # Otherwise the kernel would go on offering it, for many minutes.
-        connected: socket.socket | None = self._transport.get_extra_info("socket")
+        connected: socket.socket | None = self.transport.get_extra_info("socket")
         if connected is not None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._transport.abort()
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """The transport, to ask for addresses."""
-        return self._transport
+        self.transport.abort()
 
     # What the hub does.
 
@@ -289,7 +280,7 @@ class Connection(asyncio.Protocol):
     def drain(self) -> None:
         """Close now if nothing is being served, else after the present answer."""
         if not self.busy and not self._waiting:
-            self._transport.close()
+            self.transport.close()
         elif self._current is None:
             self._patience.hurry_head(self.hub.now())
 
@@ -297,7 +288,7 @@ class Connection(asyncio.Protocol):
         """End what is being served or read, at once."""
         current = self._current
         if current is None or current.ended:
-            self._transport.close()
+            self.transport.close()
         elif self._task is not None:
             self.hub.cancel(self._task)
         elif not current.refused:
@@ -306,7 +297,7 @@ class Connection(asyncio.Protocol):
     def look(self, now_s: float) -> None:
         """Act where the caller has been silent, or has taken nothing, for too long."""
         patience, reading = self._patience, self._reading
-        unsent_bytes = self._transport.get_write_buffer_size()
+        unsent_bytes = self.transport.get_write_buffer_size()
         if patience.ended(now_s, unsent_bytes=unsent_bytes, lingering=self._lingering):
             self.cut()
         elif self._lingering or self._paused or self._deaf:
@@ -321,7 +312,7 @@ class Connection(asyncio.Protocol):
                 stopping = self.hub.draining
                 self._reject(ShuttingDown() if stopping else RequestTimeout())
         elif self._current is None and patience.ended_between(now_s):
-            self._transport.close()
+            self.transport.close()
 
     # The rest is this connection's own.
 
@@ -372,7 +363,7 @@ class Connection(asyncio.Protocol):
         elif exchange.complete:
             self._serve(exchange)
         elif exchange.expects_continue and not exchange.body_bytes:
-            self._transport.write(_CONTINUE)
+            self.transport.write(_CONTINUE)
 
     def _serve(self, exchange: Exchange) -> None:
         # Naming it spares the loop to make up a name.
@@ -392,7 +383,7 @@ class Connection(asyncio.Protocol):
         if not exchange.keep_alive:
             self._linger()
         elif self.hub.draining and not self._waiting:
-            self._transport.close()
+            self.transport.close()
         elif self._waiting:
             # Not at once: a thousand requests may wait, and each be refused at once.
             self.hub.loop.call_soon(self._next)
@@ -410,13 +401,13 @@ class Connection(asyncio.Protocol):
     def _pause(self) -> None:
         if not self._paused:
             self._paused = True
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
             self._patience.resume(self.hub.now())
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     def _linger(self) -> None:
         """Close, but let the caller read the answer before it learns that.
@@ -430,7 +421,7 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         self._resume()
         self._patience.linger(self.hub.now(), stopping=self.hub.draining)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         else:
-            self._transport.close()
+            self.transport.close()

@@ -58,7 +58,6 @@ class Exchange(msgspec.Struct, eq=False):
     caller has left whether what serves it goes on.
     """
 
-    connection: "Connection"
     route: Route
     method: bytes
     target: bytes
@@ -67,8 +66,13 @@ class Exchange(msgspec.Struct, eq=False):
     request_id: str
     began_s: float
     ts_ms: int
-    keep_alive: bool = True
+    # What sending looks at stands together: that is less memory to fetch.
+    connection: "Connection"
     chunked: bool = True
+    unsent: bytes = b""
+    ended: bool = False
+    left: bool = False
+    keep_alive: bool = True
     context: object = None
     fault: RouterError | None = None
     pieces: list[bytes] = []
@@ -76,9 +80,6 @@ class Exchange(msgspec.Struct, eq=False):
     complete: bool = False
     refused: bool = False
     began: bool = False
-    unsent: bytes = b""
-    ended: bool = False
-    left: bool = False
     stays: Callable[[], bool] | None = None
 
     @property
@@ -119,9 +120,9 @@ class Exchange(msgspec.Struct, eq=False):
             _CLOSE if connection.closes_after(self) else b"",
         )
         if self.method == b"HEAD":
-            connection.write(head)
+            connection.transport.write(head)
         elif len(body) <= _JOINED_BYTES:
-            connection.write(head + body)
+            connection.transport.write(head + body)
         else:
             connection.transport.writelines((head, body))
         connection.answered(self)
@@ -151,9 +152,10 @@ class Exchange(msgspec.Struct, eq=False):
         connection, head = self.connection, self.unsent
         if (block or head) and not (self.ended or self.left):
             if self.chunked and block:
-                connection.write(b"%b%x\r\n%b\r\n" % (head, len(block), block))
+                framed = b"%b%x\r\n%b\r\n" % (head, len(block), block)
             else:
-                connection.write(head + block)
+                framed = head + block
+            connection.transport.write(framed)
             if head:
                 self.unsent = b""
             if connection.congested is not None:
@@ -173,7 +175,7 @@ class Exchange(msgspec.Struct, eq=False):
         else:
             last = head + b"0\r\n\r\n"
         if last:
-            self.connection.write(last)
+            self.connection.transport.write(last)
         self.ended = True
         self.connection.answered(self)
 

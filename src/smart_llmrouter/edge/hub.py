@@ -78,7 +78,6 @@ class Hub:
         now_s = self.now()
         self.stir(now_s)
         return Exchange(
-            connection,
             self._hot.get(target) or self._route_of(target),
             method,
             target,
@@ -87,6 +86,7 @@ class Hub:
             self._new_id(ts_ms),
             now_s,
             ts_ms,
+            connection,
         )
 
     def trust_host(self, host: bytes | None) -> None:

@@ -30,6 +30,7 @@ class Watch:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch nobody yet."""
         self.loop = loop
+        self.now: Monotonic = loop.time
         self.vigils: set[Vigil] = set()
         self.fires_at = _NEVER
         self._timer: asyncio.TimerHandle | None = None
@@ -78,10 +79,10 @@ class Vigil(msgspec.Struct, eq=False):
     _limit_at: float = _NEVER
     _limit_kind: Silence = "first_event"
     _limit_s: float = _NEVER
-    heard_s: float = 0.0
     _beat: Beat | None = None
     _beat_after_s: float = _NEVER
     _beat_at: float = _NEVER
+    heard_s: float = 0.0
     beating: asyncio.Future[None] | None = None
     expired: Silence | None = None
 
@@ -113,7 +114,7 @@ class Vigil(msgspec.Struct, eq=False):
     @property
     def now(self) -> Monotonic:
         """The clock of `heard_s`."""
-        return self._watch.loop.time
+        return self._watch.now
 
     def wait_for(self, kind: Silence, limit_s: float) -> None:
         """Let the wait that begins now take no more than `limit_s` seconds."""

@@ -35,7 +35,38 @@ class LeanConnection(asyncio.Protocol):
     the first values of its headers, in the provider's spelling; `held` is what has come
     of the body and was not taken; `complete` says whether all of the answer has come,
     and `reusable` whether the next request may be sent here.
+
+    A chunk of a stream finds all of this cold, with a thousand other streams between
+    two of its chunks. So as little memory is touched for one as can be: there is no
+    dictionary, and no bound method is kept where its object must be fetched anyway.
     """
+
+    __slots__ = (
+        "_dry_bytes",
+        "_fault",
+        "_fields",
+        "_gathering",
+        "_held_bytes",
+        "_loop",
+        "_most_held_bytes",
+        "_on_lost",
+        "_parser",
+        "_paused",
+        "_permits",
+        "_sink",
+        "_sink_bytes",
+        "_transport",
+        "_waiter",
+        "complete",
+        "headers",
+        "held",
+        "idle_since_s",
+        "on_body",
+        "on_header",
+        "on_message_begin",
+        "reusable",
+        "status",
+    )
 
     def __init__(self, on_lost: Callable[["LeanConnection"], None]) -> None:
         """Call `on_lost` when the connection is gone, however that came."""
@@ -55,7 +86,7 @@ class LeanConnection(asyncio.Protocol):
         self._paused = False
         self._fields: dict[bytes, bytes] = {}
         self.headers: dict[bytes, bytes] = {}
-        self.held: deque[bytes] = deque()
+        self.held: list[bytes] = []
         self.status = 0
         self.complete = True
         self.reusable = False
@@ -137,7 +168,7 @@ class LeanConnection(asyncio.Protocol):
         """Return all that is held, and read on."""
         held = self.held
         if len(held) == 1:
-            block = held.popleft()
+            block = held.pop()
         else:
             block = b"".join(held)
             held.clear()
@@ -161,7 +192,6 @@ class LeanConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         # It holds this connection: one that was never made must not hold it.
         self._parser = httptools.HttpResponseParser(self)
-        self._feed = self._parser.feed_data
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and wake whoever waits for it."""
@@ -171,13 +201,13 @@ class LeanConnection(asyncio.Protocol):
             return
         try:
             if self.status or self._dry_bytes + len(data) <= MAX_HEAD_BYTES:
-                self._feed(data)
+                self._parser.feed_data(data)
             else:
                 self._feed_head(memoryview(data))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._refuse("the answer is not HTTP")
         if self._sink is not None and self.held:
-            self._pour_on(self._sink, len(data))
+            self._pour_on(self._sink)
         else:
             self._hold(len(data))
 
@@ -197,21 +227,16 @@ class LeanConnection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
         # It holds methods of this connection: nobody would let go of either.
-        del self._parser, self._feed
+        del self._parser
         self._on_lost(self)
 
-    def _pour_on(self, sink: Sink, size: int) -> None:
+    def _pour_on(self, sink: Sink) -> None:
         """Give `sink` what is held; wake who waits when that was the last of it.
 
         For nearly every event of a stream, this is all that happens here.
         """
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            # It was cancelled, and has not come to say so: it is given nothing more.
-            self._hold(size)
-            return
         held = self.held
-        block = held.popleft() if len(held) == 1 else self.take()
+        block = held.pop() if len(held) == 1 else self.take()
         self._dry_bytes = 0
         self._sink_bytes = left_bytes = self._sink_bytes - len(block)
         if left_bytes < 0:
@@ -243,9 +268,9 @@ class LeanConnection(asyncio.Protocol):
     def _feed_head(self, data: memoryview) -> None:
         """Parse a head that may be too large; the first bytes must hold all of it."""
         room = MAX_HEAD_BYTES - self._dry_bytes
-        self._feed(data[:room])
+        self._parser.feed_data(data[:room])
         if self.status:
-            self._feed(data[room:])
+            self._parser.feed_data(data[room:])
         else:
             self._refuse("the head of the answer is too large")
 
@@ -274,6 +299,7 @@ class LeanConnection(asyncio.Protocol):
         self.reusable = False
         if self._fault is None and not self.complete:
             self._fault = kind, reason
+            self._sink = None
             waiter, self._waiter = self._waiter, None
             if waiter is not None and not waiter.done():
                 waiter.set_exception(kind(reason))
