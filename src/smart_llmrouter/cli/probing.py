@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from smart_llmrouter.bootstrap import open_transport
+from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.snapshot import Target, Upstream
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.dialects.registry import DIALECTS

@@ -243,6 +243,11 @@ class Observations:
         return self._windows.keys()
 
     @property
+    def now_s(self) -> float:
+        """The time on the clock that windows forget by."""
+        return self._now()
+
+    @property
     def notes(self) -> int:
         """How many attempts have been noted; what is seen changes with them."""
         return self._notes

@@ -37,6 +37,7 @@ from smart_llmrouter.routing.plan import Plan, led_by, native_first
 _MOST_PLANS: Final = 4096
 _SPREADING: Final = frozenset({"weighted", "dynamic"})
 _DECIDED: Final = frozenset({"rules", "script", "external"})
+_NOBODY: Final[Missing] = {}
 
 
 class Health(Protocol):
@@ -59,8 +60,8 @@ class Room(Protocol):
 class Lately(Protocol):
     """What was observed of targets."""
 
-    def breached(self, label: str, thresholds: Thresholds) -> tuple[str, ...]:
-        """Return the codes of the thresholds that a target did not keep."""
+    def lapsed(self, targets: Sequence[Target], thresholds: Thresholds) -> Missing:
+        """Return who is kept out of this call, and by which thresholds."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,35 +123,39 @@ class Planner:
 
     def found(self, needs: Requirements, *, keeper: str | None = None) -> Found:
         """Find who may be called; with a `keeper` nobody else can."""
-        fit = self._eligibility.of(needs)
-        resting_s, room = self._health.resting_s, self._room
-        if keeper is None and room is None and self.group.thresholds is None:
+        fit, group = self._eligibility.of(needs), self.group
+        resting_s, lapsed = self._health.resting_s, _NOBODY
+        if group.thresholds is not None:
+            lapsed = self._lately.lapsed(group.targets, group.thresholds)
+        if keeper is None and self._room is None and not lapsed:
             for target in fit.targets:
                 if resting_s(target.label):
                     break
             else:
                 return Found(fit=fit, targets=fit.targets, missing=fit.missing)
-        return self._sifted(fit, needs, keeper)
+        if keeper is not None:
+            others = [each.label for each in group.targets if each.label != keeper]
+            pinned: Missing = dict.fromkeys(others, (PINNED,))
+            lapsed = {
+                label: pinned.get(label, ()) + lapsed.get(label, ())
+                for label in (*pinned, *lapsed)
+            }
+        return self._sifted(fit, needs, lapsed)
 
-    def _sifted(self, fit: Fit, needs: Requirements, keeper: str | None) -> Found:
+    def _sifted(self, fit: Fit, needs: Requirements, lapsed: Missing) -> Found:
+        """Return what is left of `fit` without who has lapsed, or cannot be called."""
         missing: dict[str, tuple[str, ...]] = {}
-        wait_s = math.inf
+        soonest_s = math.inf
         for target in self.group.targets:
-            lasting = fit.missing.get(target.label, ()) + self._lapses(target, keeper)
-            passing, target_wait_s = self._passing(target, needs)
+            label = target.label
+            lasting = fit.missing.get(label, ()) + lapsed.get(label, ())
+            passing, wait_s = self._passing(target, needs)
             if lasting or passing:
-                missing[target.label] = lasting + passing
+                missing[label] = lasting + passing
             if passing and not lasting:
-                wait_s = min(wait_s, target_wait_s)
+                soonest_s = min(soonest_s, wait_s)
         targets = [each for each in fit.targets if each.label not in missing]
-        return Found(fit=fit, targets=targets, missing=missing, wait_s=wait_s)
-
-    def _lapses(self, target: Target, keeper: str | None) -> tuple[str, ...]:
-        pinned = (PINNED,) if keeper not in (None, target.label) else ()
-        thresholds = self.group.thresholds
-        if thresholds is None:
-            return pinned
-        return pinned + self._lately.breached(target.label, thresholds)
+        return Found(fit=fit, targets=targets, missing=missing, wait_s=soonest_s)
 
     def _passing(
         self, target: Target, needs: Requirements

@@ -5,9 +5,11 @@ seen again, so it is let in for the exploring share of the calls, and altogether
 what was seen of it is too old to count.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from smart_llmrouter.config import policies
+from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.routing.observations import Observations, Seen, judged
 from smart_llmrouter.routing.weighted import Draw
 
@@ -16,6 +18,9 @@ TIMEOUT_RATE: Final = "threshold-timeout-rate"
 P95_LATENCY: Final = "threshold-p95-latency"
 
 _MS_PER_S: Final = 1000
+_NOTES: Final = 16
+_FRESH_S: Final = 0.25
+_NOBODY: Final[Mapping[str, tuple[str, ...]]] = {}
 
 
 class ThresholdCheck:
@@ -32,15 +37,39 @@ class ThresholdCheck:
         self._settings = settings
         self._observations = observations
         self._draw = draw
+        self._span = judged(settings)
+        self._found = _NOBODY
+        self._found_at_s = -_FRESH_S
+        self._found_at_notes = -_NOTES
+
+    def lapsed(
+        self, targets: Sequence[Target], thresholds: policies.Thresholds
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Return who of the group is kept out of this call, and by which thresholds.
+
+        What was found holds for the next few attempts and a quarter of a second: what
+        is seen of targets moves slowly, and calls come fast.
+        """
+        now_s, notes = self._observations.now_s, self._observations.notes
+        if (
+            now_s - self._found_at_s >= _FRESH_S
+            or notes - self._found_at_notes >= _NOTES
+        ):
+            self._found_at_s, self._found_at_notes = now_s, notes
+            self._found = {
+                target.label: codes
+                for target in targets
+                if (codes := self.breached(target.label, thresholds))
+            }
+        found = self._found
+        return _NOBODY if found and self._draw() < self._settings.explore else found
 
     def breached(self, label: str, thresholds: policies.Thresholds) -> tuple[str, ...]:
-        """Return the codes of the thresholds that keep a target out of this call."""
-        settings = self._settings
-        seen = self._observations.seen(label, judged(settings))
-        if seen.attempts < settings.min_observations:
+        """Return the codes of the thresholds that a target did not keep lately."""
+        seen = self._observations.seen(label, self._span)
+        if seen.attempts < self._settings.min_observations:
             return ()
-        codes = breaches(seen, thresholds)
-        return () if codes and self._draw() < settings.explore else codes
+        return breaches(seen, thresholds)
 
 
 def breaches(seen: Seen, thresholds: policies.Thresholds) -> tuple[str, ...]:

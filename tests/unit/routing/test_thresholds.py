@@ -7,9 +7,10 @@ import pytest
 from smart_llmrouter.config.policies import Dynamic, Thresholds
 from smart_llmrouter.routing.observations import Observation, Observations, judged
 from smart_llmrouter.routing.thresholds import ThresholdCheck
-from tests.support.targets import Clock
+from tests.support.targets import Clock, target
 
-LABEL = "acme/mini"
+TARGETS = (target("acme"),)
+LABEL = TARGETS[0].label
 GOOD = Observation(None, 1.0)
 FAILED = Observation("upstream_server_error", 0.1)
 LATE = Observation("upstream_first_event_timeout", 60.0)
@@ -86,7 +87,7 @@ def test_a_target_that_is_left_out_is_tried_now_and_then() -> None:
     )
 
     let_in = sum(
-        not check.breached(LABEL, Thresholds(max_error_rate=0.5)) for _ in range(20_000)
+        not check.lapsed(TARGETS, Thresholds(max_error_rate=0.5)) for _ in range(20_000)
     )
 
     assert 0.04 < let_in / 20_000 < 0.06
@@ -101,10 +102,10 @@ def test_a_target_that_recovers_finds_its_way_back() -> None:
 
     for _ in range(2000):
         clock.now_s += 0.1
-        if not check.breached(LABEL, thresholds):
+        if not check.lapsed(TARGETS, thresholds):
             observations.note(LABEL, GOOD)
 
-    assert not any(check.breached(LABEL, thresholds) for _ in range(100))
+    assert not any(check.lapsed(TARGETS, thresholds) for _ in range(100))
 
 
 def test_what_was_long_ago_is_not_held_against_anybody() -> None:
@@ -113,7 +114,7 @@ def test_what_was_long_ago_is_not_held_against_anybody() -> None:
     check = ThresholdCheck(Dynamic(), observed(clock, (FAILED, 20)), never_exploring)
     thresholds = Thresholds(max_error_rate=0.5)
 
-    before, clock.now_s = check.breached(LABEL, thresholds), clock.now_s + 600
+    before, clock.now_s = check.lapsed(TARGETS, thresholds), clock.now_s + 600
 
-    assert before == ("threshold-error-rate",)
-    assert check.breached(LABEL, thresholds) == ()
+    assert before == {LABEL: ("threshold-error-rate",)}
+    assert check.lapsed(TARGETS, thresholds) == {}
