@@ -2,12 +2,16 @@
 
 import random
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, get_args
 
 import pytest
+from typer.testing import CliRunner
 
+from smart_llmrouter.cli.main import app
 from smart_llmrouter.config.load import Loaded, load_reading
 from smart_llmrouter.config.policies import Backoffs, Dynamic
 from smart_llmrouter.config.reader import read_bytes
@@ -131,6 +135,32 @@ def test_failover_tries_whom_its_page_says(snapshot: Snapshot) -> None:
     assert planned(snapshot, needs(), resting=[MINI]) == [OTHER, LARGE]
     assert 190_000 < large.estimated_input_tokens < 250_000
     assert planned(snapshot, large) == [LARGE]
+
+
+def test_the_explanation_is_that_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request of the page with its example prints what stands there."""
+    text = page("routing")
+    (request,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    (shown,) = re.findall(r"```console\n\$ (.*?)```", text, re.DOTALL)
+    command, _, printed = shown.partition("\n")
+    (tmp_path / "request.json").write_text(request, encoding="utf-8")
+    (tmp_path / "router.yaml").write_bytes(EXAMPLE.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+    result = CliRunner().invoke(app, shlex.split(command)[1:])
+
+    assert result.exit_code == 0, result.output
+    assert lines_of(result.output) == lines_of(printed)
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines, without what nobody sees."""
+    return [line.rstrip() for line in text.strip().splitlines()]
 
 
 def test_weights_give_the_shares_of_the_page(snapshot: Snapshot) -> None:

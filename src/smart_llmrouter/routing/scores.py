@@ -11,8 +11,8 @@ is 0 is not looked at. What each term is worth:
     quality       the `quality` that the configuration gives its model
 
 What was not observed of a target counts as 0.5, so that it neither wins nor loses by
-it; what was observed of none is left out. A price or a quality that the configuration
-does not tell counts as 0.
+it; what was observed of none is left out. Where no term is left, each score is 0.5. A
+price or a quality that the configuration does not tell counts as 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +93,8 @@ def _terms(name: str, figures: Figures, *, weight: float) -> list[Term]:
 
 
 def _score(observations: int, terms: tuple[Term, ...]) -> Score:
-    return Score(sum(term.contribution for term in terms), observations, terms)
+    value = sum(term.contribution for term in terms) if terms else NOT_SEEN
+    return Score(value, observations, terms)
 
 
 def _failed(each: Known, _: float) -> float | None:

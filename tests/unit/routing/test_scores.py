@@ -138,10 +138,10 @@ def test_a_score_is_the_weighted_mean_of_its_terms() -> None:
     assert (best.observations, other.observations) == (20, 20)
 
 
-def test_without_any_weight_nobody_has_a_score() -> None:
-    """Then there are no terms, and all are equal."""
+def test_without_any_term_nobody_is_better() -> None:
+    """Then all scores are in between."""
     known = [Known(target("a"), QUICK), Known(target("b"), SLOW)]
 
     scores = score_all(known, NONE, input_share=0.5)
 
-    assert [(score.value, score.terms) for score in scores] == [(0, ()), (0, ())]
+    assert [(score.value, score.terms) for score in scores] == [(0.5, ()), (0.5, ())]
