@@ -304,7 +304,7 @@ class Attempts:
         it was not the target's to say.
         """
         label = win.route.target.label
-        if error_class is not None and error_class != CALLER_LEFT:
+        if error_class is not None and not tells_nothing(error_class):
             self._health.note(label, error_class, begun=win.begun, broke_off=True)
             self._tally.attempts[label, error_class] += 1
         if not win.began_s:
@@ -340,7 +340,7 @@ class Attempts:
         """Tell of an attempt that says something of its target."""
         if self._observed is None:
             return
-        if error_class is None or says_something(error_class):
+        if error_class is None or is_the_targets(error_class):
             self._observed(
                 label, error_class, latency_s, first_event_s, usage.output_tokens
             )
@@ -366,10 +366,17 @@ class Attempts:
         )
 
 
-def says_something(error_class: str) -> bool:
-    """Say whether a failure is its target's, and not the request's or the caller's."""
+def tells_nothing(error_class: str) -> bool:
+    """Say whether a failure is neither the target's nor the request's."""
     meaning = MEANINGS.get(error_class)
-    return meaning is not None and meaning.standing not in {"request", "none"}
+    return meaning is None or meaning.standing == "none"
+
+
+def is_the_targets(error_class: str) -> bool:
+    """Say whether a failure is its target's, and not the request's or the caller's."""
+    return not tells_nothing(error_class) and (
+        MEANINGS[error_class].standing != "request"
+    )
 
 
 def failure_of_silence(vigil: Vigil) -> Failure:

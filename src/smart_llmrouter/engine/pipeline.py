@@ -177,8 +177,8 @@ class Pipeline:
                 error_class = error.error_class
                 raise
             except asyncio.CancelledError:
-                if vigil.expired == "idle":
-                    error_class = "upstream_idle_timeout"
+                if vigil.expired is not None:
+                    error_class = f"upstream_{vigil.expired}_timeout"
                 raise
             finally:
                 self._attempts.ended(win, entry, error_class)
