@@ -5,7 +5,8 @@ from typing import Final
 
 from smart_llmrouter.config.policies import Backoffs
 from smart_llmrouter.routing.health import HealthBook
-from smart_llmrouter.upstream.failures import Failure, failure_of_status
+from smart_llmrouter.upstream.failure_classes import Failure
+from smart_llmrouter.upstream.failures import failure_of_status
 from tests.support.clock import Clock
 
 TARGET: Final = "acme/mini"

@@ -32,16 +32,22 @@ from tests.support.router import Router, running_router
 from tests.support.wait import eventually
 
 SEEN_SO_FAR = USAGE.replace(b"[]", b'[{"index":0,"delta":{"content":"a"}}]')
-MESSAGES = {"max_tokens": 9, "stream": True}
 
 
 def draining(
-    *puppets: Puppet, ways: tuple[str, ...] = ("drain", "drain"), **changes: object
+    *puppets: Puppet,
+    ways: tuple[str, ...] = ("drain", "drain"),
+    upstream: dict[str, float] | None = None,
+    server: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Return a configuration whose targets are left in these `ways`, in their order."""
     providers = {f"p{at}": provider(each.base_url) for at, each in enumerate(puppets)}
-    changes.setdefault("callers", [caller(metrics_admin=True)])
-    settings = configuration(providers, **changes)
+    settings = configuration(
+        providers,
+        upstream=upstream or {},
+        server=server or {},
+        callers=[caller(metrics_admin=True)],
+    )
     settings["groups"]["chat"]["targets"] = [
         {"use": f"{name}/mini", "on_disconnect": way}
         for name, way in zip(providers, ways, strict=False)
@@ -51,12 +57,12 @@ def draining(
 
 @asynccontextmanager
 async def routed(
-    tmp_path: Path, **changes: object
+    tmp_path: Path, upstream: dict[str, float] | None = None
 ) -> AsyncGenerator[tuple[Router, Puppet]]:
     """Run a router in front of a puppet that is read on."""
     async with (
         running_puppet() as puppet,
-        running_router(tmp_path, draining(puppet, **changes)) as router,
+        running_router(tmp_path, draining(puppet, upstream=upstream)) as router,
     ):
         yield router, puppet
 
@@ -119,7 +125,7 @@ async def test_a_translated_stream_is_read_on_too(tmp_path: Path) -> None:
     """The lane makes no difference to who pays."""
     async with routed(tmp_path) as (router, puppet):
         async with line_to(router) as line:
-            line.send(chat(path="/v1/messages", **MESSAGES))
+            line.send(chat(path="/v1/messages", max_tokens=9, stream=True))
             call = await puppet.call()
             call.begin_stream()
             call.chunk(content_event("a"))
