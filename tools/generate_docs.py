@@ -11,6 +11,7 @@ from typing import Final
 
 from smart_llmrouter.config.reference import configuration_page
 from smart_llmrouter.core import errors
+from tools.attempts_page import attempts_page
 from tools.command_pages import commands_page
 from tools.metrics_page import metrics_page
 from tools.routing_features_page import routing_features_page
@@ -134,6 +135,7 @@ def meaning(error: type[errors.RouterError]) -> str:
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "attempts.md": attempts_page,
     "commands.md": commands_page,
     "configuration.md": configuration_page,
     "errors.md": errors_page,

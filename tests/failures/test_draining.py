@@ -164,7 +164,7 @@ async def test_reading_on_has_an_end(tmp_path: Path) -> None:
 
 async def test_too_much_is_not_read_on(tmp_path: Path) -> None:
     """`max_response_bytes` holds for nobody's answer, too."""
-    bounds = {"max_response_bytes": 65_536}
+    bounds: dict[str, float] = {"max_response_bytes": 65_536}
     async with routed(tmp_path, upstream=bounds) as (router, puppet):
         async with line_to(router) as line:
             line.send(chat(stream=True))

@@ -18,9 +18,14 @@ WAIT_MAX_S: Final = 2.0
 
 _FIRST_WAIT_S: Final = 0.25
 _SPREAD_S: Final = 0.25
-_SHARE: Final = 0.2
-_RESERVE: Final = 10.0
-_PER_S: Final = 1.0
+SHARE: Final = 0.2
+"""How many retries a group may make for each of its calls."""
+
+RESERVE: Final = 10.0
+"""How many it may make at once beyond that, and at first."""
+
+PER_S: Final = 1.0
+"""How many a second it may make beyond that."""
 
 
 class RetryBudget:
@@ -29,7 +34,7 @@ class RetryBudget:
     def __init__(self, *, now: Monotonic) -> None:
         """Begin with the reserve."""
         self._now = now
-        self._tokens = _RESERVE
+        self._tokens = RESERVE
         self._at_s = now()
         self._counted = 0
         self.calls = 0
@@ -38,8 +43,8 @@ class RetryBudget:
     def take(self) -> bool:
         """Take one retry out of the budget, if there is one."""
         now_s = self._now()
-        earned = (self.calls - self._counted) * _SHARE + (now_s - self._at_s) * _PER_S
-        self._tokens = min(_RESERVE, self._tokens + earned)
+        earned = (self.calls - self._counted) * SHARE + (now_s - self._at_s) * PER_S
+        self._tokens = min(RESERVE, self._tokens + earned)
         self._counted, self._at_s = self.calls, now_s
         if self._tokens < 1.0:
             return False
