@@ -103,6 +103,11 @@ def is_list(raw: msgspec.Raw) -> bool:
     return memoryview(raw)[0] == _LIST
 
 
+def holds_lists(raw: msgspec.Raw) -> bool:
+    """Say whether there may be a list inside of a list; it takes no reading to know."""
+    return bytes(raw).find(b"[", 1) >= 0
+
+
 def is_true(raw: msgspec.Raw | None) -> bool:
     """Say whether a value is `true`, in so many words."""
     return raw == _TRUE

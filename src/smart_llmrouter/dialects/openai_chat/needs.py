@@ -19,6 +19,7 @@ from smart_llmrouter.dialects.glancing import (
     count_in,
     count_media,
     format_in,
+    holds_lists,
     is_list,
     is_text,
     is_true,
@@ -72,7 +73,9 @@ def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
 
 
 def _messages(members: RawMembers, needs: Requirements) -> None:
-    count_media(needs, media_in(members))
+    # Where all contents are texts, there is nothing but text.
+    if holds_lists(members["messages"]):
+        count_media(needs, media_in(members))
 
 
 def media_in(members: RawMembers) -> Iterator[Medium]:
