@@ -60,6 +60,7 @@ _PRIVATE_V6: Final = tuple(
     for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 )
 _HOLDS_V4: Final = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
+_SLASHES: Final = 2
 _V4_BITS: Final = 0xFFFF_FFFF
 _BYTE: Final = 8
 _V4_PARTS: Final = 4
@@ -67,8 +68,8 @@ _V4_PARTS: Final = 4
 _STRIPPED: Final = "".join(map(chr, range(0x21)))
 _REMOVED: Final = str.maketrans("", "", "\t\n\r")
 _URL: Final = re.compile(
-    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*):)?(?P<slashes>[/\\]*)(?P<authority>[^/\\?#]*)"
-    r"(?P<rest>.?)",
+    r"(?:([a-z][a-z0-9+.-]*):)?([/\\]*)([^/\\?#]*)"
+    r"(.?)",
     re.IGNORECASE | re.DOTALL,
 )
 _UNCLEAR: Final = re.compile(r"[\x00-\x20\x7f\\<>^`{|}\"]|@.*@")
@@ -82,18 +83,17 @@ def is_private_url(url: str) -> bool:
 
     What is no URL, and what holds its own data, leads nowhere.
     """
-    told = url.strip(_STRIPPED).translate(_REMOVED)
-    found = _URL.match(told)
-    if found is None:
-        return False
-    scheme = (found["scheme"] or "").lower()
+    # The pattern fits at the beginning of whatever there is.
+    ((scheme, slashes, authority, rest), *_) = _URL.findall(
+        url.strip(_STRIPPED).translate(_REMOVED)
+    )
+    scheme = scheme.lower()
     if scheme in _LOCAL_SCHEMES:
         return True
-    if scheme not in _NETWORK_SCHEMES or (not scheme and len(found["slashes"]) < 2):
+    if scheme not in _NETWORK_SCHEMES or (not scheme and len(slashes) < _SLASHES):
         return False
-    authority = found["authority"]
     # Some end the host at a backslash, others do not.
-    unclear = found["rest"] == "\\" or "\\" in found["slashes"]
+    unclear = rest == "\\" or "\\" in slashes
     if unclear or _UNCLEAR.search(authority) is not None:
         return True
     return is_private_host(_host_of(authority))

@@ -11,7 +11,7 @@ import msgspec
 
 from smart_llmrouter.dialects.glancing import is_list, is_text, members_in, text_in
 from smart_llmrouter.wire.jsonobject import render_members
-from smart_llmrouter.wire.rawvalues import UNREADABLE, leniently
+from smart_llmrouter.wire.rawvalues import leniently
 
 Change = Callable[[msgspec.Raw], msgspec.Raw]
 
@@ -23,10 +23,7 @@ def each_changed(raw: msgspec.Raw, change: Change) -> msgspec.Raw:
     """Change each value of a list; what is no list stays."""
     if not is_list(raw):
         return raw
-    try:
-        items = leniently(_decode_items, raw)
-    except UNREADABLE:
-        return raw
+    items = leniently(_decode_items, raw)
     changed = [change(item) for item in items]
     if all(new is old for new, old in zip(changed, items, strict=True)):
         return raw

@@ -9,6 +9,7 @@ image by its type and by its first bytes. A proxy is not used.
 
 import re
 from collections.abc import Iterable
+from contextlib import closing
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -105,8 +106,10 @@ class Fetcher:
         try:
             await connect(connection, origin, addresses=pinned, contexts=self._contexts)
             await connection.ask(head, b"")
-            answer = answer_on(connection, _CUT, max_bytes=self._max_bytes)
-            return await self._read(answer)
+            with closing(
+                answer_on(connection, _CUT, max_bytes=self._max_bytes)
+            ) as answer:
+                return await self._read(answer)
         except TransportError as error:
             raise NotFetched(_reason(error)) from None
         finally:

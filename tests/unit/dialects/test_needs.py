@@ -186,6 +186,36 @@ def test_an_image_beside_odd_parts_is_seen() -> None:
     assert needs(CHAT, messages=messages).image_urls == 1
 
 
+def test_odd_items_hide_no_image_and_no_tool() -> None:
+    """Also where contents are objects or numbers, in Responses."""
+    image = {"type": "input_image", "image_url": "https://images.example/"}
+    items = [
+        7,
+        {"role": 3, "content": [4, image]},
+        {"output": image},
+        {"content": 5, "output": "x"},
+        {"type": "additional_tools", "tools": [6, {"type": "function", "name": "f"}]},
+    ]
+
+    seen = needs(RESPONSES, input=items)
+
+    assert seen.image_urls == 2
+    assert seen.tools == {"function"}
+
+
+def test_odd_blocks_hide_no_image() -> None:
+    """Also where a result of the provider's own tool is an object, in Messages."""
+    image = {"type": "image", "source": {"type": "url", "url": "https://a.example/"}}
+    odd = {"type": "code_execution_tool_result", "content": {"stdout": "x"}}
+    inner = {"type": "tool_result", "tool_use_id": "t", "content": [image, 5]}
+    document = {"type": "document", "source": {"type": "content", "content": [image]}}
+    wrong = {"type": "image", "source": 7}
+
+    seen = needs(MESSAGES, messages=said([odd, image, inner, document, wrong]))
+
+    assert seen.image_urls == 3
+
+
 def test_an_image_beside_half_a_surrogate_pair_is_seen() -> None:
     """Text that was cut in an emoji hides none."""
     body = (

@@ -220,3 +220,17 @@ def test_a_request_without_messages_is_left_alone(dialect: DialectName) -> None:
     peek = spoken.peek(b"{}")
 
     assert spoken.with_images(peek, IMAGES) is peek
+
+
+def test_images_in_the_variables_of_a_prompt_alone_are_found() -> None:
+    """A stored prompt needs no input beside it."""
+    responses = DIALECTS["openai-responses"]
+    variables = {"i": {"type": "input_image", "image_url": URL}}
+    body = {"prompt": {"id": "p", "variables": variables}}
+    peek = responses.peek(json.dumps(body).encode())
+
+    changed = responses.with_images(peek, IMAGES)
+
+    assert json.loads(bytes(changed.members["prompt"]))["variables"] == {
+        "i": {"type": "input_image", "image_url": DATA}
+    }

@@ -29,7 +29,7 @@ from smart_llmrouter.dialects.glancing import (
 )
 from smart_llmrouter.dialects.reasoning import NO_DEMAND, Demand, demand_of
 from smart_llmrouter.wire.jsonobject import RawMembers
-from smart_llmrouter.wire.rawvalues import ABSENT, NULL
+from smart_llmrouter.wire.rawvalues import ABSENT, NULL, UNREADABLE
 
 _FUNCTION: Final[frozenset[CallKind]] = frozenset({"function"})
 _CLIENT_RUN: Final = ("bash_", "text_editor_", "memory_", "computer_", "browser_")
@@ -44,17 +44,33 @@ _LINKLESS: Final[Mapping[str, Callable[[MediumKind], Medium]]] = {
 }
 
 
-class _Message(msgspec.Struct, gc=False):
+class _Source(msgspec.Struct):
+    type: str = ""
+    url: msgspec.Raw = ABSENT
+    content: "str | list[_Block] | None" = None
+
+
+class _Block(msgspec.Struct):
+    type: str = ""
+    source: _Source | None = None
+    content: "str | list[_Block] | None" = None
+
+
+class _Message(msgspec.Struct):
+    content: str | list[_Block] | None = None
+
+
+class _OddMessage(msgspec.Struct, gc=False):
     content: msgspec.Raw = ABSENT
 
 
-class _Block(msgspec.Struct, gc=False):
+class _OddBlock(msgspec.Struct, gc=False):
     type: str = ""
     source: msgspec.Raw = ABSENT
     content: msgspec.Raw = ABSENT
 
 
-class _Source(msgspec.Struct, gc=False):
+class _OddSource(msgspec.Struct, gc=False):
     type: str = ""
     url: msgspec.Raw = ABSENT
     content: msgspec.Raw = ABSENT
@@ -64,10 +80,11 @@ class _Tool(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-_MESSAGES: Final = Objects(_Message)
-_BLOCKS: Final = Objects(_Block)
-_SOURCES: Final = Objects(_Source)
+_ODD_MESSAGES: Final = Objects(_OddMessage)
+_ODD_BLOCKS: Final = Objects(_OddBlock)
+_ODD_SOURCES: Final = Objects(_OddSource)
 _TOOLS: Final = Objects(_Tool)
+_decode_messages: Final = msgspec.json.Decoder(list[_Message]).decode
 
 
 def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
@@ -88,22 +105,41 @@ def _messages(members: RawMembers, needs: Requirements) -> None:
 
 def media_in(members: RawMembers) -> Iterator[Medium]:
     """Go through images and documents, those in results and documents among them."""
-    messages = _MESSAGES.read(members.get("messages", NULL))
-    waiting = [message.content for message in messages]
+    messages = members.get("messages", NULL)
+    try:
+        waiting = [message.content for message in _decode_messages(messages)]
+    except UNREADABLE:
+        yield from _odd_media_in(messages)
+        return
     while waiting:
         content = waiting.pop()
-        if content is ABSENT or not is_list(content):
+        if not isinstance(content, list):
             continue
-        for block in _BLOCKS.read(content):
+        for block in content:
             waiting.append(block.content)
-            kind = _MEDIA.get(block.type)
-            source = None if kind is None else _SOURCES.one(block.source)
+            source, kind = block.source, _MEDIA.get(block.type)
             if kind is not None and source is not None:
                 waiting.append(source.content)
                 yield from _medium(kind, source)
 
 
-def _medium(kind: MediumKind, source: _Source) -> Iterator[Medium]:
+def _odd_media_in(messages: msgspec.Raw) -> Iterator[Medium]:
+    """Go through the same where not all of it is as it should be."""
+    waiting = [message.content for message in _ODD_MESSAGES.read(messages)]
+    while waiting:
+        content = waiting.pop()
+        if content is ABSENT or not is_list(content):
+            continue
+        for block in _ODD_BLOCKS.read(content):
+            waiting.append(block.content)
+            kind = _MEDIA.get(block.type)
+            source = None if kind is None else _ODD_SOURCES.one(block.source)
+            if kind is not None and source is not None:
+                waiting.append(source.content)
+                yield from _medium(kind, source)
+
+
+def _medium(kind: MediumKind, source: _Source | _OddSource) -> Iterator[Medium]:
     """Give what a source holds; text in a document is no medium of its own.
 
     A URL counts whatever the source calls itself: some provider may go for it.

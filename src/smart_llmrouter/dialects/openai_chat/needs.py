@@ -4,7 +4,7 @@ Where `max_tokens` and `max_completion_tokens` differ, the first counts. What th
 adds for reasoning (`reasoning`, `thinking`) counts as `reasoning_effort` does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -30,7 +30,7 @@ from smart_llmrouter.dialects.glancing import (
 )
 from smart_llmrouter.dialects.reasoning import NO_DEMAND, Demand, demand_of
 from smart_llmrouter.wire.jsonobject import RawMembers
-from smart_llmrouter.wire.rawvalues import ABSENT, NULL
+from smart_llmrouter.wire.rawvalues import ABSENT, NULL, UNREADABLE
 
 _FORCING: Final = frozenset({"required", "any"})
 _NAMING: Final = frozenset({"function", "custom"})
@@ -41,7 +41,7 @@ _CALLABLE: Final[Mapping[str, CallKind]] = {
 _TEXT_ONLY: Final = msgspec.Raw(b'["text"]')
 
 
-class _Message(msgspec.Struct, gc=False):
+class _OddMessage(msgspec.Struct, gc=False):
     content: msgspec.Raw = ABSENT
 
 
@@ -53,13 +53,18 @@ class _Part(msgspec.Struct, gc=False):
     file: msgspec.Raw = ABSENT
 
 
+class _Message(msgspec.Struct, gc=False):
+    content: str | list[_Part] | None = None
+
+
 class _Tool(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-_MESSAGES: Final = Objects(_Message)
+_ODD_MESSAGES: Final = Objects(_OddMessage)
 _PARTS: Final = Objects(_Part)
 _TOOLS: Final = Objects(_Tool)
+_decode_messages: Final = msgspec.json.Decoder(list[_Message]).decode
 
 
 def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
@@ -80,11 +85,23 @@ def _messages(members: RawMembers, needs: Requirements) -> None:
 
 def media_in(members: RawMembers) -> Iterator[Medium]:
     """Go through what is not text in all messages, those with results among them."""
-    for message in _MESSAGES.read(members.get("messages", NULL)):
-        content = message.content
-        if content is not ABSENT and is_list(content):
-            for part in _PARTS.read(content):
+    messages = members.get("messages", NULL)
+    contents: Iterable[str | list[_Part] | None]
+    try:
+        contents = [message.content for message in _decode_messages(messages)]
+    except UNREADABLE:
+        contents = _odd_contents(messages)
+    for parts in contents:
+        if isinstance(parts, list):
+            for part in parts:
                 yield from _media_of(part)
+
+
+def _odd_contents(messages: msgspec.Raw) -> Iterator[list[_Part]]:
+    """Go through the contents that are lists, where not all are as they should be."""
+    for message in _ODD_MESSAGES.read(messages):
+        if message.content is not ABSENT and is_list(message.content):
+            yield _PARTS.read(message.content)
 
 
 def _media_of(part: _Part) -> Iterator[Medium]:

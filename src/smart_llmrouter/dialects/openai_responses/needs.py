@@ -6,7 +6,7 @@ are counted one by one. A tool that the caller runs without having declared more
 its type, such as `local_shell`, counts as a function.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -31,7 +31,7 @@ from smart_llmrouter.dialects.glancing import (
 )
 from smart_llmrouter.dialects.reasoning import Demand, demand_of
 from smart_llmrouter.wire.jsonobject import RawMembers
-from smart_llmrouter.wire.rawvalues import ABSENT, NULL, is_there
+from smart_llmrouter.wire.rawvalues import ABSENT, NULL, UNREADABLE, is_there
 
 _CALLABLE: Final[Mapping[str, CallKind]] = {
     "function": "function",
@@ -53,19 +53,30 @@ _MEDIA: Final[Mapping[str, MediumKind]] = {
 }
 
 
-class _Item(msgspec.Struct, gc=False):
-    type: str | None = None
-    role: msgspec.Raw = ABSENT
-    content: msgspec.Raw = ABSENT
-    output: msgspec.Raw = ABSENT
-    tools: msgspec.Raw = ABSENT
-
-
 class _Part(msgspec.Struct, gc=False):
     type: str | None = None
     image_url: msgspec.Raw = ABSENT
     file_url: msgspec.Raw = ABSENT
     file_id: msgspec.Raw = ABSENT
+
+
+_Content = str | list[_Part] | _Part | None
+
+
+class _Item(msgspec.Struct, gc=False):
+    type: str | None = None
+    role: msgspec.Raw = ABSENT
+    content: _Content = None
+    output: _Content = None
+    tools: msgspec.Raw = ABSENT
+
+
+class _OddItem(msgspec.Struct, gc=False):
+    type: str | None = None
+    role: msgspec.Raw = ABSENT
+    content: msgspec.Raw = ABSENT
+    output: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
 
 
 class _Tool(msgspec.Struct, gc=False):
@@ -74,9 +85,10 @@ class _Tool(msgspec.Struct, gc=False):
     tools: msgspec.Raw = ABSENT
 
 
-_ITEMS: Final = Objects(_Item)
+_ODD_ITEMS: Final = Objects(_OddItem)
 _PARTS: Final = Objects(_Part)
 _TOOLS: Final = Objects(_Tool)
+_decode_items: Final = msgspec.json.Decoder(list[_Item]).decode
 
 
 def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
@@ -93,7 +105,7 @@ def _input(members: RawMembers, needs: Requirements) -> None:
     given = members["input"]
     if not is_list(given):
         return
-    for item in _ITEMS.read(given):
+    for item in _items(given):
         count_media(needs, _media_of(item.content, item.output))
         if is_there(item.tools):
             _add_tools(item.tools, needs)
@@ -107,27 +119,41 @@ def _prompt(members: RawMembers, needs: Requirements) -> None:
 
 def media_in(members: RawMembers) -> Iterator[Medium]:
     """Go through what is not text: in messages, results and variables of a prompt."""
-    for item in _ITEMS.read(members.get("input", NULL)):
+    for item in _items(members.get("input", NULL)):
         yield from _media_of(item.content, item.output)
     yield from _media_of(*_variables(members))
 
 
-def _variables(members: RawMembers) -> Collection[msgspec.Raw]:
+def _items(given: msgspec.Raw) -> Iterable[_Item]:
+    try:
+        return _decode_items(given)
+    except UNREADABLE:
+        return map(_item_of, _ODD_ITEMS.read(given))
+
+
+def _item_of(odd: _OddItem) -> _Item:
+    content, output = _content(odd.content), _content(odd.output)
+    return _Item(odd.type, odd.role, content, output, odd.tools)
+
+
+def _variables(members: RawMembers) -> Iterator[_Content]:
     prompt = members_in(members.get("prompt"))
-    return members_in(prompt.get("variables")).values()
+    return map(_content, members_in(prompt.get("variables")).values())
 
 
-def _media_of(*contents: msgspec.Raw) -> Iterator[Medium]:
+def _content(raw: msgspec.Raw) -> _Content:
+    """Read a content that may not be as it should be; a text says nothing here."""
+    if raw is ABSENT or is_text(raw):
+        return None
+    return _PARTS.read(raw) if is_list(raw) else _PARTS.one(raw)
+
+
+def _media_of(*contents: _Content) -> Iterator[Medium]:
     """Give what is not text; a URL counts whatever the part calls itself."""
     for content in contents:
-        if content is ABSENT or is_text(content):
+        if content is None or isinstance(content, str):
             continue
-        if is_list(content):
-            parts = _PARTS.read(content)
-        else:
-            one = _PARTS.one(content)
-            parts = [] if one is None else [one]
-        for part in parts:
+        for part in content if isinstance(content, list) else (content,):
             kind = _MEDIA.get(part.type or "")
             if part.image_url is not ABSENT:
                 yield Medium("image", part.image_url, is_there(part.file_id))
