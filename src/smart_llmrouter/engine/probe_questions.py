@@ -226,6 +226,7 @@ class _Asking:
             turns=(Turn(role="user", parts=(Text(text=said), *more)),),
             output_cap=max(self._output_tokens, _SMALL_CAP),
             store=False,
+            wants_reasoning_state=False,
         )
         request = msgspec.structs.replace(request, **fields)
         return Question(name=name, request=request, judge=judge, after=after)

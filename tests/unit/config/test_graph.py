@@ -285,6 +285,40 @@ def test_kinds_of_tool_calls_without_any_calls() -> None:
     assert one(found) == ("warning", "providers.acme.models.mini.tools")
 
 
+def test_images_that_may_not_come_in_any_way() -> None:
+    """Neither by URL nor as data: nobody can send one."""
+    found = findings({"acme/mini": {**ABLE, "image_sources": []}})
+
+    assert one(found) == ("warning", "providers.acme.models.mini.image_sources")
+
+
+@pytest.mark.parametrize(("score", "value"), [("price", PRICE), ("quality", 0.9)])
+def test_scores_of_what_nobody_has(score: str, value: object) -> None:
+    """One target that has it is enough; other strategies do not look at it."""
+    without = {key: fields for key, fields in ABLE.items() if key != score}
+    models = {"acme/mini": without, "other/mini": without}
+    weights = {"weights": {score: 0.5}}
+
+    found = findings(models, strategy="dynamic", dynamic=weights)
+    able: dict[str, Any] = {**without, score: value}
+    known = {**models, "other/mini": able}
+    some = findings(known, strategy="dynamic", dynamic=weights)
+
+    place = f"groups.chat.dynamic.weights.{score}"
+    assert place in [path for _, path, _ in found]
+    assert place not in [path for _, path, _ in some]
+
+
+def test_scores_of_nothing() -> None:
+    """Then no target is better than another."""
+    nothing = dict.fromkeys(("latency", "first_token", "throughput", "reliability"), 0)
+    models = {"acme/mini": ABLE, "other/mini": ABLE}
+
+    found = findings(models, strategy="dynamic", dynamic={"weights": nothing})
+
+    assert one(found) == ("error", "groups.chat.dynamic.weights")
+
+
 @pytest.mark.parametrize("reason", ["on_429", "on_quota", "on_failure"])
 def test_rests_that_begin_longer_than_they_may_be(reason: str) -> None:
     """What doubles must begin below its end."""
@@ -321,7 +355,7 @@ def test_findings_have_their_line() -> None:
     )
 
 
-@pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.yaml")))
+@pytest.mark.parametrize("example", sorted(ROOT.glob("examples/**/*.yaml")))
 def test_examples_are_beyond_reproach(example: Path) -> None:
     """Nothing in them is worth a finding, but for what is not built yet."""
     found = load(example, environment=ENVIRONMENT).findings

@@ -43,7 +43,8 @@ class Member:
     @property
     def reads_images(self) -> bool:
         """Say whether requests with images can be served."""
-        return "image" in (self.model.input or ())
+        reads = "image" in (self.model.input or ())
+        return reads and bool(self.model.image_sources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +287,34 @@ def _unpriced_beside(team: Team) -> list[Member]:
     return unpriced if len(unpriced) < len(team.members) else []
 
 
+def _scores_look_at_something(document: Document, team: Team) -> Iterator[Finding]:
+    """Warn of scores of a dynamic group that are the same for all its targets."""
+    dynamic = team.group.dynamic
+    if team.group.strategy != "dynamic" or dynamic is None:
+        return
+    weights, path = dynamic.weights, (*team.path, "dynamic", "weights")
+    for name, weight, is_known in (
+        ("price", weights.price, any(each.model.price for each in team.members)),
+        (
+            "quality",
+            weights.quality,
+            any(each.model.quality is not None for each in team.members),
+        ),
+    ):
+        if weight and not is_known:
+            yield document.warning(
+                (*path, name),
+                f"the weight has no effect: no target of the group has a {name}",
+                f"give the models a {name}, or remove the weight",
+            )
+    if not any(value for _, value in weights):
+        yield document.error(
+            path,
+            "all weights are 0: targets cannot be scored by anything",
+            "give one of them a weight, or write `strategy: weighted`",
+        )
+
+
 _RULES: Final[tuple[Callable[[Document, Team], Iterator[Finding]], ...]] = (
     _somebody_serves,
     _targets_are_listed_once,
@@ -294,6 +323,7 @@ _RULES: Final[tuple[Callable[[Document, Team], Iterator[Finding]], ...]] = (
     _fallbacks_lose_nothing,
     _attempts_reach_all,
     _fallbacks_have_prices,
+    _scores_look_at_something,
 )
 
 
@@ -305,6 +335,12 @@ def _capability(document: Document, path: KeyPath, model: Model) -> Iterator[Fin
             f"{', '.join(tools)} has no effect without `function`: the model gets no"
             " requests with tools",
             "add function, if the model calls tools",
+        )
+    if "image" in (model.input or ()) and not model.image_sources:
+        yield document.warning(
+            (*path, "image_sources"),
+            "the model reads images, and may be given none: no way is allowed",
+            "write `image_sources: [data]`, or remove image from input",
         )
     if {"tools", "input"}.isdisjoint(model.model_fields_set):
         yield document.warning(
