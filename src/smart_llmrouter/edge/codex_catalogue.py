@@ -80,7 +80,7 @@ def _entry(
 ) -> dict[str, object]:
     context_tokens = facts.context_tokens or _ASSUMED_CONTEXT_TOKENS
     levels = [level for level in _EFFORTS if level in facts.reasoning_levels]
-    images = facts.input is None or "image" in facts.input
+    images = "image" in facts.input
     return {
         "slug": name,
         "display_name": name,
@@ -110,8 +110,7 @@ def _tools(facts: Facts) -> dict[str, object]:
         "shell_type": "unified_exec",
         "apply_patch_tool_type": "freeform" if facts.native_responses else None,
         "web_search_tool_type": "text",
-        "supports_parallel_tool_calls": facts.tools is None
-        or "parallel" in facts.tools,
+        "supports_parallel_tool_calls": "parallel" in facts.tools,
         "supports_search_tool": False,
         "experimental_supported_tools": [],
         "use_responses_lite": False,

@@ -1,23 +1,25 @@
 """What may be promised of a group, whichever of its targets will serve."""
 
-from collections.abc import Iterable
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 from smart_llmrouter.config.snapshot import Group, Modality, ToolKind
 
 T = TypeVar("T", bound=str)
+TEXT_ONLY: Final[tuple[Modality, ...]] = ("text",)
+"""What a model reads of which nothing is said."""
 
 
 class Facts(NamedTuple):
-    """What all targets of a group can do; `None` where the configuration is silent.
+    """What all targets of a group can do; a limit of `None` is not known.
 
     `native_responses` says that all of them speak the Responses API by themselves.
     """
 
     context_tokens: int | None
     max_output_tokens: int | None
-    input: tuple[Modality, ...] | None
-    tools: tuple[ToolKind, ...] | None
+    input: tuple[Modality, ...]
+    tools: tuple[ToolKind, ...]
     reasoning_levels: tuple[str, ...]
     native_responses: bool
 
@@ -28,10 +30,11 @@ def facts_of(group: Group) -> Facts:
     return Facts(
         context_tokens=_least(target.context_tokens for target in targets),
         max_output_tokens=_least(target.max_output_tokens for target in targets),
-        input=_common(target.input for target in targets),
-        tools=_common(target.tools for target in targets),
-        reasoning_levels=_common(target.reasoning_levels or None for target in targets)
-        or (),
+        input=_common([target.input or TEXT_ONLY for target in targets]),
+        tools=_common([target.tools or () for target in targets]),
+        reasoning_levels=_common(
+            [each.reasoning_levels for each in targets if each.reasoning_levels]
+        ),
         native_responses=all(
             target.provider.dialect == "openai-responses" for target in targets
         ),
@@ -42,9 +45,7 @@ def _least(values: Iterable[int | None]) -> int | None:
     return min((value for value in values if value is not None), default=None)
 
 
-def _common(lists: Iterable[tuple[T, ...] | None]) -> tuple[T, ...] | None:
-    """Return what is in all lists that there are, in the order of the first."""
-    known = [each for each in lists if each is not None]
-    if not known:
-        return None
-    return tuple(each for each in known[0] if all(each in other for other in known))
+def _common(lists: Sequence[tuple[T, ...]]) -> tuple[T, ...]:
+    """Return what is in all lists, in the order of the first."""
+    first = lists[0] if lists else ()
+    return tuple(each for each in first if all(each in other for other in lists))

@@ -15,9 +15,11 @@ import msgspec
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.decisions import Decision
 from smart_llmrouter.core.errors import (
+    CapabilityRejected,
     Details,
     InternalError,
     JournalUnwritable,
+    RequestFault,
     RouterError,
 )
 from smart_llmrouter.core.request import DialectName
@@ -96,8 +98,9 @@ class Explainer:
                 plan = self._planning.order(sought, entry)
             else:
                 plan = await self._planning.decide(sought, entry)
+            self._planning.check_first(asked, plan)
         except RouterError as error:
-            if entry.deciding is None:
+            if entry.deciding is None or _is_the_requests(error):
                 raise
             refused = error
         decision = _decided(entry.deciding, refused)
@@ -137,6 +140,11 @@ class Explaining:
         entry.usage, entry.deciding = _NOTHING_USED, None
         ending = _Explained(entry, client, _encode(explanation))
         self._recorder.close(entry, status=200, ending=ending)
+
+
+def _is_the_requests(error: RouterError) -> bool:
+    """Say whether the request itself is wrong, whoever would serve it."""
+    return isinstance(error, RequestFault) and not isinstance(error, CapabilityRejected)
 
 
 def _decided(deciding: Deciding | None, error: RouterError | None) -> Decision:

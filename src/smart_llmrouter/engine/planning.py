@@ -14,7 +14,11 @@ import msgspec
 
 from smart_llmrouter.config.policies import Decisions
 from smart_llmrouter.core.clock import Monotonic
-from smart_llmrouter.core.errors import RoutingPolicyError, UnknownResponseId
+from smart_llmrouter.core.errors import (
+    RequestFault,
+    RoutingPolicyError,
+    UnknownResponseId,
+)
 from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.dialects.base import Dialect, NotBridged, Peek
 from smart_llmrouter.engine.deciding import decide
@@ -202,10 +206,23 @@ class Planning:
         if route.dialect is asked.dialect:
             return ()
         try:
-            Translation(asked, route.dialect, route.serving, request_id=_UNNAMED)
+            _translated(asked, route)
         except NotBridged as lacking:
             return lacking.missing
+        except RequestFault:
+            # That is told when this target's turn comes: others may take it as it is.
+            return ()
         return ()
+
+    def check_first(self, asked: Asked, plan: Plan) -> None:
+        """Raise the `RequestFault` that translating for the first target would."""
+        route = self._routes[plan.targets[0].label]
+        if route.dialect is not asked.dialect:
+            _translated(asked, route)
+
+
+def _translated(asked: Asked, route: Route) -> None:
+    Translation(asked, route.dialect, route.serving, request_id=_UNNAMED)
 
 
 def _noted(plan: Plan, sought: Sought) -> Plan:
