@@ -15,6 +15,7 @@ from smart_llmrouter.ledger.ingester_loop import read_status
 from smart_llmrouter.mockprovider.script import Step
 from tests.conftest import SOAK
 from tests.support.gateway import Gateway, configuration, provider, running_gateway
+from tests.support.ledger import StateDirectory
 from tests.support.load import Seen, under_load
 from tests.support.mock import Mock, running_mock
 from tests.support.process import children, is_running
@@ -33,7 +34,9 @@ async def routed(tmp_path: Path) -> AsyncGenerator[tuple[Gateway, Mock]]:
     """Run a router in front of a mock whose answers take their time."""
     async with running_mock() as mock:
         mock.always(Step(delay_first_ms=30, delay_between_ms=2, words=10))
-        settings = configuration({"acme": provider(mock.base_url)})
+        settings = configuration(
+            {"acme": provider(mock.base_url)}, diagnostics={"decisions": "all"}
+        )
         async with running_gateway(tmp_path, settings) as gateway:
             yield gateway, mock
 
@@ -65,6 +68,16 @@ def times_on_record(gateway: Gateway) -> Counter[str]:
     return Counter(row["request_id"] for row in gateway.rows())
 
 
+async def all_decided(gateway: Gateway) -> None:
+    """Wait until there is how each recorded call was decided, once, and no other."""
+    state = StateDirectory(gateway.state)
+    await eventually(
+        lambda: state.decided_ids() == state.request_ids(),
+        within_s=20,
+        what="a decision for each recorded call",
+    )
+
+
 async def test_killed_in_the_middle_of_200_calls(tmp_path: Path) -> None:
     """After a restart there is exactly one row for every call that was answered."""
     chance = random.Random(SEED)
@@ -80,6 +93,7 @@ async def test_killed_in_the_middle_of_200_calls(tmp_path: Path) -> None:
             answered += seen.whole
             await gateway.start()
         await all_on_record(gateway, answered)
+        await all_decided(gateway)
         rows = times_on_record(gateway)
 
     assert len(answered) == len(set(answered))
@@ -111,6 +125,7 @@ async def test_the_ingester_killed_under_load(tmp_path: Path) -> None:
                 killed.append(ingester)
                 await eventually(lambda: not is_running(killed[-1]))
         status = await gateway.stop()
+        await all_decided(gateway)
         rows = times_on_record(gateway)
 
     assert status == 0
@@ -135,6 +150,7 @@ async def test_router_and_ingester_killed_together(tmp_path: Path) -> None:
             answered += seen.whole
             await gateway.start()
         await all_on_record(gateway, answered)
+        await all_decided(gateway)
         rows = times_on_record(gateway)
 
     assert {rows[each] for each in answered} == {1}, f"seed {SEED}"

@@ -264,6 +264,7 @@ def build_edge(
         config_fingerprint=snapshot.fingerprint,
         router_version=build.version,
         now=time.monotonic,
+        bounds=snapshot.diagnostics,
     )
     gate, watch = OpenGate(), Watch(loop)
     pipeline = Pipeline(

@@ -15,9 +15,9 @@ import structlog
 
 from smart_llmrouter.config.policies import Diagnostics
 from smart_llmrouter.core.clock import Monotonic
-from smart_llmrouter.core.decisions import Decision
 from smart_llmrouter.core.errors import JournalUnwritable, RouterError
 from smart_llmrouter.core.identity import Caller
+from smart_llmrouter.engine.decisions import Deciding
 from smart_llmrouter.engine.entry import Entry, Likeness
 from smart_llmrouter.engine.tally import Series, Tally
 from smart_llmrouter.ledger.decision_line import with_decision
@@ -135,7 +135,7 @@ class Recorder:
         whose = self._caller_labels.get(caller.token_id) or self._labels_of(caller)
         line = join_line(measures, whose, kind.labels)
         if entry.deciding is not None:
-            line = self._with_decision(line, entry.deciding.decision(error), entry)
+            line = self._with_decision(line, entry.deciding, error, entry)
         # From here on nothing can fail that would leave the call without its end.
         entry.closed = True
         kind.series.count(measures)
@@ -145,20 +145,17 @@ class Recorder:
         self._endings.append(ending)
 
     def _with_decision(
-        self, line: bytes, decision: Decision | None, entry: Entry
+        self, line: bytes, deciding: Deciding, error: RouterError | None, entry: Entry
     ) -> bytes:
-        """Return the line with the decision; as it is where that cannot be written."""
-        if decision is None:
-            return line
+        """Return the line with the decision; as it is where that cannot be had."""
         try:
-            return with_decision(line, decision, self._bounds)
-        except (ValueError, TypeError, OverflowError) as error:
-            log.warning(
-                "decision not kept",
-                request_id=entry.arrival.request_id,
-                reason=type(error).__name__,
-            )
-            return line
+            decision = deciding.decision(error)
+            if decision is not None:
+                return with_decision(line, decision, self._bounds)
+        except Exception:
+            # How a call was decided is worth no call.
+            log.exception("decision not kept", request_id=entry.arrival.request_id)
+        return line
 
     def _labels_of(self, caller: Caller) -> bytes:
         """Encode what says whose a call is; as often as there are callers."""

@@ -285,6 +285,14 @@ class Settled(Deciding, kw_only=True):
         return self.settled
 
 
+class Faulty(Settled, kw_only=True):
+    """A call of which nobody can say how it was decided."""
+
+    def decision(self, error: RouterError | None) -> Decision:
+        """Fail."""
+        raise ZeroDivisionError(error)
+
+
 def settled(decision: Decision) -> Settled:
     """Return what keeps this decision, whatever is asked for."""
     chosen = group(target("a"))
@@ -333,4 +341,21 @@ async def test_a_decision_that_cannot_be_written_costs_no_call() -> None:
 
     assert ending.codes == [None]
     assert decode_record(journal.lines[0]).request_id == "req_0"
+    assert [each["event"] for each in logs] == ["decision not kept"]
+
+
+async def test_a_fault_in_explaining_costs_no_call() -> None:
+    """Whatever goes wrong about a decision, the call is on record and answered."""
+    journal, ending = ShortJournal(), Told()
+    faulty, sound = entry(), settled(a_decision())
+    faulty.deciding = Faulty(
+        group=sound.group, needs=sound.needs, found=sound.found, settled=sound.settled
+    )
+
+    with capture_logs() as logs:
+        recorder_on(journal, Tally()).close(faulty, status=200, ending=ending)
+        await eventually(lambda: ending.codes)
+
+    assert ending.codes == [None]
+    assert decode_record(journal.lines[0]).request_id == "req_1"
     assert [each["event"] for each in logs] == ["decision not kept"]
