@@ -16,6 +16,7 @@ from tools.command_pages import commands_page
 from tools.metrics_page import metrics_page
 from tools.routing_features_page import routing_features_page
 from tools.translation_page import translation_page
+from tools.troubleshooting_page import troubleshooting_page
 from tools.usage_records_page import usage_records_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -142,6 +143,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "metrics.md": metrics_page,
     "routing-features.md": routing_features_page,
     "translation.md": translation_page,
+    "troubleshooting.md": troubleshooting_page,
     "usage-records.md": usage_records_page,
 }
 

@@ -35,6 +35,10 @@ def _stream(value: object) -> str:
     return "streamed" if value else "plain"
 
 
+def _fallback(value: object) -> str:
+    return "fell back" if value else "first target"
+
+
 @dataclass(frozen=True, slots=True)
 class Dimension:
     """One way to group calls. `in_time` ones are shown in their own order."""
@@ -81,6 +85,8 @@ DIMENSIONS: Final = {
         _dimension("error", "Error", _USAGE.error_code),
         _dimension("strategy", "Strategy", _USAGE.strategy),
         _dimension("stream", "Stream", _USAGE.stream, text_of=_stream),
+        _dimension("fallback", "Fallback", _USAGE.fallback_used, text_of=_fallback),
+        _dimension("disconnect", "Caller left", _USAGE.disconnect),
         _dimension(
             "hour",
             "Hour (UTC)",
