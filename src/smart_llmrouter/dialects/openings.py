@@ -11,7 +11,7 @@ are read to their end.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from json import JSONDecoder
 from typing import Final, TypeGuard
 
@@ -47,12 +47,12 @@ _scan_value: Final = JSONDecoder().raw_decode
 _next_turn: Final = re.compile(r"[\[,\s]*").match
 
 
-def named_key(kind: bytes, name: str) -> bytes:
+def named_key(kind: str, name: str) -> bytes:
     """Return the key of a conversation to which its client has given a name.
 
     `kind` is where the name stands: the same text may stand elsewhere for another one.
     """
-    return _digest(kind, name.encode("utf-8", "surrogatepass"))
+    return _digest(kind, [name])
 
 
 def name_in(members: RawMembers, field: str) -> str | None:
@@ -71,7 +71,7 @@ def opening_key(instructions: msgspec.Raw | None, turns: msgspec.Raw) -> bytes:
     said, is_answered = _opening(turns)
     if instructions is not None:
         said.insert(0, _value_of(instructions))
-    key = _digest(b"opening", *_ends_of_texts(said))
+    key = _digest("opening", [_shortened(text) for text in _texts(said)])
     return key if is_answered else key + UNANSWERED
 
 
@@ -138,15 +138,10 @@ def _ends(start: str, size: int, end: str) -> str:
     return f"{start}\0{size}\0{end}"
 
 
-def _ends_of_texts(said: Iterable[object]) -> Iterator[bytes]:
-    for value in said:
-        for text in _texts(value):
-            short = (
-                text
-                if len(text) <= _LOOKED_AT
-                else _ends(text[:_TEXT_END], len(text), text[-_TEXT_END:])
-            )
-            yield short.encode("utf-8", "surrogatepass")
+def _shortened(text: str) -> str:
+    if len(text) <= _LOOKED_AT:
+        return text
+    return _ends(text[:_TEXT_END], len(text), text[-_TEXT_END:])
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -165,13 +160,11 @@ def _texts(value: object) -> Iterator[str]:
             waiting.append(each.get("text", each.get("content", each.get("type"))))
 
 
-def _digest(kind: bytes, *pieces: bytes) -> bytes:
-    digest = hashlib.blake2b(kind, digest_size=_KEY_BYTES)
-    for piece in pieces:
-        digest.update(b"%d:" % len(piece))
-        digest.update(piece)
-    # Ends in no mark, whatever the digest is.
-    return digest.digest() + b"."
+def _digest(kind: str, texts: Sequence[str]) -> bytes:
+    """Return a digest of texts; it ends in no mark, whatever they are."""
+    sizes = ",".join([str(len(text)) for text in texts])
+    whole = "\0".join((kind, sizes, *texts)).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(whole, digest_size=_KEY_BYTES).digest() + b"."
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:

@@ -31,6 +31,7 @@ _FRESH_S: Final = 0.05
 _OLD_S: Final = 1.0
 _TABLES: Final = 256
 _USUAL_OUTPUT_TOKENS: Final = 500.0
+_BYTES_PER_TOKEN: Final = 4
 _SMALLEST_RATIO: Final = -5
 _LARGEST_RATIO: Final = 12
 
@@ -115,7 +116,7 @@ class Dynamic:
 
     def _ratio(self, needs: Requirements) -> int:
         """Return how much more input than output a call has, as a power of two."""
-        ratio = log2(max(1, needs.estimated_input_tokens) / self._output_tokens)
+        ratio = log2(max(1, _input_tokens(needs)) / self._output_tokens)
         return min(max(round(ratio), _SMALLEST_RATIO), _LARGEST_RATIO)
 
     def _table(self, eligible: Sequence[Target], *, ratio: int, now_s: float) -> _Table:
@@ -148,6 +149,17 @@ class Dynamic:
             notes=self._observations.notes,
             made_s=now_s,
         )
+
+
+def _input_tokens(needs: Requirements) -> float:
+    """Return roughly how many tokens the input has.
+
+    Text is counted by its size, which is near enough for a power of two; what is in a
+    request as data has to be looked at.
+    """
+    if needs.images or needs.documents or needs.audio:
+        return needs.estimated_input_tokens
+    return needs.request_bytes / _BYTES_PER_TOKEN
 
 
 def _weights(targets: Sequence[Target]) -> list[int]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from smart_llmrouter.config import policies
 from smart_llmrouter.config.policies import ScoreWeights
 from smart_llmrouter.config.snapshot import Target
+from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.routing.dynamic import Dynamic
 from smart_llmrouter.routing.observations import Observation, Observations, scored
 from tests.support.targets import Clock, needs, price, target
@@ -243,8 +244,8 @@ def test_only_so_many_sets_of_targets_are_remembered() -> None:
     assert len(traffic.strategy._tables) <= 256
 
 
-def cheapest(body: bytes, output_tokens: int | None) -> str:
-    """Return who gets calls with this body, where only prices count."""
+def cheapest(wanted: Requirements, output_tokens: int | None) -> str:
+    """Return who gets such calls, where only prices count."""
     settings = policies.Dynamic(
         explore=0.0,
         min_observations=1,
@@ -261,8 +262,8 @@ def cheapest(body: bytes, output_tokens: int | None) -> str:
         traffic.observations.note(
             each.label, Observation(None, 1.0, None, output_tokens)
         )
-    traffic.strategy.order(traffic.targets, needs(body))
-    ordering = traffic.strategy.order(traffic.targets, needs(body))
+    traffic.strategy.order(traffic.targets, wanted)
+    ordering = traffic.strategy.order(traffic.targets, wanted)
     assert ordering.scores[ordering.targets[0].label].value == 1
     return ordering.targets[0].provider.name
 
@@ -283,7 +284,17 @@ def test_the_price_is_that_of_the_call(
     """Long requests go where input is cheap; answers are as long as they used to be."""
     body = b'{"messages":[{"role":"user","content":"' + b"word " * words + b'"}]}'
 
-    assert cheapest(body, output_tokens) == name
+    assert cheapest(needs(body), output_tokens) == name
+
+
+def test_an_image_is_not_as_long_as_its_data() -> None:
+    """A megabyte of base64 is some thousands of tokens, not a quarter of a million."""
+    image = b'{"type":"image_url","image_url":{"url":"data:' + b"A" * 2**20 + b'"}}'
+    body = b'{"messages":[{"role":"user","content":[' + image + b"]}]}"
+    wanted = Requirements(body=body, dialect="openai-chat", image_data=1)
+
+    assert cheapest(wanted, 20_000) == "writer"
+    assert cheapest(needs(body), 20_000) == "reader"
 
 
 def test_nobody_is_left_to_order() -> None:

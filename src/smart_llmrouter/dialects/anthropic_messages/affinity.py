@@ -37,7 +37,7 @@ def conversation_of(peek: Peek) -> bytes | None:
     """Return the key of the conversation, if the request tells which one it is."""
     session = _session_in(peek.members)
     if session:
-        return named_key(b"session", session)
+        return named_key("session", session)
     messages = peek.members.get("messages")
     if messages is None:
         return None

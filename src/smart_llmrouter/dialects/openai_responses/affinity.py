@@ -35,9 +35,9 @@ def conversation_of(peek: Peek) -> bytes | None:
     """Return the key of the conversation, if the request tells which one it is."""
     members = peek.members
     for kind, name in (
-        (b"session", _session_in(members)),
-        (b"cache", name_in(members, "prompt_cache_key")),
-        (b"stored", _stored_in(members)),
+        ("session", _session_in(members)),
+        ("cache", name_in(members, "prompt_cache_key")),
+        ("stored", _stored_in(members)),
     ):
         if name:
             return named_key(kind, name)
