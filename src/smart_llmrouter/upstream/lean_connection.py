@@ -86,7 +86,7 @@ class LeanConnection(asyncio.Protocol):
         self._paused = False
         self._fields: dict[bytes, bytes] = {}
         self.headers: dict[bytes, bytes] = {}
-        self.held: list[bytes] = []
+        self.held: deque[bytes] = deque()
         self.status = 0
         self.complete = True
         self.reusable = False
@@ -168,7 +168,7 @@ class LeanConnection(asyncio.Protocol):
         """Return all that is held, and read on."""
         held = self.held
         if len(held) == 1:
-            block = held.pop()
+            block = held.popleft()
         else:
             block = b"".join(held)
             held.clear()
@@ -236,7 +236,7 @@ class LeanConnection(asyncio.Protocol):
         For nearly every event of a stream, this is all that happens here.
         """
         held = self.held
-        block = held.pop() if len(held) == 1 else self.take()
+        block = held.popleft() if len(held) == 1 else self.take()
         self._dry_bytes = 0
         self._sink_bytes = left_bytes = self._sink_bytes - len(block)
         if left_bytes < 0:
