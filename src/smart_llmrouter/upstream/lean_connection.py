@@ -24,6 +24,9 @@ _READ_AHEAD_BYTES: Final = 256 * 1024
 # A larger body is not copied into one piece with its head.
 _JOINED_BYTES: Final = 32 * 1024
 _LAST_INTERIM: Final = 199
+_FINAL: Final = b"HTTP/1.1 2"
+"""How nearly every head begins that is not followed by another one."""
+_HEAD_ENDS: Final = b"\r\n\r\n"
 _SWITCHING: Final = 101
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -203,7 +206,7 @@ class LeanConnection(asyncio.Protocol):
             if self.status or self._dry_bytes + len(data) <= MAX_HEAD_BYTES:
                 self._parser.feed_data(data)
             else:
-                self._feed_head(memoryview(data))
+                self._feed_head(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._refuse("the answer is not HTTP")
         if self._sink is not None and self.held:
@@ -265,12 +268,17 @@ class LeanConnection(asyncio.Protocol):
         """Return how many bytes of the request the kernel has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport else 0
 
-    def _feed_head(self, data: memoryview) -> None:
+    def _feed_head(self, data: bytes) -> None:
         """Parse a head that may be too large; the first bytes must hold all of it."""
         room = MAX_HEAD_BYTES - self._dry_bytes
-        self._parser.feed_data(data[:room])
+        if data.startswith(_FINAL) and data.find(_HEAD_ENDS, 0, room) >= 0:
+            # A body in one piece need not be put together again.
+            self._parser.feed_data(data)
+            return
+        view = memoryview(data)
+        self._parser.feed_data(view[:room])
         if self.status:
-            self._parser.feed_data(data[room:])
+            self._parser.feed_data(view[room:])
         else:
             self._refuse("the head of the answer is too large")
 
