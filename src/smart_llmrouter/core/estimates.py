@@ -33,7 +33,8 @@ UNSEEN_FILE_TOKENS: Final = 50_000
 
 # All weights are in twelfths of a token, so that sums are exact.
 _TOKEN: Final = 12
-_WEIGHTS: Final = {b"l": 3, b"u": 5, b"d": 8, b"s": 2, b"p": 12}
+_SMALL_LETTER: Final = 3
+_MORE_THAN_THAT: Final = {b"u": 5 - 3, b"d": 8 - 3, b"s": 2 - 3, b"p": 12 - 3}
 _WORD: Final = 10
 _NO_WORD: Final = b"l" * 16
 _NO_WORD_MORE: Final = 16 * 5
@@ -57,8 +58,11 @@ _KINDS: Final = bytes(
     for byte in range(256)
 )
 """What each byte is: a small letter, a capital, a digit, a space, or another."""
-_STARTS: Final = (b"sl", b"su", b"dl", b"du", b"pl", b"pu", b"lu", b"ld", b"ud")
-"""Where a word or a number begins."""
+_COARSE: Final = bytes.maketrans(b"ludsp", b"wwd  ")
+"""Of these: a letter, a digit, or another."""
+_STARTS: Final = (b" w", b"dw", b"wd")
+"""Where a word or a number begins, beside capitals within a word."""
+_CAPITAL: Final = b"lu"
 _CONVERSATIONS: Final = frozenset({"messages", "input"})
 _IMAGES: Final = frozenset(
     {"image", "image_url", "input_image", "computer_screenshot", "image_file"}
@@ -172,9 +176,12 @@ def _weight_of_texts(texts: Sequence[str]) -> int:
 def _weight_of_bytes(text: bytes) -> int:
     """Add up what the characters of a text weigh; it may be of many megabytes."""
     kinds = b" ".join((b"", text)).translate(_KINDS)
+    coarse = kinds.translate(_COARSE)
+    starts = sum(map(coarse.count, _STARTS)) + kinds.count(_CAPITAL)
     return (
-        sum(kinds.count(kind) * weight for kind, weight in _WEIGHTS.items())
-        + sum(map(kinds.count, _STARTS)) * _WORD
+        len(kinds) * _SMALL_LETTER
+        + sum(kinds.count(kind) * more for kind, more in _MORE_THAN_THAT.items())
+        + starts * _WORD
         + kinds.count(_NO_WORD) * _NO_WORD_MORE
     )
 
