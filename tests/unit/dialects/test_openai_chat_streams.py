@@ -31,6 +31,47 @@ def test_a_whole_stream_in_one_read() -> None:
     assert following.usage == Usage(input_tokens=7, output_tokens=3)
 
 
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("spaced", [False, True], ids=["compact", "spaced"])
+def test_events_tell_the_same_one_by_one_and_all_at_once(
+    line_end: bytes, *, spaced: bool
+) -> None:
+    """What is learned does not depend on how the network cut the stream."""
+    events = [OPENING, HELLO, HELLO, STOP, USAGE, DONE]
+    if spaced:
+        events = [event.replace(b'":', b'" : ') for event in events]
+    events = [event.replace(b"\n", line_end) for event in events]
+    alone, together = meter(), meter()
+
+    sent_alone = b"".join(alone.feed(event) for event in events) + alone.end()
+    sent_together = together.feed(b"".join(events)) + together.end()
+
+    assert sent_alone == sent_together == b"".join(events[:4])
+    assert alone.usage == together.usage == Usage(input_tokens=7, output_tokens=3)
+    assert (alone.finished, alone.done) == (together.finished, together.done)
+
+
+@pytest.mark.parametrize(
+    "telling",
+    [
+        b'data: {"choices":[],\n"usage":{"prompt_tokens":9}}\n\n',
+        b'data: {"choices":[]}\rdata: [DONE]\r\n\n',
+        b'{"choices":[]}\ndata: {"error":{"code":1}}\n\n',
+    ],
+    ids=["torn", "two lines", "no data before"],
+)
+def test_what_stands_on_several_lines_is_looked_at(telling: bytes) -> None:
+    """Nothing hides behind a line that tells nothing; alone, it is read the same."""
+    alone, together = meter(), meter()
+    alone.feed(HELLO)
+
+    alone.feed(telling)
+    together.feed(HELLO + telling)
+
+    assert (alone.usage, alone.error) == (together.usage, together.error)
+    assert (alone.done, alone.finished) == (together.done, together.finished)
+
+
 def test_a_later_usage_takes_away_no_cache_writes() -> None:
     """What only an earlier chunk said of the cache is still known at the end."""
     following = meter()
