@@ -250,13 +250,18 @@ async def test_a_path_to_a_provider_around_the_gate(
 
 
 @asynccontextmanager
-async def trapped(tmp_path: Path) -> AsyncGenerator[tuple[Router, Puppet, Puppet]]:
-    """Run a router with a key, its provider, and a trap where nothing should arrive."""
+async def trapped(
+    tmp_path: Path, **changes: object
+) -> AsyncGenerator[tuple[Router, Puppet, Puppet]]:
+    """Run a router with a key, its provider, and a trap where nothing should arrive.
+
+    `changes` are those of its configuration.
+    """
     key = tmp_path / "key"
     key.write_text("provider-key-0123456789")
     async with running_puppet() as puppet, running_puppet() as trap:
         acme = provider(puppet.base_url, api_key=f"file:{key}")
-        settings = configuration({"acme": acme})
+        settings = configuration({"acme": acme}, **changes)
         async with running_router(tmp_path, settings) as router:
             yield router, puppet, trap
 
@@ -359,7 +364,8 @@ def test_a_provider_key_in_the_query_string() -> None:
 
 async def test_a_picture_address_that_the_gateway_fetches(tmp_path: Path) -> None:
     """An image URL goes to the provider as it is; the router connects to nothing."""
-    async with trapped(tmp_path) as (router, puppet, trap):
+    upstream = {"allow_private_image_urls": True}
+    async with trapped(tmp_path, upstream=upstream) as (router, puppet, trap):
         image = {"url": f"http://127.0.0.1:{trap.port}/picture.png"}
         content = [{"type": "image_url", "image_url": image}]
         data = chat(messages=[{"role": "user", "content": content}])

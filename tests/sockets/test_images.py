@@ -76,6 +76,26 @@ async def test_a_private_image_is_refused_before_anybody_is_called(
     assert mock.received == []
 
 
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("/v1/messages/count_tokens", "anthropic-messages"),
+        ("/v1/responses/input_tokens", "openai-responses"),
+    ],
+)
+async def test_a_private_image_is_not_counted_either(
+    tmp_path: Path, mock: Mock, path: str, dialect: str
+) -> None:
+    """Who counts the tokens of an image may look at it."""
+    settings = configuration({"acme": provider(mock.base_url, dialect=dialect)})
+    async with running_router(tmp_path, settings) as router, router.http() as client:
+        answer = await client.post(path, json=body(dialect, "http://10.0.0.1/a.png"))
+
+    assert answer.status_code == 400
+    assert "image-url-forbidden" in answer.text
+    assert mock.received == []
+
+
 async def test_a_private_image_passes_where_that_is_allowed(
     tmp_path: Path, mock: Mock
 ) -> None:

@@ -27,6 +27,7 @@ from smart_llmrouter.engine.client import Client, HeaderLines, header_lines
 from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
+from smart_llmrouter.engine.images import refuse_private_urls
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import dialect_headers
@@ -69,8 +70,12 @@ class Counting:
 
     async def take(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""
-        peek = DIALECTS[entry.arrival.dialect].peek(body)
+        dialect = DIALECTS[entry.arrival.dialect]
+        peek = dialect.peek(body)
         group = allowed_group(peek.model, entry, self._snapshot)
+        if not self._snapshot.upstream.allow_private_image_urls:
+            # Who counts the tokens of an image may fetch it.
+            refuse_private_urls(dialect, peek, dialect.requirements_of(peek, body=body))
         self._recorder.check()
         with (
             self._gate.reserve(entry.arrival.caller, group.name) as reservation,
