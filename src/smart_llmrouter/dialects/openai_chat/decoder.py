@@ -21,7 +21,7 @@ from smart_llmrouter.dialects.openai_chat.answer_schema import (
     read_piece,
 )
 from smart_llmrouter.dialects.openai_chat.answers import parse_usage
-from smart_llmrouter.dialects.openai_chat.reading import Reading
+from smart_llmrouter.dialects.openai_chat.reading import Reading, all_of
 from smart_llmrouter.dialects.repeats import Repeats, texts_of
 from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE
 from smart_llmrouter.wire.sse import EventSplitter, event_end, payload_of
@@ -194,15 +194,11 @@ def read_answer(body: bytes) -> Sequence[Event]:
     said = choice.message or choice.delta
     if said is None or choice.finish_reason in _FAILURES:
         raise NotAnAnswer
-    reading = Reading()
-    reading.answer_id = answer.id or ""
-    reading.events.append(Started(answer.id, answer.model))
-    reading.tell_all(_numbered(said))
+    parts = all_of(_numbered(said), answer.id or "", choice.finish_reason or "stop")
     usage = _usage_of(answer)
     if usage is not None:
-        reading.events.append(UsageSeen(usage))
-    reading.events.append(Finished(reading.reason_of(choice.finish_reason or "stop")))
-    return reading.events
+        parts.insert(-1, UsageSeen(usage))
+    return [Started(answer.id, answer.model), *parts]
 
 
 def _numbered(said: Said) -> Said:

@@ -15,6 +15,7 @@ from smart_llmrouter.core.events import (
     Closed,
     Delta,
     Event,
+    Finished,
     FinishReason,
     OpaqueFrame,
     Opened,
@@ -148,19 +149,7 @@ class Reading:
 
     def reason_of(self, told: str) -> FinishReason:
         """Return why the answer ended: calls count more than what it is called."""
-        reason = _REASONS.get(told, "stop")
-        if reason in _ORDERLY:
-            return "tool_calls" if self._calls else "stop"
-        return reason
-
-    def tell_all(self, said: Said) -> None:
-        """Tell a whole answer, in which nothing comes later."""
-        text = _only_text(said)
-        if text is None:
-            self.hear(said)
-            self.close()
-        else:
-            self.events += (Opened(0, "text"), Delta(0, text), Closed(0))
+        return _reason(told, called=bool(self._calls))
 
     def _say(self, kind: PartKind, text: str) -> None:
         """Tell a text; beside open calls it waits, since parts do not overlap."""
@@ -291,6 +280,26 @@ class Reading:
         part = self._next
         self._next = part + 1
         return part
+
+
+def all_of(said: Said, answer_id: str, reason: str) -> list[Event]:
+    """Return the parts of a whole answer that ended for `reason`, and why it ended."""
+    text = _only_text(said)
+    if text is not None:
+        finished = Finished(_reason(reason, called=False))
+        return [Opened(0, "text"), Delta(0, text), Closed(0), finished]
+    reading = Reading()
+    reading.answer_id = answer_id
+    reading.hear(said)
+    reading.close()
+    return [*reading.events, Finished(reading.reason_of(reason))]
+
+
+def _reason(told: str, *, called: bool) -> FinishReason:
+    reason = _REASONS.get(told, "stop")
+    if reason in _ORDERLY:
+        return "tool_calls" if called else "stop"
+    return reason
 
 
 def _only_text(said: Said) -> str | None:
