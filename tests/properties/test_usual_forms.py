@@ -79,6 +79,13 @@ messages = st.builds(
     rarely(st.sampled_from(["user", "assistant", "system"])),
     rarely(contents),
 )
+tools = st.builds(
+    lambda name, about, schema, mark: {"name": name, **about, **schema, **mark},
+    rarely(st.sampled_from(["look", "no such name!"])),
+    st.sampled_from([{}, {"description": "d", "type": "custom"}, {"type": "bash_1"}]),
+    st.sampled_from([{}, {"input_schema": None}, {"input_schema": {"a": 1}}]),
+    marks | st.sampled_from([{"strict": True}, {"strict": None}, {"strict": 1}]),
+)
 requests = st.fixed_dictionaries(
     {
         "model": st.just("chat"),
@@ -89,6 +96,7 @@ requests = st.fixed_dictionaries(
         "system": rarely(texts | st.lists(text_blocks, max_size=2)),
         "temperature": rarely(st.sampled_from([0, 1, 0.5])),
         "stream": st.booleans(),
+        "tools": rarely(st.lists(tools, max_size=2)),
     },
 )
 turns = st.builds(
@@ -162,7 +170,7 @@ def with_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, list):
         return [with_nulls(each) for each in value]
     if isinstance(value, dict):
-        raw = {"input", "cache_control"}
+        raw = {"input", "input_schema", "cache_control"}
         read = {
             name: inner if name in raw else with_nulls(inner)
             for name, inner in value.items()

@@ -229,7 +229,7 @@ def _input_of(arguments: str) -> str:
 
 
 def _as_function(tool: Tool, names: ToolNames) -> Tool:
-    if isinstance(tool, HostedTool):
+    if isinstance(tool, HostedTool) or _is_function(tool, names):
         return tool
     schema, description = _ANY_OBJECT, tool.description
     if isinstance(tool, CustomTool):
@@ -241,6 +241,17 @@ def _as_function(tool: Tool, names: ToolNames) -> Tool:
         description=description,
         schema=schema,
         strict=tool.strict if isinstance(tool, FunctionTool) else None,
+    )
+
+
+def _is_function(tool: Tool, names: ToolNames) -> bool:
+    """Say whether a tool is, as most are, all that a provider must be told already."""
+    return (
+        type(tool) is FunctionTool
+        and tool.schema is not None
+        and tool.namespace is None
+        and not tool.extras
+        and names.flat(tool.name, None) == tool.name
     )
 
 

@@ -143,8 +143,7 @@ def _full(name: str, namespace: str | None) -> str:
 
 
 def _fitted(full: str) -> str:
-    fit = _UNFIT.sub("_", full)
-    return fit if fit == full and len(full) <= _MAX_CHARS and full else _marked(full)
+    return full if _fits(full) is not None else _marked(full)
 
 
 def _marked(full: str, kind: str = "") -> str:

@@ -28,6 +28,7 @@ from smart_llmrouter.core.request import (
     OutputFormat,
     ReasoningAsk,
     Request,
+    Tool,
 )
 from smart_llmrouter.dialects.anthropic_messages.fields import Fields
 from smart_llmrouter.dialects.anthropic_messages.parse_content import (
@@ -42,6 +43,7 @@ from smart_llmrouter.dialects.anthropic_messages.parse_tools import (
 from smart_llmrouter.dialects.anthropic_messages.usual import (
     usual_request,
     usual_system,
+    usual_tools,
     usual_turns,
 )
 from smart_llmrouter.dialects.base import Peek
@@ -115,7 +117,7 @@ def parse_request(peek: Peek, *, needs_cap: bool = True) -> Request:
         turns=turns,
         stream=peek.stream,
         system=_system(fields),
-        tools=tuple(parse_tool(tool) for tool in fields.objects("tools") or ()),
+        tools=_tools(fields),
         tool_choice=choice,
         parallel_tools=parallel,
         output_cap=cap,
@@ -167,6 +169,15 @@ def _system_text(block: Fields) -> Text:
     if block.text("type") != "text":
         block.miss("type", "text")
     return parse_text(block)
+
+
+def _tools(fields: Fields) -> tuple[Tool, ...]:
+    raw = fields.peeked("tools")
+    tools = () if raw is None else usual_tools(raw)
+    if tools is not None:
+        fields.raw("tools")
+        return tools
+    return tuple([parse_tool(tool) for tool in fields.objects("tools") or ()])
 
 
 def _reasoning(thinking: Fields | None, effort: str | None) -> ReasoningAsk | None:

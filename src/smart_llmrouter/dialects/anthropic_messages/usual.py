@@ -21,7 +21,7 @@ from smart_llmrouter.core.content import (
     ToolResult,
     Turn,
 )
-from smart_llmrouter.core.request import Request
+from smart_llmrouter.core.request import FunctionTool, Request
 from smart_llmrouter.dialects.anthropic_messages.parse_content import (
     EMPTY_INPUT,
     signed,
@@ -87,6 +87,24 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     content: str | list[_Text | _Thinking | _Call | _Result]
 
 
+class _Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    description: str | None = None
+    input_schema: msgspec.Raw = NULL
+    strict: bool | None = None
+    type: Literal["custom"] | None = None
+    cache_control: msgspec.Raw = ABSENT
+
+    def tool(self) -> FunctionTool:
+        return FunctionTool(
+            name=self.name,
+            description=self.description,
+            schema=None if self.input_schema == NULL else self.input_schema,
+            strict=self.strict,
+            extras=_marked(self.cache_control),
+        )
+
+
 _FIELDS: Final = frozenset(
     {"model", "stream", "max_tokens", "messages", "system", "temperature"}
 )
@@ -94,6 +112,7 @@ _FIELDS: Final = frozenset(
 _ABSENT_OR_UNREADABLE: Final = (KeyError, *UNREADABLE)
 _decode_messages: Final = msgspec.json.Decoder(list[_Message]).decode
 _decode_system: Final = msgspec.json.Decoder(str | list[_Text] | None).decode
+_decode_tools: Final = msgspec.json.Decoder(list[_Tool] | None).decode
 _decode_cap: Final = msgspec.json.Decoder(int).decode
 _decode_number: Final = msgspec.json.Decoder(float | None).decode
 
@@ -129,6 +148,14 @@ def usual_system(system: msgspec.Raw) -> tuple[Text, ...] | None:
     """Read the instructions of a request, if they are no others than usual."""
     try:
         return _texts(_decode_system(system))
+    except UNREADABLE:
+        return None
+
+
+def usual_tools(tools: msgspec.Raw) -> tuple[FunctionTool, ...] | None:
+    """Read the tools of a request, if they are no others than usual."""
+    try:
+        return tuple([tool.tool() for tool in _decode_tools(tools) or ()])
     except UNREADABLE:
         return None
 
