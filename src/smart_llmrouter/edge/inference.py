@@ -97,7 +97,9 @@ class InferenceRoute:
             ts_ms=exchange.ts_ms,
             dialect=self._dialect,
             codex=self._codex and is_codex(headers),
-            retry_count=retry_count(headers.get(b"x-stainless-retry-count")),
+            retry_count=retry_count(said)
+            if (said := headers.get(b"x-stainless-retry-count")) is not None
+            else 0,
         )
         refusal = self._authenticator.refusal_of(caller)
         if refusal is not None:

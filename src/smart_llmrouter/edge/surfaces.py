@@ -81,9 +81,9 @@ def is_codex(headers: Headers) -> bool:
     return headers.get(b"originator", b"").lower().startswith(b"codex")
 
 
-def retry_count(value: bytes | None) -> int:
+def retry_count(value: bytes) -> int:
     """Read how often the SDK of a caller has asked this before; nonsense is never."""
-    if value is None or value == b"0" or not value.isdigit():
+    if not value.isdigit():
         return 0
     return min(int(value[:_MOST_DIGITS]), _MOST_RETRIES)
 

@@ -16,11 +16,11 @@ from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.images import ImageFetcher
 from smart_llmrouter.engine.lanes import Lane
 from smart_llmrouter.engine.routes import (
+    ATTEMPTS_LINES,
     JSON,
     NAME,
     Route,
     addressed,
-    attempts_line,
 )
 from smart_llmrouter.engine.wins import PlainWin, StreamWin, Win
 from smart_llmrouter.upstream.endpoints import Endpoint
@@ -128,7 +128,7 @@ class Attempting:
             headers = route.headers
         else:
             headers = header_lines(_typed(content_type)) + route.name_line
-        headers += attempts_line(entry.attempts)
+        headers += ATTEMPTS_LINES[entry.attempts]
         notes, mark = lane.noted(), lane.proof_mark
         return PlainWin(
             route=route,
@@ -168,7 +168,7 @@ class Attempting:
             route=route,
             lane=lane,
             headers=route.name_line
-            + attempts_line(entry.attempts)
+            + ATTEMPTS_LINES[entry.attempts]
             + _notes_line(lane.noted()),
             answer=answer,
             meter=meter,

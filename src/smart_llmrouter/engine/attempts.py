@@ -8,6 +8,7 @@ a target has won, the caller notices nothing of all that; see `engine.attempt`.
 import asyncio
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, Protocol
 
 from smart_llmrouter.admission.gate import Reservation
@@ -36,12 +37,16 @@ from smart_llmrouter.engine.wins import StreamWin, Win
 from smart_llmrouter.routing.capacity import Capacity
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.routing.plan import Plan
-from smart_llmrouter.upstream.failure_classes import MEANINGS, Failure
+from smart_llmrouter.upstream.failure_classes import Failure, standing_of
 from smart_llmrouter.upstream.failure_endings import terminal_error
 
 _MS_PER_S: Final = 1000
 CALLER_LEFT: Final = "caller_left"
 """What stands in a decision for the class of an attempt that its caller has ended."""
+
+
+_NOBODYS: Final = frozenset({"request", "none"})
+"""What a failure says that is not its target's."""
 
 
 class Observed(Protocol):
@@ -98,7 +103,7 @@ class Attempts:
         vigil: Vigil,
         first_event_timeout_s: float,
         reservation: Reservation,  # noqa: ARG002 - the right to call a provider
-        needs: Requirements | None = None,
+        needs: Requirements,
     ) -> Win:
         """Return the first answer. Raises an `UpstreamError` when there is none.
 
@@ -153,39 +158,59 @@ class Attempts:
 
     async def _try(self, target: Target, course: Course) -> Win | None:
         """Try a target, if it can be called now, and note what became of it."""
-        label = target.label
-        if course.is_too_small(target):
-            return None
-        if resting_s := self._health.resting_s(label):
-            course.pass_over(label, COOLING_DOWN, resting_s)
-            return None
         asked: Asked | None = course.asked
-        if course.needs_data(target):
+        if course.needs_data(target) and not self._rests(target, course):
             asked = await self._with_data(course)
-        lane = None if asked is None else self._lane_of(target, asked, course)
-        if lane is None or not self._has_room(target, course):
+        lane = None if asked is None else self._admitted(target, asked, course)
+        if lane is None:
             return None
-        route, begun = self._routes[label], self._health.begin(label)
+        label, vigil = target.label, course.vigil
+        begun = self._health.begin(label)
         if self._observed is not None or course.entry.runs is not None:
             course.began_s = self._now()
         course.begin(target, lane.name)
+        vigil.wait_for("first_event", course.first_event_timeout_s)
         try:
-            outcome = await self._outcome(route, lane, course)
-        except BaseException:
-            # The caller has left, or this is a defect: neither is the target's.
-            self._health.abandon(label, begun=begun)
-            course.note_run(target, self._now(), CALLER_LEFT)
-            raise
-        if isinstance(outcome, Failure):
-            self._lost(target, outcome, course, begun)
+            win = await self._attempting.attempt(
+                self._routes[label],
+                lane,
+                stream=course.asked.peek.stream,
+                entry=course.entry,
+            )
+        except BaseException as ended:
+            vigil.rest()
+            failure = _failure_in(ended, vigil)
+            if failure is None:
+                # The caller has left, or this is a defect: neither is the target's.
+                self._health.abandon(label, begun=begun)
+                course.note_run(target, self._now(), CALLER_LEFT)
+                raise
+            self._lost(target, failure, course, begun)
             return None
-        self._won(outcome, course, begun)
-        return outcome
+        vigil.rest()
+        self._won(win, course, begun)
+        return win
+
+    def _admitted(self, target: Target, asked: Asked, course: Course) -> Lane | None:
+        """Return the lane to a target; there is none where it is passed over."""
+        if course.is_too_small(target) or self._rests(target, course):
+            return None
+        lane = self._lane_of(target, asked, course)
+        if lane is None or not self._has_room(target, course):
+            return None
+        return lane
+
+    def _rests(self, target: Target, course: Course) -> bool:
+        """Pass a target over that is left alone now."""
+        resting_s = self._health.resting_s(target.label)
+        if resting_s:
+            course.pass_over(target.label, COOLING_DOWN, resting_s)
+        return resting_s > 0
 
     def _has_room(self, target: Target, course: Course) -> bool:
         """Take one call out of what the target may be called, where that is limited."""
         capacity, group, needs = self._capacity, course.plan.group, course.needs
-        if needs is None or not capacity.limits(group):
+        if not capacity.limits(group):
             return True
         if capacity.take(group, target, needs):
             return True
@@ -252,23 +277,6 @@ class Attempts:
             notes if note is None else (*notes, note),
         )
 
-    async def _outcome(self, route: Route, lane: Lane, course: Course) -> Win | Failure:
-        """Make one attempt, and wait no longer for its first event than it may take."""
-        entry, vigil = course.entry, course.vigil
-        vigil.wait_for("first_event", course.first_event_timeout_s)
-        try:
-            return await self._attempting.attempt(
-                route, lane, stream=course.asked.peek.stream, entry=entry
-            )
-        except AttemptFailed as failed:
-            return failed.failure
-        except asyncio.CancelledError:
-            if vigil.expired is None:
-                raise
-            return failure_of_silence(vigil)
-        finally:
-            vigil.rest()
-
     def _lost(
         self, target: Target, failure: Failure, course: Course, begun: int
     ) -> None:
@@ -304,7 +312,7 @@ class Attempts:
         it was not the target's to say.
         """
         label = win.route.target.label
-        if error_class is not None and not tells_nothing(error_class):
+        if error_class is not None and standing_of(error_class) != "none":
             self._health.note(label, error_class, begun=win.begun, broke_off=True)
             self._tally.attempts[label, error_class] += 1
         if not win.began_s:
@@ -340,7 +348,7 @@ class Attempts:
         """Tell of an attempt that says something of its target."""
         if self._observed is None:
             return
-        if error_class is None or is_the_targets(error_class):
+        if error_class is None or standing_of(error_class) not in _NOBODYS:
             self._observed(
                 label, error_class, latency_s, first_event_s, usage.output_tokens
             )
@@ -366,17 +374,14 @@ class Attempts:
         )
 
 
-def tells_nothing(error_class: str) -> bool:
-    """Say whether a failure is neither the target's nor the request's."""
-    meaning = MEANINGS.get(error_class)
-    return meaning is None or meaning.standing == "none"
-
-
-def is_the_targets(error_class: str) -> bool:
-    """Say whether a failure is its target's, and not the request's or the caller's."""
-    return not tells_nothing(error_class) and (
-        MEANINGS[error_class].standing != "request"
-    )
+def _failure_in(ended: BaseException, vigil: Vigil) -> Failure | None:
+    """Return how an attempt has failed; nothing where the failure is not its own."""
+    if isinstance(ended, AttemptFailed):
+        return ended.failure
+    if isinstance(ended, asyncio.CancelledError) and vigil.expired is not None:
+        with suppress(asyncio.CancelledError):
+            return failure_of_silence(vigil)
+    return None
 
 
 def failure_of_silence(vigil: Vigil) -> Failure:

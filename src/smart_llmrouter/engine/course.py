@@ -35,7 +35,7 @@ class Course(msgspec.Struct, eq=False, kw_only=True):
     entry: Entry
     vigil: Vigil
     first_event_timeout_s: float
-    needs: Requirements | None
+    needs: Requirements
     failures: list[Failure] = []
     missing: dict[str, tuple[str, ...]] = {}
     waits_s: list[float] = []
@@ -57,11 +57,7 @@ class Course(msgspec.Struct, eq=False, kw_only=True):
     def needs_data(self, target: Target) -> bool:
         """Say whether a target takes no URLs, and images are given as such."""
         needs = self.needs
-        return (
-            needs is not None
-            and needs.image_urls > 0
-            and "url" not in target.image_sources
-        )
+        return needs.image_urls > 0 and "url" not in target.image_sources
 
     def pass_over(self, label: str, code: str, wait_s: float) -> None:
         """Leave a target out that could be called in `wait_s`."""

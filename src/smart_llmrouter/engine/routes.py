@@ -95,9 +95,5 @@ def attempts_header(attempts: int) -> tuple[bytes, bytes]:
     return ATTEMPTS.encode(), b"%d" % attempts
 
 
-_ATTEMPTS_LINES: Final = tuple(header_lines(attempts_header(n)) for n in range(21))
-
-
-def attempts_line(attempts: int) -> HeaderLines:
-    """Return the same, encoded; no group allows more than those that are kept."""
-    return _ATTEMPTS_LINES[attempts]
+ATTEMPTS_LINES: Final = tuple(header_lines(attempts_header(n)) for n in range(21))
+"""The same, encoded, by the number; no group allows more."""

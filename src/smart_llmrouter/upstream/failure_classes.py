@@ -212,6 +212,12 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
 """Every class that there is; `error_class` is one of these names."""
 
 
+def standing_of(error_class: str) -> Standing:
+    """Return what a failure says about its target; what is no class says nothing."""
+    meaning = MEANINGS.get(error_class)
+    return "none" if meaning is None else meaning.standing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """One failed attempt.
