@@ -209,6 +209,17 @@ def test_input_tokens_have_a_bucket_of_their_own() -> None:
     assert wait_s == pytest.approx(0.2)
 
 
+def test_input_tokens_of_models_and_of_their_provider_both_count() -> None:
+    """Two models have a share each of what the provider allows together."""
+    mini = target(tokens(100), tokens(60))
+    other = target(tokens(100), tokens(60), key="other")
+    found = capacity(Clock(), chat=[mini, other])
+
+    calls = [taken(found, "chat", each, of_size(20)) for each in (mini, other)]
+
+    assert calls == [3, 2]
+
+
 def test_a_request_larger_than_the_bucket_passes_when_it_is_full() -> None:
     """The bucket goes into debt, and whoever is next waits until that is paid off."""
     clock, limited = Clock(), target(tokens(100))

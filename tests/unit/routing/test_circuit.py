@@ -331,6 +331,21 @@ def test_a_probe_that_never_ends_is_taken_for_lost() -> None:
     assert desk.state == "closed"
 
 
+def test_a_late_word_does_not_prolong_the_wait_for_a_probe() -> None:
+    """Whoever finds out knows better, and is waited for as long as before."""
+    desk = Desk()
+    early = desk.begin()
+    desk.call(LIMITED)
+    desk.clock.turn(1.0)
+    desk.begin()
+    desk.clock.turn(50.0)
+
+    desk.end(early, LIMITED, 60)
+    desk.clock.turn(10.0)
+
+    assert desk.resting_s == 0.0
+
+
 def test_streams_that_always_break_off_open_it() -> None:
     """Their beginnings are answers, but end no row."""
     desk = Desk()
