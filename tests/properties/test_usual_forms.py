@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from smart_llmrouter.core.content import ReasoningState, Text, Turn
 from smart_llmrouter.core.errors import InvalidRequest
 from smart_llmrouter.core.notes import Notes
-from smart_llmrouter.core.request import Request
+from smart_llmrouter.core.request import FunctionTool, Request
 from smart_llmrouter.dialects.anthropic_messages.dialect import ANTHROPIC_MESSAGES
 from smart_llmrouter.dialects.anthropic_messages.usual import usual_request
 from smart_llmrouter.dialects.base import Serving
@@ -80,11 +80,18 @@ messages = st.builds(
     rarely(contents),
 )
 tools = st.builds(
-    lambda name, about, schema, mark: {"name": name, **about, **schema, **mark},
+    lambda name, about, schema, *marks: {
+        "name": name,
+        **about,
+        **schema,
+        **marks[0],
+        **marks[1],
+    },
     rarely(st.sampled_from(["look", "no such name!"])),
     st.sampled_from([{}, {"description": "d", "type": "custom"}, {"type": "bash_1"}]),
     st.sampled_from([{}, {"input_schema": None}, {"input_schema": {"a": 1}}]),
     marks | st.sampled_from([{"strict": True}, {"strict": None}, {"strict": 1}]),
+    st.sampled_from([{}, {"defer_loading": True}, {"defer_loading": None}]),
 )
 requests = st.fixed_dictionaries(
     {
@@ -116,6 +123,7 @@ def test_a_messages_request_is_read_alike_in_one_go_and_field_by_field(
     read, expected = parsed(request), parsed(thorough)
 
     assert read == expected
+    assert names_of_extras(read) == names_of_extras(expected)
 
 
 @given(turns=st.lists(turns, max_size=4), system=st.lists(texts, max_size=2))
@@ -163,6 +171,15 @@ def parsed(request: dict[str, Any]) -> Request | str:
         return ANTHROPIC_MESSAGES.parse(ANTHROPIC_MESSAGES.peek(body))
     except InvalidRequest as error:
         return str(error)
+
+
+def names_of_extras(request: Request | str) -> list[list[str]]:
+    """Return the extras of each tool, in the order in which notes name them."""
+    if isinstance(request, str):
+        return []
+    return [
+        list(tool.extras) for tool in request.tools if isinstance(tool, FunctionTool)
+    ]
 
 
 def with_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON

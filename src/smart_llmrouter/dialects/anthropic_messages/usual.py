@@ -94,14 +94,21 @@ class _Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strict: bool | None = None
     type: Literal["custom"] | None = None
     cache_control: msgspec.Raw = ABSENT
+    defer_loading: msgspec.Raw = ABSENT
+
+    def has_two_extras(self) -> bool:
+        return is_there(self.cache_control) and is_there(self.defer_loading)
 
     def tool(self) -> FunctionTool:
+        extras = _marked(self.cache_control)
+        if is_there(self.defer_loading):
+            extras = {"defer_loading": self.defer_loading}
         return FunctionTool(
             name=self.name,
             description=self.description,
             schema=None if self.input_schema == NULL else self.input_schema,
             strict=self.strict,
-            extras=_marked(self.cache_control),
+            extras=extras,
         )
 
 
@@ -155,9 +162,13 @@ def usual_system(system: msgspec.Raw) -> tuple[Text, ...] | None:
 def usual_tools(tools: msgspec.Raw) -> tuple[FunctionTool, ...] | None:
     """Read the tools of a request, if they are no others than usual."""
     try:
-        return tuple([tool.tool() for tool in _decode_tools(tools) or ()])
+        read = _decode_tools(tools) or ()
     except UNREADABLE:
         return None
+    # Notes name extras in the order of the request, which is not known here of two.
+    if any(tool.has_two_extras() for tool in read):
+        return None
+    return tuple([tool.tool() for tool in read])
 
 
 def _turns_in(messages: Iterable[_Message]) -> tuple[Turn, ...]:
