@@ -196,6 +196,16 @@ def with_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
+def test_two_extras_of_a_tool_keep_their_order() -> None:
+    """Notes name them as the caller wrote them."""
+    tool = {"name": "look", "defer_loading": True, "cache_control": {}}
+    body = {"model": "chat", "max_tokens": 1, "messages": [], "tools": [tool]}
+
+    request = parsed(body)
+
+    assert names_of_extras(request) == [["defer_loading", "cache_control"]]
+
+
 def test_what_is_usual_is_read_and_written_in_one_go() -> None:
     """The laws above would say little if all took the thorough way."""
     said = {"role": "user", "content": [{"type": "text", "text": "hi"}]}

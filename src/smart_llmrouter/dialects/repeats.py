@@ -115,16 +115,16 @@ class Repeats:
         head, tail = self._head, self._tail
         begin, end = len(head), -len(tail)
         texts: list[bytes] = []
-        for event in run.split(self._seam):
-            if not event.startswith(head):
-                break
-            if not event.endswith(tail):
-                text, found, _ = event[begin:].partition(self._after)
-                # What follows the run may begin as it does, and go on in another way.
-                if found and _text_of(text) is not None:
-                    texts.append(text)
+        *events, last = run.split(self._seam)
+        for event in events:
+            if not (event.startswith(head) and event.endswith(tail)):
+                last = event
                 break
             texts.append(event[begin:end])
+        # What follows the run may begin as it does, and go on in another way.
+        text, found, _ = last[begin:].partition(self._after)
+        if found and last.startswith(head) and _text_of(text) is not None:
+            texts.append(text)
         return texts
 
     def learn(self, event: bytes, told: Sequence[Event]) -> None:

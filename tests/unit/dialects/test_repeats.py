@@ -80,6 +80,15 @@ def test_what_differs_elsewhere_is_not_read(block: bytes) -> None:
     assert end == 0
 
 
+def test_what_ends_in_another_way_is_not_read() -> None:
+    """The bytes behind the text count as much as those before it."""
+    repeats = taught(end=True)
+
+    end = repeats.read(event("two"), 0)
+
+    assert end == 0
+
+
 @pytest.mark.parametrize(
     ("seen", "told"),
     [
