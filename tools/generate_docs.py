@@ -78,8 +78,8 @@ that answer was 200 by then. So does an error of a stream that was opened before
 first token, after `server.keepalive_after_s` of silence. It is a data object in Chat,
 an `error` event in Messages, and `response.failed` in Responses.
 
-A provider may also answer 200 and report an error as its first event. That counts as if
-it had come with a status of its own. A context that is too long is told in the caller's
+A provider may also answer 200 and report an error, as the first event of a stream or in
+the place of a plain answer. That counts as if it had come with a status of its own. A context that is too long is told in the caller's
 way, however the provider says so: to Claude Code as `prompt is too long: N tokens > M
 maximum`, to OpenAI's clients by the code `context_length_exceeded`.
 

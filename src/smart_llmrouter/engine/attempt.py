@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
+
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.dialects.base import Meter, NotAnAnswer, NotAStream
@@ -31,6 +33,7 @@ from smart_llmrouter.upstream.failures import (
     failure_of_transport,
 )
 from smart_llmrouter.upstream.transport import Transport, TransportError, UpstreamAnswer
+from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, is_there, leniently
 from smart_llmrouter.wire.sse import EventTooLarge
 
 _ERROR_BODY_MAX_BYTES: Final = 64 * 1024
@@ -122,7 +125,7 @@ class Attempting:
         try:
             body, usage = lane.answer(came)
         except NotAnAnswer:
-            raise AttemptFailed(_MALFORMED) from None
+            raise AttemptFailed(_failure_in(came, route.endpoint)) from None
         entry.first_event_s = self._now()
         if lane.name == "translate" or content_type == JSON:
             headers = route.headers
@@ -207,6 +210,26 @@ def _fed(meter: Meter, chunk: bytes) -> bytes:
         return meter.feed(chunk) if chunk else meter.end()
     except (NotAStream, EventTooLarge):
         raise AttemptFailed(_MALFORMED) from None
+
+
+class _Refusal(msgspec.Struct):
+    """What stands in the place of a plain answer, as far as it is read."""
+
+    error: msgspec.Raw = ABSENT
+
+
+_decode_refusal: Final = msgspec.json.Decoder(_Refusal).decode
+
+
+def _failure_in(body: bytes, endpoint: Endpoint) -> Failure:
+    """Say what a plain body with status 200 means that is no answer."""
+    try:
+        error = leniently(_decode_refusal, body).error
+    except UNREADABLE:
+        return _MALFORMED
+    if not is_there(error):
+        return _MALFORMED
+    return failure_of_error_event(bytes(error), credentials=endpoint.credentials)
 
 
 async def error_body(answer: UpstreamAnswer) -> bytes:

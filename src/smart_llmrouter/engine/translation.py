@@ -31,6 +31,7 @@ from smart_llmrouter.dialects.base import (
     Decoder,
     Dialect,
     Encoder,
+    NotAnAnswer,
     NotBridged,
     Peek,
     Serving,
@@ -177,6 +178,8 @@ class Translation:
         for event in events:
             if type(event) is UsageSeen:
                 usage = event.usage
+            elif type(event) is Failed:
+                raise NotAnAnswer
         return self._client.write_answer(events, self._answering), usage
 
     def meter(self) -> "Translator":

@@ -206,7 +206,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "next",
         UpstreamFailed,
         "failure",
-        "A stream reported an error that is none of the above.",
+        "An answer with status 200 reported an error that is none of the above.",
     ),
 }
 """Every class that there is; `error_class` is one of these names."""

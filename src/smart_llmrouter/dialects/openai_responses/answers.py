@@ -13,15 +13,20 @@ from smart_llmrouter.dialects.openai_responses.schema import (
 )
 from smart_llmrouter.wire.rawvalues import UNREADABLE
 
+_FAILED = "failed"
 _UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 def usage_of_answer(body: bytes) -> Usage:
-    """Return the usage that a plain answer reports, whatever became of it.
+    """Return the usage that a plain answer reports, if only half of one came.
 
-    Raises `NotAnAnswer` when the body is no answer: a 200 alone is none.
+    Raises `NotAnAnswer` when the body is no answer: a 200 alone is none, and neither is
+    one that failed.
     """
-    return usage_from(_answer(body).usage)
+    answer = _answer(body)
+    if answer.status == _FAILED:
+        raise NotAnAnswer
+    return usage_from(answer.usage)
 
 
 def stored_id_of(body: bytes) -> str | None:

@@ -568,9 +568,17 @@ def test_what_is_no_answer(body: bytes) -> None:
         OPENAI_RESPONSES.read_answer(body)
 
 
-@pytest.mark.parametrize("status", ["completed", "incomplete", "failed", "queued"])
+@pytest.mark.parametrize("status", ["completed", "incomplete", "queued"])
 def test_usage_of_a_plain_answer(status: str) -> None:
-    """It is read whatever became of the answer."""
+    """It is read whether or not the answer is whole."""
     body = json.dumps(answer(status=status)).encode()
 
     assert OPENAI_RESPONSES.usage_of(body) == USED.usage
+
+
+def test_a_plain_answer_that_failed_is_none() -> None:
+    """A 200 that says that nothing came of it counts as the failure that it is."""
+    body = json.dumps(answer(status="failed", error={"code": "x"})).encode()
+
+    with pytest.raises(NotAnAnswer):
+        OPENAI_RESPONSES.usage_of(body)

@@ -1,0 +1,101 @@
+"""What an operator tried, with nothing but the documents, to make routing go wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smart_llmrouter.mockprovider.script import Raw, Step
+from tests.support.gateway import configuration, provider
+from tests.support.mock import Mock
+from tests.support.router import running_router
+
+JSON = {"content-type": "application/json"}
+QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "openai-chat": (
+        "/v1/chat/completions",
+        {"messages": [{"role": "user", "content": "hi"}]},
+    ),
+    "openai-responses": ("/v1/responses", {"input": "hi"}),
+}
+REFUSALS: dict[str, tuple[str, dict[str, Any], int, str]] = {
+    "a quota": (
+        "openai-chat",
+        {"error": {"message": "no credit", "code": "insufficient_quota"}},
+        503,
+        "upstream_quota_exhausted",
+    ),
+    "a status as a number": (
+        "openai-chat",
+        {"error": {"message": "Provider returned error", "code": 429}},
+        503,
+        "upstream_rate_limited",
+    ),
+    "a full context": (
+        "openai-chat",
+        {"error": {"message": "too long", "code": "context_length_exceeded"}},
+        400,
+        "upstream_context_overflow",
+    ),
+    "an overloaded provider": (
+        "anthropic-messages",
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Busy"}},
+        529,
+        "upstream_overloaded",
+    ),
+    "an answer that failed": (
+        "openai-responses",
+        {
+            "id": "resp_1",
+            "object": "response",
+            "status": "failed",
+            "error": {"code": "server_error", "message": "The model broke down."},
+            "output": [],
+        },
+        502,
+        "upstream_error_in_stream",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize("asked", ["openai-chat", "openai-responses"])
+async def test_an_error_in_the_place_of_a_plain_answer(
+    tmp_path: Path,
+    mock: Mock,
+    case: tuple[str, dict[str, Any], int, str],
+    asked: str,
+) -> None:
+    """It is what it says it is, as if it had come with a status of its own."""
+    dialect, body, status, error_class = case
+    mock.always(Step(raw=Raw(status=200, headers=JSON, body=json.dumps(body))))
+    settings = configuration({"acme": provider(mock.base_url, dialect=dialect)})
+    path, question = QUESTIONS[asked]
+    async with running_router(tmp_path, settings) as router, router.http() as http:
+        answer = await http.post(path, json={"model": "chat", **question})
+        record = await router.record()
+
+    assert answer.status_code == status, answer.text
+    assert answer.headers["x-router-error-class"] == error_class
+    assert (record.status, record.error_class) == (status, error_class)
+
+
+async def test_a_plain_answer_that_failed_is_given_by_another_target(
+    tmp_path: Path, mock: Mock, other: Mock
+) -> None:
+    """A whole body that says that nothing came of it has not won."""
+    body = json.dumps(REFUSALS["an answer that failed"][1])
+    mock.always(Step(raw=Raw(status=200, headers=JSON, body=body)))
+    providers = {
+        name: provider(each.base_url, dialect="openai-responses")
+        for name, each in (("acme", mock), ("other", other))
+    }
+    settings = configuration(providers)
+    async with running_router(tmp_path, settings) as router, router.http() as http:
+        answer = await http.post("/v1/responses", json={"model": "chat", "input": "hi"})
+        record = await router.record()
+
+    assert answer.json()["status"] == "completed"
+    assert answer.headers["x-router-target"] == "other/mini"
+    assert (record.attempts, record.fallback_used) == (2, True)
