@@ -39,7 +39,8 @@ own dialect.
 
 Each answer says in `X-Router-Attempts` how many attempts there were, and so does an
 error behind which somebody was called. `X-Router-Target` names who answered,
-`X-Router-Error-Class` and `X-Upstream-Status` what went wrong last.
+`X-Router-Error-Class` and `X-Upstream-Status` what went wrong last. Only a stream that
+was opened before anybody had answered, to be kept alive, has none of these.
 
 ## What a failure means
 
