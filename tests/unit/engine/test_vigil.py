@@ -54,6 +54,34 @@ async def test_the_deadline_that_passes() -> None:
     assert raised.value.error_class == "upstream_total_timeout"
 
 
+async def test_a_call_may_be_told_to_hurry() -> None:
+    """The deadline comes nearer, and never goes further away; nobody is kept alive."""
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        beats += 1
+
+    async def hurried() -> None:
+        watch = Watch(asyncio.get_running_loop())
+        with watch.over_this_task(total_s=LONG_S) as vigil:
+            left_s.append(vigil.left_s)
+            vigil.keep_alive(beat, SHORT_S)
+            vigil.wait_for("idle", LONG_S)
+            vigil.hurry(3 * SHORT_S)
+            vigil.hurry(LONG_S)
+            left_s.append(vigil.left_s)
+            await silence()
+
+    left_s: list[float] = []
+    with pytest.raises(UpstreamTimeout) as raised:
+        await hurried()
+
+    assert left_s[1] <= 3 * SHORT_S < left_s[0] <= LONG_S
+    assert raised.value.error_class == "upstream_total_timeout"
+    assert beats == 0
+
+
 async def test_the_deadline_counts_while_at_rest() -> None:
     """A caller that reads too slowly is cut off, too."""
     with pytest.raises(UpstreamTimeout) as raised:
