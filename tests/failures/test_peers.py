@@ -507,7 +507,11 @@ async def test_a_stall_of_all_calls_while_one_provider_is_slow(tmp_path: Path) -
         settings = configuration(
             {"slow": provider(slow.base_url), "quick": provider(quick.base_url)},
             groups={
-                name: {"strategy": "static", "targets": [{"use": f"{name}/mini"}]}
+                name: {
+                    "strategy": "static",
+                    "targets": [{"use": f"{name}/mini"}],
+                    "same_target_retries": 0,
+                }
                 for name in ("slow", "quick")
             },
             callers=[caller(allow=["slow", "quick"])],
