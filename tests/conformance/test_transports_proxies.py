@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from smart_llmrouter import bootstrap
+from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.config.snapshot import Snapshot, Tls
 from smart_llmrouter.upstream.endpoints import Endpoint, endpoint_of
@@ -46,7 +46,7 @@ def endpoint_in(snapshot: Snapshot) -> Endpoint:
 
 async def asked(snapshot: Snapshot) -> tuple[int, bytes]:
     """Send one call, as the router would."""
-    async with bootstrap.open_transport(snapshot.upstream) as transport:
+    async with open_transport(snapshot.upstream) as transport:
         return await asyncio.wait_for(ask(transport, endpoint_in(snapshot)), 10)
 
 
@@ -137,7 +137,7 @@ async def test_other_providers_are_called_directly(tmp_path: Path) -> None:
             proxy=None,
         )
         assert proxy.asked == []
-        async with bootstrap.open_transport(snapshot.upstream) as transport:
+        async with open_transport(snapshot.upstream) as transport:
             return [
                 (await ask(transport, each))[1]
                 for each in (near, endpoint_in(snapshot))

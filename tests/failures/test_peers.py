@@ -19,11 +19,13 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from smart_llmrouter import bootstrap
 from smart_llmrouter.admission.gate import Reservation
+from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.core.errors import Refused
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.edge.asgi import AsgiRoute
 from smart_llmrouter.edge.clients import client_label
+from smart_llmrouter.edge.explain import EXPLAIN_PATH
 from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.site import Site
 from smart_llmrouter.engine.tally import Tally
@@ -169,7 +171,7 @@ async def hub_of(tmp_path: Path) -> AsyncGenerator[Hub]:
     config.write_text(json.dumps(settings))
     snapshot = load_snapshot(config, environment={})
     journal = bootstrap._new_journal(snapshot.state)
-    async with bootstrap.open_transport(snapshot.upstream) as transport:
+    async with open_transport(snapshot.upstream) as transport:
         yield bootstrap.build_edge(
             snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
         )
@@ -226,7 +228,8 @@ async def test_a_path_to_a_provider_around_the_gate(
     """No hot route, alias or lane reaches a provider when the gate refuses."""
     monkeypatch.setattr(bootstrap, "OpenGate", RefusingGate)
     async with hub_of(tmp_path) as hub:
-        hot = sorted(hub.paths)
+        # Whoever asks for an explanation is given no answer of a provider.
+        hot = sorted({*hub.paths} - {EXPLAIN_PATH})
     group = {"strategy": "static", "targets": [{"use": "acme/mini"}]}
     changes = {
         "groups": {"chat": {**group, "aliases": ["another-name"]}},

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 import pytest
 from msgspec import Raw
 
-from smart_llmrouter.bootstrap import open_transport
+from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.snapshot import Provider, Target, Upstream
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.secrets import Secret
