@@ -12,8 +12,10 @@ import pytest
 from smart_llmrouter.core.decisions import AttemptRun
 from smart_llmrouter.mockprovider.script import Raw, Step, StreamError
 from tests.support.gateway import configuration, provider
+from tests.support.line import chat, line_to
 from tests.support.mock import Mock
 from tests.support.router import Router, running_router
+from tests.support.wait import eventually
 
 QUICK = {
     "first_event_timeout_s": 0.5,
@@ -245,3 +247,21 @@ async def test_a_fault_where_there_is_another_target(
     else:
         assert (record.status, record.error_code) == (fault.status, fault.code)
         assert record.target_provider == "p0"
+
+
+async def test_an_attempt_that_its_caller_has_ended(tmp_path: Path, mock: Mock) -> None:
+    """It is written down as such, and says nothing of its target."""
+    mock.will(Step(stall_at_byte=0))
+    async with routed(tmp_path, mock) as router:
+        async with line_to(router) as line:
+            line.send(chat())
+            await eventually(lambda: mock.received)
+            line.leave()
+        record = await router.record()
+        (run,) = attempts_of(router)
+        async with router.http() as client:
+            health = (await client.get("/readyz")).json()["groups"]["chat"]["p0/mini"]
+
+    assert (record.status, record.attempts) == (499, 1)
+    assert (run.error_class, run.then, run.status) == ("caller_left", "stop", None)
+    assert health["condition"] == "unknown"

@@ -13,7 +13,14 @@ import msgspec
 import pytest
 
 from smart_llmrouter.mockprovider.script import Raw, Step
-from tests.support.gateway import CAPABLE, PRICE, configuration, free_port, provider
+from tests.support.gateway import (
+    CAPABLE,
+    PRICE,
+    caller,
+    configuration,
+    free_port,
+    provider,
+)
 from tests.support.line import chat, line_to
 from tests.support.mock import Mock
 from tests.support.provider_errors import QUOTA_ERRORS, ProviderError
@@ -327,3 +334,39 @@ async def test_all_targets_at_rest_are_told_with_an_honest_time(
     assert 25_000 <= details["retry_after_ms"] <= 30_000
     assert "x-router-attempts" not in answer.headers
     assert (len(mock.received), records[1].attempts) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "step"),
+    [
+        ({}, Step(status=402)),
+        ({"shaping": {"requests_per_second": 0.01, "burst": 1}}, Step()),
+    ],
+)
+async def test_a_target_that_has_no_room_any_more_is_passed_over(
+    tmp_path: Path, mock: Mock, *, changes: dict[str, Any], step: Step
+) -> None:
+    """It was in the plan; when its turn comes it rests, or is called enough."""
+    mock.will(step)
+    async with running_puppet() as puppet:
+        settings = configuration(
+            {
+                "slow": provider(puppet.base_url),
+                "acme": provider(mock.base_url, **changes),
+            },
+            callers=[caller(allow=["chat", "other"])],
+        )
+        settings["groups"]["other"] = {"targets": [{"use": "acme/mini"}]}
+        async with running_router(tmp_path, settings) as router:
+            async with line_to(router) as line:
+                line.send(chat())
+                held = await puppet.call()
+                async with router.http() as client:
+                    await client.post(CHAT, json={**body(), "model": "other"})
+                held.write(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")
+                answer = await line.answer()
+            records = await router.recorded(2)
+
+    assert (answer.status, answer.headers["x-router-attempts"]) == (502, "1")
+    assert len(mock.received) == 1
+    assert records[-1].error_class == "upstream_server_error"
