@@ -79,9 +79,10 @@ first token, after `server.keepalive_after_s` of silence. It is a data object in
 an `error` event in Messages, and `response.failed` in Responses.
 
 A provider may also answer 200 and report an error, as the first event of a stream or in
-the place of a plain answer. That counts as if it had come with a status of its own. A context that is too long is told in the caller's
-way, however the provider says so: to Claude Code as `prompt is too long: N tokens > M
-maximum`, to OpenAI's clients by the code `context_length_exceeded`.
+the place of a plain answer. That counts as if it had come with a status of its own. A
+context that is too long is told in the caller's way, however the provider says so: to
+Claude Code as `prompt is too long: N tokens > M maximum`, to OpenAI's clients by the
+code `context_length_exceeded`.
 
 Codex CLI looks at no such header: it asks six times after most statuses, and thirty
 times after a 5xx. So where it calls `/v1/responses` (its `originator` header begins
