@@ -112,8 +112,8 @@ def planned(
     health = HealthBook(dict.fromkeys(labels, Backoffs()), now=clock)
     for label in resting:
         for _ in range(Backoffs().on_failure.after):
-            health.begin(label)
-            health.note(label, "upstream_server_error")
+            begun = health.begin(label)
+            health.note(label, "upstream_server_error", begun=begun)
     planner = Planner(
         group,
         fetches_images=False,

@@ -14,6 +14,7 @@ Only how long to wait, in the provider's own words, is believed from anybody.
 from typing import Final, Literal
 
 from smart_llmrouter.config.policies import Backoffs, Rest
+from smart_llmrouter.upstream.failure_classes import standing_of
 
 CircuitState = Literal["closed", "half-open", "open"]
 
@@ -25,23 +26,6 @@ LATE: Final = 0
 
 ASK_AGAIN_S: Final = 1.0
 """How soon a caller may ask again while another call is finding out."""
-
-RATE_LIMITED: Final = "upstream_rate_limited"
-QUOTA_EXHAUSTED: Final = "upstream_quota_exhausted"
-
-REQUEST_FAULTS: Final = frozenset(
-    {
-        "upstream_bad_request",
-        "upstream_request_too_large",
-        "upstream_context_overflow",
-        "upstream_content_filter",
-        "upstream_response_too_large",
-    }
-)
-"""Failures that are the request's own: who answers so is alive."""
-
-NO_VERDICTS: Final = frozenset({"upstream_total_timeout"})
-"""Failures that tell nothing of the target: others had used up the call's time."""
 
 _NOTHING: Final = (0, 0.0)
 
@@ -104,10 +88,6 @@ class Circuit:
         self.until_s = now_s + self._probe_s
         return self.epoch
 
-    def guessed(self, now_s: float) -> int:
-        """Return what a call counts for of which nobody knows when it began."""
-        return LATE if self.state(now_s) == "open" else self.epoch
-
     def succeeded(self, begun: int) -> None:
         """End a call to which the target has answered."""
         if begun != self.epoch:
@@ -162,11 +142,13 @@ class Circuit:
             self.until_s = now_s
 
     def _rest_after(self, error_class: str) -> Rest:
-        if error_class == RATE_LIMITED:
-            return self._backoffs.on_429
-        if error_class == QUOTA_EXHAUSTED:
-            return self._backoffs.on_quota
-        return self._backoffs.on_failure
+        match standing_of(error_class):
+            case "rate-limit":
+                return self._backoffs.on_429
+            case "quota":
+                return self._backoffs.on_quota
+            case _:
+                return self._backoffs.on_failure
 
 
 def _told_s(rest: Rest, retry_after_s: int | None) -> float:

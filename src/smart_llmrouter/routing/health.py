@@ -9,19 +9,12 @@ from typing import Final, Literal
 
 from smart_llmrouter.config.policies import Backoffs
 from smart_llmrouter.core.clock import Monotonic
-from smart_llmrouter.routing.circuit import (
-    LATE,
-    NO_VERDICTS,
-    REQUEST_FAULTS,
-    Circuit,
-    CircuitState,
-)
+from smart_llmrouter.routing.circuit import Circuit, CircuitState
+from smart_llmrouter.upstream.failure_classes import standing_of
 
 RECENT_ATTEMPTS: Final = 20
 
 Condition = Literal["unknown", "healthy", "degraded", "failing"]
-
-__all__ = ["LATE", "RECENT_ATTEMPTS", "Condition", "HealthBook", "TargetHealth"]
 
 
 class TargetHealth:
@@ -55,8 +48,8 @@ class HealthBook:
 
     An attempt begins with `begin`, right after `resting_s` was asked and with nothing
     awaited in between, and ends with one of `note` and `abandon`. What `begin` returned
-    is handed back as `begun`: by it a late result is told from a new one. Without it,
-    a result that comes while the target rests is taken for a late one.
+    is handed back as `begun`: by it a late result is told from a new one. What an error
+    class says of a target is in `upstream.failure_classes`.
     """
 
     def __init__(self, backoffs: Mapping[str, Backoffs], *, now: Monotonic) -> None:
@@ -75,8 +68,9 @@ class HealthBook:
     def begin(self, label: str) -> int:
         """Begin an attempt at a target, and return what to end it with.
 
-        `LATE` (which is false) says that the target should not be called now: somebody
-        else was first, or it rests. Who calls it nevertheless finds out nothing.
+        `circuit.LATE` (which is false) says that the target should not be called now:
+        somebody else was first, or it rests. Who calls it nevertheless finds out
+        nothing.
         """
         circuit = self._circuits[label]
         if circuit.until_s is None:
@@ -88,8 +82,8 @@ class HealthBook:
         label: str,
         error_class: str | None,
         *,
+        begun: int,
         retry_after_s: int | None = None,
-        begun: int | None = None,
         broke_off: bool = False,
     ) -> None:
         """End an attempt: with an error class, or `None` where the target answered.
@@ -99,25 +93,25 @@ class HealthBook:
         """
         target = self._targets[label]
         circuit = target.circuit
-        if begun is None:
-            begun = circuit.guessed(self._now())
-        if error_class is None or error_class in REQUEST_FAULTS:
+        standing = "request" if error_class is None else standing_of(error_class)
+        if error_class is None or standing == "request":
+            # What was the request's own fault, a target that lives has found out.
             target.recent.append(None)
             circuit.succeeded(begun)
             return
         target.recent.append(error_class)
-        if error_class in NO_VERDICTS:
+        if standing == "none":
             circuit.given_back(begun, self._now())
         elif broke_off:
             circuit.broke_off(error_class, begun, self._now())
         else:
             circuit.failed(error_class, begun, self._now(), retry_after_s=retry_after_s)
 
-    def abandon(self, label: str, *, begun: int | None = None) -> None:
+    def abandon(self, label: str, *, begun: int) -> None:
         """End an attempt without a verdict, as when the caller has left."""
         circuit = self._circuits[label]
         if circuit.until_s is not None:
-            circuit.given_back(circuit.epoch if begun is None else begun, self._now())
+            circuit.given_back(begun, self._now())
 
     def circuit(self, label: str) -> CircuitState:
         """Say in which state the circuit of a target is."""

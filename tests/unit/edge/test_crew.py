@@ -291,7 +291,8 @@ def test_a_worker_reports_circuits_and_refusals(snapshot: Snapshot) -> None:
     (target,) = snapshot.groups["chat"].targets
     health = HealthBook({target.label: Backoffs()}, now=clock)
     capacity = Capacity(shaped(snapshot), now=clock)
-    health.note(target.label, "upstream_rate_limited", retry_after_s=20)
+    begun = health.begin(target.label)
+    health.note(target.label, "upstream_rate_limited", begun=begun, retry_after_s=20)
     for _ in range(3):
         needs = Requirements(body=b"", dialect="openai-chat")
         if not capacity.take("chat", target, needs):

@@ -6,14 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from smart_llmrouter.config.policies import Backoffs, Rest
-from smart_llmrouter.routing.circuit import (
-    ASK_AGAIN_S,
-    NO_VERDICTS,
-    QUOTA_EXHAUSTED,
-    RATE_LIMITED,
-    REQUEST_FAULTS,
-)
-from smart_llmrouter.routing.health import LATE, HealthBook
+from smart_llmrouter.routing.circuit import ASK_AGAIN_S, LATE
+from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.upstream.failure_classes import MEANINGS
 from tests.support.clock import Clock
 
@@ -386,21 +380,6 @@ def test_whole_answers_end_the_row_of_broken_streams() -> None:
     assert desk.state == "closed"
 
 
-def test_results_without_a_beginning_are_placed_by_their_time() -> None:
-    """While it rests they are late; while somebody finds out they are the probe's."""
-    desk = Desk()
-    desk.health.note(TARGET, LIMITED)
-    desk.health.note(TARGET, None)
-    resting = desk.state
-    desk.clock.turn(1.0)
-    desk.begin()
-    desk.health.abandon(TARGET)
-    desk.begin()
-    desk.health.note(TARGET, None)
-
-    assert (resting, desk.state) == ("open", "closed")
-
-
 def test_asking_a_healthy_target_allocates_nothing() -> None:
     """A plan asks for each target of each call."""
     desk = Desk()
@@ -415,16 +394,17 @@ def test_asking_a_healthy_target_allocates_nothing() -> None:
     assert grown < 100
 
 
-def test_what_failures_say_of_a_target_is_what_their_table_says() -> None:
-    """The circuit and the table of failures name the same classes."""
-    said = {
-        standing: {name for name, each in MEANINGS.items() if each.standing == standing}
-        for standing in ("request", "none", "rate-limit", "quota")
-    }
+@pytest.mark.parametrize("error_class", MEANINGS)
+def test_failures_count_as_their_table_says(error_class: str) -> None:
+    """A rate limit and an empty account open at once, other failures in a row."""
+    desk, standing = Desk(), MEANINGS[error_class].standing
+    backoffs = desk.backoffs
 
-    assert said == {
-        "request": REQUEST_FAULTS,
-        "none": NO_VERDICTS,
-        "rate-limit": {RATE_LIMITED},
-        "quota": {QUOTA_EXHAUSTED},
-    }
+    desk.call(error_class)
+    after_one_s = desk.resting_s
+    for _ in range(backoffs.on_failure.after):
+        desk.call(error_class)
+
+    at_once_s = {"rate-limit": backoffs.on_429.min_s, "quota": backoffs.on_quota.min_s}
+    assert after_one_s == at_once_s.get(standing, 0.0)
+    assert desk.state == ("closed" if standing in {"request", "none"} else "open")

@@ -6,6 +6,7 @@ from smart_llmrouter.config.policies import Backoffs
 from smart_llmrouter.routing.health import RECENT_ATTEMPTS, Condition, HealthBook
 from tests.support.clock import Clock
 
+BROKEN = "upstream_server_error"
 TARGETS = {"acme/mini": Backoffs(), "other/mini": Backoffs()}
 
 
@@ -13,7 +14,7 @@ def book(*outcomes: str | None) -> HealthBook:
     """Return a book in which these attempts at one target are noted."""
     health = HealthBook(TARGETS, now=Clock())
     for outcome in outcomes:
-        health.note("acme/mini", outcome)
+        health.note("acme/mini", outcome, begun=health.begin("acme/mini"))
     return health
 
 
@@ -44,7 +45,7 @@ def test_the_last_attempts_decide(
 
 def test_targets_are_judged_apart() -> None:
     """One target's failures say nothing of another."""
-    health = book("a", "a", "a", "a", "a")
+    health = book(*[BROKEN] * 5)
 
     assert health.of("other/mini").condition == "unknown"
     assert (health.circuit("acme/mini"), health.circuit("other/mini")) == (
@@ -56,6 +57,6 @@ def test_targets_are_judged_apart() -> None:
 
 def test_openings_are_counted() -> None:
     """Also of the targets whose circuit never opened: nothing is missing, it is 0."""
-    health = book(*["a"] * 5)
+    health = book(*[BROKEN] * 5)
 
     assert health.openings == {"acme/mini": 1, "other/mini": 0}

@@ -1,7 +1,6 @@
 """The table of what each class of failure means."""
 
 from smart_llmrouter.core.errors import UpstreamRejectedRequest
-from smart_llmrouter.routing import circuit
 from smart_llmrouter.upstream import failures
 from smart_llmrouter.upstream.failure_classes import MEANINGS, Failure
 from smart_llmrouter.upstream.failure_wordings import WORDINGS
@@ -68,18 +67,3 @@ def test_the_words_for_people_are_sentences() -> None:
     """They are shown as they are."""
     assert all(each.what.endswith(".") for each in MEANINGS.values())
     assert len({each.what for each in MEANINGS.values()}) == len(MEANINGS)
-
-
-def test_the_health_of_targets_goes_by_the_same_table() -> None:
-    """What counts against a target, and by which of its rests, is said once only."""
-    by_standing = {
-        standing: {name for name, each in MEANINGS.items() if each.standing == standing}
-        for standing in ("request", "none", "rate-limit", "quota")
-    }
-
-    assert by_standing == {
-        "request": circuit.REQUEST_FAULTS,
-        "none": circuit.NO_VERDICTS,
-        "rate-limit": {circuit.RATE_LIMITED},
-        "quota": {circuit.QUOTA_EXHAUSTED},
-    }
