@@ -125,8 +125,15 @@ def text_in(raw: msgspec.Raw | None) -> str | None:
 
 def count_in(raw: msgspec.Raw | None) -> int | None:
     """Return a whole number above zero, nothing for what is none."""
-    count = None if raw is None else _read(raw, _decode_count)
-    return min(count, MOST_TOKENS) if count is not None and count > 0 else None
+    if raw is None:
+        return None
+    try:
+        count = _decode_count(raw)
+    except UNREADABLE:
+        return None
+    if count <= 0:
+        return None
+    return min(MOST_TOKENS, count)
 
 
 def members_in(raw: msgspec.Raw | None) -> RawMembers:

@@ -107,7 +107,8 @@ class Pipeline:
                 reservation=reservation,
                 needs=sought.needs,
             )
-            self._planning.remember(sought, plan, entry)
+            if sought.planner.stays:
+                self._planning.remember(sought, plan, entry)
             if isinstance(win, PlainWin):
                 self._answer(win, entry, client, reservation=reservation)
             else:

@@ -84,11 +84,13 @@ class Planning:
         `ImageUrlForbidden`.
         `keep` says whether the entry keeps how it was decided.
         """
-        needs = asked.dialect.requirements_of(asked.peek, body=body)
-        if not self._allows_private_urls:
-            refuse_private_urls(asked.dialect, asked.peek, needs)
+        dialect = asked.dialect
+        needs = dialect.requirements_of(asked.peek, body=body)
+        if (needs.image_urls or needs.other_urls) and not self._allows_private_urls:
+            refuse_private_urls(dialect, asked.peek, needs)
         planner = self._planners[asked.group.name]
-        found = planner.found(needs, keeper=self._keeper(asked, entry))
+        keeper = self._keeper(asked, entry) if dialect.stores_answers else None
+        found = planner.found(needs, keeper=keeper)
         deciding = None
         if keep != "off":
             found = self._bridging(found, asked)
@@ -102,7 +104,7 @@ class Planning:
         if not found.targets:
             raise unservable(
                 asked.group.name,
-                dialect=asked.dialect.name,
+                dialect=dialect.name,
                 missing=found.missing,
                 wait_s=found.wait_s,
                 client=entry.arrival.client,
@@ -112,19 +114,21 @@ class Planning:
             needs=needs,
             planner=planner,
             found=found,
-            maker=self._maker(asked, planner),
+            maker=self._maker(asked) if dialect.name in planner.siblings else None,
             deciding=deciding,
         )
 
     def order(self, sought: Sought, entry: Entry) -> Plan:
         """Return the plan, by the group's strategy."""
-        planner, conversation = sought.planner, None
-        if planner.looks_for_conversations:
+        planner, maker, conversation = sought.planner, sought.maker, None
+        if planner.stays and planner.looks_for_conversations:
             conversation = conversation_of(sought.asked, entry)
-        plan = planner.ordered(
-            sought.found, sought.needs, maker=sought.maker, conversation=conversation
-        )
-        return _noted(plan, sought)
+        plan = planner.ordered(sought.found, sought.needs)
+        if maker is not None or conversation is not None:
+            plan = planner.led(plan, maker, conversation)
+        if sought.deciding is not None:
+            sought.deciding.plan = plan
+        return plan
 
     async def decide(self, sought: Sought, entry: Entry) -> Plan:
         """Return the plan, by the group's policy. Raises `RoutingPolicyError`."""
@@ -151,12 +155,14 @@ class Planning:
                 sought.deciding.policy = error.run
             raise
         plan = sought.planner.decided(sought.found, sought.needs, targets, run)
-        return _noted(plan, sought)
+        if sought.deciding is not None:
+            sought.deciding.plan = plan
+        return plan
 
     def remember(self, sought: Sought, plan: Plan, entry: Entry) -> None:
         """Keep a conversation on the target that has answered, where that matters."""
         planner, target = sought.planner, entry.target
-        if not planner.stays or target is None:
+        if target is None:
             return
         conversation = plan.conversation
         if conversation is None:
@@ -169,8 +175,7 @@ class Planning:
 
     def _keeper(self, asked: Asked, entry: Entry) -> str | None:
         """Return who keeps the answer that a request goes on from, if it does."""
-        dialect = asked.dialect
-        answer_id = dialect.goes_on_from(asked.peek) if dialect.stores_answers else None
+        answer_id = asked.dialect.goes_on_from(asked.peek)
         if answer_id is None:
             return None
         label = self._pins.keeper(answer_id, caller_id=entry.arrival.caller.id)
@@ -178,13 +183,11 @@ class Planning:
             raise UnknownResponseId
         return label
 
-    def _maker(self, asked: Asked, planner: Planner) -> str | None:
-        """Return who gave the conversation's last proof, if it matters and is known.
+    def _maker(self, asked: Asked) -> str | None:
+        """Return who gave the conversation's last proof, if that is known.
 
         Whoever else takes over is not shown the proofs of others.
         """
-        if not planner.has_siblings(asked.dialect.name):
-            return None
         asked.maker = self._pins.maker
         proof = asked.dialect.last_proof(asked.peek)
         return None if proof is None else self._pins.maker(proof)
@@ -223,12 +226,6 @@ class Planning:
 
 def _translated(asked: Asked, route: Route) -> None:
     Translation(asked, route.dialect, route.serving, request_id=_UNNAMED)
-
-
-def _noted(plan: Plan, sought: Sought) -> Plan:
-    if sought.deciding is not None:
-        sought.deciding.plan = plan
-    return plan
 
 
 def conversation_of(asked: Asked, entry: Entry) -> bytes | None:

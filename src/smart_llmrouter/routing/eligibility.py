@@ -72,6 +72,15 @@ class Eligibility:
         self._least_context = _least([each.context_tokens for each in targets])
         self._least_bytes = _least([each.max_request_bytes for each in targets])
         self._least_images = _least([each.max_images for each in targets])
+        self._limits = any(
+            limit < _NO_LIMIT
+            for limit in (
+                self._least_output,
+                self._least_context,
+                self._least_bytes,
+                self._least_images,
+            )
+        )
 
     def of(self, needs: Requirements) -> Fit:
         """Return who fits `needs`."""
@@ -82,7 +91,9 @@ class Eligibility:
             if len(self._by_shape) >= _MOST_SHAPES:
                 self._by_shape.clear()
             self._by_shape[shape] = fit
-        return self._measured(fit, needs) if self._is_large(needs) else fit
+        if self._limits and self._is_large(needs):
+            return self._measured(fit, needs)
+        return fit
 
     def _is_large(self, needs: Requirements) -> bool:
         """Say whether some target may be too small for the request."""
@@ -141,15 +152,16 @@ def _least(limits: Sequence[int | None]) -> float:
 
 def _shape_of(needs: Requirements) -> Shape:
     """Return what decides who can do what is asked for, apart from numbers."""
+    urls, data = needs.image_urls > 0, needs.image_data > 0
     return (
         needs.dialect,
         needs.tools,
         needs.forced_choice,
         needs.parallel_tools,
         needs.output_format is None,
-        needs.images > 0,
-        needs.image_urls > 0,
-        needs.image_data > 0,
+        urls or data or needs.image_files > 0,
+        urls,
+        data,
         needs.audio,
         needs.documents > 0,
         needs.reasoning is None,

@@ -21,7 +21,6 @@ import msgspec
 from smart_llmrouter.config.policies import Thresholds
 from smart_llmrouter.config.snapshot import Group, Target
 from smart_llmrouter.core.decisions import AffinityOutcome, PolicyRun
-from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.requirements import (
     CAPACITY,
     COOLING_DOWN,
@@ -107,19 +106,16 @@ class Planner:
         self._spreads = group.strategy in _SPREADING
         self._plans: dict[Fit, Plan] = {}
         spoken = [target.provider.dialect for target in group.targets]
-        self._siblings = frozenset(each for each in spoken if spoken.count(each) > 1)
-
-    def has_siblings(self, dialect: DialectName) -> bool:
-        """Say whether several targets of the group speak `dialect`."""
-        return dialect in self._siblings
+        self.siblings = frozenset(each for each in spoken if spoken.count(each) > 1)
+        """The dialects that several targets of the group speak."""
 
     @property
     def looks_for_conversations(self) -> bool:
-        """Whether a plan needs to know which conversation it is for.
+        """Whether a plan needs to know now which conversation it is for.
 
         Where the order is fixed, one matters only while some call has left that order.
         """
-        return self.stays and (self._spreads or len(self._affinities) > 0)
+        return self._spreads or len(self._affinities) > 0
 
     def found(self, needs: Requirements, *, keeper: str | None = None) -> Found:
         """Find who may be called; with a `keeper` nobody else can."""
@@ -166,26 +162,11 @@ class Planner:
         codes = (COOLING_DOWN,) * bool(resting_s) + (CAPACITY,) * bool(full_s)
         return codes, max(resting_s, full_s)
 
-    def ordered(
-        self,
-        found: Found,
-        needs: Requirements,
-        *,
-        maker: str | None = None,
-        conversation: bytes | None = None,
-    ) -> Plan:
-        """Put who was found into the order in which they are tried.
-
-        `maker` gave the last proof of the conversation, whose key is `conversation`.
-        """
+    def ordered(self, found: Found, needs: Requirements) -> Plan:
+        """Put who was found into the order in which they are tried."""
         if not self._as_listed or found.targets is not found.fit.targets:
-            plan = self._arranged(found, needs)
-        else:
-            known = self._plans.get(found.fit)
-            plan = known if known is not None else self._kept(found, needs)
-        if maker is None and conversation is None:
-            return plan
-        return self._led(plan, maker, conversation)
+            return self._arranged(found, needs)
+        return self._plans.get(found.fit) or self._kept(found, needs)
 
     def _kept(self, found: Found, needs: Requirements) -> Plan:
         if len(self._plans) >= _MOST_PLANS:
@@ -203,11 +184,16 @@ class Planner:
             targets=targets,
             missing=found.missing,
             max_attempts=self.group.max_attempts,
-            has_siblings=self.has_siblings(needs.dialect),
+            has_siblings=needs.dialect in self.siblings,
             scores=ordering.scores,
         )
 
-    def _led(self, plan: Plan, maker: str | None, conversation: bytes | None) -> Plan:
+    def led(self, plan: Plan, maker: str | None, conversation: bytes | None) -> Plan:
+        """Return the plan, first the target that the conversation is bound to.
+
+        That is who gave its last proof, `maker`, or who has answered it lately, where
+        its key is `conversation`.
+        """
         labels = {target.label for target in plan.targets}
         if maker in labels:
             return _changed(plan, maker, "pinned", conversation)
@@ -237,7 +223,7 @@ class Planner:
             targets=targets,
             missing={**found.missing, **dict.fromkeys(out, (POLICY,))},
             max_attempts=self.group.max_attempts,
-            has_siblings=self.has_siblings(needs.dialect),
+            has_siblings=needs.dialect in self.siblings,
             policy=run,
         )
 
