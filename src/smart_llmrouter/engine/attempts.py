@@ -35,7 +35,7 @@ from smart_llmrouter.engine.translation import Asked, Translation
 from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.engine.wins import StreamWin, Win
 from smart_llmrouter.routing.capacity import Capacity
-from smart_llmrouter.routing.health import HealthBook
+from smart_llmrouter.routing.health import LATE, HealthBook
 from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.upstream.failure_classes import Failure, standing_of
 from smart_llmrouter.upstream.failure_endings import terminal_error
@@ -89,6 +89,7 @@ class Attempts:
         self._routes = routes
         self._health = health
         self._capacity = capacity
+        self._limited = frozenset(filter(capacity.limits, retries.budgets))
         self._retries = retries
         self._tally = tally
         self._now = now
@@ -159,13 +160,15 @@ class Attempts:
     async def _try(self, target: Target, course: Course) -> Win | None:
         """Try a target, if it can be called now, and note what became of it."""
         asked: Asked | None = course.asked
-        if course.needs_data(target) and not self._rests(target, course):
+        if course.needs.image_urls and course.needs_data(target):
+            if self._rests(target, course):
+                return None
             asked = await self._with_data(course)
-        lane = None if asked is None else self._admitted(target, asked, course)
-        if lane is None:
+        lane = None if asked is None else self._lane_of(target, asked, course)
+        begun = LATE if lane is None else self._admitted(target, course)
+        if lane is None or begun == LATE:
             return None
         label, vigil = target.label, course.vigil
-        begun = self._health.begin(label)
         if self._observed is not None or course.entry.runs is not None:
             course.began_s = self._now()
         course.begin(target, lane.name)
@@ -191,14 +194,18 @@ class Attempts:
         self._won(win, course, begun)
         return win
 
-    def _admitted(self, target: Target, asked: Asked, course: Course) -> Lane | None:
-        """Return the lane to a target; there is none where it is passed over."""
-        if course.is_too_small(target) or self._rests(target, course):
-            return None
-        lane = self._lane_of(target, asked, course)
-        if lane is None or not self._has_room(target, course):
-            return None
-        return lane
+    def _admitted(self, target: Target, course: Course) -> int:
+        """Begin an attempt at a target; `LATE` where it is passed over."""
+        health, label = self._health, target.label
+        if course.too_few_tokens is not None and course.is_too_small(target):
+            return LATE
+        begun = health.begin(label)
+        if begun == LATE:
+            self._rests(target, course)
+        elif course.plan.group in self._limited and not self._has_room(target, course):
+            health.abandon(label, begun=begun)
+            return LATE
+        return begun
 
     def _rests(self, target: Target, course: Course) -> bool:
         """Pass a target over that is left alone now."""
@@ -208,10 +215,8 @@ class Attempts:
         return resting_s > 0
 
     def _has_room(self, target: Target, course: Course) -> bool:
-        """Take one call out of what the target may be called, where that is limited."""
+        """Take one call out of what the target may be called."""
         capacity, group, needs = self._capacity, course.plan.group, course.needs
-        if not capacity.limits(group):
-            return True
         if capacity.take(group, target, needs):
             return True
         wait_s = capacity.wait_s(group, target, needs)
@@ -241,9 +246,13 @@ class Attempts:
     def _lane_of(self, target: Target, asked: Asked, course: Course) -> Lane | None:
         """Choose the lane of an attempt; there is none where nothing bridges."""
         route, arrival = self._routes[target.label], course.entry.arrival
+        dialect = asked.dialect
         try:
-            if asked.dialect is route.dialect:
-                return self._relay(route, asked, course)
+            if dialect is route.dialect:
+                if course.plan.has_siblings or route.serving.reasoning_levels:
+                    return self._relay(route, asked, course)
+                keep_seals = route.seals and target.label in self._attempting.routers
+                return Relay(dialect, asked.peek, route.model, keep_seals)
             return Translation(
                 asked,
                 route.dialect,
@@ -252,19 +261,17 @@ class Attempts:
                 created_s=arrival.ts_ms // _MS_PER_S,
             )
         except NotBridged as lacking:
-            course.missing[target.label] = lacking.missing
+            course.lacks(target.label, lacking.missing)
         return None
 
     def _relay(self, route: Route, asked: Asked, course: Course) -> Relay:
-        """Return the lane on which bytes stay as they came, as far as may be.
+        """Return the lane on which bytes stay as they came, as far as this target lets.
 
         Raises `NotBridged`.
         """
         dialect, label = asked.dialect, route.target.label
         alone, levels = not course.plan.has_siblings, route.serving.reasoning_levels
         keep_seals = route.seals and label in self._attempting.routers
-        if alone and not levels:
-            return Relay(dialect, asked.peek, route.model, keep_seals)
         shown = asked.peek if alone else asked.shown_to(label)
         notes = NO_NOTES if shown is asked.peek else WITHOUT_FOREIGN
         shown, note = dialect.at_level(shown, levels)
@@ -296,7 +303,7 @@ class Attempts:
         """Note that an attempt has won; a stream is looked at when it has ended."""
         label, entry = win.route.target.label, course.entry
         entry.error_class = None
-        self._health.note(label, None, begun=begun)
+        self._health.answered(label, begun)
         self._tally.attempts[label, "answered"] += 1
         if isinstance(win, StreamWin):
             win.began_s, win.begun = course.began_s, begun

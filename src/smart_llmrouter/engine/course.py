@@ -1,5 +1,6 @@
 """One call on its way from target to target: what has been tried, and what is left."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from smart_llmrouter.ledger.record import Lane as LaneName
 from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.upstream.failure_classes import Failure
 
+NOTHING: Final[Mapping[str, tuple[str, ...]]] = {}
 _US_PER_S: Final = 1_000_000
 
 
@@ -27,7 +29,8 @@ class Course(msgspec.Struct, eq=False, kw_only=True):
     passes. `again` are those that failed, but may be asked again. `over` says that
     nobody else is asked. `began_s` is when the present attempt began, where anybody
     wants to know. `fetched` is what is asked for with the data of its images, where a
-    target needed that, and `unfetched` why there is no such thing.
+    target needed that, and `unfetched` why there is no such thing. A context of
+    `too_few_tokens` is known to be too small.
     """
 
     plan: Plan
@@ -36,23 +39,28 @@ class Course(msgspec.Struct, eq=False, kw_only=True):
     vigil: Vigil
     first_event_timeout_s: float
     needs: Requirements
-    failures: list[Failure] = []
-    missing: dict[str, tuple[str, ...]] = {}
-    waits_s: list[float] = []
-    again: list[tuple[Target, Failure]] = []
+    # Most calls never need any of these; an empty tuple costs nothing.
+    failures: tuple[Failure, ...] = ()
+    missing: Mapping[str, tuple[str, ...]] = NOTHING
+    waits_s: tuple[float, ...] = ()
+    again: tuple[tuple[Target, Failure], ...] = ()
     over: bool = False
     began_s: float = 0.0
     fetched: Asked | None = None
     unfetched: ImageNotFetched | None = None
-    _context_tokens: int | None = None
+    too_few_tokens: int | None = None
 
     def is_too_small(self, target: Target) -> bool:
         """Say whether a target holds no more than one that was too small."""
-        least, has = self._context_tokens, target.context_tokens
+        least, has = self.too_few_tokens, target.context_tokens
         if least is None or has is None or has > least:
             return False
-        self.missing[target.label] = (CONTEXT,)
+        self.lacks(target.label, (CONTEXT,))
         return True
+
+    def lacks(self, label: str, codes: tuple[str, ...]) -> None:
+        """Note why a target is passed over."""
+        self.missing = {**self.missing, label: codes}
 
     def needs_data(self, target: Target) -> bool:
         """Say whether a target takes no URLs, and images are given as such."""
@@ -61,8 +69,8 @@ class Course(msgspec.Struct, eq=False, kw_only=True):
 
     def pass_over(self, label: str, code: str, wait_s: float) -> None:
         """Leave a target out that could be called in `wait_s`."""
-        self.missing[label] = (code,)
-        self.waits_s.append(wait_s)
+        self.lacks(label, (code,))
+        self.waits_s += (wait_s,)
 
     def begin(self, target: Target, lane: LaneName) -> None:
         """Begin an attempt."""
@@ -85,18 +93,18 @@ class Course(msgspec.Struct, eq=False, kw_only=True):
         entry.answering = False
         entry.error_class = failure.error_class
         entry.upstream_status = failure.upstream_status
-        self.failures.append(failure)
+        self.failures += (failure,)
         if then in {"again", "wait"}:
-            self.again.append((target, failure))
+            self.again += ((target, failure),)
         elif then == "larger":
-            self._context_tokens = _too_small(target, failure, self._context_tokens)
+            self.too_few_tokens = _too_small(target, failure, self.too_few_tokens)
         self.over = (
             then == "stop" or entry.attempts >= self.plan.max_attempts or entry.draining
         )
 
-    def take_again(self) -> list[tuple[Target, Failure]]:
+    def take_again(self) -> Sequence[tuple[Target, Failure]]:
         """Return those that may be asked again, and begin to gather them anew."""
-        again, self.again = self.again, []
+        again, self.again = self.again, ()
         return again
 
     def note_run(

@@ -77,6 +77,12 @@ class HealthBook:
             return circuit.epoch
         return circuit.begin(self._now())
 
+    def answered(self, label: str, begun: int) -> None:
+        """End an attempt to which the target has answered, as most do."""
+        target = self._targets[label]
+        target.recent.append(None)
+        target.circuit.succeeded(begun)
+
     def note(
         self,
         label: str,
