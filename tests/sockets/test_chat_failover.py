@@ -65,7 +65,7 @@ PASSED_ON = [
 PLAIN_ONLY = [
     (Step(malformed_json=True), "upstream_malformed_answer"),
     (Step(hang_up_at_byte=100, count_from="body"), "upstream_connection_cut"),
-    (raw('{"error":{"message":"overloaded"}}'), "upstream_malformed_answer"),
+    (raw('{"error":{"message":"overloaded"}}'), "upstream_error_in_stream"),
     (raw(""), "upstream_malformed_answer"),
     (raw("data: [DONE]\n\n", EVENTS), "upstream_malformed_answer"),
 ]

@@ -179,7 +179,9 @@ async def test_a_picture_is_never_fetched_by_the_router(
     router: Router, mock: Mock, other: Mock
 ) -> None:
     """The address of a picture is the provider's to fetch; here it is only text."""
-    part = {"type": "image_url", "image_url": {"url": f"{other.url}/picture.png"}}
+    port = other.port
+    url = f"http://pictures.example:{port}/picture.png"
+    part = {"type": "image_url", "image_url": {"url": url}}
     message = {"role": "user", "content": [part]}
 
     async with router.http() as caller:
