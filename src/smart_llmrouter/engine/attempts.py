@@ -35,7 +35,8 @@ from smart_llmrouter.engine.translation import Asked, Translation
 from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.engine.wins import StreamWin, Win
 from smart_llmrouter.routing.capacity import Capacity
-from smart_llmrouter.routing.health import LATE, HealthBook
+from smart_llmrouter.routing.circuit import LATE
+from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.upstream.failure_classes import Failure, standing_of
 from smart_llmrouter.upstream.failure_endings import terminal_error
