@@ -48,6 +48,7 @@ _WITHIN: Final[tuple[Callable[[Document], Iterator[Finding]], ...]] = (
     secrecy.base_urls_are_private,
     dialects.base_urls_end_before_the_path,
     policies.expressions_compile,
+    policies.rules_are_reached,
     services.services_may_be_asked,
 )
 

@@ -18,6 +18,19 @@ _EMPTY: Final[Mapping[FeatureKind, object]] = {"text": "", "number": 0}
 """What a typed expression sees where a request does not have a feature."""
 _ABSENT: Final = {each.name: _EMPTY[each.kind] for each in FEATURES if each.nullable}
 _NAMES: Final = frozenset(each.name for each in FEATURES)
+_PLAIN: Final[Mapping[FeatureKind, object]] = {
+    "text": "",
+    "number": 0,
+    "flag": False,
+    "texts": [],
+    "record": dict.fromkeys(("id", "user", "project", "environment", "tokenId"), ""),
+}
+PLAINEST: Final[Mapping[str, object]] = {
+    **{each.name: _PLAIN[each.kind] for each in FEATURES},
+    "input_modalities": ["text"],
+    "targets": ["acme/mini"],
+}
+"""The features of a request that asks for nothing but an answer."""
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PROBLEM: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]*)")
 _STATUS: Final = re.compile(r"^[A-Z_]+: |( \[[A-Z_]+\])$")

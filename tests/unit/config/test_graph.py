@@ -361,3 +361,22 @@ def test_examples_are_beyond_reproach(example: Path) -> None:
     found = load(example, environment=ENVIRONMENT).findings
 
     assert [str(each) for each in found if "not built" not in each.message] == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "allowed"), [("context_tokens", 0), ("max_request_bytes", 20)]
+)
+def test_a_limit_that_no_request_keeps(limit: str, allowed: int) -> None:
+    """A target that can never be eligible is told; alone it is an error."""
+    tight = {**ABLE, limit: allowed}
+
+    alone = findings({"acme/tight": tight})
+    beside = findings({"acme/tight": tight, "acme/wide": ABLE, "acme/wider": ABLE})
+
+    assert [(kind, place) for kind, place, _ in alone] == [
+        ("error", "groups.chat.targets")
+    ]
+    assert [(kind, place) for kind, place, _ in beside] == [
+        ("warning", "groups.chat.targets[0].use")
+    ]
+    assert limit in beside[0][2]

@@ -459,3 +459,60 @@ def test_headers_of_a_service_are_checked(line: str, key: str, message: str) -> 
     ((_, found_key, found_message, _),) = told(text)
 
     assert (found_key, found_message) == (key, message)
+
+
+def test_dynamic_says_how_far_back_thresholds_look() -> None:
+    """It has an effect beside them, whatever the strategy is."""
+    text = with_group(
+        "failover", "dynamic: {window_s: 60}", "thresholds: {max_error_rate: 0.1}"
+    )
+
+    assert said(text) == []
+
+
+def test_a_target_twice_in_a_rule() -> None:
+    """The second one could never be tried."""
+    rule = "{when: has_tools, use: [acme/mini, acme/mini]}"
+
+    ((_, key, message, _),) = told(with_group("rules", f"rules: {{rules: [{rule}]}}"))
+
+    assert key == "rules.rules[0].use[1]"
+    assert message == "the target `acme/mini` is listed twice"
+
+
+def test_a_rule_behind_one_that_always_holds() -> None:
+    """It is never looked at, and the finding stands at the one before it."""
+    always = "{when: 'true', use: [acme/mini]}"
+    never = "{when: has_tools, use: [acme/mini]}"
+    text = with_group("rules", f"rules: {{rules: [{always}, {never}, {always}]}}")
+
+    (finding,) = said(text)
+
+    assert not finding.is_error
+    assert finding.key_path == "groups.chat.rules.rules[0].when"
+
+
+@pytest.mark.parametrize(
+    ("when", "warned"),
+    [
+        ("caller.team == 'x'", True),
+        ("100 / images > 3", True),
+        ("tools[0] == 'function'", True),
+        ("dyn(images)", True),
+        ("group.matches('(')", True),
+        ("images > 0 && 100 / images > 3", False),
+        ("caller.tokenId != '' && caller.project == 'search'", False),
+        ("targets[0] == 'acme/mini' && input_modalities[0] == 'text'", False),
+    ],
+)
+def test_a_rule_that_fails_over_the_plainest_request(
+    when: str, *, warned: bool
+) -> None:
+    """It would fail nearly every call, and is told before one is made."""
+    rule = f'{{when: "{when}", use: [acme/mini]}}'
+
+    found = said(with_group("rules", f"rules: {{rules: [{rule}]}}"))
+
+    assert [(each.is_error, each.key_path) for each in found] == (
+        [(False, "groups.chat.rules.rules[0].when")] if warned else []
+    )

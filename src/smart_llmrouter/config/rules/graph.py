@@ -17,6 +17,8 @@ from smart_llmrouter.config.schema.providers import Model, Provider
 
 _CALLS: Final = frozenset({"function", "custom", "namespace", "tool_search"})
 _BY_WEIGHT: Final = frozenset({"weighted", "dynamic"})
+_LEAST: Final = {"context_tokens": 1, "max_request_bytes": 24}
+"""What the smallest request that there can be has at least."""
 _ONE_AND_ANOTHER: Final = 2
 _DECLARE: Final = "declare it for the model, if it can"
 
@@ -136,6 +138,11 @@ def _never_serves(group: Group, member: Member) -> tuple[str, str] | None:
             "only_with_tools is set, but the model declares no `function` under tools",
             "add function to the model's tools, or remove only_with_tools",
         )
+    if limit := _too_tight(member.model):
+        return (
+            f"no request is as small as its model's {limit} demands",
+            f"raise {limit}, or remove it where there is no limit",
+        )
     contract = group.contract
     if contract is None or contract.required is None:
         return None
@@ -146,6 +153,18 @@ def _never_serves(group: Group, member: Member) -> tuple[str, str] | None:
         f"the contract of the group needs what it lacks: {', '.join(lacks)}",
         f"{_DECLARE}, or take it out of the group",
     )
+
+
+def _too_tight(model: Model) -> str | None:
+    """Return the limit of a model that no request keeps, if there is one.
+
+    Such a limit is a slip: 0 where none is meant, which is said by leaving it out.
+    """
+    for limit, least in _LEAST.items():
+        allowed = getattr(model, limit)
+        if allowed is not None and allowed < least:
+            return limit
+    return None
 
 
 def _lacking(group: Group, member: Member, required: Required) -> Iterator[str]:

@@ -30,12 +30,17 @@ def sections_fit_strategies(document: Document, outline: Outline) -> Iterator[Fi
                         f"the strategy `{strategy}` needs the section `{section}`",
                         f"write `{section}:` below the group, or another strategy",
                     )
-            elif fields.get(section) is not None:
+            elif fields.get(section) is not None and not _measures(section, fields):
                 yield document.warning(
                     (*group.path, section),
                     f"the setting has no effect: the strategy is {quoted(strategy)}",
                     f"write `strategy: {section}`, or remove it",
                 )
+
+
+def _measures(section: str, fields: dict[str, Plain]) -> bool:
+    """Say whether the section tells thresholds how far back they look."""
+    return section == "dynamic" and fields.get("thresholds") is not None
 
 
 def rules_name_targets(document: Document, outline: Outline) -> Iterator[Finding]:
@@ -44,8 +49,15 @@ def rules_name_targets(document: Document, outline: Outline) -> Iterator[Finding
         texts = (target.texts.get("use") for target in outline.targets[name])
         targets = [text for text in texts if text is not None]
         for path, rule in _rules(document, name):
-            for index, use in enumerate(listed(rule.get("use"))):
-                if isinstance(use, str) and use not in targets:
+            uses = listed(rule.get("use"))
+            for index, use in enumerate(uses):
+                if use in uses[:index]:
+                    yield document.error(
+                        (*path, "use", index),
+                        f"the target {quoted(str(use))} is listed twice",
+                        "keep one of the two",
+                    )
+                elif isinstance(use, str) and use not in targets:
                     meant = suggestion(use, targets)
                     yield document.error(
                         (*path, "use", index),
@@ -65,15 +77,40 @@ def expressions_compile(document: Document) -> Iterator[Finding]:
                 yield from _uncompilable(document, (*path, "when"), when)
 
 
+def rules_are_reached(document: Document) -> Iterator[Finding]:
+    """Yield a finding for each rule behind one that always holds."""
+    for group in groups_of(document):
+        for path, rule in list(_rules(document, group))[:-1]:
+            when = rule.get("when")
+            if isinstance(when, str) and when.strip() == "true":
+                yield document.warning(
+                    (*path, "when"),
+                    "this always holds: the rules behind it are never looked at",
+                    "make it the last rule, or remove those behind it",
+                )
+                break
+
+
 def _uncompilable(document: Document, path: KeyPath, when: str) -> Iterator[Finding]:
     # The library is large, and most configurations have no rules.
     from smart_llmrouter.config.expressions import (  # noqa: PLC0415
+        PLAINEST,
         BadExpression,
+        EvaluationFailed,
         Expression,
+        NotYesOrNo,
     )
 
     try:
-        Expression(when)
+        Expression(when).holds(PLAINEST)
+    except (EvaluationFailed, NotYesOrNo):
+        yield document.warning(
+            path,
+            "it has no value for the plainest of requests, and every such call is a"
+            " fault of the policy",
+            "look first whether there is what it needs, as in `images > 0 && …`;"
+            " `caller` has `id`, `user`, `project`, `environment` and `tokenId`",
+        )
     except BadExpression as bad:
         yield document.error(
             path,
