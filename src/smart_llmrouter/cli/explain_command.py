@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption, ExplainFormat
 
 if TYPE_CHECKING:
     from smart_llmrouter.config.snapshot import Snapshot
@@ -23,14 +23,6 @@ class Spoken(StrEnum):
     OPENAI_CHAT = "openai-chat"
     OPENAI_RESPONSES = "openai-responses"
     ANTHROPIC_MESSAGES = "anthropic-messages"
-
-
-class Format(StrEnum):
-    """How an explanation is written."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
-    JSON = "json"
 
 
 RequestOption = Annotated[
@@ -55,7 +47,7 @@ ClientOption = Annotated[
     typer.Option("--client", help="The program that asks, such as `claude-code`."),
 ]
 FormatOption = Annotated[
-    Format, typer.Option("--format", help="How to write the explanation.")
+    ExplainFormat, typer.Option("--format", help="How to write the explanation.")
 ]
 _MOST_NAMED = 12
 
@@ -65,7 +57,7 @@ def explain(
     caller: CallerOption = None,
     dialect: DialectOption = None,
     client: ClientOption = "other",
-    to_format: FormatOption = Format.TABLE,
+    to_format: FormatOption = ExplainFormat.TABLE,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Say where a request would go, and why, by the configuration alone.
@@ -141,16 +133,16 @@ def _read(request: Path) -> bytes:
     return request.read_bytes()
 
 
-def _text(explanation: "Explanation", *, to: Format) -> str:
+def _text(explanation: "Explanation", *, to: ExplainFormat) -> str:
     import msgspec
 
     from smart_llmrouter.ledger.render_decision import render_decision
 
-    if to is Format.JSON:
+    if to is ExplainFormat.JSON:
         encoded = msgspec.json.encode(explanation)
         return msgspec.json.format(encoded, indent=2).decode() + "\n"
     decided = render_decision(
-        explanation.decision, to="table" if to is Format.TABLE else "markdown"
+        explanation.decision, to="table" if to is ExplainFormat.TABLE else "markdown"
     )
     if explanation.error is not None:
         told = explanation.error

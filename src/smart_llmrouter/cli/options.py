@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,15 @@ import typer
 
 Llm = Literal["mock", "local"]
 """Which provider a demo has: a mock, or a real model on this machine."""
+
+
+class ExplainFormat(StrEnum):
+    """How a decision is written."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
 
 DEFAULT_CONFIG = Path("router.yaml")
 

@@ -53,10 +53,10 @@ def probe(
 
     Exits with 1 where the target cannot be asked at all.
     """
-    from smart_llmrouter.cli.probing import Plan, probed
+    from smart_llmrouter.cli.probing import Probe, probed
 
     found = _loaded(config, target)
-    plan = Plan(
+    asked = Probe(
         target=found[0],
         upstream=found[1],
         output_tokens=output_tokens,
@@ -64,7 +64,7 @@ def probe(
         image_url=image_url,
         as_json=output_json,
     )
-    if probed(plan) and strict:
+    if probed(asked) and strict:
         raise typer.Exit(1)
 
 

@@ -25,7 +25,7 @@ _INDENT: Final = "  "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Probe:
     """Who is asked, how much, and how the answer is written."""
 
     target: Target
@@ -50,53 +50,53 @@ class Plan:
         return sum(each.request.output_cap or 0 for each in self.questions)
 
 
-def probed(plan: Plan) -> bool:
+def probed(probe: Probe) -> bool:
     """Ask, write what was found, and say whether the configuration differs.
 
     Exits with 1 where the target does not answer a plain question.
     """
-    target, count = plan.target, len(plan.questions)
+    target, count = probe.target, len(probe.questions)
     typer.echo(
         f"{target.label} ({target.provider.dialect}): {count} requests,"
-        f" {plan.most_output_tokens} output tokens at most",
-        err=plan.as_json,
+        f" {probe.most_output_tokens} output tokens at most",
+        err=probe.as_json,
     )
     try:
-        found = asyncio.run(_found(plan))
+        found = asyncio.run(_found(probe))
     except TargetUnusable as unusable:
         typer.echo(f"error: {target.label} cannot be asked: {unusable}", err=True)
         raise typer.Exit(1) from None
     fitting, different = configuration_of(target, found), differences(target, found)
-    if plan.as_json:
-        typer.echo(_as_json(plan, found, fitting, different))
+    if probe.as_json:
+        typer.echo(_as_json(probe, found, fitting, different))
     else:
         typer.echo(_as_text(target, found, fitting, different))
     return bool(different)
 
 
-async def _found(plan: Plan) -> list[Finding]:
-    async with open_transport(plan.upstream) as transport:
+async def _found(probe: Probe) -> list[Finding]:
+    async with open_transport(probe.upstream) as transport:
         prober = Prober(
-            plan.target,
-            DIALECTS[plan.target.provider.dialect],
+            probe.target,
+            DIALECTS[probe.target.provider.dialect],
             transport,
-            user_agent=f"smart-llmrouter/{read_build_info().version}",
-            timeout_s=plan.timeout_s,
+            user_agent=read_build_info().user_agent,
+            timeout_s=probe.timeout_s,
         )
-        return await prober.findings(plan.questions)
+        return await prober.findings(probe.questions)
 
 
 def _as_json(
-    plan: Plan,
+    probe: Probe,
     found: Sequence[Finding],
     fitting: Mapping[str, Value],
     different: Sequence[Difference],
 ) -> str:
     document = {
-        "target": plan.target.label,
-        "dialect": plan.target.provider.dialect,
-        "requests": len(plan.questions),
-        "output_tokens_at_most": plan.most_output_tokens,
+        "target": probe.target.label,
+        "dialect": probe.target.provider.dialect,
+        "requests": len(probe.questions),
+        "output_tokens_at_most": probe.most_output_tokens,
         "found": {
             each.name: {"outcome": each.outcome, "detail": each.detail}
             for each in found

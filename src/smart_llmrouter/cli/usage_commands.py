@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, Protocol, TypeVar
 
 import typer
 
-from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption, ExplainFormat
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -54,14 +54,6 @@ class ReportFormat(StrEnum):
     MARKDOWN = "markdown"
     JSON = "json"
     CSV = "csv"
-
-
-class ExplainFormat(StrEnum):
-    """How one call is shown."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
-    JSON = "json"
 
 
 class NotOnRecord(Exception):

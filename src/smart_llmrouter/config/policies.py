@@ -133,7 +133,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """What each target of a group must be able to do; see the page on contracts."""
+    """What each target of a group must be able to do; see `routing.contract`."""
 
     dialects: tuple[str, ...] = ()
     input: tuple[str, ...] = ()

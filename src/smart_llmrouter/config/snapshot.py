@@ -8,7 +8,7 @@ YAML, the environment or a default again.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from smart_llmrouter.config.policies import (
     Affinity,
@@ -38,6 +38,8 @@ ToolKind = Literal[
 ReasoningControl = Literal["effort", "token_budget"]
 Bridges = Literal["off", "lossless", "best-effort"]
 HostedTools = Literal["forward", "drop", "refuse"]
+
+_TEXT_ONLY: Final[tuple[Modality, ...]] = ("text",)
 TransportName = Literal["lean", "aiohttp"]
 JournalSync = Literal["interval", "always", "off"]
 
@@ -173,6 +175,11 @@ class Target:
     only_with_tools: bool = False
     on_disconnect: OnDisconnect = "cancel"
     shaping: Flow | None = None
+
+    @property
+    def reads(self) -> tuple[Modality, ...]:
+        """What the model reads: text alone where `input` says nothing."""
+        return self.input or _TEXT_ONLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

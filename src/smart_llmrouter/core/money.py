@@ -47,6 +47,12 @@ class Rate:
         exact = Fraction(usd) * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MILLION
         return cls(exact.numerator, exact.denominator)
 
+    @property
+    def usd_per_million(self) -> float:
+        """Dollars per million tokens: for comparing, and nothing is paid by it."""
+        nusd_per_token = self.numerator / self.denominator
+        return nusd_per_token / _NUSD_PER_TOKEN_AT_ONE_USD_PER_MILLION
+
     def cost_nusd(self, tokens: int) -> int:
         """Return what `tokens` cost, rounded half-even once."""
         if self.denominator == 1:

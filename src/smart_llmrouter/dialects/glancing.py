@@ -24,6 +24,7 @@ MOST_TOKENS: Final = 1_000_000_000
 _QUOTE: Final = b'"'[0]
 _LIST: Final = b"["[0]
 _TRUE: Final = msgspec.Raw(b"true")
+_FALSE: Final = msgspec.Raw(b"false")
 _SCHEME_BYTES: Final = 32
 _DATA: Final = b'"data:'
 _FORMATS: Final[dict[str | None, FormatKind]] = {
@@ -111,6 +112,11 @@ def holds_lists(raw: msgspec.Raw) -> bool:
 def is_true(raw: msgspec.Raw | None) -> bool:
     """Say whether a value is `true`, in so many words."""
     return raw == _TRUE
+
+
+def is_false(raw: msgspec.Raw | None) -> bool:
+    """Say whether a value is `false`, in so many words."""
+    return raw == _FALSE
 
 
 def bytes_in(raw: msgspec.Raw) -> int:

@@ -1,13 +1,11 @@
 """What may be promised of a group, whichever of its targets will serve."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from smart_llmrouter.config.snapshot import Group, Modality, ToolKind
 
 T = TypeVar("T", bound=str)
-TEXT_ONLY: Final[tuple[Modality, ...]] = ("text",)
-"""What a model reads of which nothing is said."""
 
 
 class Facts(NamedTuple):
@@ -30,7 +28,7 @@ def facts_of(group: Group) -> Facts:
     return Facts(
         context_tokens=_least(target.context_tokens for target in targets),
         max_output_tokens=_least(target.max_output_tokens for target in targets),
-        input=_common([target.input or TEXT_ONLY for target in targets]),
+        input=_common([target.reads for target in targets]),
         tools=_common([target.tools or () for target in targets]),
         reasoning_levels=_common(
             [each.reasoning_levels for each in targets if each.reasoning_levels]

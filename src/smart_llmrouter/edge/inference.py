@@ -89,6 +89,7 @@ class InferenceRoute:
         caller = self._authenticator.caller_of(
             token_of(headers.get(b"authorization"), headers.get(b"x-api-key"))
         )
+        repeats = headers.get(b"x-stainless-retry-count")
         exchange.context = arrival = Arrival(
             request_id=exchange.request_id,
             caller=caller,
@@ -97,9 +98,7 @@ class InferenceRoute:
             ts_ms=exchange.ts_ms,
             dialect=self._dialect,
             codex=self._codex and is_codex(headers),
-            retry_count=retry_count(said)
-            if (said := headers.get(b"x-stainless-retry-count")) is not None
-            else 0,
+            retry_count=0 if repeats is None else retry_count(repeats),
         )
         refusal = self._authenticator.refusal_of(caller)
         if refusal is not None:

@@ -6,14 +6,13 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.config.snapshot import Target
-from smart_llmrouter.core.decisions import AttemptRun
+from smart_llmrouter.core.decisions import AttemptRun, LaneName
 from smart_llmrouter.core.errors import ImageNotFetched
 from smart_llmrouter.core.overflow import overflow_in
 from smart_llmrouter.core.requirements import CONTEXT, Requirements
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.engine.vigil import Vigil
-from smart_llmrouter.ledger.record import Lane as LaneName
 from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.upstream.failure_classes import Failure
 

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.config.snapshot import Group, Target
-from smart_llmrouter.core.decisions import AttemptRun
+from smart_llmrouter.core.decisions import AttemptRun, LaneName
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, cost_of
@@ -14,7 +14,6 @@ from smart_llmrouter.engine.decisions import Deciding
 from smart_llmrouter.ledger.record import (
     CallMeasures,
     Disconnect,
-    Lane,
     UsageRecord,
     named_measures,
 )
@@ -47,7 +46,7 @@ class Entry(msgspec.Struct, eq=False):
     first_byte_s: float | None = None
     first_event_s: float | None = None
     usage: Usage = UNKNOWN_USAGE
-    lane: Lane = "relay"
+    lane: LaneName = "relay"
     notes: tuple[Note, ...] = ()
     answer_id: str | None = None
     fallback_used: bool = False

@@ -9,11 +9,11 @@ from typing import ClassVar, Final, Protocol
 
 import msgspec
 
+from smart_llmrouter.core.decisions import LaneName
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.base import Dialect, Meter, Peek
 from smart_llmrouter.dialects.proofs import ProofMark
-from smart_llmrouter.ledger.record import Lane as LaneName
 
 NO_NOTES: Final[tuple[Note, ...]] = ()
 WITHOUT_FOREIGN: Final = (

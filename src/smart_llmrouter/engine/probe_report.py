@@ -30,7 +30,6 @@ _TOOL_OF: Final[Mapping[str, str]] = {
     "parallel": PARALLEL,
 }
 _SOURCE_OF: Final[Mapping[str, str]] = {"url": IMAGE_URL, "data": IMAGE_DATA}
-_TEXT_ONLY: Final = ("text",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +62,7 @@ def _fitting(
 ) -> Iterator[tuple[str, Value]]:
     sources = _kept(target.image_sources, found, _SOURCE_OF)
     if {IMAGE_DATA, IMAGE_URL} & found.keys():
-        reads: list[str] = [
-            each for each in target.input or _TEXT_ONLY if each != "image"
-        ]
+        reads: list[str] = [each for each in target.reads if each != "image"]
         seen = any(_is(found, each) for each in (IMAGE_DATA, IMAGE_URL))
         yield "input", [*reads, "image"] if seen else reads
         if seen and IMAGE_URL in found:
@@ -89,7 +86,7 @@ def _configured(target: Target) -> dict[str, Value]:
         if target.reasoning_levels:
             reasoning["levels"] = list(target.reasoning_levels)
     return {
-        "input": list(target.input or _TEXT_ONLY),
+        "input": list(target.reads),
         "image_sources": list(target.image_sources),
         "tools": list(target.tools or ()),
         "structured_outputs": bool(target.structured_outputs),

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.config.snapshot import Group
+from smart_llmrouter.core.decisions import LaneName
 from smart_llmrouter.core.errors import NOT_LOSSLESS
 from smart_llmrouter.core.events import (
     Delta,
@@ -38,7 +39,6 @@ from smart_llmrouter.dialects.base import (
 )
 from smart_llmrouter.dialects.lowering import BILLING_HEADER, Raising, bridged
 from smart_llmrouter.dialects.tool_names import ToolNames
-from smart_llmrouter.ledger.record import Lane as LaneName
 
 _EXEMPT: Final = frozenset(
     {

@@ -18,10 +18,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from smart_llmrouter.core.decisions import LaneName
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.stores.usage_store import Labels, Measures
 
-Lane = Literal["relay", "translate"]
 Disconnect = Literal["cancelled", "drained"]
 """What became of the target's answer when the caller had left."""
 
@@ -81,7 +81,7 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     error_class: str | None = None
     upstream_status: int | None = None
     price_fingerprint: str | None = None
-    lane: Lane = "relay"
+    lane: LaneName = "relay"
     usage_estimated: bool = False
     notes: tuple[Note, ...] = ()
     fallback_used: bool = False

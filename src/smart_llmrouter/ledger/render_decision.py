@@ -12,6 +12,7 @@ import msgspec
 
 from smart_llmrouter.core.decisions import Candidate, Decision, Needs
 from smart_llmrouter.core.errors.targets import hint_for
+from smart_llmrouter.core.money import NUSD_PER_USD
 from smart_llmrouter.ledger.explained import Explained
 from smart_llmrouter.ledger.interval import utc_text
 from smart_llmrouter.ledger.render_markdown import inert, table
@@ -21,7 +22,6 @@ from smart_llmrouter.upstream.failure_classes import MEANINGS
 DecisionFormat = Literal["table", "markdown", "json"]
 _NONE: Final = "-"
 _US_PER_MS: Final = 1000
-_NUSD_PER_USD: Final = 1_000_000_000
 _NOT_KEPT: Final = (
     "How this call was decided is not on record. `diagnostics.decisions: all` keeps it "
     "for every call, `failed` for those that failed or fell back."
@@ -131,7 +131,7 @@ def _tokens(record: Mapping[str, str | int | None]) -> str:
 
 
 def _cost(nusd: str | int | None) -> str:
-    return _NONE if nusd is None else f"${int(nusd) / _NUSD_PER_USD:.9f}"
+    return _NONE if nusd is None else f"${int(nusd) / NUSD_PER_USD:.9f}"
 
 
 def _blocks_of(kept: KeptDecision) -> Iterator[Block]:

@@ -23,7 +23,7 @@ def breaches(group: Group, target: Target) -> tuple[str, ...]:
     context, least = target.context_tokens, contract.min_context_tokens
     checks = (
         ("api-shape", not _serves(group, target, contract)),
-        ("modality", not set(contract.input).issubset(target.input or ("text",))),
+        ("modality", not set(contract.input).issubset(target.reads)),
         ("tools", not set(contract.tools).issubset(target.tools or ())),
         (
             "structured-output",

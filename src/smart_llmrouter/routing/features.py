@@ -19,10 +19,9 @@ FeatureValue: TypeAlias = "str | int | bool | list[str] | dict[str, str] | None"
 _TARGETS: Final = "targets"
 _LEVEL: Final = re.compile("[a-z_-]{1,16}")
 _NO_LEVEL: Final = "other"
-_NUSD_PER_TOKEN_AT_ONE_USD_PER_MILLION: Final = 1_000
 
 
-def requirements_of(needs: Requirements) -> list[str]:
+def codes_of(needs: Requirements) -> list[str]:
     """Return what a target must be able to do, as stable codes, in a fixed order."""
     asked = {
         needed.TOOLS: bool(needs.tools),
@@ -94,7 +93,7 @@ FEATURE_READERS: Final[Mapping[str, Callable[[Question], FeatureValue]]] = {
     "documents": lambda asked: asked.needs.documents,
     "goes_on": lambda asked: asked.needs.goes_on,
     "input_modalities": lambda asked: input_modalities_of(asked.needs),
-    "requirements": lambda asked: requirements_of(asked.needs),
+    "requirements": lambda asked: codes_of(asked.needs),
     "caller": _caller,
     _TARGETS: lambda asked: [target.label for target in asked.eligible],
 }
@@ -145,7 +144,7 @@ def target_document(target: Target, index: int, *, dialect: str) -> dict[str, An
         "maxOutputTokens": target.max_output_tokens,
         "inputPricePerMillionUsd": None if price is None else _usd(price.input),
         "outputPricePerMillionUsd": None if price is None else _usd(price.output),
-        "inputModalities": list(target.input or ("text",)),
+        "inputModalities": list(target.reads),
         "tools": list(target.tools or ()),
         "structuredOutputs": bool(target.structured_outputs),
         "reasoning": target.reasons,
@@ -156,6 +155,4 @@ def target_document(target: Target, index: int, *, dialect: str) -> dict[str, An
 
 def _usd(rate: Rate | None) -> float | None:
     """Return a price as a policy compares it: it pays nothing with it."""
-    if rate is None:
-        return None
-    return rate.numerator / rate.denominator / _NUSD_PER_TOKEN_AT_ONE_USD_PER_MILLION
+    return None if rate is None else rate.usd_per_million

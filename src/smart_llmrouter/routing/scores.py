@@ -23,12 +23,10 @@ import msgspec
 from smart_llmrouter.config.policies import ScoreWeights
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.decisions import Term
-from smart_llmrouter.core.money import Rate
 from smart_llmrouter.routing.observations import Seen
 from smart_llmrouter.routing.ordering import Score
 
 NOT_SEEN: Final = 0.5
-_NUSD_PER_TOKEN: Final = 1_000  # is one dollar per million tokens
 
 Figures = Sequence[float | None]
 
@@ -76,12 +74,8 @@ def dollars_per_million(target: Target, *, input_share: float) -> float | None:
     price = target.price
     if price is None or price.input is None or price.output is None:
         return None
-    given = input_share * _dollars(price.input)
-    return given + (1 - input_share) * _dollars(price.output)
-
-
-def _dollars(rate: Rate) -> float:
-    return rate.numerator / rate.denominator / _NUSD_PER_TOKEN
+    given = input_share * price.input.usd_per_million
+    return given + (1 - input_share) * price.output.usd_per_million
 
 
 def _terms(name: str, figures: Figures, *, weight: float) -> list[Term]:

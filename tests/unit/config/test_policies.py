@@ -144,7 +144,7 @@ def test_a_rule_names_targets_of_its_group() -> None:
         (
             "temperature > 1",
             "line 1, column 1 of the expression: undeclared reference to 'temperature'",
-            "use the features of requests that the page on rules lists",
+            "use the features of requests; the page routing-features lists them",
         ),
         (
             "stream &&",

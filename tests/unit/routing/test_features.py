@@ -9,9 +9,9 @@ import pytest
 from smart_llmrouter.core.features import FEATURES, TARGET_FEATURES
 from smart_llmrouter.routing.features import (
     FEATURE_READERS,
+    codes_of,
     features_of,
     question_document,
-    requirements_of,
 )
 from tests.support.policies import price, question, target
 
@@ -163,7 +163,7 @@ def test_an_unknown_part_of_a_price_stays_unknown() -> None:
 
 def test_requirements_are_stable_codes() -> None:
     """All that a request asks for is named, in one order."""
-    assert requirements_of(question(**FULL).needs) == [
+    assert codes_of(question(**FULL).needs) == [
         "tools",
         "forced-tool-choice",
         "parallel-tools",

@@ -125,7 +125,7 @@ def _mended(message: str) -> str:
     unknown = message.removeprefix(_UNDECLARED).strip("'").partition(".")[0]
     meant = suggestion(unknown, FEATURE_OF)
     if meant is None:
-        return "use the features of requests that the page on rules lists"
+        return "use the features of requests; the page routing-features lists them"
     return f"did you mean `{meant}`?"
 
 

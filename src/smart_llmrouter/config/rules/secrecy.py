@@ -20,6 +20,7 @@ from smart_llmrouter.config.references import (
     literal_part,
     resolve,
 )
+from smart_llmrouter.config.rules.policies import groups_of, section_of
 from smart_llmrouter.config.schema import Settings
 from smart_llmrouter.config.schema.server import DATABASE_SCHEMES
 
@@ -196,10 +197,9 @@ def _each_sender(document: Document) -> Iterator[tuple[KeyPath, dict[str, Plain]
     """Yield what has headers to send: providers, and policy services."""
     for name, fields in each_provider(document):
         yield ("providers", name), fields
-    groups = document.root.get("groups")
-    for name, group in groups.items() if isinstance(groups, dict) else ():
-        external = group.get("external") if isinstance(group, dict) else None
-        if isinstance(external, dict):
+    for name in groups_of(document):
+        external = section_of(document, name, "external")
+        if external:
             yield ("groups", name, "external"), external
 
 

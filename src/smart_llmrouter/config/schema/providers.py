@@ -13,7 +13,6 @@ from smart_llmrouter.config.schema.kinds import (
     Count,
     Day,
     Flag,
-    Id,
     Line,
     Name,
     NotBuilt,
@@ -295,6 +294,3 @@ class Provider(Section):
         min_length=1,
         description="The models, by the key that targets use.",
     )
-
-
-ProviderId = Id

@@ -22,6 +22,7 @@ from smart_llmrouter.dialects.glancing import (
     count_media,
     format_in,
     holds_lists,
+    is_false,
     is_list,
     members_in,
     read_needs,
@@ -34,7 +35,6 @@ from smart_llmrouter.wire.rawvalues import ABSENT, NULL, UNREADABLE
 _FUNCTION: Final[frozenset[CallKind]] = frozenset({"function"})
 _CLIENT_RUN: Final = ("bash_", "text_editor_", "memory_", "computer_", "browser_")
 _FORCING: Final = frozenset({"any", "tool"})
-_FALSE: Final = msgspec.Raw(b"false")
 _MEDIA: Final[Mapping[str, MediumKind]] = {"image": "image", "document": "document"}
 _SOME_DATA: Final = msgspec.Raw(b'"data:"')
 """Stands for data: what it is does not matter here."""
@@ -165,7 +165,7 @@ def _is_called(kind: str | None) -> bool:
 def _choice(members: RawMembers, needs: Requirements) -> None:
     choice = members_in(members["tool_choice"])
     needs.forced_choice = text_in(choice.get("type")) in _FORCING
-    needs.parallel_tools = choice.get("disable_parallel_tool_use") == _FALSE
+    needs.parallel_tools = is_false(choice.get("disable_parallel_tool_use"))
 
 
 def _cap(members: RawMembers, needs: Requirements) -> None:

@@ -20,6 +20,7 @@ from smart_llmrouter.dialects.glancing import (
     count_media,
     format_in,
     holds_lists,
+    is_false,
     is_list,
     is_text,
     is_true,
@@ -194,7 +195,7 @@ def demanded(members: RawMembers) -> Demand:
 
 def _demanded(asked: RawMembers) -> Demand:
     kind = text_in(asked.get("type"))
-    if kind == "disabled" or asked.get("enabled") == msgspec.Raw(b"false"):
+    if kind == "disabled" or is_false(asked.get("enabled")):
         return NO_DEMAND
     return demand_of(
         effort=text_in(asked.get("effort")),

@@ -1,6 +1,7 @@
 """Reading a plain answer: its usage as it passes, or all of it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from smart_llmrouter.core.events import Event
 from smart_llmrouter.core.usage import Usage
@@ -13,8 +14,8 @@ from smart_llmrouter.dialects.openai_responses.schema import (
 )
 from smart_llmrouter.wire.rawvalues import UNREADABLE
 
-_FAILED = "failed"
-_UNFINISHED = frozenset({"queued", "in_progress"})
+_FAILED: Final = "failed"
+_UNFINISHED: Final = frozenset({"queued", "in_progress"})
 
 
 def usage_of_answer(body: bytes) -> Usage:
