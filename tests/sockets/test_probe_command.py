@@ -83,7 +83,7 @@ def test_a_target_that_lacks_what_is_configured(tmp_path: Path, mock_url: str) -
         "The present configuration differs:",
         "",
         "  tools: it says [function, forced_choice, parallel], and was found to be []",
-        "  honors_output_cap: it says true, and was found to be false",
+        "  honors_output_cap: it says nothing, and was found to be false",
     ]
 
 

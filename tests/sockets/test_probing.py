@@ -211,7 +211,7 @@ async def test_an_answer_that_takes_too_long() -> None:
         found = await probed(target_at(mock.base_url), timeout_s=2)
 
     assert found["output cap"].outcome == "unclear"
-    assert found["output cap"].detail.startswith("upstream_timeout")
+    assert found["output cap"].detail.startswith("upstream_timeout: no answer within")
 
 
 @pytest.mark.parametrize(

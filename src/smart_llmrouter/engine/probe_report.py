@@ -91,8 +91,7 @@ def _configured(target: Target) -> dict[str, Value]:
         "tools": list(target.tools or ()),
         "structured_outputs": bool(target.structured_outputs),
         "reasoning": reasoning,
-        # Where nothing is said, a target is taken to keep to a cap.
-        "honors_output_cap": target.honors_output_cap is not False,
+        "honors_output_cap": target.honors_output_cap,
     }
 
 
@@ -104,6 +103,9 @@ def _same(key: str, configured: Value, found: Value) -> bool:
         return all(
             _same("", value, found.get(name)) for name, value in configured.items()
         )
+    if key == "honors_output_cap" and configured is None:
+        # Where nothing is said, a target is taken to keep to a cap.
+        return found is True
     return configured == found
 
 

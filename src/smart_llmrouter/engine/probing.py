@@ -46,7 +46,9 @@ from smart_llmrouter.wire.sse import EventTooLarge
 _OK: Final = 200
 _MOST_WORDS: Final = 160
 _MALFORMED: Final = Failure(error_class="upstream_malformed_answer")
-_TOO_SLOW: Final = Failure(error_class="upstream_timeout")
+_TOO_SLOW: Final = Failure(
+    error_class="upstream_timeout", reason="no answer within the time that it had"
+)
 
 
 class TargetUnusable(Exception):

@@ -127,3 +127,14 @@ def test_how_images_may_come_is_told_where_it_was_asked(
 
     assert fitting["image_sources"] == sources
     assert "image_sources" not in configuration_of(BARE, found)
+
+
+def test_a_cap_of_which_the_file_says_nothing() -> None:
+    """It is taken to be kept, and a report does not claim that the file says so."""
+    silent = replace(BARE, honors_output_cap=None)
+
+    kept = differences(silent, [Finding(name=OUTPUT_CAP, outcome="yes")])
+    broken = differences(silent, [Finding(name=OUTPUT_CAP, outcome="no")])
+
+    assert kept == []
+    assert broken == [Difference(key="honors_output_cap", configured=None, found=False)]
