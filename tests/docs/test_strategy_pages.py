@@ -28,8 +28,9 @@ from smart_llmrouter.routing.scores import Known, score_all
 from smart_llmrouter.routing.shares import FADE, shares_of
 from smart_llmrouter.routing.thresholds import ThresholdCheck
 from smart_llmrouter.routing.weighted import Weighted
+from tests.support.clock import Clock
 from tests.support.repository import ROOT
-from tests.support.targets import Clock, needs
+from tests.support.targets import needs
 
 EXAMPLE: Final = ROOT / "examples" / "strategies" / "router.yaml"
 ENVIRONMENT: Final = {"ACME_API_KEY": "a", "OTHER_API_KEY": "b"}

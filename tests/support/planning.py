@@ -21,8 +21,8 @@ from smart_llmrouter.engine.planning import Planning, Sought
 from smart_llmrouter.engine.routes import routes_of
 from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.routing.plan import Plan
+from tests.support.clock import Clock
 from tests.support.gateway import configuration, provider
-from tests.support.targets import Clock
 
 Settings = dict[str, Any]
 

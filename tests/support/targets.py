@@ -1,4 +1,4 @@
-"""Targets as the routing sees them, and a clock that stands until it is turned."""
+"""Targets and groups as the routing sees them, and what requests need of them."""
 
 from decimal import Decimal
 from typing import Any, Final
@@ -16,18 +16,6 @@ EVERYTHING: Final[dict[str, Any]] = {
     "reasons": True,
 }
 """What a target is that can do all that can be asked of one."""
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self, now_s: float = 1000.0) -> None:
-        """Begin at some time."""
-        self.now_s = now_s
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now_s
 
 
 def price(input_usd: str, output_usd: str) -> Price:

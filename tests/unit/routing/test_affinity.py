@@ -2,7 +2,7 @@
 
 from smart_llmrouter.dialects.openings import UNANSWERED
 from smart_llmrouter.routing.affinity import Affinities
-from tests.support.targets import Clock
+from tests.support.clock import Clock
 
 
 def test_a_conversation_is_found_where_it_was_kept() -> None:

@@ -13,7 +13,8 @@ from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.routing.dynamic import Dynamic
 from smart_llmrouter.routing.observations import Observation, Observations, scored
-from tests.support.targets import Clock, needs, price, target
+from tests.support.clock import Clock
+from tests.support.targets import needs, price, target
 
 PLANS = 20_000
 SEEDS = [1, 2, 3]

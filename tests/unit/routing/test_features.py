@@ -1,6 +1,7 @@
 """What a policy is told of a request."""
 
 import json
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -13,7 +14,8 @@ from smart_llmrouter.routing.features import (
     features_of,
     question_document,
 )
-from tests.support.policies import price, question, target
+from tests.support.policies import question
+from tests.support.targets import price, target
 
 FULL: dict[str, Any] = {
     "stream": True,
@@ -107,7 +109,7 @@ def test_a_target_is_told_by_its_public_facts() -> None:
     """Names, prices and declared abilities; no key and no address."""
     known = target(
         "acme",
-        price=price(usd_in=2, usd_out=8),
+        costs=price("2", "8"),
         context_tokens=128_000,
         input=("text", "image"),
         tools=("function",),
@@ -147,13 +149,7 @@ def test_a_target_is_told_by_its_public_facts() -> None:
 
 def test_an_unknown_part_of_a_price_stays_unknown() -> None:
     """Absent is not zero."""
-    some = price(usd_in=1, usd_out=1)
-    partly = target(
-        "acme",
-        price=type(some)(
-            input=None, cached_input=None, output=some.output, fingerprint="0" * 16
-        ),
-    )
+    partly = target("acme", costs=replace(price("1", "1"), input=None))
 
     (told,) = question_document(question(partly))["targets"]
 

@@ -19,7 +19,8 @@ from smart_llmrouter.routing.observations import (
     judged,
     scored,
 )
-from tests.support.targets import Clock, target
+from tests.support.clock import Clock
+from tests.support.targets import target
 
 LABEL = "acme/mini"
 SPAN = Span(600.0, 64)

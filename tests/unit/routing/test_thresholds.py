@@ -7,7 +7,8 @@ import pytest
 from smart_llmrouter.config.policies import Dynamic, Thresholds
 from smart_llmrouter.routing.observations import Observation, Observations, judged
 from smart_llmrouter.routing.thresholds import ThresholdCheck
-from tests.support.targets import Clock, target
+from tests.support.clock import Clock
+from tests.support.targets import target
 
 TARGETS = (target("acme"),)
 LABEL = TARGETS[0].label

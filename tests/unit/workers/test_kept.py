@@ -3,27 +3,16 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import pytest
 from structlog.testing import capture_logs
 
 from smart_llmrouter.workers.kept import Kept
 from smart_llmrouter.workers.starting import READY, Started
+from tests.support.clock import Clock
 from tests.support.wait import eventually_sync
 
 SHELL = "/bin/sh"
-
-
-@dataclass
-class Clock:
-    """Time, which a test moves."""
-
-    now_s: float = 1000.0
-
-    def __call__(self) -> float:
-        """Return the present time in seconds."""
-        return self.now_s
 
 
 @pytest.fixture
