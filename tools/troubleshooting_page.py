@@ -33,6 +33,7 @@ NEEDS: Final = Needs(
     output_format=None,
     image_urls=0,
     image_data=1,
+    image_files=0,
     audio=False,
     documents=0,
     reasoning=None,

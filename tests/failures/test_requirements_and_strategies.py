@@ -226,7 +226,7 @@ async def test_nobody_has_it(scene: Scene, strategy: str, code: str) -> None:
     assert seen.told["selected"] is None
     assert missing_in(decision) == error["details"]["targets"]
     assert seen.kept.kept is not None
-    assert seen.kept.kept.decision == decision
+    assert plain(seen.kept.kept.decision) == plain(decision)
     assert (seen.kept.record["status"], seen.kept.record["attempts"]) == (502, 0)
 
 
@@ -262,8 +262,12 @@ async def test_somebody_has_it(scene: Scene, strategy: str, code: str) -> None:
 
 
 def plain(decision: Decision) -> str:
-    """Return a decision without attempts, and without how long a policy took."""
+    """Return a decision without attempts, and without how long a policy took.
+
+    Of a real call the input is only counted where something depends on it.
+    """
     built = msgspec.to_builtins(decision)
+    built["needs"]["estimated_input_tokens"] = None
     built["attempts"] = []
     if built["policy"]:
         built["policy"]["duration_us"] = 0

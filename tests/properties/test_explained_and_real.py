@@ -242,6 +242,8 @@ def same(decision: Decision) -> Decision:
     policy = decision.policy
     if policy is not None:
         policy = msgspec.structs.replace(policy, duration_us=0)
+    # Of a real call the input is only counted where something depends on it.
+    needs = msgspec.structs.replace(decision.needs, estimated_input_tokens=None)
     return msgspec.structs.replace(
-        decision, attempts=(), error_code=None, policy=policy
+        decision, attempts=(), error_code=None, policy=policy, needs=needs
     )

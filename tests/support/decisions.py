@@ -31,6 +31,7 @@ NEEDS = Needs(
     output_format=None,
     image_urls=0,
     image_data=1,
+    image_files=0,
     audio=False,
     documents=0,
     reasoning="effort",

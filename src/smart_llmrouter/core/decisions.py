@@ -19,7 +19,11 @@ Next = Literal["answered", "same-target", "next-target", "stop"]
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
-    """The requirements of a request, as numbers and names; see `core.requirements`."""
+    """The requirements of a request, as numbers and names; see `core.requirements`.
+
+    The input of a real call is only counted where something depends on how much it is;
+    otherwise `estimated_input_tokens` is `None`.
+    """
 
     dialect: str
     stream: bool
@@ -31,13 +35,14 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     output_format: str | None
     image_urls: int
     image_data: int
+    image_files: int
     audio: bool
     documents: int
     reasoning: ReasoningKind | None
     reasoning_level: str | None
     reasoning_budget: int | None
     output_cap: int | None
-    estimated_input_tokens: int
+    estimated_input_tokens: int | None
     request_bytes: int
     goes_on: bool
 

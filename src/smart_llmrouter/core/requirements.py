@@ -109,6 +109,11 @@ class Requirements(msgspec.Struct, kw_only=True):
         return self.image_urls + self.image_data + self.image_files
 
     @property
+    def counted_input_tokens(self) -> int | None:
+        """The estimate of the input, if anybody has asked for it."""
+        return self._estimate
+
+    @property
     def estimated_input_tokens(self) -> int:
         """How many tokens the input has at most; counted when first asked for."""
         if self._estimate is None:

@@ -1,11 +1,11 @@
 """What is learned of a decision while a call runs, and becomes `core.decisions`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
-from smart_llmrouter.config.snapshot import Group, Target
+from smart_llmrouter.config.snapshot import Group
 from smart_llmrouter.core.decisions import (
     AttemptRun,
     Candidate,
@@ -15,10 +15,17 @@ from smart_llmrouter.core.decisions import (
 )
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.requirements import Requirements
+from smart_llmrouter.routing.ordering import NO_SCORES
 from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.routing.planner import Found
 
-_NEEDS: Final = tuple(field.name for field in msgspec.structs.fields(Needs))
+_UNRANKED: Final[Mapping[str, int]] = {}
+_SHOWN_OTHERWISE: Final = {"tools", "estimated_input_tokens"}
+_NEEDS: Final = tuple(
+    field.name
+    for field in msgspec.structs.fields(Needs)
+    if field.name not in _SHOWN_OTHERWISE
+)
 
 
 class Deciding(msgspec.Struct, kw_only=True, eq=False):
@@ -53,31 +60,32 @@ class Deciding(msgspec.Struct, kw_only=True, eq=False):
         )
 
     def _candidates(self) -> Iterable[Candidate]:
-        plan = self.plan
-        missing = self.found.missing if plan is None else plan.missing
-        order = [] if plan is None else [target.label for target in plan.targets]
+        plan, spoken = self.plan, self.needs.dialect
+        missing, scores, ranks = self.found.missing, NO_SCORES, _UNRANKED
+        if plan is not None:
+            missing, scores = plan.missing, plan.scores
+            ranks = {each.label: rank for rank, each in enumerate(plan.targets)}
         for target in self.group.targets:
-            yield self._candidate(target, missing.get(target.label, ()), order)
-
-    def _candidate(
-        self, target: Target, missing: tuple[str, ...], order: list[str]
-    ) -> Candidate:
-        label, spoken = target.label, target.provider.dialect
-        score = None if self.plan is None else self.plan.scores.get(label)
-        return Candidate(
-            label=label,
-            dialect=spoken,
-            lane="relay" if spoken == self.needs.dialect else "translate",
-            weight=target.weight,
-            missing=missing,
-            rank=order.index(label) if label in order else None,
-            score=None if score is None else score.value,
-            observations=None if score is None else score.observations,
-            terms=() if score is None else score.terms,
-        )
+            label, dialect = target.label, target.provider.dialect
+            score = scores.get(label)
+            yield Candidate(
+                label=label,
+                dialect=dialect,
+                lane="relay" if dialect == spoken else "translate",
+                weight=target.weight,
+                missing=missing.get(label, ()),
+                rank=ranks.get(label),
+                score=None if score is None else score.value,
+                observations=None if score is None else score.observations,
+                terms=() if score is None else score.terms,
+            )
 
 
 def needs_of(needs: Requirements) -> Needs:
     """Return requirements as they are shown: without the request itself."""
     shown = {name: getattr(needs, name) for name in _NEEDS}
-    return Needs(**shown | {"tools": tuple(sorted(needs.tools))})
+    return Needs(
+        **shown,
+        tools=tuple(sorted(needs.tools)),
+        estimated_input_tokens=needs.counted_input_tokens,
+    )

@@ -148,10 +148,13 @@ def _is_the_requests(error: RouterError) -> bool:
 
 
 def _decided(deciding: Deciding | None, error: RouterError | None) -> Decision:
-    decision = None if deciding is None else deciding.decision(error)
-    if decision is None:
-        raise InternalError
-    return decision
+    if deciding is not None:
+        # Who asks for an explanation wants to know, whatever depends on it.
+        _ = deciding.needs.estimated_input_tokens
+        decision = deciding.decision(error)
+        if decision is not None:
+            return decision
+    raise InternalError
 
 
 def _labels(plan: Plan | None) -> tuple[str, ...]:

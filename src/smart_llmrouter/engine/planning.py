@@ -194,20 +194,20 @@ class Planning:
 
     def _bridging(self, found: Found, asked: Asked) -> Found:
         """Return what was found without those that cannot say what is asked for."""
+        spoken = asked.dialect.name
+        foreign = [each for each in found.targets if each.provider.dialect != spoken]
         missing = dict(found.missing)
-        for target in found.targets:
+        for target in foreign:
             faults = self._not_bridged(asked, self._routes[target.label])
             if faults:
                 missing[target.label] = faults
-        targets = [each for each in found.targets if each.label not in missing]
-        if len(targets) == len(found.targets):
+        if len(missing) == len(found.missing):
             return found
+        targets = [each for each in found.targets if each.label not in missing]
         return msgspec.structs.replace(found, targets=targets, missing=missing)
 
     @staticmethod
     def _not_bridged(asked: Asked, route: Route) -> tuple[str, ...]:
-        if route.dialect is asked.dialect:
-            return ()
         try:
             _translated(asked, route)
         except NotBridged as lacking:

@@ -44,4 +44,5 @@ def led_by(targets: Sequence[Target], label: str) -> Sequence[Target]:
     """Return targets with the one called `label` before all others, if it is there."""
     if targets[0].label == label:
         return targets
-    return sorted(targets, key=lambda target: target.label != label)
+    leading = [each for each in targets if each.label == label]
+    return leading + [each for each in targets if each.label != label]

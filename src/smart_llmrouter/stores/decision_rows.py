@@ -17,7 +17,7 @@ from smart_llmrouter.core.decisions import Candidate, Decision, PolicyRun, Term
 
 _MOST_KINDS: Final = 8192
 _ADD_DECISION: Final = (
-    "INSERT INTO request_decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO request_decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO NOTHING"
 )
 _ADD_ATTEMPT: Final = (
@@ -193,6 +193,7 @@ def _numbers(decision: Decision) -> _Row:
         needs.tool_schema_bytes,
         needs.image_urls,
         needs.image_data,
+        needs.image_files,
         needs.documents,
         needs.reasoning_budget,
         needs.output_cap,

@@ -11,10 +11,11 @@ CREATE TABLE request_decisions (
     tool_schema_bytes BIGINT NOT NULL,
     image_urls BIGINT NOT NULL,
     image_data BIGINT NOT NULL,
+    image_files BIGINT NOT NULL,
     documents BIGINT NOT NULL,
     reasoning_budget_tokens BIGINT,
     output_cap_tokens BIGINT,
-    estimated_input_tokens BIGINT NOT NULL,
+    estimated_input_tokens BIGINT,
     request_bytes BIGINT NOT NULL,
     scores VARCHAR,
     CONSTRAINT pk_request_decisions PRIMARY KEY (ts_ms, request_id)
@@ -113,7 +114,7 @@ CREATE VIEW request_routing_decisions AS SELECT
     reasoning_level, goes_on,
     (SELECT group_concat(tool, ' ') FROM decision_kind_tools AS needed
         WHERE needed.kind_id = kinds.id) AS tools,
-    tool_count, tool_schema_bytes, image_urls, image_data, documents,
+    tool_count, tool_schema_bytes, image_urls, image_data, image_files, documents,
     reasoning_budget_tokens, output_cap_tokens, estimated_input_tokens, request_bytes
 FROM request_decisions JOIN decision_kinds AS kinds ON kinds.id = kind_id
 """

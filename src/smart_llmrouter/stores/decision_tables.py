@@ -82,7 +82,8 @@ def _numbers() -> _Columns:
         number("tool_schema_bytes", "How long their descriptions are", unit="bytes"),
         number("image_urls", "How many images are named by a URL"),
         number("image_data", "How many images are in the request itself"),
-        number("documents", "How many documents are"),
+        number("image_files", "How many images are named by a file of the provider's"),
+        number("documents", "How many documents there are"),
         number(
             "reasoning_budget_tokens",
             "The budget for reasoning",
@@ -99,6 +100,7 @@ def _numbers() -> _Columns:
             "estimated_input_tokens",
             "How much input it is at most, as the router estimates",
             unit="tokens",
+            empty="nothing depended on it",
         ),
         number("request_bytes", "How large the request is", unit="bytes"),
     ]
