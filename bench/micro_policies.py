@@ -54,7 +54,6 @@ async def _measured(
             ),
             "decide by a policy service: both ends": External(
                 url=f"http://127.0.0.1:{port}/route",
-                allow_hosts=("127.0.0.1",),
                 timeout_ms=_GENEROUS_MS,
             ),
         }

@@ -59,7 +59,6 @@ def service(kind: Kind) -> Service:
         async with running_upstream(script) as upstream, kind.open() as transport:
             external = External(
                 url=f"http://127.0.0.1:{upstream.port}/route?v=1",
-                allow_hosts=("127.0.0.1",),
                 timeout_ms=timeout_ms,
                 max_response_bytes=max_response_bytes,
                 headers=headers,
@@ -220,9 +219,7 @@ async def test_a_service_that_does_not_answer(
 
 async def test_a_service_that_is_not_there(kind: Kind) -> None:
     """Nobody listens."""
-    external = External(
-        url=f"http://127.0.0.1:{free_port()}/route", allow_hosts=("127.0.0.1",)
-    )
+    external = External(url=f"http://127.0.0.1:{free_port()}/route")
 
     async with kind.open() as transport:
         policy = ExternalPolicy(external, transport, user_agent="tests/1")
@@ -242,7 +239,6 @@ async def test_no_connection_is_free() -> None:
     ):
         external = External(
             url=f"http://127.0.0.1:{upstream.port}/route",
-            allow_hosts=("127.0.0.1",),
             timeout_ms=1500,
         )
         policy = ExternalPolicy(external, transport, user_agent="tests/1")

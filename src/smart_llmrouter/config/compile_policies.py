@@ -112,8 +112,6 @@ def external(
     """Compile how a policy service is asked; `headers` are resolved."""
     return External(
         url=given.url,
-        allow_hosts=given.allow_hosts,
-        allow_http=given.allow_http,
         timeout_ms=given.timeout_ms,
         max_response_bytes=given.max_response_bytes,
         headers=tuple(headers),

@@ -107,11 +107,9 @@ class Script:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class External:
-    """A policy service."""
+    """A policy service; that its `url` may be asked at all is checked with the file."""
 
     url: str
-    allow_hosts: tuple[str, ...]
-    allow_http: bool = False
     timeout_ms: int = 200
     max_response_bytes: int = 65_536
     headers: tuple[tuple[str, Secret | str], ...] = ()

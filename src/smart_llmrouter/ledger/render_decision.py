@@ -1,7 +1,7 @@
-"""A decision for people: aligned text or Markdown, or JSON for programs.
+"""A decision for people: aligned text or Markdown.
 
-The JSON is the decision itself. The others show each target with what it missed and
-what would help, scores, the policy's run, and each attempt with what it means.
+They show each target with what it missed and what would help, scores, the policy's run,
+and each attempt with what it means. A call is also there as JSON, for programs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from smart_llmrouter.ledger.render_markdown import inert, table
 from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.upstream.failure_classes import MEANINGS
 
-DecisionFormat = Literal["table", "markdown", "json"]
+TextFormat = Literal["table", "markdown"]
 _NONE: Final = "-"
 _US_PER_MS: Final = 1000
 _NOT_KEPT: Final = (
@@ -53,38 +53,30 @@ class Block:
     ours: bool = False
 
 
-def render_decision(
-    decision: Decision, *, to: DecisionFormat, left_out: tuple[int, int] = (0, 0)
-) -> str:
-    """Return a decision as text that ends with a newline.
-
-    `left_out` is how many candidates and reasons were not kept of it.
-    """
-    if to == "json":
-        return _json(decision)
-    return _RENDERERS[to](_blocks_of(KeptDecision(decision, *left_out)))
+def render_decision(decision: Decision, *, to: TextFormat) -> str:
+    """Return a decision as text that ends with a newline."""
+    return _RENDERERS[to](_blocks_of(KeptDecision(decision)))
 
 
-def render_call(call: Explained, *, to: DecisionFormat) -> str:
+def render_call(call: Explained, *, to: TextFormat | Literal["json"]) -> str:
     """Return all that is on record of a call as text that ends with a newline."""
     if to == "json":
-        kept = call.kept
-        return _json(
-            {
-                "record": call.record,
-                "decision": kept and kept.decision,
-                "candidates_left_out": kept.candidates_left_out if kept else None,
-                "reasons_left_out": kept.reasons_left_out if kept else None,
-            }
-        )
+        return _json(call)
     decided = [Block("Decision", note=_NOT_KEPT)]
     if call.kept is not None:
         decided = list(_blocks_of(call.kept))
     return _RENDERERS[to]([_record(call.record), *decided])
 
 
-def _json(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value)).decode() + "\n"
+def _json(call: Explained) -> str:
+    kept = call.kept
+    document = {
+        "record": call.record,
+        "decision": kept and kept.decision,
+        "candidates_left_out": kept.candidates_left_out if kept else None,
+        "reasons_left_out": kept.reasons_left_out if kept else None,
+    }
+    return msgspec.json.format(msgspec.json.encode(document)).decode() + "\n"
 
 
 def _record(record: Mapping[str, str | int | None]) -> Block:
@@ -310,7 +302,7 @@ def _printable(cell: str) -> str:
     )
 
 
-_RENDERERS: Final[Mapping[str, Callable[[Iterable[Block]], str]]] = {
+_RENDERERS: Final[Mapping[TextFormat, Callable[[Iterable[Block]], str]]] = {
     "table": _text,
     "markdown": _markdown,
 }

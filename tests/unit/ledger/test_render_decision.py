@@ -1,6 +1,7 @@
 """A decision as people and programs read it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,15 +13,15 @@ from smart_llmrouter.ledger.decision_line import with_decision
 from smart_llmrouter.ledger.explained import Explained, explained
 from smart_llmrouter.ledger.record import UsageRecord, encode_record
 from smart_llmrouter.ledger.render_decision import (
-    DecisionFormat,
+    TextFormat,
     render_call,
     render_decision,
 )
 from smart_llmrouter.stores.database import open_for_reading
+from smart_llmrouter.stores.decision_rows import KeptDecision
 from tests.support.decisions import a_candidate, a_decision, an_attempt, scored
 from tests.support.ledger import a_record, state_in
 
-FORMATS: tuple[DecisionFormat, ...] = ("table", "markdown", "json")
 TABLE = """\
 Decision
   group     chat
@@ -79,7 +80,7 @@ def test_a_decision_as_text() -> None:
 
 
 @pytest.mark.parametrize("to", ["table", "markdown"])
-def test_scores_policy_and_affinity_are_shown(to: DecisionFormat) -> None:
+def test_scores_policy_and_affinity_are_shown(to: TextFormat) -> None:
     """Each term with its figures, and what the policy called the request."""
     words = render_decision(scored(), to=to).replace("|", " ").split()
 
@@ -90,25 +91,19 @@ def test_scores_policy_and_affinity_are_shown(to: DecisionFormat) -> None:
     assert "cooling-down wait until it is tried again" in shown
 
 
-def test_the_json_is_the_decision() -> None:
-    """What `explain` answers over HTTP, byte for byte but for spaces."""
-    rendered = render_decision(scored(), to="json")
-
-    assert msgspec.json.decode(rendered, type=Decision) == scored()
-    assert rendered.endswith("}\n")
-
-
 @pytest.mark.parametrize("to", ["table", "markdown"])
-def test_what_was_left_out_is_said(to: DecisionFormat) -> None:
+def test_what_was_left_out_is_said(tmp_path: Path, to: TextFormat) -> None:
     """Nobody takes a part for the whole."""
-    shown = render_decision(a_decision(), to=to, left_out=(3, 14))
+    call = on_record(tmp_path, a_record(1), a_decision())
+
+    shown = render_call(replace(call, kept=KeptDecision(a_decision(), 3, 14)), to=to)
 
     assert "3 more targets (`diagnostics.max_candidates`) and 14 more reasons" in shown
 
 
 @pytest.mark.parametrize("to", ["table", "markdown"])
 def test_nothing_that_somebody_chose_is_markup_or_moves_a_cursor(
-    to: DecisionFormat,
+    to: TextFormat,
 ) -> None:
     """Labels are the operator's, but a class label may be anybody's text."""
     evil = "<b>\x1b[2J|\n# x"
@@ -139,7 +134,7 @@ def on_record(
 
 
 @pytest.mark.parametrize("to", ["table", "markdown"])
-def test_a_call_is_shown_with_its_record(tmp_path: Path, to: DecisionFormat) -> None:
+def test_a_call_is_shown_with_its_record(tmp_path: Path, to: TextFormat) -> None:
     """What was answered, by whom, how fast and for how much stands before the rest."""
     record = a_record(
         1,
@@ -167,7 +162,7 @@ def test_a_call_is_shown_with_its_record(tmp_path: Path, to: DecisionFormat) -> 
 
 @pytest.mark.parametrize("to", ["table", "markdown"])
 def test_a_call_whose_decision_is_not_kept_says_how_to_keep_it(
-    tmp_path: Path, to: DecisionFormat
+    tmp_path: Path, to: TextFormat
 ) -> None:
     """The record alone tells much; the setting is named that tells the rest."""
     record = a_record(1, status=502, error_code="no-eligible-target")
