@@ -118,3 +118,21 @@ def test_a_rejection_has_the_providers_status() -> None:
 
     assert (error.status, error.body) == (422, b"{}")
     assert UpstreamRejectedRequest.status == 502
+
+
+@pytest.mark.parametrize(
+    ("missing", "permanent"),
+    [
+        ({"a": ["tools"]}, True),
+        ({"a": ["tools", "threshold-error-rate"]}, True),
+        ({"a": ["threshold-error-rate", "threshold-p95-latency"]}, False),
+        ({"a": ["tools"], "b": ["threshold-timeout-rate", "cooling-down"]}, False),
+    ],
+)
+def test_a_target_that_was_worse_lately_may_be_asked_for_again(
+    missing: dict[str, list[str]], *, permanent: bool
+) -> None:
+    """Callers are told never to ask again only where that can never help."""
+    error = NoEligibleTarget(group="chat", dialect="openai-chat", missing=missing)
+
+    assert error.permanent == permanent

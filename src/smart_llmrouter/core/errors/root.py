@@ -13,7 +13,7 @@ class RouterError(Exception):
 
     status: int = 500
     code: ClassVar[str] = "internal-error"
-    permanent: ClassVar[bool] = False
+    permanent: bool = False
     """Whether asking again can never help: sent as `x-should-retry: false`."""
 
     def __init__(

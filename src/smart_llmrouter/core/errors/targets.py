@@ -102,6 +102,13 @@ def _hint(missing: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(told) or _GENERAL
 
 
+def _passes(why: Sequence[str]) -> bool:
+    """Say whether what a target misses is over by itself sooner or later."""
+    return bool(why) and all(
+        code.startswith(_THRESHOLD) or code in requirements.PASSING for code in why
+    )
+
+
 def hint_for(code: str) -> str:
     """Say what would help against one thing that a target misses."""
     for prefix in (_CONTRACT, _THRESHOLD):
@@ -120,7 +127,11 @@ class NoEligibleTarget(RouterError):
     def __init__(
         self, *, group: str, dialect: str, missing: Mapping[str, Sequence[str]]
     ) -> None:
-        """Name, target by target, the requirements that it misses."""
+        """Name, target by target, the requirements that it misses.
+
+        Where a target was only worse lately than the group asks for, asking again may
+        help: thresholds are kept again in time.
+        """
         told = "; ".join(f"{label}: {', '.join(why)}" for label, why in missing.items())
         super().__init__(
             f"no target of group {group} can serve this {dialect} request ({told})",
@@ -134,6 +145,7 @@ class NoEligibleTarget(RouterError):
                 "hint": _hint(missing),
             },
         )
+        self.permanent = not any(_passes(why) for why in missing.values())
 
 
 class RoutingPolicyError(RouterError):
