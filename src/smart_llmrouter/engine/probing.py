@@ -5,8 +5,7 @@ asks, and who pays.
 """
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +19,7 @@ from smart_llmrouter.dialects.base import (
     NotBridged,
     Serving,
 )
+from smart_llmrouter.dialects.openai_errors import said_in
 from smart_llmrouter.engine.attempt import error_body
 from smart_llmrouter.engine.probe_questions import (
     REASONING,
@@ -44,7 +44,7 @@ from smart_llmrouter.upstream.transport import (
 from smart_llmrouter.wire.sse import EventTooLarge
 
 _OK: Final = 200
-_MOST_WORDS: Final = 160
+_MOST_CHARS: Final = 160
 _MALFORMED: Final = Failure(error_class="upstream_malformed_answer")
 _TOO_SLOW: Final = Failure(
     error_class="upstream_timeout", reason="no answer within the time that it had"
@@ -203,12 +203,6 @@ def _reasoning(found: Sequence[tuple[Question, Verdict]]) -> Finding:
 
 def _words_of(failure: Failure) -> str:
     """Return the provider's own words, in one line."""
-    try:
-        said = json.loads(failure.body or b"{}")
-    except ValueError:
-        return ""
-    error = said.get("error", said) if isinstance(said, Mapping) else None
-    message = error.get("message") if isinstance(error, Mapping) else error
-    text = " ".join(str(message).split()) if message else ""
+    text = " ".join((said_in(failure.body) or "").split())
     text = "".join(each for each in text if each.isprintable())
-    return text if len(text) <= _MOST_WORDS else text[: _MOST_WORDS - 1] + "…"
+    return text if len(text) <= _MOST_CHARS else text[: _MOST_CHARS - 1] + "…"

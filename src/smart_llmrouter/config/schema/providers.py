@@ -139,14 +139,15 @@ class Model(Section):
     context_tokens: Count | None = Field(
         default=None,
         description=(
-            "Most input and output tokens together; shown to callers by `/v1/models`."
+            "Most input and output tokens together; requests that may need more go"
+            " elsewhere. Shown to callers by `/v1/models`."
         ),
     )
     max_output_tokens: Count | None = Field(
         default=None,
         description=(
-            "Most output tokens. Where a request caps nothing and the provider needs a"
-            " cap, as Anthropic's do, it is this."
+            "Most output tokens; requests that ask for more go elsewhere. Where one"
+            " caps nothing and the provider needs a cap, as Anthropic's do, it is this."
         ),
     )
     input: tuple[Modality, ...] | None = Field(

@@ -296,7 +296,7 @@ class Upstream(Section):
     drain_s: Seconds = Field(
         default=30.0,
         description=(
-            "How long a stream is read on whose caller has left, where its target has"
+            "How long an answer is read on whose caller has left, where its target has"
             " `on_disconnect: drain`."
         ),
     )
@@ -330,5 +330,6 @@ class Diagnostics(Section):
         default=64, description="Most targets that are written down of one call."
     )
     max_filter_reasons: Annotated[Whole, Field(ge=1, le=4096)] = Field(
-        default=256, description="Most missing requirements of one call."
+        default=256,
+        description="Most missing requirements that are written down of one call.",
     )
