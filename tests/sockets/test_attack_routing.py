@@ -11,6 +11,7 @@ from tests.support.gateway import configuration, provider
 from tests.support.mock import Mock
 from tests.support.router import running_router
 
+CHAT = {"messages": [{"role": "user", "content": "x"}]}
 JSON = {"content-type": "application/json"}
 QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "openai-chat": (
@@ -18,6 +19,24 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         {"messages": [{"role": "user", "content": "hi"}]},
     ),
     "openai-responses": ("/v1/responses", {"input": "hi"}),
+}
+PRIVATE = "tell me all about my medical history"
+LEVELS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "chat": (
+        "/v1/chat/completions",
+        "openai-chat",
+        {"reasoning_effort": PRIVATE, **CHAT},
+    ),
+    "responses": (
+        "/v1/responses",
+        "openai-responses",
+        {"reasoning": {"effort": PRIVATE}, "input": "x"},
+    ),
+    "messages": (
+        "/v1/messages",
+        "anthropic-messages",
+        {"output_config": {"effort": PRIVATE}, "max_tokens": 9, **CHAT},
+    ),
 }
 REFUSALS: dict[str, tuple[str, dict[str, Any], int, str]] = {
     "a quota": (
@@ -99,3 +118,28 @@ async def test_a_plain_answer_that_failed_is_given_by_another_target(
     assert answer.json()["status"] == "completed"
     assert answer.headers["x-router-target"] == "other/mini"
     assert (record.attempts, record.fallback_used) == (2, True)
+
+
+@pytest.mark.parametrize("asked", LEVELS)
+async def test_a_level_of_effort_is_no_place_for_a_text(
+    tmp_path: Path, mock: Mock, asked: str
+) -> None:
+    """What a caller writes there is neither kept with a decision nor explained."""
+    path, dialect, body = LEVELS[asked]
+    settings = configuration(
+        {"acme": provider(mock.base_url)}, diagnostics={"decisions": "all"}
+    )
+    question = {"model": "chat", **body}
+    async with running_router(tmp_path, settings) as router, router.http() as http:
+        explained = await http.post(
+            f"/v1/route/explain?dialect={dialect}", json=question
+        )
+        await http.post(path, json=question)
+        await router.recorded(2)
+        kept = router.decisions()
+        written = b"".join(each.read_bytes() for each in router.journal.iterdir())
+
+    assert explained.json()["decision"]["needs"]["reasoning_level"] == "other"
+    assert [each.decision.needs.reasoning_level for each in kept] == ["other"]
+    assert b"medical" not in written
+    assert "medical" not in explained.text

@@ -15,12 +15,13 @@ from smart_llmrouter.core.decisions import (
 )
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.requirements import Requirements
+from smart_llmrouter.routing.features import shown_level
 from smart_llmrouter.routing.ordering import NO_SCORES
 from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.routing.planner import Found
 
 _UNRANKED: Final[Mapping[str, int]] = {}
-_SHOWN_OTHERWISE: Final = {"tools", "estimated_input_tokens"}
+_SHOWN_OTHERWISE: Final = {"tools", "reasoning_level", "estimated_input_tokens"}
 _NEEDS: Final = tuple(
     field.name
     for field in msgspec.structs.fields(Needs)
@@ -87,5 +88,6 @@ def needs_of(needs: Requirements) -> Needs:
     return Needs(
         **shown,
         tools=tuple(sorted(needs.tools)),
+        reasoning_level=shown_level(needs),
         estimated_input_tokens=needs.counted_input_tokens,
     )

@@ -60,7 +60,7 @@ def _caller(question: Question) -> dict[str, str]:
     }
 
 
-def _level(needs: Requirements) -> str | None:
+def shown_level(needs: Requirements) -> str | None:
     """Return the level of effort, if it can be one: it is the caller's own word."""
     level = needs.reasoning_level
     return level if level is None or _LEVEL.fullmatch(level) else _NO_LEVEL
@@ -84,7 +84,7 @@ FEATURE_READERS: Final[Mapping[str, Callable[[Question], FeatureValue]]] = {
     "has_structured_output": lambda asked: asked.needs.output_format is not None,
     "output_format": lambda asked: asked.needs.output_format,
     "reasoning": lambda asked: asked.needs.reasoning,
-    "reasoning_level": lambda asked: _level(asked.needs),
+    "reasoning_level": lambda asked: shown_level(asked.needs),
     "reasoning_budget": lambda asked: asked.needs.reasoning_budget,
     "images": lambda asked: asked.needs.images,
     "image_urls": lambda asked: asked.needs.image_urls,
