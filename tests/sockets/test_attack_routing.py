@@ -143,3 +143,48 @@ async def test_a_level_of_effort_is_no_place_for_a_text(
     assert [each.decision.needs.reasoning_level for each in kept] == ["other"]
     assert b"medical" not in written
     assert "medical" not in explained.text
+
+
+@pytest.mark.parametrize("lacks", [False, True], ids=["rests", "lacks"])
+async def test_a_rule_for_one_target_only_holds_while_that_cannot_be_called(
+    tmp_path: Path, mock: Mock, other: Mock, *, lacks: bool
+) -> None:
+    """What must stay at a target does not go elsewhere because it fails."""
+    mock.will(Step(status=429, retry_after=30))
+    rule = {"when": "true", "use": ["acme/mini"], "only": True, "label": "here"}
+    acme = provider(mock.base_url)
+    if lacks:
+        acme["models"]["mini"].pop("reasoning")
+    group = {
+        "strategy": "rules",
+        "targets": [{"use": "acme/mini"}, {"use": "other/mini"}],
+        "rules": {"rules": [rule], "on_error": "fallback"},
+        "same_target_retries": 0,
+    }
+    settings = configuration(
+        {"acme": acme, "other": provider(other.base_url)},
+        groups={"chat": group},
+        diagnostics={"decisions": "all"},
+    )
+    more = {"reasoning_effort": "low"} if lacks else {}
+    question = {"model": "chat", **CHAT, **more}
+    async with running_router(tmp_path, settings) as router, router.http() as http:
+        if not lacks:
+            await http.post("/v1/chat/completions", json=question)
+        answer = await http.post("/v1/chat/completions", json=question)
+        explained = (await http.post("/v1/route/explain", json=question)).json()
+        await router.recorded(2 if lacks else 3)
+        decision = router.decisions()[-1].decision
+
+    missed = ("reasoning",) if lacks else ("cooling-down",)
+    code = "no-eligible-target" if lacks else "upstream-capacity-throttled"
+    assert answer.json()["error"]["code"] == explained["error"]["code"] == code
+    assert answer.headers.get("retry-after") == (None if lacks else "30")
+    assert other.received == []
+    assert {each.label: each.missing for each in decision.candidates} == {
+        "acme/mini": missed,
+        "other/mini": ("policy",),
+    }
+    assert decision.policy is not None
+    assert (decision.policy.outcome, decision.policy.class_label) == ("decided", "here")
+    assert explained["decision"]["candidates"][1]["missing"] == ["policy"]

@@ -7,7 +7,13 @@ from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.decisions import PolicyRun
 from smart_llmrouter.core.errors import RoutingPolicyError
-from smart_llmrouter.routing.policy import Policy, PolicyFault, Question, chosen
+from smart_llmrouter.routing.policy import (
+    NobodyLeft,
+    Policy,
+    PolicyFault,
+    Question,
+    chosen,
+)
 
 _US_PER_S: Final = 1_000_000
 
@@ -18,12 +24,21 @@ async def decide(
     """Return the targets that a policy leaves, in its order, and how it went.
 
     Where the policy fails, `fallback` leaves the eligible targets as they are listed,
-    and `fail_closed` raises `RoutingPolicyError`, which holds the run as well.
+    and `fail_closed` raises `RoutingPolicyError`, which holds the run as well. So does
+    `NobodyLeft`, where the policy wants none of the eligible targets.
     """
     began_s = now()
     try:
         verdict = await policy.decide(question)
         targets = chosen(verdict, question.eligible)
+    except NobodyLeft as left:
+        left.run = PolicyRun(
+            kind=policy.kind,
+            outcome="decided",
+            duration_us=_us(now() - began_s),
+            class_label=left.class_label,
+        )
+        raise
     except PolicyFault as fault:
         run = PolicyRun(
             kind=policy.kind,

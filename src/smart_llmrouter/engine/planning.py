@@ -7,6 +7,7 @@ The real call and its explanation both go this way, so that they cannot disagree
     decide    the same, where the operator's policy has the last word
 """
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,10 +17,11 @@ from smart_llmrouter.config.policies import Decisions
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.errors import (
     RequestFault,
+    RouterError,
     RoutingPolicyError,
     UnknownResponseId,
 )
-from smart_llmrouter.core.requirements import Requirements
+from smart_llmrouter.core.requirements import PASSING, POLICY, Requirements
 from smart_llmrouter.dialects.base import Dialect, NotBridged, Peek
 from smart_llmrouter.engine.deciding import decide
 from smart_llmrouter.engine.decisions import Deciding
@@ -31,7 +33,7 @@ from smart_llmrouter.engine.routes import Route
 from smart_llmrouter.engine.translation import Asked, Translation
 from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.routing.planner import Found, Planner
-from smart_llmrouter.routing.policy import Policy, Question
+from smart_llmrouter.routing.policy import NobodyLeft, Policy, Question
 
 _UNNAMED: Final = "req_explained"
 
@@ -131,7 +133,11 @@ class Planning:
         return plan
 
     async def decide(self, sought: Sought, entry: Entry) -> Plan:
-        """Return the plan, by the group's policy. Raises `RoutingPolicyError`."""
+        """Return the plan, by the group's policy.
+
+        Raises `RoutingPolicyError`, and what `seek` does where the policy wants none of
+        those who may be called.
+        """
         group, arrival = sought.asked.group, entry.arrival
         question = Question(
             group=group,
@@ -154,6 +160,8 @@ class Planning:
             if sought.deciding is not None:
                 sought.deciding.policy = error.run
             raise
+        except NobodyLeft as left:
+            raise _nobody(sought, left, entry) from None
         plan = sought.planner.decided(sought.found, sought.needs, targets, run)
         if sought.deciding is not None:
             sought.deciding.plan = plan
@@ -222,6 +230,25 @@ class Planning:
         route = self._routes[plan.targets[0].label]
         if route.dialect is not asked.dialect:
             _translated(asked, route)
+
+
+def _nobody(sought: Sought, left: NobodyLeft, entry: Entry) -> RouterError:
+    """Return what a caller is told whose policy wants who cannot be called now."""
+    found, missing = sought.found, dict(sought.found.missing)
+    missing |= dict.fromkeys((each.label for each in found.targets), (POLICY,))
+    if sought.deciding is not None:
+        sought.deciding.policy = left.run
+        sought.deciding.found = msgspec.structs.replace(
+            found, targets=(), missing=missing
+        )
+    resting = any(PASSING.issuperset(missing.get(each, "-")) for each in left.named)
+    return unservable(
+        sought.asked.group.name,
+        dialect=sought.asked.dialect.name,
+        missing=missing,
+        wait_s=found.wait_s if resting else math.inf,
+        client=entry.arrival.client,
+    )
 
 
 def _translated(asked: Asked, route: Route) -> None:

@@ -10,7 +10,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from smart_llmrouter.config.snapshot import Group, Target
-from smart_llmrouter.core.decisions import PolicyKind
+from smart_llmrouter.core.decisions import PolicyKind, PolicyRun
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.core.requirements import Requirements
 
@@ -36,6 +36,20 @@ class PolicyFault(Exception):
         """Say what went wrong."""
         super().__init__(code)
         self.code: FaultCode = code
+
+
+class NobodyLeft(Exception):
+    """A policy wants none but targets that cannot be called now.
+
+    `named` are their labels. `run` is how the policy went, once that is known.
+    """
+
+    def __init__(self, named: Sequence[str], *, class_label: str | None) -> None:
+        """Say whom it wants, and what the record calls the decision."""
+        super().__init__(class_label)
+        self.named = named
+        self.class_label = class_label
+        self.run: PolicyRun | None = None
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +83,7 @@ class Policy(Protocol):
         """Which strategy it serves."""
 
     async def decide(self, question: Question) -> Verdict:
-        """Decide one call. Raises `PolicyFault`."""
+        """Decide one call. Raises `PolicyFault` and `NobodyLeft`."""
 
 
 def chosen(verdict: Verdict, eligible: Sequence[Target]) -> list[Target]:

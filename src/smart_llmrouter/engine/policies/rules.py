@@ -12,7 +12,12 @@ from smart_llmrouter.config.expressions import (
 from smart_llmrouter.config.policies import Rule, Rules
 from smart_llmrouter.core.decisions import PolicyKind
 from smart_llmrouter.routing.features import FeatureValue, features_of
-from smart_llmrouter.routing.policy import PolicyFault, Question, Verdict
+from smart_llmrouter.routing.policy import (
+    NobodyLeft,
+    PolicyFault,
+    Question,
+    Verdict,
+)
 
 
 class _Compiled(msgspec.Struct, frozen=True):
@@ -35,14 +40,19 @@ class RulesPolicy:
         """Return what the first rule says that holds and has an eligible target.
 
         Where there is none, the order of the file holds. Raises `PolicyFault` where an
-        expression has no value for this request, or one that is no truth.
+        expression has no value for this request, or one that is no truth, and
+        `NobodyLeft` where a rule that holds wants no others than who cannot be called.
         """
         eligible = tuple(target.label for target in question.eligible)
         known: dict[str, FeatureValue] = {}
         for compiled in self._rules:
             rule = compiled.rule
             usable = tuple(label for label in rule.use if label in eligible)
-            if usable and _holds(compiled.expression, question, known):
+            if not (usable or rule.only):
+                continue
+            if _holds(compiled.expression, question, known):
+                if not usable:
+                    raise NobodyLeft(rule.use, class_label=rule.label)
                 return Verdict(order=usable, complete=rule.only, class_label=rule.label)
         return Verdict(order=eligible)
 

@@ -5,7 +5,7 @@ import pytest
 from smart_llmrouter.config.expressions import BadExpression
 from smart_llmrouter.config.policies import Rule, Rules
 from smart_llmrouter.engine.policies.rules import RulesPolicy
-from smart_llmrouter.routing.policy import Policy, PolicyFault, Verdict
+from smart_llmrouter.routing.policy import NobodyLeft, Policy, PolicyFault, Verdict
 from tests.support.policies import question
 
 
@@ -44,6 +44,20 @@ async def test_a_target_that_is_not_eligible_is_skipped() -> None:
     verdict = await rules.decide(question("a", "b"))
 
     assert verdict.order == ("b/mini",)
+
+
+async def test_a_rule_that_leaves_no_others_is_not_passed_over() -> None:
+    """Where it holds and none of its targets is eligible, nobody may answer."""
+    only = Rule(when="tool_count > 0", use=("gone/mini",), only=True, label="here")
+    rules = policy(only, Rule(when="true", use=("b/mini",)))
+
+    with pytest.raises(NobodyLeft) as nobody:
+        await rules.decide(question("a", "b", tool_count=1))
+    verdict = await rules.decide(question("a", "b", tool_count=0))
+
+    assert nobody.value.named == ("gone/mini",)
+    assert nobody.value.class_label == "here"
+    assert verdict == Verdict(order=("b/mini",))
 
 
 async def test_a_rule_without_an_eligible_target_is_passed_over() -> None:
