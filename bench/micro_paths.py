@@ -17,7 +17,7 @@ import uvloop
 
 from bench.micro_answers import ANSWER, ENDING, OPENING, TEXTS
 from bench.workload import TOKEN, chat_body
-from smart_llmrouter.bootstrap import build_edge
+from smart_llmrouter.bootstrap.surface import build_edge
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.edge.connection import Connection

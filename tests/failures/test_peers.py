@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from smart_llmrouter import bootstrap
 from smart_llmrouter.admission.gate import Reservation
+from smart_llmrouter.bootstrap import surface
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.core.errors import Refused
@@ -172,7 +173,7 @@ async def hub_of(tmp_path: Path) -> AsyncGenerator[Hub]:
     snapshot = load_snapshot(config, environment={})
     journal = bootstrap._new_journal(snapshot.state)
     async with open_transport(snapshot.upstream) as transport:
-        yield bootstrap.build_edge(
+        yield surface.build_edge(
             snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
         )
     journal.close()
@@ -226,7 +227,7 @@ async def test_a_path_to_a_provider_around_the_gate(
     model: str | None,
 ) -> None:
     """No hot route, alias or lane reaches a provider when the gate refuses."""
-    monkeypatch.setattr(bootstrap, "OpenGate", RefusingGate)
+    monkeypatch.setattr(surface, "OpenGate", RefusingGate)
     async with hub_of(tmp_path) as hub:
         # Whoever asks for an explanation is given no answer of a provider.
         hot = sorted({*hub.paths} - {EXPLAIN_PATH})

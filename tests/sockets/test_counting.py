@@ -13,8 +13,8 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from smart_llmrouter import bootstrap
 from smart_llmrouter.admission.gate import Reservation
+from smart_llmrouter.bootstrap import surface
 from smart_llmrouter.core.estimates import input_tokens
 from smart_llmrouter.core.identity import Caller
 from tests.support.gateway import (
@@ -359,7 +359,7 @@ async def test_a_defect_is_an_error_of_the_router(
     tmp_path: Path, mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller is answered, and the traceback is in the log only."""
-    monkeypatch.setattr(bootstrap, "OpenGate", BrokenGate)
+    monkeypatch.setattr(surface, "OpenGate", BrokenGate)
     settings = configuration({"acme": provider(mock.base_url)})
     # Drawing the traceback with all its values would take longer than the test may.
     with capture_logs() as logged:

@@ -8,6 +8,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from smart_llmrouter import bootstrap
+from smart_llmrouter.bootstrap.surface import build_edge
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.edge.asgi import AsgiRoute
 from smart_llmrouter.edge.hub import Hub
@@ -47,7 +48,7 @@ async def route_table(directory: Path) -> dict[str, str]:
     snapshot = load_snapshot(directory / "router.yaml", environment={})
     journal = bootstrap._new_journal(snapshot.state)
     async with open_aiohttp_transport(snapshot.upstream) as transport:
-        hub = bootstrap.build_edge(
+        hub = build_edge(
             snapshot, transport, journal, tally=Tally(), ingester=lambda: "ok"
         )
     journal.close()

@@ -20,6 +20,7 @@ import openai
 import uvloop
 
 from smart_llmrouter import bootstrap
+from smart_llmrouter.bootstrap.surface import build_edge
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.edge.server import Server, listening_socket
@@ -104,7 +105,7 @@ async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[R
         open_transport(snapshot.upstream) as transport,
         bootstrap.open_policies(snapshot, transport) as policies,
     ):
-        hub = bootstrap.build_edge(
+        hub = build_edge(
             snapshot,
             transport,
             journal,

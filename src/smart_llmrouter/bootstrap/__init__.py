@@ -8,7 +8,6 @@ import asyncio
 import fcntl
 import gc
 import os
-import random
 import sqlite3
 import ssl
 import time
@@ -20,60 +19,33 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Final
 
 import structlog
 
-from smart_llmrouter.admission.gate import OpenGate
-from smart_llmrouter.bootstrap.routing import Known, build_planning
-from smart_llmrouter.bootstrap.transports import image_fetcher, open_transport
+from smart_llmrouter.bootstrap.surface import build_edge
+from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.allocator import keep_freed_blocks
 from smart_llmrouter.core.build_info import read_build_info
-from smart_llmrouter.core.ids import RequestIds
-from smart_llmrouter.dialects.registry import DIALECTS
-from smart_llmrouter.edge.asgi import AsgiRoute
-from smart_llmrouter.edge.crew import Alone, Colleagues, Crew, Seat, own_report
+from smart_llmrouter.edge.crew import Colleagues, Crew, Seat
 from smart_llmrouter.edge.hub import Hub
-from smart_llmrouter.edge.identity import Authenticator
-from smart_llmrouter.edge.inference import inference_routes
-from smart_llmrouter.edge.metrics import Metrics
-from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.server import Server, early_signals, listening_socket
-from smart_llmrouter.edge.site import Site
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
-from smart_llmrouter.engine.attempt import Attempting
-from smart_llmrouter.engine.attempts import Attempts
-from smart_llmrouter.engine.carrier import Carrier
-from smart_llmrouter.engine.counting import Counting
-from smart_llmrouter.engine.explaining import Explainer, Explaining
-from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.policies.opening import policies_of
 from smart_llmrouter.engine.policies.unusable import PolicyUnusable
-from smart_llmrouter.engine.recorder import Recorder
-from smart_llmrouter.engine.retries import Retries
-from smart_llmrouter.engine.routes import routes_of
 from smart_llmrouter.engine.tally import Tally
-from smart_llmrouter.engine.token_counters import Counters
-from smart_llmrouter.engine.vigil import Watch
 from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
-from smart_llmrouter.ledger.ingester_loop import unread_bytes
 from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
 from smart_llmrouter.routing.policy import Policy
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
-from smart_llmrouter.stores.sqlite import (
-    DatabaseUnusable,
-    condition,
-    create_or_check_schema,
-)
+from smart_llmrouter.stores.sqlite import DatabaseUnusable, create_or_check_schema
 from smart_llmrouter.upstream.transport import Transport
 
 LOCK_NAME: Final = "serve.lock"
 _SYNC_EVERY_S: Final = 1.0
-_PROBE_WITHIN_S: Final = 2.0
 _STRAGGLERS_S: Final = 5.0
 _POLL_S: Final = 0.01
 _WRITER_ID_BYTES: Final = 4
@@ -81,8 +53,6 @@ _COLLECT_EVERY: Final = 100_000
 """A call has some 40 objects that the collector looks at. So 2,000 open streams are no
 reason yet to look for garbage among them, which would hold up each of them."""
 _OLDER_EVERY: Final = 3
-
-NO_POLICIES: Final[Mapping[str, Policy]] = {}
 
 log = structlog.get_logger()
 
@@ -219,110 +189,6 @@ def prepared(snapshot: Snapshot) -> Prepared:
         return Prepared(listening_socket(server.host, server.port), cpus, tls)
 
 
-def build_edge(
-    snapshot: Snapshot,
-    transport: Transport,
-    journal: JournalWriter,
-    *,
-    tally: Tally,
-    ingester: Callable[[], str],
-    crew: Crew | None = None,
-    policies: Mapping[str, Policy] = NO_POLICIES,
-) -> Hub:
-    """Put the public surface together for one configuration, on the running loop.
-
-    `crew` are the other workers, and `policies` those of groups that have one, by the
-    group's name; there are none by default.
-    """
-    loop, crew = asyncio.get_running_loop(), crew or Alone()
-    build = read_build_info()
-    user_agent = build.user_agent
-    unread = partial(unread_bytes, snapshot.state.directory)
-    routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
-    known = Known(snapshot, now=time.monotonic, draw=random.random)
-    planning = build_planning(snapshot, known, routes, policies)
-    authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
-    attempts = Attempts(
-        Attempting(
-            transport,
-            now=time.monotonic,
-            images=image_fetcher(snapshot.upstream, now=time.monotonic),
-        ),
-        routes,
-        health=known.health,
-        capacity=known.capacity,
-        retries=Retries(snapshot.groups, draw=random.random, now=time.monotonic),
-        tally=tally,
-        now=time.monotonic,
-        observed=known.observed,
-    )
-    recorder = Recorder(
-        journal,
-        tally,
-        loop=loop,
-        sync_always=snapshot.state.journal_sync == "always",
-        config_fingerprint=snapshot.fingerprint,
-        router_version=build.version,
-        now=time.monotonic,
-        bounds=snapshot.diagnostics,
-    )
-    gate, watch = OpenGate(), Watch(loop)
-    pipeline = Pipeline(
-        snapshot,
-        gate,
-        attempts,
-        planning=planning,
-        dialects=DIALECTS,
-        pins=known.pins,
-        recorder=recorder,
-        watch=watch,
-    )
-    counters = Counters(snapshot, transport, tally=tally, user_agent=user_agent)
-    counting = Counting(
-        snapshot, gate, counters, pins=known.pins, recorder=recorder, watch=watch
-    )
-    explaining = Explaining(
-        Explainer(snapshot, planning, DIALECTS),
-        total_s=snapshot.upstream.total_timeout_s,
-        recorder=recorder,
-        watch=watch,
-    )
-    hot = inference_routes(
-        Carrier(pipeline, recorder, tally),
-        Carrier(counting, recorder, tally),
-        Carrier(explaining, recorder, tally),
-        authenticator,
-        tally=tally,
-        max_request_bytes=snapshot.server.max_request_bytes,
-    )
-    crew.speak_for(
-        own_report(tally, known.health, capacity=known.capacity, journal=journal.probe)
-    )
-    readiness = Readiness(
-        snapshot,
-        crew,
-        database=lambda: _database_condition(snapshot.state),
-        ingester=ingester,
-        unread_bytes=unread,
-    )
-    site = Site(
-        snapshot,
-        authenticator,
-        readiness=readiness,
-        metrics=Metrics(crew, build, unread_bytes=unread),
-        build=build,
-    )
-    return Hub(
-        hot,
-        AsgiRoute(site),
-        loop=loop,
-        client_timeout_s=snapshot.server.client_timeout_s,
-        now=time.monotonic,
-        wall_clock=time.time,
-        new_id=RequestIds(os.urandom),
-    )
-
-
 @contextmanager
 def only_router(directory: Path) -> Iterator[None]:
     """Hold the state directory, which belongs to one router at a time."""
@@ -408,15 +274,6 @@ async def _sync_now_and_then(journal: JournalWriter, *, every_s: float | None) -
             await asyncio.to_thread(journal.sync)
         except JournalUnwritable as unwritable:
             log.warning("journal cannot be synced", reason=unwritable.reason)
-
-
-async def _database_condition(state: State) -> str:
-    """Say `ok`, or in safe words why the database cannot be read now."""
-    try:
-        async with asyncio.timeout(_PROBE_WITHIN_S):
-            return await asyncio.to_thread(condition, state.database_url.reveal())
-    except TimeoutError:
-        return "does not answer"
 
 
 def _settle_memory() -> None:

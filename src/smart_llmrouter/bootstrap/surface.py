@@ -1,0 +1,199 @@
+"""Puts the public surface of a process together: from the planners to the metrics."""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from smart_llmrouter.admission.gate import OpenGate
+from smart_llmrouter.bootstrap.routing import Known, build_planning
+from smart_llmrouter.bootstrap.transports import image_fetcher
+from smart_llmrouter.config.snapshot import Snapshot, State
+from smart_llmrouter.core.build_info import BuildInfo, read_build_info
+from smart_llmrouter.core.ids import RequestIds
+from smart_llmrouter.dialects.registry import DIALECTS
+from smart_llmrouter.edge.asgi import AsgiRoute
+from smart_llmrouter.edge.crew import Alone, Crew, own_report
+from smart_llmrouter.edge.hub import Hub
+from smart_llmrouter.edge.identity import Authenticator
+from smart_llmrouter.edge.inference import inference_routes
+from smart_llmrouter.edge.metrics import Metrics
+from smart_llmrouter.edge.readiness import Readiness
+from smart_llmrouter.edge.site import Site
+from smart_llmrouter.engine.attempt import Attempting
+from smart_llmrouter.engine.attempts import Attempts
+from smart_llmrouter.engine.carrier import Carrier
+from smart_llmrouter.engine.counting import Counting
+from smart_llmrouter.engine.explaining import Explainer, Explaining
+from smart_llmrouter.engine.pipeline import Pipeline
+from smart_llmrouter.engine.recorder import Recorder
+from smart_llmrouter.engine.retries import Retries
+from smart_llmrouter.engine.routes import Route, routes_of
+from smart_llmrouter.engine.tally import Tally
+from smart_llmrouter.engine.token_counters import Counters
+from smart_llmrouter.engine.vigil import Watch
+from smart_llmrouter.ledger.ingester_loop import unread_bytes
+from smart_llmrouter.routing.policy import Policy
+from smart_llmrouter.stores.journal import JournalWriter
+from smart_llmrouter.stores.sqlite import condition
+from smart_llmrouter.upstream.transport import Transport
+
+_PROBE_WITHIN_S: Final = 2.0
+
+NO_POLICIES: Final[Mapping[str, Policy]] = {}
+
+
+def build_edge(
+    snapshot: Snapshot,
+    transport: Transport,
+    journal: JournalWriter,
+    *,
+    tally: Tally,
+    ingester: Callable[[], str],
+    crew: Crew | None = None,
+    policies: Mapping[str, Policy] = NO_POLICIES,
+) -> Hub:
+    """Put the public surface together for one configuration, on the running loop.
+
+    `crew` are the other workers, and `policies` those of groups that have one, by the
+    group's name; there are none by default.
+    """
+    loop, crew, build = asyncio.get_running_loop(), crew or Alone(), read_build_info()
+    known = Known(snapshot, now=time.monotonic, draw=random.random)
+    authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
+    hot = inference_routes(
+        *_carriers(snapshot, transport, journal, tally, known, policies),
+        authenticator,
+        tally=tally,
+        max_request_bytes=snapshot.server.max_request_bytes,
+    )
+    crew.speak_for(
+        own_report(tally, known.health, capacity=known.capacity, journal=journal.probe)
+    )
+    return Hub(
+        hot,
+        AsgiRoute(_site(snapshot, authenticator, crew, build, ingester=ingester)),
+        loop=loop,
+        client_timeout_s=snapshot.server.client_timeout_s,
+        now=time.monotonic,
+        wall_clock=time.time,
+        new_id=RequestIds(os.urandom),
+    )
+
+
+def _carriers(
+    snapshot: Snapshot,
+    transport: Transport,
+    journal: JournalWriter,
+    tally: Tally,
+    known: Known,
+    policies: Mapping[str, Policy],
+) -> tuple[Carrier, Carrier, Carrier]:
+    """Put together what answers requests, counts them, and explains them."""
+    user_agent = read_build_info().user_agent
+    gate, watch = OpenGate(), Watch(asyncio.get_running_loop())
+    routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
+    planning = build_planning(snapshot, known, routes, policies)
+    recorder = _recorder(snapshot, journal, tally)
+    pipeline = Pipeline(
+        snapshot,
+        gate,
+        _attempts(snapshot, transport, tally, known, routes),
+        planning=planning,
+        dialects=DIALECTS,
+        pins=known.pins,
+        recorder=recorder,
+        watch=watch,
+    )
+    counters = Counters(snapshot, transport, tally=tally, user_agent=user_agent)
+    counting = Counting(
+        snapshot, gate, counters, pins=known.pins, recorder=recorder, watch=watch
+    )
+    explaining = Explaining(
+        Explainer(snapshot, planning, DIALECTS),
+        total_s=snapshot.upstream.total_timeout_s,
+        recorder=recorder,
+        watch=watch,
+    )
+    return (
+        Carrier(pipeline, recorder, tally),
+        Carrier(counting, recorder, tally),
+        Carrier(explaining, recorder, tally),
+    )
+
+
+def _recorder(snapshot: Snapshot, journal: JournalWriter, tally: Tally) -> Recorder:
+    """Put together what closes entries, as records in `journal`."""
+    return Recorder(
+        journal,
+        tally,
+        loop=asyncio.get_running_loop(),
+        sync_always=snapshot.state.journal_sync == "always",
+        config_fingerprint=snapshot.fingerprint,
+        router_version=read_build_info().version,
+        now=time.monotonic,
+        bounds=snapshot.diagnostics,
+    )
+
+
+def _attempts(
+    snapshot: Snapshot,
+    transport: Transport,
+    tally: Tally,
+    known: Known,
+    routes: Mapping[str, Route],
+) -> Attempts:
+    """Put together what calls the targets in `routes`."""
+    attempting = Attempting(
+        transport,
+        now=time.monotonic,
+        images=image_fetcher(snapshot.upstream, now=time.monotonic),
+    )
+    return Attempts(
+        attempting,
+        routes,
+        health=known.health,
+        capacity=known.capacity,
+        retries=Retries(snapshot.groups, draw=random.random, now=time.monotonic),
+        tally=tally,
+        now=time.monotonic,
+        observed=known.observed,
+    )
+
+
+def _site(
+    snapshot: Snapshot,
+    authenticator: Authenticator,
+    crew: Crew,
+    build: BuildInfo,
+    *,
+    ingester: Callable[[], str],
+) -> Site:
+    """Put together what is served beside the hot paths."""
+    unread = partial(unread_bytes, snapshot.state.directory)
+    readiness = Readiness(
+        snapshot,
+        crew,
+        database=lambda: _database_condition(snapshot.state),
+        ingester=ingester,
+        unread_bytes=unread,
+    )
+    return Site(
+        snapshot,
+        authenticator,
+        readiness=readiness,
+        metrics=Metrics(crew, build, unread_bytes=unread),
+        build=build,
+    )
+
+
+async def _database_condition(state: State) -> str:
+    """Say `ok`, or in safe words why the database cannot be read now."""
+    try:
+        async with asyncio.timeout(_PROBE_WITHIN_S):
+            return await asyncio.to_thread(condition, state.database_url.reveal())
+    except TimeoutError:
+        return "does not answer"
