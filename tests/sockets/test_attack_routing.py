@@ -188,3 +188,30 @@ async def test_a_rule_for_one_target_only_holds_while_that_cannot_be_called(
     assert decision.policy is not None
     assert (decision.policy.outcome, decision.policy.class_label) == ("decided", "here")
     assert explained["decision"]["candidates"][1]["missing"] == ["policy"]
+
+
+@pytest.mark.parametrize("codex", [False, True], ids=["sdk", "codex"])
+async def test_a_slow_first_event_of_responses(
+    tmp_path: Path, mock: Mock, *, codex: bool
+) -> None:
+    """OpenAI's SDK takes comments before it, and no event; Codex needs an event."""
+    mock.will(Step(content="late", delay_first_ms=350))
+    settings = configuration(
+        {"acme": provider(mock.base_url)}, server={"keepalive_after_s": 0.1}
+    )
+    headers = {"originator": "codex_exec"} if codex else {}
+    question = {"model": "chat", "input": "hi", "stream": True}
+    async with running_router(tmp_path, settings) as router:
+        if codex:
+            async with router.http() as http:
+                answer = await http.post(
+                    "/v1/responses", json=question, headers=headers
+                )
+            assert answer.text.startswith("event: keepalive\n")
+            assert '"late"' in answer.text
+        else:
+            async with router.openai().responses.stream(
+                model="chat", input="hi"
+            ) as stream:
+                final = await stream.get_final_response()
+            assert (final.status, final.output_text) == ("completed", "late")

@@ -176,6 +176,10 @@ class Dialect(Protocol):
         """What is sent while there is nothing to say, so that nobody hangs up."""
 
     @property
+    def codex_keep_alive(self) -> bytes:
+        """The same for Codex, which hangs up on a stream of nothing but comments."""
+
+    @property
     def known_extras(self) -> frozenset[str]:
         """The names of its own fields that a note may spell out."""
 

@@ -131,10 +131,13 @@ class Pipeline:
     def _keep_alive(
         self, vigil: Vigil, client: Client, *, dialect: Dialect, entry: Entry
     ) -> None:
+        codex = entry.arrival.codex
+        sign = dialect.codex_keep_alive if codex else dialect.keep_alive
+
         async def beat() -> None:
             if not client.began:
                 client.begin(_stream_headers(entry))
-            if (room := client.send(dialect.keep_alive)) is not None:
+            if (room := client.send(sign)) is not None:
                 await room
 
         vigil.keep_alive(beat, self._snapshot.server.keepalive_after_s)

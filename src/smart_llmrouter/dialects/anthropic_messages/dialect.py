@@ -57,6 +57,7 @@ class AnthropicMessages:
     name: DialectName = "anthropic-messages"
     stores_answers: bool = False
     keep_alive: bytes = KEEP_ALIVE
+    codex_keep_alive: bytes = KEEP_ALIVE
     known_extras: frozenset[str] = KNOWN_EXTRAS
 
     proof_mark: ProofMark | None = _PROOF_MARK

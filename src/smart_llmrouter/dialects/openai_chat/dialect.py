@@ -37,6 +37,7 @@ class OpenAiChat:
 
     name: DialectName = "openai-chat"
     keep_alive: bytes = KEEP_ALIVE
+    codex_keep_alive: bytes = KEEP_ALIVE
     known_extras: frozenset[str] = KNOWN_EXTRAS
     stores_answers: bool = False
     proof_mark: ProofMark | None = None

@@ -33,7 +33,11 @@ from smart_llmrouter.dialects.openai_responses.requests import (
 from smart_llmrouter.dialects.openai_responses.schema import (
     text_of,
 )
-from smart_llmrouter.dialects.openai_responses.streams import KEEP_ALIVE, StreamMeter
+from smart_llmrouter.dialects.openai_responses.streams import (
+    CODEX_KEEP_ALIVE,
+    KEEP_ALIVE,
+    StreamMeter,
+)
 from smart_llmrouter.dialects.proofs import IsForeign, ProofMark
 from smart_llmrouter.wire.rawvalues import NULL
 
@@ -80,6 +84,7 @@ class OpenAiResponses:
 
     name: DialectName = "openai-responses"
     keep_alive: bytes = KEEP_ALIVE
+    codex_keep_alive: bytes = CODEX_KEEP_ALIVE
     known_extras: frozenset[str] = _KNOWN_EXTRAS
     stores_answers: bool = True
     proof_mark: ProofMark | None = _PROOF_MARK

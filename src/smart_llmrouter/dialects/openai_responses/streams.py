@@ -19,7 +19,9 @@ from smart_llmrouter.dialects.openai_responses.schema import (
 from smart_llmrouter.wire.rawvalues import ABSENT, UNREADABLE, is_there, leniently
 from smart_llmrouter.wire.sse import payload_of
 
-KEEP_ALIVE: Final = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+"""A comment: OpenAI's SDKs let no event stand before `response.created`."""
+CODEX_KEEP_ALIVE: Final = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
 """An event that nobody knows: comments do not keep Codex from hanging up."""
 MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
 """The last event holds the whole answer once more, images included."""

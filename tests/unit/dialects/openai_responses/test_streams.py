@@ -252,8 +252,9 @@ def test_half_a_pair_in_the_last_event() -> None:
     assert follow.usage == USED
 
 
-def test_the_sign_of_life_is_an_event() -> None:
-    """Comments do not keep Codex waiting, and an unknown event does."""
-    assert OPENAI_RESPONSES.keep_alive == (
+def test_the_sign_of_life_is_an_event_for_codex() -> None:
+    """Comments do not keep Codex waiting; SDKs take no event before the first."""
+    assert OPENAI_RESPONSES.codex_keep_alive == (
         b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
     )
+    assert OPENAI_RESPONSES.keep_alive == b": keep-alive\n\n"
