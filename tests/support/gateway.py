@@ -61,6 +61,14 @@ CAPABLE: Final[Mapping[str, Any]] = {
 """What a model is declared to be that can do everything."""
 
 
+RESTLESS: Final[Mapping[str, Any]] = {
+    "on_429": {"min_s": 0.001, "max_s": 0.001, "honor_retry_after": False},
+    "on_quota": {"min_s": 0.001, "max_s": 0.001},
+    "on_failure": {"failures": 1000, "min_s": 0.001, "max_s": 0.001},
+}
+"""How long a provider is left alone that fails in each of a test's calls."""
+
+
 def provider(base_url: str, **changes: object) -> dict[str, Any]:
     """Return a provider at `base_url` whose one model `mini` is called `mock-mini`."""
     return {

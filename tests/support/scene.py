@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.gateway import caller, configuration, free_port, provider, token
+from tests.support.gateway import (
+    CAPABLE,
+    RESTLESS,
+    caller,
+    configuration,
+    free_port,
+    provider,
+    token,
+)
 from tests.support.stage import Ended, Stage, stage
 from tests.support.wait import eventually_sync
 from tools.clients import is_complete, node_home, python_home
@@ -174,7 +182,9 @@ def scene(
             for at, each in enumerate(served)
         ]
         providers = {
-            f"mock-{at}": provider(f"{url}/v1", dialect=_as_served(each).dialect)
+            f"mock-{at}": provider(
+                f"{url}/v1", dialect=_as_served(each).dialect, backoff=RESTLESS
+            )
             for at, (url, each) in enumerate(zip(mocks, served, strict=True))
         }
         if behind is not None:
@@ -228,5 +238,6 @@ def _behind(directory: Path, port: int, dialect: str) -> Settings:
         f"http://127.0.0.1:{port}/v1",
         dialect=dialect,
         api_key=f"file:{key}",
-        models={"mini": {"model": "chat"}},
+        models={"mini": {"model": "chat", **CAPABLE}},
+        backoff=RESTLESS,
     )
