@@ -32,7 +32,8 @@ _NEEDS: Final = tuple(
 class Deciding(msgspec.Struct, kw_only=True, eq=False):
     """How a call is being decided: `plan` is there when there is one.
 
-    With `only_failed` nothing is kept of a call whose first attempt has answered.
+    With `only_failed` nothing is kept of a call whose first attempt has answered, and
+    whose policy, where it has one, has decided.
     `policy` is the run of a policy that has not decided. `runs` are the attempts.
     """
 
@@ -47,7 +48,7 @@ class Deciding(msgspec.Struct, kw_only=True, eq=False):
     def decision(self, error: RouterError | None) -> Decision | None:
         """Return all that was decided of a call that ended with `error`, if any."""
         plan = self.plan
-        if self.only_failed and error is None and len(self.runs) <= 1:
+        if self.only_failed and error is None and self._went_as_planned():
             return None
         return Decision(
             group=self.group.name,
@@ -59,6 +60,12 @@ class Deciding(msgspec.Struct, kw_only=True, eq=False):
             attempts=tuple(self.runs),
             error_code=None if error is None else error.code,
         )
+
+    def _went_as_planned(self) -> bool:
+        """Say whether the first attempt has answered, and any policy has decided."""
+        run = None if self.plan is None else self.plan.policy
+        decided = run is None or run.outcome == "decided"
+        return decided and len(self.runs) <= 1
 
     def _candidates(self) -> Iterable[Candidate]:
         plan, spoken = self.plan, self.needs.dialect

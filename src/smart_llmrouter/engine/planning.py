@@ -22,7 +22,7 @@ from smart_llmrouter.core.errors import (
     UnknownResponseId,
 )
 from smart_llmrouter.core.requirements import PASSING, POLICY, Requirements
-from smart_llmrouter.dialects.base import Dialect, NotBridged, Peek
+from smart_llmrouter.dialects.base import NotBridged
 from smart_llmrouter.engine.deciding import decide
 from smart_llmrouter.engine.decisions import Deciding
 from smart_llmrouter.engine.entry import Entry
@@ -257,7 +257,7 @@ def _translated(asked: Asked, route: Route) -> None:
 
 def conversation_of(asked: Asked, entry: Entry) -> bytes | None:
     """Return the key of the conversation that a request goes on with, if it tells."""
-    key = _key_of(asked.dialect, asked.peek)
+    key = asked.dialect.conversation_of(asked.peek)
     if key is None:
         return None
     return b"%b\0%b\0%b" % (
@@ -265,7 +265,3 @@ def conversation_of(asked: Asked, entry: Entry) -> bytes | None:
         asked.group.name.encode(),
         key,
     )
-
-
-def _key_of(dialect: Dialect, peek: Peek) -> bytes | None:
-    return dialect.conversation_of(peek)

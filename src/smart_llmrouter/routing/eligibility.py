@@ -39,7 +39,6 @@ Shape = tuple[object, ...]
 
 _MOST_SHAPES: Final = 4096
 _NO_LIMIT: Final = float("inf")
-_TEXT_ONLY: Final = ("text",)
 # No byte of a body weighs more than 18 twelfths of a token, no object that it begins
 # more than 24 tokens beside its content; see `core.estimates`.
 _BYTES_FOR_TOKENS: Final = 3 / 2
@@ -210,7 +209,7 @@ def _lacking_tools(target: Target, needs: Requirements) -> list[str]:
 def _lacking_senses(
     target: Target, needs: Requirements, *, fetches_images: bool
 ) -> list[str]:
-    reads, ways = target.input or _TEXT_ONLY, target.image_sources
+    reads, ways = target.reads, target.image_sources
     if needs.images and "image" not in reads:
         lacks = [IMAGE]
     else:
