@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from smart_llmrouter.mockprovider.script import Step
 from tests.support.gateway import configuration, provider
@@ -92,3 +93,23 @@ async def test_a_call_whose_policy_failed(tmp_path: Path, mock: Mock) -> None:
     async with keeping(tmp_path, "failed", mock, **policy) as router:
         assert await kept(router)
         assert (await router.record()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("on_error", "status", "event"),
+    [("fail_closed", 502, "call failed"), ("fallback", 200, "policy failed")],
+)
+async def test_a_policy_that_failed_is_in_the_log(
+    tmp_path: Path, mock: Mock, on_error: str, status: int, event: str
+) -> None:
+    """With the call's id and what went wrong, also where the file's order served it."""
+    rules = {"rules": [{"when": "100 / images > 1", "use": ["p0/mini"]}]}
+    policy = {"strategy": "rules", "rules": {**rules, "on_error": on_error}}
+    with capture_logs() as logs:
+        async with keeping(tmp_path, "off", mock, **policy) as router:
+            await kept(router)
+            record = await router.record()
+
+    assert record.status == status
+    (told,) = [each for each in logs if each["event"] == event]
+    assert (told["request_id"], told["reason"]) == (record.request_id, "raised")

@@ -8,6 +8,7 @@ from smart_llmrouter.core.errors import (
     JournalUnwritable,
     RouterError,
     RouterFault,
+    RoutingPolicyError,
     ShuttingDown,
     UpstreamError,
     UpstreamRejectedRequest,
@@ -64,7 +65,7 @@ class Refusals:
             error = ClientLeft()
         if entry.answering and isinstance(error, ClientLeft):
             entry.disconnect = entry.disconnect or "cancelled"
-        failed = isinstance(error, (UpstreamError, RouterFault))
+        failed = isinstance(error, (UpstreamError, RouterFault, RoutingPolicyError))
         if failed and not isinstance(error, ClientLeft):
             log.warning(
                 "call failed",
@@ -88,6 +89,8 @@ class Refusals:
 
 def _reason_of(error: RouterError) -> str | None:
     """Return what the operator is told beyond the class, where anything is known."""
+    if isinstance(error, RoutingPolicyError):
+        return error.run.error
     return (error.reason or None) if isinstance(error, UpstreamError) else None
 
 

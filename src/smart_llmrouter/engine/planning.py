@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+import structlog
 
 from smart_llmrouter.config.policies import Decisions
 from smart_llmrouter.core.clock import Monotonic
@@ -36,6 +37,8 @@ from smart_llmrouter.routing.planner import Found, Planner
 from smart_llmrouter.routing.policy import NobodyLeft, Policy, Question
 
 _UNNAMED: Final = "req_explained"
+
+log = structlog.get_logger()
 
 
 class Sought(msgspec.Struct, kw_only=True, eq=False):
@@ -162,6 +165,14 @@ class Planning:
             raise
         except NobodyLeft as left:
             raise _nobody(sought, left, entry) from None
+        if run.outcome == "fallback":
+            log.warning(
+                "policy failed",
+                request_id=arrival.request_id,
+                group=group.name,
+                strategy=run.kind,
+                reason=run.error,
+            )
         plan = sought.planner.decided(sought.found, sought.needs, targets, run)
         if sought.deciding is not None:
             sought.deciding.plan = plan
