@@ -45,6 +45,8 @@ def made(kind: type[RouterError]) -> RouterError:
     """Make an error of this kind."""
     if kind.__name__ in _MADE:
         return _MADE[kind.__name__]()
+    if issubclass(kind, errors.LimitExceeded):
+        return kind("no", scope="caller:a", limit="rpm", value="1", left="0", wait_s=7)
     parameters = inspect.signature(kind).parameters
     if "message" in parameters:
         return kind("something happened")

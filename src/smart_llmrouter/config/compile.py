@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from smart_llmrouter.config import schema
+from smart_llmrouter.config.compile_allowances import allowances
 from smart_llmrouter.config.compile_policies import (
     affinity,
     backoffs,
@@ -78,6 +79,7 @@ def compile_snapshot(
             }
         ),
         diagnostics=diagnostics(settings.diagnostics),
+        allowances=allowances(settings),
     )
 
 
@@ -115,7 +117,13 @@ class _Compiler:
             else self._secret(state.database)
         )
         return State(
-            directory=directory, database_url=url, journal_sync=state.journal_sync
+            directory=directory,
+            database_url=url,
+            journal_sync=state.journal_sync,
+            counters=self._secret(state.counters),
+            counters_namespace=state.counters_namespace,
+            counters_lease_s=float(state.counters_lease_s),
+            counters_away=state.counters_away,
         )
 
     def upstream(self) -> Upstream:

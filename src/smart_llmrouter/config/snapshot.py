@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.policies import (
     Affinity,
     Backoffs,
@@ -42,6 +43,11 @@ HostedTools = Literal["forward", "drop", "refuse"]
 _TEXT_ONLY: Final[tuple[Modality, ...]] = ("text",)
 TransportName = Literal["lean", "aiohttp"]
 JournalSync = Literal["interval", "always", "off"]
+CountersAway = Literal["closed", "local"]
+MEMORY: Final = "memory"
+"""The `counters` of a router that counts in its own memory."""
+EMBEDDED_VALKEY: Final = "embedded-valkey"
+"""The `counters` of a router that starts a store of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +81,20 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Where durable state lives.
+    """Where durable state lives, and where limits and budgets are counted.
 
     `database_url` is a SQLAlchemy URL; it is a `Secret` because it may hold a password.
+    So may `counters`, which is `memory`, `embedded-valkey` or a URL. What a process has
+    reserved in a shared store outlives it by `counters_lease_s`.
     """
 
     directory: Path
     database_url: Secret
     journal_sync: JournalSync
+    counters: Secret = field(default_factory=lambda: Secret(MEMORY, source=MEMORY))
+    counters_namespace: str = "smart-llmrouter"
+    counters_lease_s: float = 15.0
+    counters_away: CountersAway = "closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,3 +239,4 @@ class Snapshot:
     groups_by_name: Mapping[str, Group]
     callers_by_digest: Mapping[bytes, Caller] = field(repr=False)
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
+    allowances: Allowances = field(default_factory=Allowances)

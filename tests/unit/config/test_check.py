@@ -554,15 +554,15 @@ def test_several_workers_that_share_no_counters_are_warned_about() -> None:
 def test_what_is_not_built_is_warned_about_where_it_is_set() -> None:
     """A marked section is one warning; defaults and built values are none."""
     text = changed(
-        "    allow: [chat]\n",
-        "    allow: [chat]\n    limits: {rpm: 5, tpm: 5}\n",
+        "groups:\n",
+        "cache: {enabled: false, ttl_s: 5}\ngroups:\n",
     )
 
     found = loaded(f"server: {{workers: 1}}\nstate: {{counters: memory}}\n{text}")
 
     assert found.snapshot is not None
     assert [(each.severity, each.line, each.key_path) for each in found.findings] == [
-        ("warning", 32, "callers[0].limits"),
+        ("warning", 13, "cache"),
     ]
 
 

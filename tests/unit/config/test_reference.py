@@ -80,9 +80,9 @@ def test_a_marked_section_is_found_once() -> None:
     """What is not built is told by section, not by each key within it."""
     paths = [path for path, _ in unbuilt(example().root)]
 
-    assert ("callers", 0, "limits") in paths
-    assert ("callers", 0, "limits", "rpm") not in paths
-    assert ("groups", "chat", "per_caller") in paths
+    assert ("groups", "chat", "contract", "quality") in paths
+    assert ("groups", "chat", "contract", "quality", "gate") not in paths
+    assert ("callers", 0, "limits") not in paths
     assert ("server", "workers") not in paths
     assert ("upstream", "transport") not in paths
 
@@ -102,4 +102,6 @@ def test_the_schema_has_bounds_patterns_and_marks() -> None:
     assert definitions["User"]["properties"]["id"]["pattern"] == (
         "^[a-z0-9][a-z0-9-]{0,62}$"
     )
-    assert definitions["Caller"]["properties"]["limits"]["x-not-built"] == "limits"
+    assert definitions["Contract"]["properties"]["quality"]["x-not-built"] == (
+        "outcome gates"
+    )

@@ -1,13 +1,12 @@
 """How much somebody may use: limits, budgets and shaping, the same shape everywhere."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
 from smart_llmrouter.config.schema.kinds import (
     Count,
-    NotBuilt,
     Rate,
     Section,
     Usd,
@@ -48,7 +47,7 @@ class Budget(Section):
 
 
 class Budgets(Section):
-    """What may be used in a day, a month, and for ever."""
+    """What may be used in a day, a month, and for ever; 0 means no limit."""
 
     day: Budget | None = Field(
         default=None, description="What a calendar day may cost."
@@ -67,6 +66,13 @@ class Budgets(Section):
         ge=1,
         le=100,
         description="Share of a budget at which a warning is given.",
+    )
+    on_overrun: Literal["finish", "cut"] = Field(
+        default="finish",
+        description=(
+            "What becomes of a stream that outgrows what was reserved for it when one"
+            " of these budgets is used up: it may finish, or ends with an error."
+        ),
     )
 
 
@@ -110,12 +116,12 @@ class Shaping(Flow):
 class Allowances(Section):
     """Limits, budgets and shaping of one holder."""
 
-    limits: Annotated[Limits | None, NotBuilt("limits")] = Field(
+    limits: Limits | None = Field(
         default=None, description="Most in a minute, and at the same time."
     )
-    budgets: Annotated[Budgets | None, NotBuilt("budgets")] = Field(
+    budgets: Budgets | None = Field(
         default=None, description="Most in a day, a month, and for ever."
     )
-    shaping: Annotated[Shaping | None, NotBuilt("shaping")] = Field(
+    shaping: Shaping | None = Field(
         default=None, description="How evenly calls must come."
     )

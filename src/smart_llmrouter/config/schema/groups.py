@@ -209,6 +209,6 @@ class Group(Allowances):
             "What the group promises; targets that do not keep it are not eligible."
         ),
     )
-    per_caller: Annotated[Allowances | None, NotBuilt("limits by caller")] = Field(
+    per_caller: Allowances | None = Field(
         default=None, description="What each single caller may use of this group."
     )

@@ -5,7 +5,7 @@ import re
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from smart_llmrouter.config.references import (
     WRITE_IN_FULL,
@@ -15,6 +15,7 @@ from smart_llmrouter.config.references import (
 )
 from smart_llmrouter.config.schema.connections import FilePath
 from smart_llmrouter.config.schema.kinds import (
+    ID_PATTERN,
     Bytes,
     Flag,
     Name,
@@ -31,6 +32,7 @@ _LISTEN: Final = re.compile(
 )
 _HIGHEST_PORT: Final = 65_535
 _COUNTER_SCHEMES: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
+EMBEDDED_VALKEY: Final = "embedded-valkey"
 DATABASE_SCHEMES: Final = frozenset({"postgresql", "postgres", "sqlite"})
 
 
@@ -89,13 +91,15 @@ def _database(text: str) -> str:
 
 
 def _counters(text: str) -> str:
-    if text == "memory" or is_reference(text):
+    if text in {"memory", EMBEDDED_VALKEY} or is_reference(text):
         return text
     parts = urlsplit(text)
-    if parts.scheme not in _COUNTER_SCHEMES or not parts.hostname:
+    local = parts.scheme == "unix" and parts.path.startswith("/")
+    if not local and (parts.scheme not in _COUNTER_SCHEMES or not parts.hostname):
         raise refusal(
             "`memory` or the URL of a counter store is expected",
-            "write memory, valkey://host:6379/0, or a reference such as ${VALKEY_URL}",
+            "write memory, embedded-valkey, valkey://host:6379/0, or a reference such"
+            " as ${VALKEY_URL}",
         )
     if "@" in parts.netloc:
         raise refusal(
@@ -196,14 +200,26 @@ class State(Section):
             " `${ROUTER_DATABASE_URL}` to a `postgresql://` URL."
         ),
     )
-    counters: Annotated[
-        str,
-        AfterValidator(_counters),
-        NotBuilt("a shared counter store", lambda value: value != "memory"),
-    ] = Field(default="memory", description="`memory`, or `valkey://host:6379/0`.")
-    counters_away: Annotated[
-        Literal["closed", "local"], NotBuilt("the loss of a counter store")
-    ] = Field(
+    counters: Annotated[str, AfterValidator(_counters)] = Field(
+        default="memory",
+        description=(
+            "Where limits and budgets are counted: `memory` (one process), the URL of a"
+            " Valkey or Redis such as `valkey://host:6379/0` or `unix:///path.sock`, or"
+            " `embedded-valkey` (the router starts its own)."
+        ),
+    )
+    counters_namespace: Annotated[str, StringConstraints(pattern=ID_PATTERN)] = Field(
+        default="smart-llmrouter",
+        description="What the keys in a shared counter store begin with.",
+    )
+    counters_lease_s: Annotated[Whole, Field(ge=1, le=600)] = Field(
+        default=15,
+        description=(
+            "How long what a process has reserved in a shared counter store outlives"
+            " the process."
+        ),
+    )
+    counters_away: Literal["closed", "local"] = Field(
         default="closed",
         description=(
             "What a lost counter store means: `closed` refuses calls, `local` counts"

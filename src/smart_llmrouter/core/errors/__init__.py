@@ -11,6 +11,9 @@
     ├── Refused             the caller may not (401, 403)
     │   ├── Unauthorized, ModelNotAllowed, MetricsForbidden
     │   └── KeyDisabled, KeySuspended, KeyExpired, KeyRotated
+    ├── LimitExceeded       a limit or a budget refuses it (429, 403)
+    │   ├── RpmExceeded, TpmExceeded, ConcurrencyExceeded, TrafficShaped
+    │   └── QuotaExhausted, KeyExhausted
     ├── NoEligibleTarget    nobody can serve this request
     ├── RoutingPolicyError  the operator's policy has not said who shall serve it
     ├── UpstreamError       the providers failed
@@ -18,7 +21,8 @@
     │   ├── UpstreamQuotaExhausted, UpstreamAccessDenied, UpstreamOverloaded
     │   └── UpstreamCapacityThrottled, UpstreamRejectedRequest
     └── RouterFault         the router itself cannot go on
-        └── InternalError, ShuttingDown, JournalUnwritable, ClientLeft
+        ├── InternalError, ShuttingDown, JournalUnwritable, ClientLeft
+        └── CountersAway
 
 A leaf is raised where the fact is known and rendered by the dialect at the edge. Its
 `code` is stable and documented; its `details` are safe to show: names and numbers
@@ -37,10 +41,20 @@ from smart_llmrouter.core.errors.callers import (
 )
 from smart_llmrouter.core.errors.faults import (
     ClientLeft,
+    CountersAway,
     InternalError,
     JournalUnwritable,
     RouterFault,
     ShuttingDown,
+)
+from smart_llmrouter.core.errors.limits import (
+    ConcurrencyExceeded,
+    KeyExhausted,
+    LimitExceeded,
+    QuotaExhausted,
+    RpmExceeded,
+    TpmExceeded,
+    TrafficShaped,
 )
 from smart_llmrouter.core.errors.requests import (
     CapabilityRejected,
@@ -92,6 +106,8 @@ __all__ = [
     "RETRY_AFTER_MAX_S",
     "CapabilityRejected",
     "ClientLeft",
+    "ConcurrencyExceeded",
+    "CountersAway",
     "Detail",
     "Details",
     "ImageNotFetched",
@@ -102,15 +118,18 @@ __all__ = [
     "InvalidRequest",
     "JournalUnwritable",
     "KeyDisabled",
+    "KeyExhausted",
     "KeyExpired",
     "KeyRotated",
     "KeySuspended",
+    "LimitExceeded",
     "MethodNotAllowed",
     "MetricsForbidden",
     "MissingModel",
     "ModelNotAllowed",
     "NoEligibleTarget",
     "ProviderHostedToolsForbidden",
+    "QuotaExhausted",
     "Refused",
     "RequestFault",
     "RequestTimeout",
@@ -119,7 +138,10 @@ __all__ = [
     "RouterError",
     "RouterFault",
     "RoutingPolicyError",
+    "RpmExceeded",
     "ShuttingDown",
+    "TpmExceeded",
+    "TrafficShaped",
     "Unauthorized",
     "UnknownModel",
     "UnknownPath",

@@ -51,3 +51,18 @@ class ClientLeft(RouterFault):
     def __init__(self) -> None:
         """Carry no more than the fact."""
         super().__init__("the caller closed its connection")
+
+
+class CountersAway(RouterFault):
+    """Limits cannot be checked: the store that counts them does not answer."""
+
+    status = 503
+    code = "limits-unavailable"
+
+    def __init__(self) -> None:
+        """Say that it is not the caller's fault, and passes."""
+        super().__init__(
+            "the router cannot check limits now, and lets nothing pass unchecked; try"
+            " again in a moment",
+            retry_after_s=2,
+        )

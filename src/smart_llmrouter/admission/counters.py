@@ -1,0 +1,74 @@
+"""The port of counter stores: where limits and budgets are counted.
+
+One decision is one step, which nothing else comes between: all limits of all scopes
+are looked at together, and either all of the call is taken or nothing. All stores keep
+these rules, which `tests/conformance/counters` checks:
+
+    a minute      rolls. What a call takes counts for 60 s from when it was granted,
+                  and up to 0.1 s longer: a minute is counted in steps of that. When it
+                  is settled, what it did not use is given back to the step in which it
+                  was taken; what it used beyond is counted when that is known
+    concurrent    one from the grant to the settlement, or to the end of the lease
+    budgets       a call belongs to the day and month in which it began, by the wall
+                  clock in the budget's time zone, and after a reset to the time after
+                  it if it began then. What is reserved counts until it is settled
+    shaping       buckets that begin full; a call larger than a whole bucket passes when
+                  that is full, and leaves a debt (see `routing.capacity`)
+    never         a call that needs more than a limit has in all is refused for good
+    settlement    happens once; what comes later for the same lease changes nothing
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from smart_llmrouter.admission.demand import Demand, Spent
+from smart_llmrouter.admission.verdicts import Lease, Standing, Verdict
+from smart_llmrouter.config.allowances import PeriodName, Scope
+
+
+class Chain(msgspec.Struct, frozen=True, eq=False):
+    """The scopes whose limits one kind of call must keep.
+
+    The gate makes one for each caller and group, and again with each configuration;
+    stores remember what they need by its identity. `weight` is the caller's share of
+    the turns where callers wait.
+    """
+
+    caller_id: str
+    scopes: tuple[Scope, ...]
+    weight: int = 1
+
+
+class Counters(Protocol):
+    """Where limits and budgets are counted."""
+
+    def take(self, scopes: Chain, demand: Demand) -> Verdict | Awaitable[Verdict]:
+        """Take all that a call needs out of all limits, or nothing.
+
+        Raises `CountersAway` where nobody can tell, also when awaited.
+        """
+
+    def grow(
+        self, lease: Lease, *, tokens: int, nusd: int
+    ) -> Verdict | Awaitable[Verdict]:
+        """Take so much more for a call in flight, or say which budget refuses it."""
+
+    def settle(self, lease: Lease, spent: Spent) -> None:
+        """Give back what was reserved, and count what was used instead.
+
+        Returns at once. A shared store is told when `flush` is called.
+        """
+
+    def flush(self) -> None:
+        """Let a shared store know what has been settled; the record is written."""
+
+    async def standing(self, scopes: Sequence[Scope]) -> Sequence[Standing]:
+        """Return how the limits of scopes stand."""
+
+    async def reset(self, scope: Scope, period: PeriodName, *, at_ms: int) -> None:
+        """Begin a budget's period anew: what began before `at_ms` counts no more."""
+
+    def condition(self) -> str | None:
+        """Return why nothing can be counted now, in safe words; `None`: all is well."""

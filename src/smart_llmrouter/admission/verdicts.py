@@ -1,0 +1,100 @@
+"""What a counter store says to a demand: granted with a lease, or a limit's refusal."""
+
+from typing import Final, Literal
+
+import msgspec
+
+from smart_llmrouter.config.allowances import PeriodName, Scope, ScopeKind
+
+Unit = Literal["requests", "tokens", "usd"]
+LimitName = Literal[
+    "rpm",
+    "tpm",
+    "concurrent",
+    "requests_per_second",
+    "input_tokens_per_second",
+    "day.requests",
+    "day.tokens",
+    "day.usd",
+    "month.requests",
+    "month.tokens",
+    "month.usd",
+    "lifetime.requests",
+    "lifetime.tokens",
+    "lifetime.usd",
+]
+"""A limit, as the configuration spells it; a budget is its period and its unit."""
+SHAPED: Final[frozenset[LimitName]] = frozenset(
+    {"requests_per_second", "input_tokens_per_second"}
+)
+"""Limits for which a call may wait in a queue."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a call must not go on now.
+
+    Of all limits that refuse a call this is the tightest: the one that refuses it for
+    the longest time. `value` is the limit, and `left` what is left of it (dollars in
+    nano-dollars). `wait_s` is in how many seconds the same call would pass, as far as
+    can be known now: `inf` where it never will. `resets_at_s` is when the window or
+    period ends in which the limit counts, in seconds since 1970 UTC, where there is
+    such an end.
+    """
+
+    scope: Scope
+    limit: LimitName
+    value: int
+    left: int
+    wait_s: float
+    resets_at_s: float | None = None
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How one limit of a minute stands: `reset_s` is until all of it is left again."""
+
+    limit: int
+    left: int
+    reset_s: float
+
+
+class Warned(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget that this call was the first in its period to bring above its mark."""
+
+    scope: Scope
+    period: PeriodName
+    unit: Unit
+    used: int
+    cap: int
+
+
+class Lease(msgspec.Struct, eq=False):
+    """What a call has been granted; its store knows more about it.
+
+    `requests` and `tokens` are the minute's limits of which the least is left, for the
+    headers of the answer.
+    """
+
+    requests: Window | None = None
+    tokens: Window | None = None
+    warned: tuple[Warned, ...] = ()
+
+
+Verdict = Lease | Refusal
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What of a limit is in use: settled, and reserved by calls in flight."""
+
+    limit: LimitName
+    value: int
+    used: int
+    reserved: int
+    resets_at_s: float | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How all limits of one scope stand."""
+
+    kind: ScopeKind
+    name: str
+    uses: tuple[Use, ...]
