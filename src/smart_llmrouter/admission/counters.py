@@ -29,16 +29,41 @@ from smart_llmrouter.config.allowances import PeriodName, Scope
 
 
 class Chain(msgspec.Struct, frozen=True, eq=False):
-    """The scopes whose limits one kind of call must keep.
+    """The scopes whose limits one kind of call must keep; made by `chain_of`.
 
     The gate makes one for each caller and group, and again with each configuration;
     stores remember what they need by its identity. `weight` is the caller's share of
-    the turns where callers wait.
+    the turns where callers wait. `input`, `tokens` and `money` say whether anything
+    limits the input tokens, all tokens, or what they cost: what nothing limits need
+    not be estimated. `cuts` says that a stream may be ended by a budget.
     """
 
     caller_id: str
     scopes: tuple[Scope, ...]
-    weight: int = 1
+    weight: int
+    input: bool
+    tokens: bool
+    money: bool
+    cuts: bool
+
+
+def chain_of(caller_id: str, scopes: tuple[Scope, ...], *, weight: int = 1) -> Chain:
+    """Return the chain of these scopes."""
+    caps = [cap for each in scopes for cap in each.allowance.budgets.caps.values()]
+    shapings = [each.allowance.shaping for each in scopes]
+    limits = [each.allowance.limits for each in scopes]
+    return Chain(
+        caller_id,
+        scopes,
+        weight,
+        input=any(each and each.flow.input_tokens_per_second for each in shapings),
+        tokens=any(cap.tokens for cap in caps) or any(each.tpm for each in limits),
+        money=any(cap.nusd for cap in caps),
+        cuts=any(
+            each.allowance.budgets.caps and each.allowance.budgets.on_overrun == "cut"
+            for each in scopes
+        ),
+    )
 
 
 class Counters(Protocol):
