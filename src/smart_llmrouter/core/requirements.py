@@ -69,7 +69,8 @@ class Requirements(msgspec.Struct, kw_only=True):
     `tools` are the kinds of calls that the model must be able to make; tools that the
     provider runs itself are none of them. `forced_choice` says that a call is asked
     for (`required`, `any`, or one by name), `parallel_tools` that several at once are
-    asked for in words. `output_cap` is in tokens. `reasoning` is `None` also where the
+    asked for in words. `output_cap` is in tokens, and holds for each of the `choices`,
+    the answers that are asked for to one input. `reasoning` is `None` also where the
     caller asks for none; `reasoning_level` is the effort, `reasoning_budget` the
     tokens. `goes_on` says that the provider must know an answer by its id. Images come
     as URLs, as data, or as the ids of files that the provider keeps (`image_files`).
@@ -95,6 +96,7 @@ class Requirements(msgspec.Struct, kw_only=True):
     reasoning_level: str | None = None
     reasoning_budget: int | None = None
     output_cap: int | None = None
+    choices: int = 1
     goes_on: bool = False
     _estimate: int | None = None
 

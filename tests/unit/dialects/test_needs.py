@@ -159,6 +159,19 @@ def test_a_cap_beyond_all_bounds_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "choices"),
+    [(3, 3), (1, 1), (0, 1), (-2, 1), ("3", 1), (2.5, 1), (None, 1), ([2], 1)],
+)
+def test_how_many_answers_are_asked_for_is_read_of_chat(
+    asked: object, choices: int
+) -> None:
+    """What is no number above zero is one answer; the other dialects give no more."""
+    assert needs(CHAT, n=asked).choices == choices
+    assert needs(RESPONSES, n=asked).choices == 1
+    assert needs(MESSAGES, n=asked).choices == 1
+
+
+@pytest.mark.parametrize(
     "link",
     [
         r'"d\u0061ta:image/png;base64,AA=="',

@@ -172,6 +172,10 @@ def _cap(members: RawMembers, needs: Requirements) -> None:
     needs.output_cap = count_in(older) or count_in(newer)
 
 
+def _choices(members: RawMembers, needs: Requirements) -> None:
+    needs.choices = count_in(members["n"]) or 1
+
+
 def _format(members: RawMembers, needs: Requirements) -> None:
     needs.output_format = format_in(members["response_format"])
 
@@ -220,6 +224,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     "parallel_tool_calls": _parallel,
     "max_tokens": _cap,
     "max_completion_tokens": _cap,
+    "n": _choices,
     "response_format": _format,
     "reasoning_effort": _reasoning,
     "reasoning": _reasoning,
