@@ -50,6 +50,8 @@ def various_record(number: int) -> UsageRecord:
         {"cache_write_5m_tokens": number, "cache_write_1h_tokens": 0},
         {"lane": "translate", "notes": (Note("dropped", "seed", "no such field"),)},
         {"usage_estimated": True, "cache_write_cost_nusd": number},
+        {"charged_tokens": number, "charged_cost_nusd": 0, "queued_us": 3},
+        {"refused_by": "caller:rpm"},
     )
     return a_record(number, **kinds[number % len(kinds)])
 
@@ -60,6 +62,9 @@ def kept_of(record: UsageRecord) -> tuple[object, ...]:
         record.request_id,
         record.cache_write_5m_tokens,
         record.cache_write_cost_nusd,
+        record.charged_tokens,
+        record.queued_us,
+        record.refused_by,
         int(record.usage_estimated),
         len(record.notes),
     )
@@ -134,6 +139,7 @@ class StateDirectory:
         """Return of all rows what is written down in different ways, in order."""
         return self.rows(
             "request_id, cache_write_5m_tokens, cache_write_cost_nusd, "
+            "charged_tokens, queued_us, refused_by, "
             "usage_estimated, notes_count"
         )
 

@@ -84,7 +84,8 @@ GroupByOption = Annotated[
         help="One table by these, comma-separated, instead of the usual ones: "
         "caller, user, project, environment, token, group, requested-model, "
         "provider, model, target, client, dialect, target-dialect, lane, status, "
-        "error, strategy, stream, fallback, disconnect, hour, day.",
+        "error, strategy, stream, fallback, disconnect, refused-by, budget-warning, "
+        "hour, day.",
     ),
 ]
 FormatOption = Annotated[

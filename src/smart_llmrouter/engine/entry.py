@@ -4,16 +4,18 @@ from typing import Final
 
 import msgspec
 
+from smart_llmrouter.admission.demand import Spent
 from smart_llmrouter.config.snapshot import Group, Target
 from smart_llmrouter.core.decisions import AttemptRun, LaneName
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.notes import Note
-from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage, cost_of
+from smart_llmrouter.core.usage import UNKNOWN_USAGE, Cost, Usage, cost_of
 from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.decisions import Deciding
 from smart_llmrouter.ledger.record import (
     CallMeasures,
     Disconnect,
+    RareCall,
     UsageRecord,
     named_measures,
 )
@@ -32,6 +34,11 @@ class Entry(msgspec.Struct, eq=False):
     target is at work on the call, and `draining` that its answer is read to the end
     although the caller has left. `deciding` is how the call was decided, where that is
     kept beside its record, and `runs` are the attempts then.
+
+    `charged` is what budgets were charged, where that is not what the usage says.
+    `queued_s` is how long the call waited for its turn, where it did. `limit` is what
+    refused it, and `warning` the budget whose mark it was the first to pass: the kind
+    of the scope and the limit, such as `caller:rpm`. See `ledger.record`.
     """
 
     arrival: Arrival
@@ -56,6 +63,10 @@ class Entry(msgspec.Struct, eq=False):
     runs: list[AttemptRun] | None = None
     deciding: Deciding | None = None
     closed: bool = False
+    charged: Spent | None = None
+    queued_s: float | None = None
+    limit: str | None = None
+    warning: str | None = None
 
     def record(
         self,
@@ -100,6 +111,8 @@ class Entry(msgspec.Struct, eq=False):
             notes=self.notes,
             fallback_used=self.fallback_used,
             disconnect=self.disconnect,
+            refused_by=self.limit,
+            budget_warning=self.warning,
         )
 
     def measures(self, now_s: float) -> CallMeasures:
@@ -112,10 +125,13 @@ class Entry(msgspec.Struct, eq=False):
             self.first_event_s,
         )
         short, long = usage.cache_write_5m_tokens, usage.cache_write_1h_tokens
+        call: str | RareCall = arrival.request_id
+        if self.charged is not None or self.queued_s is not None:
+            call = self._charged(cost)
+        elif short is not None or long is not None:
+            call = (arrival.request_id, short, long, cost.cache_write_nusd)
         return (
-            arrival.request_id
-            if short is None and long is None
-            else (arrival.request_id, short, long, cost.cache_write_nusd),
+            call,
             arrival.ts_ms,
             round((now_s - began_s) * _US_PER_S),
             None if byte_s is None else round((byte_s - began_s) * _US_PER_S),
@@ -129,6 +145,19 @@ class Entry(msgspec.Struct, eq=False):
             cost.output_nusd,
             cost.total_nusd,
             usage.reported_cost_nusd,
+        )
+
+    def _charged(self, cost: Cost) -> RareCall:
+        """Return the call's id with what is rare about it."""
+        usage, charged, queued_s = self.usage, self.charged, self.queued_s
+        return (
+            self.arrival.request_id,
+            usage.cache_write_5m_tokens,
+            usage.cache_write_1h_tokens,
+            cost.cache_write_nusd,
+            None if charged is None else charged.tokens,
+            None if charged is None else charged.nusd,
+            None if queued_s is None else round(queued_s * _US_PER_S),
         )
 
     def likeness(self, status: int, error: RouterError | None) -> Likeness:
@@ -151,4 +180,6 @@ class Entry(msgspec.Struct, eq=False):
             self.notes,
             self.fallback_used,
             self.disconnect,
+            self.limit,
+            self.warning,
         )

@@ -87,6 +87,8 @@ DIMENSIONS: Final = {
         _dimension("stream", "Stream", _USAGE.stream, text_of=_stream),
         _dimension("fallback", "Fallback", _USAGE.fallback_used, text_of=_fallback),
         _dimension("disconnect", "Caller left", _USAGE.disconnect),
+        _dimension("refused-by", "Refused by", _USAGE.refused_by),
+        _dimension("budget-warning", "Budget warning", _USAGE.budget_warning),
         _dimension(
             "hour",
             "Hour (UTC)",

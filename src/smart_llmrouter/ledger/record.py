@@ -7,9 +7,11 @@ A line is a JSON array of a record's values in the order of its fields. The meas
 come first, which differ from call to call; the labels follow, which many calls share
 to the byte, so that a reader need not look into those that it has seen before.
 
-What is rare is not in every line. Of a call that wrote into its provider's cache, the
-id stands in an array with what that came to. Of the last five labels those are left
-out that are as usual. So a line of before there were any of these is a line of today.
+What is rare is not in every line. Of a call that wrote into its provider's cache, was
+charged otherwise than by its usage, or waited for its turn, the id stands in an array
+with what that came to, up to the last that is known. Of the last seven labels those are
+left out that are as usual. So a line of before there were any of these is a line of
+today.
 Behind the record there may be how the call was decided: see `ledger.decision_line`.
 """
 
@@ -39,6 +41,13 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     as they were. `attempts` counts all attempts, several on one target too;
     `fallback_used` says whether more than one target was tried. `disconnect` is `None`
     where the caller stayed, or left while no target was answering.
+
+    `charged_tokens` and `charged_cost_nusd` are what budgets were charged, where that
+    is not the usage above: of a call that was cut off it is what it may have used.
+    `queued_us` is how long it waited for its turn, `None` where it did not.
+    `refused_by` is the limit that refused it, and `budget_warning` the budget of which
+    it was the first of its period to be above the mark: the kind of the scope and the
+    limit, such as `caller:rpm` and `group:day.usd`, never whose they are.
     """
 
     # The order is that of a line: fields are neither moved nor taken away.
@@ -59,6 +68,9 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     cache_write_5m_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
     cache_write_cost_nusd: int | None = None
+    charged_tokens: int | None = None
+    charged_cost_nusd: int | None = None
+    queued_us: int | None = None
     caller_id: str
     caller_user: str
     caller_project: str
@@ -86,36 +98,39 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[Note, ...] = ()
     fallback_used: bool = False
     disconnect: Disconnect | None = None
+    refused_by: str | None = None
+    budget_warning: str | None = None
 
 
 _FIELDS: Final = msgspec.structs.fields(UsageRecord)
 MEASURES: Final = 14
 """How many of a record's first fields are measures that every line has."""
-_NO_WRITES: Final = (None, None, None)
-_LONG: Final = MEASURES + len(_NO_WRITES)
+_WRITES: Final = 3
+_NOTHING_RARE: Final = (None,) * 6
+_LONG: Final = MEASURES + len(_NOTHING_RARE)
 _LONG_BEGINS: Final = b"[["
 _CALLER_LABELS: Final = 5
-_USUAL_ENDS: Final = (None, False, (), False, "relay")
+_USUAL_ENDS: Final = (None, None, None, False, (), False, "relay")
 """The last labels, from the end, where they are left out."""
 MEASURE_NAMES: Final = tuple(field.name for field in _FIELDS[:MEASURES])
-_LONG_NAMES: Final = (
-    "request_id",
-    *(field.name for field in _FIELDS[MEASURES:_LONG]),
-    *MEASURE_NAMES[1:],
-)
-_LABEL_NAMES: Final = tuple(field.name for field in _FIELDS[_LONG:])
+_RARE_NAMES: Final = tuple(field.name for field in _FIELDS[MEASURES:_LONG])
+_VALUE_NAMES: Final = (*MEASURE_NAMES, *(field.name for field in _FIELDS[_LONG:]))
 
 _Count = int | None
-CacheWriter = tuple[str, _Count, _Count, _Count]
-"""The id of a call that wrote into a cache, tokens for 5 minutes and 1 hour, cost."""
+RareCall = (
+    tuple[str, _Count, _Count, _Count]
+    | tuple[str, _Count, _Count, _Count, _Count, _Count, _Count]
+)
+"""The id of a call, and what is rare: its writes into a cache, tokens for 5 minutes and
+1 hour and cost; where there is more, tokens and cost charged, and its wait."""
 CallMeasures = tuple[
-    str | CacheWriter, int, int, _Count, _Count, _Count, _Count, _Count, _Count,
+    str | RareCall, int, int, _Count, _Count, _Count, _Count, _Count, _Count,
     _Count, _Count, _Count, _Count, _Count,
 ]  # fmt: skip
 """The measures of one call, in the order of `MEASURE_NAMES`."""
 
 _MEASURE_FIELDS: Final = [(field.name, field.type) for field in _FIELDS[:MEASURES]]
-_LONG_FIELDS: Final = [("request_id", CacheWriter), *_MEASURE_FIELDS[1:]]
+_OTHER_MEASURES: Final = _MEASURE_FIELDS[1:]
 _LABEL_FIELDS: Final = [
     *((field.name, field.type) for field in _FIELDS[_LONG : -len(_USUAL_ENDS)]),
     *(
@@ -147,11 +162,21 @@ _OldRecord = msgspec.defstruct(
     ],
     kw_only=True,
 )
+_RareCall = _array(
+    "_RareCall",
+    [
+        ("request_id", str),
+        *((name, _Count) for name in _RARE_NAMES[:_WRITES]),
+        *((name, _Count, None) for name in _RARE_NAMES[_WRITES:]),
+    ],
+    whole=True,
+)
+_LONG_FIELDS: Final = [("call", _RareCall), *_OTHER_MEASURES]
 # Of a longer array, what has no field here is passed over without a look.
 _Measures = _array("_Measures", _MEASURE_FIELDS, whole=False)
 _LongMeasures = _array("_LongMeasures", _LONG_FIELDS, whole=False)
 _Beginning = _array(
-    "_Beginning", [("call", str | CacheWriter), ("ts_ms", int)], whole=False
+    "_Beginning", [("call", str | _RareCall), ("ts_ms", int)], whole=False
 )
 _Labels = _array("_Labels", _LABEL_FIELDS, whole=True)
 _Line = _array("_Line", [*_MEASURE_FIELDS, *_LABEL_FIELDS], whole=True)
@@ -171,17 +196,21 @@ _values: Final[Callable[[msgspec.Struct], Any]] = msgspec.structs.astuple
 def named_measures(measures: CallMeasures) -> dict[str, Any]:
     """Return the fields of a record that measures are."""
     first, *others = measures
-    if isinstance(first, tuple):
-        return dict(zip(_LONG_NAMES, (*first, *others), strict=True))
-    return dict(zip(MEASURE_NAMES, measures, strict=True))
+    request_id, *rare = (first,) if isinstance(first, str) else first
+    return {
+        **dict(zip(MEASURE_NAMES, (request_id, *others), strict=True)),
+        **dict(zip(_RARE_NAMES, rare, strict=False)),
+    }
 
 
 def encode_record(record: UsageRecord) -> bytes:
     """Return the line of `record`."""
     values = _values(record)
-    measures, writes = values[:MEASURES], values[MEASURES:_LONG]
-    if writes != _NO_WRITES:
-        measures = ((measures[0], *writes), *measures[1:])
+    measures, rare = values[:MEASURES], values[MEASURES:_LONG]
+    if rare != _NOTHING_RARE:
+        if rare[_WRITES:] == _NOTHING_RARE[_WRITES:]:
+            rare = rare[:_WRITES]
+        measures = ((measures[0], *rare), *measures[1:])
     return b"%b,%b" % (_encode(measures)[:-1], _encode_labels(values[_LONG:]))
 
 
@@ -202,11 +231,12 @@ def decode_record(line: bytes) -> UsageRecord:
     if line[:1] == b"{":
         return UsageRecord(**msgspec.structs.asdict(_decode_object(line)))
     if line[:2] == _LONG_BEGINS:
-        writer, *others = _values(_decode_long_line(line))
-        names, values = _LONG_NAMES, (*writer, *others)
+        call, *others = _values(_decode_long_line(line))
+        (request_id, *rare), names = _values(call), (*_RARE_NAMES, *_VALUE_NAMES)
+        values = (*rare, request_id, *others)
     else:
-        names, values = MEASURE_NAMES, _values(_decode_line(line))
-    return UsageRecord(**dict(zip((*names, *_LABEL_NAMES), values, strict=True)))
+        names, values = _VALUE_NAMES, _values(_decode_line(line))
+    return UsageRecord(**dict(zip(names, values, strict=True)))
 
 
 def split_lines(lines: list[bytes]) -> tuple[list[Measures], list[Labels]]:
@@ -228,9 +258,11 @@ def _split_one_by_one(lines: list[bytes]) -> tuple[list[Measures], list[Labels]]
     measures, labels = [], []
     for line in lines:
         if line[:2] == _LONG_BEGINS:
-            (request_id, *writes), *others = _values(_decode_long_measures(line))
-            measures.append((request_id, *others, *writes))
-            labels.append(line.split(b",", _LONG)[-1])
+            call, *others = _values(_decode_long_measures(line))
+            request_id, *rare = _values(call)
+            measures.append((request_id, *others, *rare))
+            known = line.count(b",", 0, line.index(b"]"))
+            labels.append(line.split(b",", MEASURES + known)[-1])
         else:
             measures.append(_values(_decode_measures(line)))
             labels.append(line.split(b",", MEASURES)[-1])
@@ -243,7 +275,7 @@ def call_of(line: bytes) -> tuple[str, int]:
     Raises as `split_lines` does.
     """
     call, ts_ms = _values(_decode_beginning(line))
-    return (call if isinstance(call, str) else call[0]), ts_ms
+    return (call if isinstance(call, str) else _values(call)[0]), ts_ms
 
 
 def check_labels(labels: Labels) -> None:
@@ -271,5 +303,5 @@ def join_line(measures: CallMeasures, caller: bytes, others: bytes) -> bytes:
 def split_record(record: UsageRecord) -> tuple[Measures, Labels]:
     """Return what `split_lines` returns for the line of `record`."""
     values = _values(record)
-    long = values[MEASURES:_LONG] != _NO_WRITES
+    long = values[MEASURES:_LONG] != _NOTHING_RARE
     return values[: _LONG if long else MEASURES], _encode_labels(values[_LONG:])

@@ -9,8 +9,10 @@ from typing import Final
 
 from smart_llmrouter.stores.decision_schema import DECISION_RELATIONS, DECISION_SCHEMA
 
-HEAD_REVISION: Final = "usage_0004"
-OLDER_REVISIONS: Final = frozenset({"usage_0001", "usage_0002", "usage_0003"})
+HEAD_REVISION: Final = "usage_0005"
+OLDER_REVISIONS: Final = frozenset(
+    {"usage_0001", "usage_0002", "usage_0003", "usage_0004"}
+)
 """What `smart-llmrouter db upgrade` can bring to the head."""
 
 _MEASURES: Final = """
@@ -33,6 +35,9 @@ CREATE TABLE request_measures (
     cache_write_5m_tokens BIGINT,
     cache_write_1h_tokens BIGINT,
     cache_write_cost_nusd BIGINT,
+    charged_tokens BIGINT,
+    charged_cost_nusd BIGINT,
+    queued_us BIGINT,
     CONSTRAINT pk_request_measures PRIMARY KEY (ts_ms, request_id)
 ) WITHOUT ROWID
 """
@@ -67,6 +72,8 @@ CREATE TABLE request_labels (
     notes_count BIGINT DEFAULT 0 NOT NULL,
     fallback_used BOOLEAN DEFAULT 0 NOT NULL,
     disconnect VARCHAR,
+    refused_by VARCHAR,
+    budget_warning VARCHAR,
     CONSTRAINT pk_request_labels PRIMARY KEY (id),
     CONSTRAINT uq_request_labels_digest UNIQUE (digest)
 )
@@ -90,13 +97,15 @@ CREATE VIEW request_usage AS SELECT
     input_cost_nusd, cached_input_cost_nusd, output_cost_nusd, total_cost_nusd,
     upstream_reported_cost_nusd,
     cache_write_5m_tokens, cache_write_1h_tokens, cache_write_cost_nusd,
+    charged_tokens, charged_cost_nusd, queued_us,
     caller_id, caller_user, caller_project, caller_environment, token_id, client,
     inbound_dialect, status, attempts, config_fingerprint, router_version,
     requested_model, resolved_group, strategy, target_provider, target_model,
     target_dialect, stream, error_code, error_class, upstream_status,
     price_fingerprint,
     CASE WHEN target_dialect IS NOT NULL THEN lane END AS lane,
-    usage_estimated, notes_count, fallback_used, disconnect
+    usage_estimated, notes_count, fallback_used, disconnect,
+    refused_by, budget_warning
 FROM request_measures LEFT JOIN request_labels ON request_labels.id = labels_id
 """
 _FIELD_EVENTS: Final = """
@@ -114,6 +123,22 @@ CREATE TABLE journal_positions (
     CONSTRAINT pk_journal_positions PRIMARY KEY (segment)
 )
 """
+_BUDGET_EVENTS: Final = """
+CREATE TABLE budget_events (
+    id INTEGER NOT NULL,
+    ts_ms BIGINT NOT NULL,
+    kind VARCHAR NOT NULL,
+    scope_kind VARCHAR NOT NULL,
+    scope_name VARCHAR NOT NULL,
+    period VARCHAR NOT NULL,
+    at_ms BIGINT NOT NULL,
+    actor VARCHAR NOT NULL,
+    used_requests BIGINT NOT NULL,
+    used_tokens BIGINT NOT NULL,
+    used_nusd BIGINT NOT NULL,
+    CONSTRAINT pk_budget_events PRIMARY KEY (id)
+)
+"""
 _REVISION: Final = """
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -128,6 +153,7 @@ SCHEMA: Final = (
     _FIELD_EVENTS,
     *DECISION_SCHEMA,
     _POSITIONS,
+    _BUDGET_EVENTS,
     _REVISION,
 )
 """The statements that make an empty database ours, but for its revision."""
@@ -140,4 +166,5 @@ RELATIONS: Final = (
     "request_translation_field_events",
     *DECISION_RELATIONS,
     "journal_positions",
+    "budget_events",
 )

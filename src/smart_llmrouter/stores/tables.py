@@ -133,6 +133,30 @@ def _cache_writes() -> list[Column[int]]:
     ]
 
 
+def _charges() -> list[Column[int]]:
+    return [
+        number(
+            "charged_tokens",
+            "What budgets were charged, where that is not input and output together: "
+            "of a call that was cut off, what it may have used",
+            unit="tokens",
+            empty="they were charged what was used",
+        ),
+        number(
+            "charged_cost_nusd",
+            "What budgets were charged, where that is not the total cost",
+            unit="nano-dollars",
+            empty="they were charged what it cost",
+        ),
+        number(
+            "queued_us",
+            "How long the call waited for its turn",
+            unit="microseconds",
+            empty="it did not wait",
+        ),
+    ]
+
+
 def _labels() -> list[Column[str] | Column[int] | Column[bool]]:
     return [
         text("caller_id", "The caller's id in the configuration"),
@@ -213,6 +237,18 @@ def _label_ends(
             "or `drained`, read on for the true usage",
             empty="the caller stayed, or no target was answering",
         ),
+        text(
+            "refused_by",
+            "The limit that refused the call: the kind of its scope and its name, such "
+            "as `caller:rpm` or `project:month.usd`",
+            empty="none did",
+        ),
+        text(
+            "budget_warning",
+            "The budget of which this call was the first of its period to be above "
+            "`warn_at_percent`, such as `group:day.tokens`",
+            empty="it was of none",
+        ),
     ]
 
 
@@ -230,6 +266,7 @@ REQUEST_USAGE: Final = Table(
     VIEWS,
     *_measures(),
     *_cache_writes(),
+    *_charges(),
     *_labels(),
     *_label_ends(lane_empty=_NO_TARGET),
     comment="One row a finished call",
@@ -251,6 +288,7 @@ REQUEST_MEASURES: Final = Table(
     *_measures(),
     number("labels_id", "The `id` of the call's labels"),
     *_cache_writes(),
+    *_charges(),
     # In the order of time, so that an interval is one stretch of the table.
     PrimaryKeyConstraint("ts_ms", "request_id"),
     sqlite_with_rowid=False,
@@ -299,4 +337,25 @@ JOURNAL_POSITIONS: Final = Table(
         unit="bytes",
     ),
     comment="How far the journal has been ingested",
+)
+
+BUDGET_EVENTS: Final = Table(
+    "budget_events",
+    METADATA,
+    counting_id(),
+    number("ts_ms", "When it was done", unit="milliseconds since 1970, UTC"),
+    text("kind", "What was done: `reset`"),
+    text("scope_kind", "The kind of the scope, such as `caller` or `group`"),
+    text("scope_name", "Who it is, such as the caller's id"),
+    text("period", "Which budget: `day`, `month` or `lifetime`"),
+    number(
+        "at_ms",
+        "From when on calls count again: those that began before do not",
+        unit="milliseconds since 1970, UTC",
+    ),
+    text("actor", "Who did it: the name of the operating system's user"),
+    number("used_requests", "How many calls of the period had counted until then"),
+    number("used_tokens", "What they had used", unit="tokens"),
+    number("used_nusd", "What they had cost", unit="nano-dollars"),
+    comment="Budgets that were reset by hand",
 )

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
+from smart_llmrouter.admission.demand import Spent
 from smart_llmrouter.config.snapshot import Group, Provider, Target
 from smart_llmrouter.core.errors import RouterError, UpstreamTimeout
 from smart_llmrouter.core.identity import Caller
@@ -163,6 +164,38 @@ def test_a_call_that_wrote_into_the_cache() -> None:
     assert record.total_cost_nusd == 15_000
 
 
+def test_a_call_that_was_charged_and_waited() -> None:
+    """What budgets were charged beyond the usage, the wait, and what was said of it."""
+    entry = Entry(
+        arrival=ARRIVAL,
+        dialect="openai-chat",
+        group=GROUP,
+        target=TARGET,
+        usage=Usage(cache_write_5m_tokens=3),
+        charged=Spent(1, 900, 4_500),
+        queued_s=0.25,
+        warning="caller:day.usd",
+    )
+
+    record = closed(entry)
+
+    assert (record.charged_tokens, record.charged_cost_nusd) == (900, 4_500)
+    assert (record.queued_us, record.cache_write_5m_tokens) == (250_000, 3)
+    assert (record.budget_warning, record.refused_by) == ("caller:day.usd", None)
+
+
+def test_a_call_that_waited_and_was_refused() -> None:
+    """Nothing was charged; the limit is named, and how long the call waited for it."""
+    entry = Entry(
+        arrival=ARRIVAL, dialect="x", queued_s=1.5, limit="group:requests_per_second"
+    )
+
+    record = closed(entry, status=429)
+
+    assert record.refused_by == "group:requests_per_second"
+    assert (record.charged_tokens, record.queued_us) == (None, 1_500_000)
+
+
 def test_a_call_that_was_translated() -> None:
     """Lane and notes are on record, and whether its tokens are an estimate."""
     note = Note("dropped", "seed", "the target has no such field")
@@ -190,6 +223,8 @@ def test_what_is_shared_by_calls_that_are_alike() -> None:
             {"notes": (Note("dropped", "seed", "why"),)},
             {"notes": (Note("dropped", "stop", "why"),)},
             {"usage": Usage(estimated=True)},
+            {"limit": "caller:rpm"},
+            {"warning": "caller:day.usd"},
         )
     ]
     entries.append(Entry(arrival=ARRIVAL, dialect="y"))

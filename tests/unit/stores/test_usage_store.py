@@ -189,6 +189,34 @@ def test_a_database_with_another_schema_is_away(
         store.positions()
 
 
+def test_charges_and_waits_are_beside_rows_that_have_none(
+    state: StateDirectory,
+) -> None:
+    """Each value is in its column, and so are the labels that belong to them."""
+    records = [
+        a_record(1),
+        a_record(2, charged_tokens=900, charged_cost_nusd=4_500),
+        a_record(3, queued_us=7, refused_by="caller:rpm"),
+        a_record(4, cache_write_1h_tokens=5, budget_warning="owner:month.tokens"),
+    ]
+    state.journalled(records)
+
+    done = state.ingester().advance()
+
+    assert (done.records, done.rejected) == (4, 0)
+    columns = (
+        "ts_ms, charged_tokens, charged_cost_nusd, queued_us, cache_write_1h_tokens, "
+        "refused_by, budget_warning"
+    )
+    ids = [record.ts_ms for record in records]
+    assert state.rows(columns) == [
+        (ids[0], None, None, None, None, None, None),
+        (ids[1], 900, 4_500, None, None, None, None),
+        (ids[2], None, None, 7, None, "caller:rpm", None),
+        (ids[3], None, None, None, 5, None, "owner:month.tokens"),
+    ]
+
+
 def test_cache_writes_are_beside_rows_that_have_none(
     state: StateDirectory, store: UsageStore
 ) -> None:

@@ -1,0 +1,62 @@
+"""What budgets were charged, who waited or was refused, and budgets that were reset."""
+
+from typing import Final
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "usage_0005"
+down_revision = "usage_0004"
+branch_labels = None
+depends_on = None
+
+_BUDGET_EVENTS: Final = """
+CREATE TABLE budget_events (
+    id INTEGER NOT NULL,
+    ts_ms BIGINT NOT NULL,
+    kind VARCHAR NOT NULL,
+    scope_kind VARCHAR NOT NULL,
+    scope_name VARCHAR NOT NULL,
+    period VARCHAR NOT NULL,
+    at_ms BIGINT NOT NULL,
+    actor VARCHAR NOT NULL,
+    used_requests BIGINT NOT NULL,
+    used_tokens BIGINT NOT NULL,
+    used_nusd BIGINT NOT NULL,
+    CONSTRAINT pk_budget_events PRIMARY KEY (id)
+)
+"""
+_USAGE: Final = """
+CREATE VIEW request_usage AS SELECT
+    request_id, ts_ms, latency_us, ttfb_us, ttft_us,
+    input_tokens, cached_input_tokens, output_tokens, reasoning_tokens,
+    input_cost_nusd, cached_input_cost_nusd, output_cost_nusd, total_cost_nusd,
+    upstream_reported_cost_nusd,
+    cache_write_5m_tokens, cache_write_1h_tokens, cache_write_cost_nusd,
+    charged_tokens, charged_cost_nusd, queued_us,
+    caller_id, caller_user, caller_project, caller_environment, token_id, client,
+    inbound_dialect, status, attempts, config_fingerprint, router_version,
+    requested_model, resolved_group, strategy, target_provider, target_model,
+    target_dialect, stream, error_code, error_class, upstream_status,
+    price_fingerprint,
+    CASE WHEN target_dialect IS NOT NULL THEN lane END AS lane,
+    usage_estimated, notes_count, fallback_used, disconnect,
+    refused_by, budget_warning
+FROM request_measures LEFT JOIN request_labels ON request_labels.id = labels_id
+"""
+
+
+def upgrade() -> None:
+    """Add columns and a table, which moves no row."""
+    for name in ("charged_tokens", "charged_cost_nusd", "queued_us"):
+        op.add_column("request_measures", sa.Column(name, sa.BigInteger()))
+    for name in ("refused_by", "budget_warning"):
+        op.add_column("request_labels", sa.Column(name, sa.String()))
+    op.execute("DROP VIEW request_usage")
+    op.execute(_USAGE)
+    op.execute(_BUDGET_EVENTS)
+
+
+def downgrade() -> None:
+    """Go nowhere: what the columns hold would be lost."""
+    raise NotImplementedError("usage_0005 is forward only")
