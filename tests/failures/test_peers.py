@@ -18,7 +18,7 @@ import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
 from smart_llmrouter import bootstrap
-from smart_llmrouter.admission.gate import Reservation
+from smart_llmrouter.admission.gate import Gate
 from smart_llmrouter.bootstrap import surface
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
@@ -209,10 +209,10 @@ async def test_a_route_that_forgot_to_ask_who_calls(tmp_path: Path) -> None:
     assert puppet.connections == 0
 
 
-class RefusingGate:
+class RefusingGate(Gate):
     """A gate that admits nobody."""
 
-    def reserve(self, caller: Caller, group: str) -> Reservation:
+    def chain(self, caller: Caller, group: str) -> None:
         """Refuse."""
         raise Refused(f"no way for {caller.id} to {group}")
 
@@ -227,7 +227,7 @@ async def test_a_path_to_a_provider_around_the_gate(
     model: str | None,
 ) -> None:
     """No hot route, alias or lane reaches a provider when the gate refuses."""
-    monkeypatch.setattr(surface, "OpenGate", RefusingGate)
+    monkeypatch.setattr(surface, "Gate", RefusingGate)
     async with hub_of(tmp_path) as hub:
         # Whoever asks for an explanation is given no answer of a provider.
         hot = sorted({*hub.paths} - {EXPLAIN_PATH})

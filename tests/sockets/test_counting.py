@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from smart_llmrouter.admission.gate import Reservation
+from smart_llmrouter.admission.gate import Gate
 from smart_llmrouter.bootstrap import surface
 from smart_llmrouter.core.estimates import input_tokens
 from smart_llmrouter.core.identity import Caller
@@ -347,10 +347,10 @@ async def test_a_caller_that_leaves_before_the_count(tmp_path: Path) -> None:
     assert (record.status, record.error_code) == (499, "client-left")
 
 
-class BrokenGate:
+class BrokenGate(Gate):
     """A gate with a defect."""
 
-    def reserve(self, caller: Caller, group: str) -> Reservation:
+    def chain(self, caller: Caller, group: str) -> None:
         """Fail in a way that nobody foresaw."""
         raise LookupError(f"{caller.id}, {group}")
 
@@ -359,7 +359,7 @@ async def test_a_defect_is_an_error_of_the_router(
     tmp_path: Path, mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller is answered, and the traceback is in the log only."""
-    monkeypatch.setattr(surface, "OpenGate", BrokenGate)
+    monkeypatch.setattr(surface, "Gate", BrokenGate)
     settings = configuration({"acme": provider(mock.base_url)})
     # Drawing the traceback with all its values would take longer than the test may.
     with capture_logs() as logged:

@@ -1,46 +1,141 @@
-"""One gate in front of all providers.
+"""One gate in front of all providers: a call takes all that it needs, or nothing.
 
 An attempt needs a `Reservation`, and only a gate gives one, for the length of a block:
-however the block is left, the reservation is settled. No limit is configured in this
-version that could refuse, so the gate always admits.
+however the block is left, the reservation is settled. A call that nothing limits has
+no `Chain`, and is `FREE`.
 """
 
-from typing import Protocol, Self
+import asyncio
+from collections.abc import Awaitable
+from typing import Final, Self
 
 import msgspec
+import structlog
 
+from smart_llmrouter.admission.counters import Chain, Counters, chain_of
+from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
+from smart_llmrouter.admission.refusing import exceeded
+from smart_llmrouter.admission.verdicts import Lease, Refusal, Verdict
+from smart_llmrouter.config.allowances import NO_ALLOWANCE, Allowances
 from smart_llmrouter.core.identity import Caller
-from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
+
+log = structlog.get_logger()
+
+_MOST_CHAINS: Final = 65_536
+_PERCENT: Final = 100
 
 
 class Reservation(msgspec.Struct, eq=False):
     """What a call has been granted; a block that settles it when it is left.
 
-    `used` is set by the meter as it learns; the reservation is settled with it.
+    `queued_s` is how long it has waited for its turn.
     """
 
-    caller: Caller
-    group: str
-    used: Usage = UNKNOWN_USAGE
+    demand: Demand
+    lease: Lease
+    _counters: Counters | None
+    queued_s: float = 0.0
+
+    def settle(self, spent: Spent) -> None:
+        """Give back what was reserved and count what was spent; once only."""
+        counters = self._counters
+        if counters is not None:
+            self._counters = None
+            counters.settle(self.lease, spent)
 
     def __enter__(self) -> Self:
         """Hold the reservation."""
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Settle it with what was used."""
+        """Settle it with nothing, where nobody has said what was spent."""
+        self.settle(NOTHING)
 
 
-class Gate(Protocol):
-    """Grant what a call needs, or refuse it."""
-
-    def reserve(self, caller: Caller, group: str) -> Reservation:
-        """Take all that a call needs, or raise what is missing."""
+FREE: Final = Reservation(Demand(request_id="", began_ms=0), Lease(), None)
+"""The reservation of all calls that nothing limits: settling it changes nothing."""
 
 
-class OpenGate:
-    """Admit every call: nothing that could refuse one is counted."""
+class Gate:
+    """Grants what a call needs, or refuses it, by the limits of one configuration."""
 
-    def reserve(self, caller: Caller, group: str) -> Reservation:
-        """Grant a reservation that costs nothing."""
-        return Reservation(caller, group)
+    def __init__(self, allowances: Allowances, counters: Counters) -> None:
+        """Let pass what `allowances` allow, and count in `counters`."""
+        self._allowances = allowances
+        self._counters = counters
+        self._chains: dict[tuple[str, str], Chain | None] = {}
+
+    def chain(self, caller: Caller, group: str) -> Chain | None:
+        """Return whose limits a call must keep; `None`: nothing limits it."""
+        key = caller.id, group
+        try:
+            return self._chains[key]
+        except KeyError:
+            return self._linked(key, caller, group)
+
+    def reserve(
+        self, chain: Chain, demand: Demand
+    ) -> Reservation | Awaitable[Reservation]:
+        """Take all that a call needs. Where something must be waited for, wait.
+
+        Raises `LimitExceeded` or `CountersAway`, at once or when awaited. Whoever
+        stops waiting has taken nothing.
+        """
+        verdict = self._counters.take(chain, demand)
+        if isinstance(verdict, Lease):
+            return self._granted(verdict, demand)
+        if isinstance(verdict, Refusal):
+            raise exceeded(verdict, demand)
+        return self._told(verdict, demand)
+
+    async def _told(self, verdict: Awaitable[Verdict], demand: Demand) -> Reservation:
+        """Wait for what a store says."""
+        said = await self._said(verdict)
+        if isinstance(said, Refusal):
+            raise exceeded(said, demand)
+        return self._granted(said, demand)
+
+    async def _said(self, verdict: Awaitable[Verdict]) -> Verdict:
+        """Wait for what a store says; what nobody waits for any more is given back."""
+        asking = asyncio.ensure_future(verdict)
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asking.add_done_callback(self._give_back)
+            raise
+
+    def _give_back(self, asking: asyncio.Future[Verdict]) -> None:
+        if asking.cancelled() or asking.exception() is not None:
+            return
+        verdict = asking.result()
+        if isinstance(verdict, Lease):
+            self._counters.settle(verdict, NOTHING)
+            self._counters.flush()
+
+    def _granted(self, lease: Lease, demand: Demand) -> Reservation:
+        if lease.warned:
+            _warn(lease)
+        return Reservation(demand, lease, self._counters)
+
+    def _linked(self, key: tuple[str, str], caller: Caller, group: str) -> Chain | None:
+        """Make a chain, and remember it."""
+        allowances, chains = self._allowances, self._chains
+        scopes = allowances.scopes_of(caller, group)
+        own = allowances.callers.get(caller.id, NO_ALLOWANCE)
+        chain = chain_of(caller.id, scopes, weight=own.weight) if scopes else None
+        if len(chains) >= _MOST_CHAINS:
+            del chains[next(iter(chains))]
+        chains[key] = chain
+        return chain
+
+
+def _warn(lease: Lease) -> None:
+    """Log the budgets of which this call is the first to use so much."""
+    for each in lease.warned:
+        log.warning(
+            "budget warning",
+            scope=each.scope.key,
+            period=each.period,
+            unit=each.unit,
+            percent=each.used * _PERCENT // each.cap,
+        )

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from smart_llmrouter.admission.gate import OpenGate
+from smart_llmrouter.admission.gate import Gate
+from smart_llmrouter.admission.uncounted import Uncounted
 from smart_llmrouter.bootstrap.routing import Known, build_planning
 from smart_llmrouter.bootstrap.transports import image_fetcher
+from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.build_info import BuildInfo, read_build_info
 from smart_llmrouter.core.ids import RequestIds
@@ -94,7 +96,8 @@ def _carriers(
 ) -> tuple[Carrier, Carrier, Carrier]:
     """Put together what answers requests, counts them, and explains them."""
     user_agent = read_build_info().user_agent
-    gate, watch = OpenGate(), Watch(asyncio.get_running_loop())
+    gate = Gate(Allowances(), Uncounted())
+    watch = Watch(asyncio.get_running_loop())
     routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
     planning = build_planning(snapshot, known, routes, policies)
     recorder = _recorder(snapshot, journal, tally)

@@ -34,6 +34,13 @@ def nusd_from_usd(usd: Decimal) -> int:
     return int(rounded.scaleb(_NUSD_DIGITS, _EXACT))
 
 
+def usd_text(nusd: int) -> str:
+    """Return nano-dollars as dollars, exactly, with two decimals at least."""
+    whole, rest = divmod(abs(nusd), NUSD_PER_USD)
+    fraction = f"{rest:0{_NUSD_DIGITS}d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if nusd < 0 else ''}{whole}.{fraction}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """What one token costs, as an exact fraction of a nano-dollar."""

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.admission.gate import Gate
+from smart_llmrouter.admission.gate import FREE, Gate
 from smart_llmrouter.config.snapshot import Group, Snapshot
 from smart_llmrouter.core.errors import JournalUnwritable, UnknownResponseId
 from smart_llmrouter.core.estimates import input_tokens
@@ -77,8 +77,9 @@ class Counting:
             # Who counts the tokens of an image may fetch it.
             refuse_private_urls(dialect, peek, dialect.requirements_of(peek, body=body))
         self._recorder.check()
+        self._gate.chain(entry.arrival.caller, group.name)
         with (
-            self._gate.reserve(entry.arrival.caller, group.name) as reservation,
+            FREE as reservation,
             self._watch.over_this_task(
                 total_s=self._snapshot.upstream.total_timeout_s
             ) as vigil,
@@ -91,7 +92,7 @@ class Counting:
                 first_event_timeout_s=group.first_event_timeout_s,
                 reservation=reservation,
             )
-            entry.usage = reservation.used = NOTHING_USED
+            entry.usage = NOTHING_USED
             headers = dialect_headers(
                 entry.arrival.dialect, request_id=entry.arrival.request_id
             )

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
-from smart_llmrouter.admission.gate import Gate, Reservation
+from smart_llmrouter.admission.gate import FREE, Gate
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.errors import JournalUnwritable, UpstreamError
 from smart_llmrouter.core.request import DialectName
@@ -86,8 +86,9 @@ class Pipeline:
         asked = Asked(dialect, peek, group)
         sought = self._planning.seek(asked, body, entry, keep=self._keep)
         self._recorder.check()
+        self._gate.chain(entry.arrival.caller, group.name)
         with (
-            self._gate.reserve(entry.arrival.caller, group.name) as reservation,
+            FREE as reservation,
             self._watch.over_this_task(total_s=self._total_timeout_s) as vigil,
         ):
             if group.name in self._drains:
@@ -110,11 +111,9 @@ class Pipeline:
             if sought.planner.stays:
                 self._planning.remember(sought, plan, entry)
             if isinstance(win, PlainWin):
-                self._answer(win, entry, client, reservation=reservation)
+                self._answer(win, entry, client)
             else:
-                await self._stream(
-                    win, entry, client, vigil=vigil, reservation=reservation
-                )
+                await self._stream(win, entry, client, vigil=vigil)
 
     def _pin(
         self, stored_id: str | None, proofs: Sequence[bytes], entry: Entry
@@ -142,11 +141,9 @@ class Pipeline:
 
         vigil.keep_alive(beat, self._snapshot.server.keepalive_after_s)
 
-    def _answer(
-        self, win: PlainWin, entry: Entry, client: Client, *, reservation: Reservation
-    ) -> None:
+    def _answer(self, win: PlainWin, entry: Entry, client: Client) -> None:
         """Send a plain answer on, as it came, once it is on record."""
-        entry.usage = reservation.used = win.usage
+        entry.usage = win.usage
         entry.notes = win.lane.noted()
         if win.stored_id is not None or win.proofs:
             self._pin(win.stored_id, win.proofs, entry)
@@ -154,13 +151,7 @@ class Pipeline:
         self._recorder.close(entry, status=200, ending=_Answered(entry, client, win))
 
     async def _stream(
-        self,
-        win: StreamWin,
-        entry: Entry,
-        client: Client,
-        *,
-        vigil: Vigil,
-        reservation: Reservation,
+        self, win: StreamWin, entry: Entry, client: Client, *, vigil: Vigil
     ) -> None:
         """Send a stream on, event by event, and its last one after the record."""
         with closing(win.answer):
@@ -186,7 +177,7 @@ class Pipeline:
                 raise
             finally:
                 self._attempts.ended(win, entry, error_class)
-                entry.usage = reservation.used = win.meter.usage
+                entry.usage = win.meter.usage
                 entry.notes = win.lane.noted()
                 entry.answer_id = win.meter.answer_id
                 self._pin(win.meter.stored_id, win.proofs, entry)
