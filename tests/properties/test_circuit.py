@@ -150,6 +150,7 @@ class CircuitMachine(RuleBasedStateMachine):
         due = model.probing or self.clock.now_s >= model.rest_ends_s
         state = ("half-open" if due else "open") if model.open else "closed"
         assert self.health.circuit(TARGET) == state
+        assert self.health.are_closed(frozenset({TARGET})) == (state == "closed")
         assert self.health.openings.get(TARGET, 0) == model.openings
 
     @invariant()

@@ -63,7 +63,7 @@ ReasoningKind = Literal["effort", "budget", "adaptive"]
 NO_KINDS: Final[frozenset[CallKind]] = frozenset()
 
 
-class Requirements(msgspec.Struct, kw_only=True):
+class Requirements(msgspec.Struct, kw_only=True, gc=False):
     """What a request needs; made by its dialect from the untouched body.
 
     `tools` are the kinds of calls that the model must be able to make; tools that the

@@ -86,9 +86,9 @@ Reader = Callable[[RawMembers, Requirements], None]
 def read_needs(needs: Requirements, peek: Peek, readers: Mapping[str, Reader]) -> None:
     """Write down what the members of a request ask for; few of them are there."""
     members = peek.members
-    for name in members:
+    for name, raw in members.items():
         read = readers.get(name)
-        if read is not None and members[name] != NULL:
+        if read is not None and raw != NULL:
             read(members, needs)
     if not needs.tools:
         needs.parallel_tools = False
@@ -137,9 +137,9 @@ def count_in(raw: msgspec.Raw | None) -> int | None:
         count = _decode_count(raw)
     except UNREADABLE:
         return None
-    if count <= 0:
-        return None
-    return min(MOST_TOKENS, count)
+    if 0 < count <= MOST_TOKENS:
+        return count
+    return MOST_TOKENS if count > 0 else None
 
 
 def members_in(raw: msgspec.Raw | None) -> RawMembers:

@@ -98,7 +98,8 @@ class Planning:
         found = planner.found(needs, keeper=keeper)
         deciding = None
         if keep != "off":
-            found = self._bridging(found, asked)
+            if planner.dialects != {dialect.name}:
+                found = self._bridging(found, asked)
             deciding = entry.deciding = Deciding(
                 group=asked.group,
                 needs=needs,
@@ -119,7 +120,7 @@ class Planning:
             needs=needs,
             planner=planner,
             found=found,
-            maker=self._maker(asked) if dialect.name in planner.siblings else None,
+            maker=self._maker(asked, planner) if dialect.proof_mark else None,
             deciding=deciding,
         )
 
@@ -202,11 +203,13 @@ class Planning:
             raise UnknownResponseId
         return label
 
-    def _maker(self, asked: Asked) -> str | None:
+    def _maker(self, asked: Asked, planner: Planner) -> str | None:
         """Return who gave the conversation's last proof, if that is known.
 
         Whoever else takes over is not shown the proofs of others.
         """
+        if asked.dialect.name not in planner.siblings:
+            return None
         asked.maker = self._pins.maker
         proof = asked.dialect.last_proof(asked.peek)
         return None if proof is None else self._pins.maker(proof)

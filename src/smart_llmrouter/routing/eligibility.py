@@ -40,9 +40,10 @@ Shape = tuple[object, ...]
 _MOST_SHAPES: Final = 4096
 _NO_LIMIT: Final = float("inf")
 # No byte of a body weighs more than 18 twelfths of a token, no object that it begins
-# more than 24 tokens beside its content; see `core.estimates`.
-_BYTES_FOR_TOKENS: Final = 3 / 2
+# more than 24 tokens beside its content; see `core.estimates`. An object has two bytes.
+_BYTE_TOKENS: Final = 3 / 2
 _OBJECT_TOKENS: Final = 24
+_BYTE_TOKENS_WITH_OBJECTS: Final = _BYTE_TOKENS + _OBJECT_TOKENS / 2
 _REQUEST_TOKENS: Final = 800
 
 
@@ -96,14 +97,14 @@ class Eligibility:
 
     def _is_large(self, needs: Requirements) -> bool:
         """Say whether some target may be too small for the request."""
-        cap, size = needs.output_cap or 0, len(needs.body)
+        cap = needs.output_cap or 0
         return (
             cap > self._least_output
-            or size > self._least_bytes
+            or len(needs.body) > self._least_bytes
             or (self._least_images < _NO_LIMIT and needs.images > self._least_images)
             or (
                 self._least_context < _NO_LIMIT
-                and _most_tokens(needs) + cap > self._least_context
+                and _may_exceed(needs, self._least_context - cap)
             )
         )
 
@@ -234,7 +235,7 @@ def _too_small(target: Target, needs: Requirements) -> list[str]:
         (
             CONTEXT,
             context is not None
-            and _most_tokens(needs) + cap > context
+            and _may_exceed(needs, context - cap)
             and needs.estimated_input_tokens + cap > context,
         ),
         (REQUEST_BYTES, _passes(needs.request_bytes, target.max_request_bytes)),
@@ -246,9 +247,12 @@ def _passes(amount: int, limit: int | None) -> bool:
     return limit is not None and amount > limit
 
 
-def _most_tokens(needs: Requirements) -> float:
-    """Return what the estimate of the input cannot exceed, without making it."""
+def _may_exceed(needs: Requirements, tokens: float) -> bool:
+    """Say whether the estimate of the input may be more, without making it."""
     if needs.images or needs.documents or needs.audio:
-        return _NO_LIMIT
-    size = len(needs.body) * _BYTES_FOR_TOKENS + _REQUEST_TOKENS
-    return size + _OBJECT_TOKENS * needs.body.count(b"{")
+        return True
+    size, left = len(needs.body), tokens - _REQUEST_TOKENS
+    if size * _BYTE_TOKENS_WITH_OBJECTS <= left:
+        return False
+    objects = needs.body.count(b"{")
+    return size * _BYTE_TOKENS + objects * _OBJECT_TOKENS > left

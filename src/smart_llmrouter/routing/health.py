@@ -56,7 +56,12 @@ class HealthBook:
         """Begin with nothing known of the targets whose labels `backoffs` has."""
         self._targets = {label: TargetHealth(each) for label, each in backoffs.items()}
         self._circuits = {label: each.circuit for label, each in self._targets.items()}
+        self._not_closed: set[str] = set()
         self._now = now
+
+    def are_closed(self, labels: frozenset[str]) -> bool:
+        """Say whether the circuits of all these targets are closed, as most are."""
+        return self._not_closed.isdisjoint(labels)
 
     def resting_s(self, label: str) -> float:
         """Say in how many seconds a target may be called; 0.0: now."""
@@ -82,6 +87,8 @@ class HealthBook:
         target = self._targets[label]
         target.recent.append(None)
         target.circuit.succeeded(begun)
+        if self._not_closed:
+            self._look_at(label)
 
     def note(
         self,
@@ -102,8 +109,7 @@ class HealthBook:
         standing = "request" if error_class is None else standing_of(error_class)
         if error_class is None or standing == "request":
             # What was the request's own fault, a target that lives has found out.
-            target.recent.append(None)
-            circuit.succeeded(begun)
+            self.answered(label, begun)
             return
         target.recent.append(error_class)
         if standing == "none":
@@ -112,12 +118,20 @@ class HealthBook:
             circuit.broke_off(error_class, begun, self._now())
         else:
             circuit.failed(error_class, begun, self._now(), retry_after_s=retry_after_s)
+        self._look_at(label)
 
     def abandon(self, label: str, *, begun: int) -> None:
         """End an attempt without a verdict, as when the caller has left."""
         circuit = self._circuits[label]
         if circuit.until_s is not None:
             circuit.given_back(begun, self._now())
+
+    def _look_at(self, label: str) -> None:
+        """Keep up who is not closed, after what may have opened or closed a circuit."""
+        if self._circuits[label].until_s is None:
+            self._not_closed.discard(label)
+        else:
+            self._not_closed.add(label)
 
     def circuit(self, label: str) -> CircuitState:
         """Say in which state the circuit of a target is."""

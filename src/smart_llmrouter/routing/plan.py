@@ -40,9 +40,9 @@ def native_first(targets: Sequence[Target], dialect: DialectName) -> Sequence[Ta
     return native + [each for each in targets if each.provider.dialect != dialect]
 
 
-def led_by(targets: Sequence[Target], label: str) -> Sequence[Target]:
+def led_by(targets: Sequence[Target], label: str | None) -> Sequence[Target] | None:
     """Return targets with the one called `label` before all others, if it is there."""
-    if targets[0].label == label:
-        return targets
-    leading = [each for each in targets if each.label == label]
-    return leading + [each for each in targets if each.label != label]
+    for place, each in enumerate(targets):
+        if each.label == label:
+            return (each, *targets[:place], *targets[place + 1 :]) if place else targets
+    return None

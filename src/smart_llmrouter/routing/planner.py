@@ -42,6 +42,9 @@ _NOBODY: Final[Missing] = {}
 class Health(Protocol):
     """Who is left alone for a while."""
 
+    def are_closed(self, labels: frozenset[str]) -> bool:
+        """Say whether none of these targets has been failing, so that none rests."""
+
     def resting_s(self, label: str) -> float:
         """Return for how many more seconds; 0.0: it may be called now."""
 
@@ -94,6 +97,7 @@ class Planner:
         """Plan over the targets of `group`."""
         self.group = group
         self._eligibility = Eligibility(group, fetches_images=fetches_images)
+        self._labels = frozenset(target.label for target in group.targets)
         self._strategy = strategy
         self._as_listed = isinstance(strategy, AsListed)
         self._health = health
@@ -108,6 +112,9 @@ class Planner:
         spoken = [target.provider.dialect for target in group.targets]
         self.siblings = frozenset(each for each in spoken if spoken.count(each) > 1)
         """The dialects that several targets of the group speak."""
+        self.dialects = frozenset(spoken)
+        """Those that any of them speaks."""
+        self._native_first = group.prefer_native and len(self.dialects) > 1
 
     @property
     def looks_for_conversations(self) -> bool:
@@ -119,16 +126,12 @@ class Planner:
 
     def found(self, needs: Requirements, *, keeper: str | None = None) -> Found:
         """Find who may be called; with a `keeper` nobody else can."""
-        fit, group = self._eligibility.of(needs), self.group
-        resting_s, lapsed = self._health.resting_s, _NOBODY
+        fit, group, lapsed = self._eligibility.of(needs), self.group, _NOBODY
         if group.thresholds is not None:
             lapsed = self._lately.lapsed(group.targets, group.thresholds)
-        if keeper is None and self._room is None and not lapsed:
-            for target in fit.targets:
-                if resting_s(target.label):
-                    break
-            else:
-                return Found(fit=fit, targets=fit.targets, missing=fit.missing)
+        all_closed = self._health.are_closed(self._labels)
+        if all_closed and keeper is None and self._room is None and not lapsed:
+            return Found(fit=fit, targets=fit.targets, missing=fit.missing)
         if keeper is not None:
             others = [each.label for each in group.targets if each.label != keeper]
             pinned: Missing = dict.fromkeys(others, (PINNED,))
@@ -177,7 +180,7 @@ class Planner:
     def _arranged(self, found: Found, needs: Requirements) -> Plan:
         ordering = self._strategy.order(found.targets, needs)
         targets = ordering.targets
-        if self.group.prefer_native:
+        if self._native_first:
             targets = native_first(targets, needs.dialect)
         return Plan(
             group=self.group.name,
@@ -194,19 +197,19 @@ class Planner:
         That is who gave its last proof, `maker`, or who has answered it lately, where
         its key is `conversation`.
         """
-        labels = {target.label for target in plan.targets}
-        if maker in labels:
-            return _changed(plan, maker, "pinned", conversation)
+        if maker is not None and (led := led_by(plan.targets, maker)) is not None:
+            return _changed(plan, led, "pinned", conversation)
         kept = None
         if conversation is not None:
             kept = self._affinities.find(conversation)
         if kept is None:
             # Where the order is fixed, it does not matter that it is a new one.
             outcome: AffinityOutcome = "new" if self._spreads else "none"
-            return _changed(plan, None, outcome, conversation)
-        if kept in labels:
-            return _changed(plan, kept, "kept", conversation)
-        return _changed(plan, None, "moved", conversation)
+            return _changed(plan, plan.targets, outcome, conversation)
+        led = led_by(plan.targets, kept)
+        if led is None:
+            return _changed(plan, plan.targets, "moved", conversation)
+        return _changed(plan, led, "kept", conversation)
 
     def decided(
         self,
@@ -234,13 +237,13 @@ class Planner:
 
 def _changed(
     plan: Plan,
-    label: str | None,
+    targets: Sequence[Target],
     affinity: AffinityOutcome,
     conversation: bytes | None,
 ) -> Plan:
     return msgspec.structs.replace(
         plan,
-        targets=plan.targets if label is None else led_by(plan.targets, label),
+        targets=targets,
         affinity=affinity,
         conversation=conversation,
     )

@@ -55,6 +55,14 @@ def test_targets_are_judged_apart() -> None:
     assert health.resting_s("other/mini") == 0.0
 
 
+def test_of_several_targets_one_may_not_be_closed() -> None:
+    """Of many it is asked at once whether any has to be looked at."""
+    health = book(*[BROKEN] * 5)
+
+    assert health.are_closed(frozenset({"other/mini"}))
+    assert not health.are_closed(frozenset(TARGETS))
+
+
 def test_openings_are_counted() -> None:
     """Also of the targets whose circuit never opened: nothing is missing, it is 0."""
     health = book(*[BROKEN] * 5)
