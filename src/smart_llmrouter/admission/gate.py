@@ -17,6 +17,7 @@ from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
 from smart_llmrouter.admission.refusing import exceeded
 from smart_llmrouter.admission.verdicts import Lease, Refusal, Verdict
 from smart_llmrouter.config.allowances import NO_ALLOWANCE, Allowances
+from smart_llmrouter.core.errors import LimitExceeded
 from smart_llmrouter.core.identity import Caller
 
 log = structlog.get_logger()
@@ -42,6 +43,30 @@ class Reservation(msgspec.Struct, eq=False):
         if counters is not None:
             self._counters = None
             counters.settle(self.lease, spent)
+
+    def grow(
+        self, *, tokens: int, nusd: int
+    ) -> LimitExceeded | Awaitable[LimitExceeded | None] | None:
+        """Reserve so much more; say what ends the call, where a budget wants that.
+
+        Where a budget has no more but lets calls finish, nothing more is reserved.
+        """
+        counters = self._counters
+        if counters is None:
+            return None
+        verdict = counters.grow(self.lease, tokens=tokens, nusd=nusd)
+        if isinstance(verdict, Lease | Refusal):
+            return self._cut_by(verdict)
+        return self._grown(verdict)
+
+    async def _grown(self, verdict: Awaitable[Verdict]) -> LimitExceeded | None:
+        return self._cut_by(await verdict)
+
+    def _cut_by(self, verdict: Verdict) -> LimitExceeded | None:
+        if isinstance(verdict, Lease):
+            return None
+        cuts = verdict.scope.allowance.budgets.on_overrun == "cut"
+        return exceeded(verdict, self.demand) if cuts else None
 
     def __enter__(self) -> Self:
         """Hold the reservation."""

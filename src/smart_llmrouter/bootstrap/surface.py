@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.admission.gate import Gate
 from smart_llmrouter.admission.uncounted import Uncounted
 from smart_llmrouter.bootstrap.routing import Known, build_planning
@@ -25,6 +26,7 @@ from smart_llmrouter.edge.inference import inference_routes
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.site import Site
+from smart_llmrouter.engine.admission import Admission
 from smart_llmrouter.engine.attempt import Attempting
 from smart_llmrouter.engine.attempts import Attempts
 from smart_llmrouter.engine.carrier import Carrier
@@ -35,7 +37,8 @@ from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.retries import Retries
 from smart_llmrouter.engine.routes import Route, routes_of
 from smart_llmrouter.engine.tally import Tally
-from smart_llmrouter.engine.token_counters import Counters
+from smart_llmrouter.engine.telling import TellingJournal
+from smart_llmrouter.engine.token_counters import Counters as TokenCounters
 from smart_llmrouter.engine.vigil import Watch
 from smart_llmrouter.ledger.ingester_loop import unread_bytes
 from smart_llmrouter.routing.policy import Policy
@@ -57,17 +60,19 @@ def build_edge(
     ingester: Callable[[], str],
     crew: Crew | None = None,
     policies: Mapping[str, Policy] = NO_POLICIES,
+    counters: Counters | None = None,
 ) -> Hub:
     """Put the public surface together for one configuration, on the running loop.
 
     `crew` are the other workers, and `policies` those of groups that have one, by the
-    group's name; there are none by default.
+    group's name; there are none by default. `counters` count what is limited; without
+    them, nothing is.
     """
     loop, crew, build = asyncio.get_running_loop(), crew or Alone(), read_build_info()
     known = Known(snapshot, now=time.monotonic, draw=random.random)
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
     hot = inference_routes(
-        *_carriers(snapshot, transport, journal, tally, known, policies),
+        *_carriers(snapshot, transport, journal, tally, known, policies, counters),
         authenticator,
         tally=tally,
         max_request_bytes=snapshot.server.max_request_bytes,
@@ -93,17 +98,21 @@ def _carriers(
     tally: Tally,
     known: Known,
     policies: Mapping[str, Policy],
+    counters: Counters | None,
 ) -> tuple[Carrier, Carrier, Carrier]:
     """Put together what answers requests, counts them, and explains them."""
     user_agent = read_build_info().user_agent
-    gate = Gate(Allowances(), Uncounted())
+    if counters is None:
+        admission = Admission(Gate(Allowances(), Uncounted()))
+    else:
+        admission = Admission(Gate(snapshot.allowances, counters))
     watch = Watch(asyncio.get_running_loop())
     routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
     planning = build_planning(snapshot, known, routes, policies)
-    recorder = _recorder(snapshot, journal, tally)
+    recorder = _recorder(snapshot, journal, tally, counters)
     pipeline = Pipeline(
         snapshot,
-        gate,
+        admission,
         _attempts(snapshot, transport, tally, known, routes),
         planning=planning,
         dialects=DIALECTS,
@@ -111,9 +120,13 @@ def _carriers(
         recorder=recorder,
         watch=watch,
     )
-    counters = Counters(snapshot, transport, tally=tally, user_agent=user_agent)
     counting = Counting(
-        snapshot, gate, counters, pins=known.pins, recorder=recorder, watch=watch
+        snapshot,
+        admission,
+        TokenCounters(snapshot, transport, tally=tally, user_agent=user_agent),
+        pins=known.pins,
+        recorder=recorder,
+        watch=watch,
     )
     explaining = Explaining(
         Explainer(snapshot, planning, DIALECTS),
@@ -128,10 +141,15 @@ def _carriers(
     )
 
 
-def _recorder(snapshot: Snapshot, journal: JournalWriter, tally: Tally) -> Recorder:
+def _recorder(
+    snapshot: Snapshot,
+    journal: JournalWriter,
+    tally: Tally,
+    counters: Counters | None,
+) -> Recorder:
     """Put together what closes entries, as records in `journal`."""
     return Recorder(
-        journal,
+        journal if counters is None else TellingJournal(journal, counters.flush),
         tally,
         loop=asyncio.get_running_loop(),
         sync_always=snapshot.state.journal_sync == "always",

@@ -1,10 +1,11 @@
 """How many tokens a request would have: a call that is no answer.
 
 It goes the way of every other call: its caller is known and allowed, the gate lets it
-pass, one record is left behind. It consumes nothing.
+pass, one record is left behind. It uses a request of what its caller may use, and no
+tokens; where no provider was asked, nothing.
 
     peek      which group?
-    admit     the gate
+    admit     the gate: a request without tokens
     ask       the group's targets that count in the caller's dialect, one after another
     estimate  only where none of them does
     record    `inbound_dialect` is that of the caller with `/count` behind it
@@ -15,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from smart_llmrouter.admission.gate import FREE, Gate
+from smart_llmrouter.admission.demand import Demand
 from smart_llmrouter.config.snapshot import Group, Snapshot
 from smart_llmrouter.core.errors import JournalUnwritable, UnknownResponseId
 from smart_llmrouter.core.estimates import input_tokens
@@ -23,6 +24,7 @@ from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.base import Peek
 from smart_llmrouter.dialects.registry import DIALECTS
+from smart_llmrouter.engine.admission import Admission
 from smart_llmrouter.engine.client import Client, HeaderLines, header_lines
 from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
@@ -32,8 +34,9 @@ from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import dialect_headers
 from smart_llmrouter.engine.routes import name_header
+from smart_llmrouter.engine.spending import UNLIMITED, Spending
 from smart_llmrouter.engine.token_counters import Counter, Counters
-from smart_llmrouter.engine.vigil import Watch
+from smart_llmrouter.engine.vigil import Vigil, Watch
 
 NOTHING_USED: Final = Usage(input_tokens=0, output_tokens=0)
 _JSON: Final = (b"content-type", b"application/json")
@@ -53,7 +56,7 @@ class Counting:
     def __init__(
         self,
         snapshot: Snapshot,
-        gate: Gate,
+        admission: Admission,
         counters: Counters,
         *,
         pins: Pins,
@@ -62,7 +65,7 @@ class Counting:
     ) -> None:
         """Ask `counters`."""
         self._snapshot = snapshot
-        self._gate = gate
+        self._admission = admission
         self._counters = counters
         self._pins = pins
         self._recorder = recorder
@@ -77,12 +80,10 @@ class Counting:
             # Who counts the tokens of an image may fetch it.
             refuse_private_urls(dialect, peek, dialect.requirements_of(peek, body=body))
         self._recorder.check()
-        self._gate.chain(entry.arrival.caller, group.name)
+        total_s = self._snapshot.upstream.total_timeout_s
         with (
-            FREE as reservation,
-            self._watch.over_this_task(
-                total_s=self._snapshot.upstream.total_timeout_s
-            ) as vigil,
+            self._watch.over_this_task(total_s=total_s) as vigil,
+            await self._admitted(entry, vigil) as spending,
         ):
             counted = await self._counters.first_to_count(
                 self._counters_for(peek, group, entry),
@@ -90,20 +91,31 @@ class Counting:
                 entry=entry,
                 vigil=vigil,
                 first_event_timeout_s=group.first_event_timeout_s,
-                reservation=reservation,
+                reservation=spending.reservation,
             )
             entry.usage = NOTHING_USED
-            headers = dialect_headers(
-                entry.arrival.dialect, request_id=entry.arrival.request_id
-            )
-            if counted is None or entry.target is None:
-                entry.target = None
-                counted = _estimate(entry.arrival.dialect, body)
-                headers.append(_ESTIMATED)
-            else:
-                headers.append(name_header(entry.target))
-        ending = _Counted(entry, client, header_lines(_JSON, *headers), counted)
+            spending.settle(complete=True)
+        headers = dialect_headers(
+            entry.arrival.dialect, request_id=entry.arrival.request_id
+        )
+        if counted is None or entry.target is None:
+            entry.target = None
+            counted = _estimate(entry.arrival.dialect, body)
+            headers.append(_ESTIMATED)
+        else:
+            headers.append(name_header(entry.target))
+        lines = header_lines(_JSON, *headers) + entry.limit_lines
+        ending = _Counted(entry, client, lines, counted)
         self._recorder.close(entry, status=200, ending=ending)
+
+    async def _admitted(self, entry: Entry, vigil: Vigil) -> Spending:
+        """Take what a call needs that has no answer: a request, and no tokens."""
+        chain = self._admission.chain_for(entry)
+        if chain is None:
+            return UNLIMITED
+        arrival = entry.arrival
+        demand = Demand(request_id=arrival.request_id, began_ms=arrival.ts_ms)
+        return await self._admission.admit(chain, demand, entry=entry, vigil=vigil)
 
     def _counters_for(
         self, peek: Peek, group: Group, entry: Entry

@@ -113,8 +113,7 @@ def tell(error: RouterError, entry: Entry, client: Client) -> None:
     named = [attempts_header(entry.attempts)] if entry.attempts else []
     if isinstance(error, UpstreamRejectedRequest) and entry.target is not None:
         named.append(name_header(entry.target))
-    client.answer(
-        *refusal(
-            error, *named, dialect=dialect, request_id=request_id, codex=arrival.codex
-        )
+    status, headers, body = refusal(
+        error, *named, dialect=dialect, request_id=request_id, codex=arrival.codex
     )
+    client.answer(status, headers + entry.limit_lines, body)

@@ -10,7 +10,7 @@ from smart_llmrouter.core.decisions import AttemptRun, LaneName
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Cost, Usage, cost_of
-from smart_llmrouter.engine.client import Arrival
+from smart_llmrouter.engine.client import Arrival, HeaderLines
 from smart_llmrouter.engine.decisions import Deciding
 from smart_llmrouter.ledger.record import (
     CallMeasures,
@@ -38,7 +38,8 @@ class Entry(msgspec.Struct, eq=False):
     `charged` is what budgets were charged, where that is not what the usage says.
     `queued_s` is how long the call waited for its turn, where it did. `limit` is what
     refused it, and `warning` the budget whose mark it was the first to pass: the kind
-    of the scope and the limit, such as `caller:rpm`. See `ledger.record`.
+    of the scope and the limit, such as `caller:rpm`. See `ledger.record`. `limit_lines`
+    are the headers that tell how the caller's limits stand.
     """
 
     arrival: Arrival
@@ -67,6 +68,7 @@ class Entry(msgspec.Struct, eq=False):
     queued_s: float | None = None
     limit: str | None = None
     warning: str | None = None
+    limit_lines: HeaderLines = b""
 
     def record(
         self,

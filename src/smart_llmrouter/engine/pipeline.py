@@ -2,15 +2,15 @@
 
     peek      which group, streamed or not; may this caller use it?
     seek      what it needs, and every target: may be called, or what it misses
-    admit     the gate: a reservation, or a refusal
+    admit     the gate: a reservation, a wait in its queue, or a refusal
     plan      who may be called, in the order of the group's strategy
     attempt   one target after another, until the first meaningful event
     relay     the provider's bytes to the caller, while a meter reads along
+    settle    the reservation, with what was really used
     record    one row, written before the last byte leaves
 
-However a call ends, exactly one record is written (see `engine.carrier`), the
-reservation is settled, and whatever was open towards the provider is closed or
-cancelled.
+However a call ends, the reservation is settled, exactly one record is written (see
+`engine.carrier`), and whatever was open towards the provider is closed or cancelled.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
-from smart_llmrouter.admission.gate import FREE, Gate
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.errors import JournalUnwritable, UpstreamError
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect
+from smart_llmrouter.engine.admission import Admission
 from smart_llmrouter.engine.attempts import CALLER_LEFT, Attempts
 from smart_llmrouter.engine.client import Client, HeaderLines, header_lines
 from smart_llmrouter.engine.endings import CallEnding, tell
@@ -30,9 +30,11 @@ from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
 from smart_llmrouter.engine.leaving import Leaving, check_presence, drains
 from smart_llmrouter.engine.pins import Pins
-from smart_llmrouter.engine.planning import Planning
+from smart_llmrouter.engine.planning import Planning, Sought
+from smart_llmrouter.engine.reckoning import demand_of
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import dialect_headers
+from smart_llmrouter.engine.spending import UNLIMITED, Spending
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.engine.vigil import Vigil, Watch
@@ -54,7 +56,7 @@ class Pipeline:
     def __init__(
         self,
         snapshot: Snapshot,
-        gate: Gate,
+        admission: Admission,
         attempts: Attempts,
         *,
         planning: Planning,
@@ -65,7 +67,7 @@ class Pipeline:
     ) -> None:
         """Put the steps together."""
         self._snapshot = snapshot
-        self._gate = gate
+        self._admission = admission
         self._attempts = attempts
         self._recorder = recorder
         self._watch = watch
@@ -86,34 +88,51 @@ class Pipeline:
         asked = Asked(dialect, peek, group)
         sought = self._planning.seek(asked, body, entry, keep=self._keep)
         self._recorder.check()
-        self._gate.chain(entry.arrival.caller, group.name)
-        with (
-            FREE as reservation,
-            self._watch.over_this_task(total_s=self._total_timeout_s) as vigil,
-        ):
+        chain = self._admission.chain_for(entry)
+        with self._watch.over_this_task(total_s=self._total_timeout_s) as vigil:
             if group.name in self._drains:
                 self._leaving.watch(client, entry, vigil)
             if peek.stream:
                 self._keep_alive(vigil, client, dialect=dialect, entry=entry)
-            if group.policy is None:
-                plan = self._planning.order(sought, entry)
+            if chain is None:
+                await self._serve(sought, entry, client, vigil, UNLIMITED)
             else:
-                plan = await self._planning.decide(sought, entry)
-            win = await self._attempts.first_to_answer(
-                plan,
-                asked,
-                entry=entry,
-                vigil=vigil,
-                first_event_timeout_s=group.first_event_timeout_s,
-                reservation=reservation,
-                needs=sought.needs,
-            )
-            if sought.planner.stays:
-                self._planning.remember(sought, plan, entry)
-            if isinstance(win, PlainWin):
-                self._answer(win, entry, client)
-            else:
-                await self._stream(win, entry, client, vigil=vigil)
+                needs, targets = sought.needs, sought.found.targets
+                demand = demand_of(chain, needs, targets, entry.arrival)
+                with await self._admission.admit(
+                    chain, demand, entry=entry, vigil=vigil
+                ) as spending:
+                    await self._serve(sought, entry, client, vigil, spending)
+
+    async def _serve(
+        self,
+        sought: Sought,
+        entry: Entry,
+        client: Client,
+        vigil: Vigil,
+        spending: Spending,
+    ) -> None:
+        """Call providers, and send on what one of them answers."""
+        asked = sought.asked
+        if asked.group.policy is None:
+            plan = self._planning.order(sought, entry)
+        else:
+            plan = await self._planning.decide(sought, entry)
+        win = await self._attempts.first_to_answer(
+            plan,
+            asked,
+            entry=entry,
+            vigil=vigil,
+            first_event_timeout_s=asked.group.first_event_timeout_s,
+            reservation=spending.reservation,
+            needs=sought.needs,
+        )
+        if sought.planner.stays:
+            self._planning.remember(sought, plan, entry)
+        if isinstance(win, PlainWin):
+            self._answer(win, entry, client, spending=spending)
+        else:
+            await self._stream(win, entry, client, vigil=vigil, spending=spending)
 
     def _pin(
         self, stored_id: str | None, proofs: Sequence[bytes], entry: Entry
@@ -141,17 +160,26 @@ class Pipeline:
 
         vigil.keep_alive(beat, self._snapshot.server.keepalive_after_s)
 
-    def _answer(self, win: PlainWin, entry: Entry, client: Client) -> None:
+    def _answer(
+        self, win: PlainWin, entry: Entry, client: Client, *, spending: Spending
+    ) -> None:
         """Send a plain answer on, as it came, once it is on record."""
         entry.usage = win.usage
         entry.notes = win.lane.noted()
+        spending.settle(body=win.body, complete=True)
         if win.stored_id is not None or win.proofs:
             self._pin(win.stored_id, win.proofs, entry)
         check_presence(entry)
         self._recorder.close(entry, status=200, ending=_Answered(entry, client, win))
 
     async def _stream(
-        self, win: StreamWin, entry: Entry, client: Client, *, vigil: Vigil
+        self,
+        win: StreamWin,
+        entry: Entry,
+        client: Client,
+        *,
+        vigil: Vigil,
+        spending: Spending,
     ) -> None:
         """Send a stream on, event by event, and its last one after the record."""
         with closing(win.answer):
@@ -166,6 +194,7 @@ class Pipeline:
                     client,
                     vigil=vigil,
                     idle_timeout_s=self._snapshot.upstream.idle_timeout_s,
+                    spending=spending,
                 )
                 error_class = None
             except UpstreamError as error:
@@ -179,6 +208,7 @@ class Pipeline:
                 self._attempts.ended(win, entry, error_class)
                 entry.usage = win.meter.usage
                 entry.notes = win.lane.noted()
+                spending.settle(complete=error_class is None)
                 entry.answer_id = win.meter.answer_id
                 self._pin(win.meter.stored_id, win.proofs, entry)
             check_presence(entry)
@@ -189,14 +219,14 @@ class Pipeline:
 
 
 def _stream_headers(entry: Entry) -> HeaderLines:
-    return STREAM_HEADERS + _dialect_lines(entry)
+    return STREAM_HEADERS + _usual_lines(entry)
 
 
-def _dialect_lines(entry: Entry) -> HeaderLines:
-    """Return the headers of every answer in the dialect of the call."""
+def _usual_lines(entry: Entry) -> HeaderLines:
+    """Return the headers of every answer to the caller, in the dialect of the call."""
     if entry.arrival.dialect != "anthropic-messages":
-        return b""
-    return header_lines(
+        return entry.limit_lines
+    return entry.limit_lines + header_lines(
         *dialect_headers(entry.arrival.dialect, request_id=entry.arrival.request_id)
     )
 
@@ -210,7 +240,7 @@ class _Answered(CallEnding, frozen=True, eq=False):
         """Send it, unless its call is not on record."""
         win = self.win
         if unwritable is None:
-            headers = win.headers + _dialect_lines(self.entry)
+            headers = win.headers + _usual_lines(self.entry)
             self.client.answer(200, headers, win.body)
         else:
             tell(unwritable, self.entry, self.client)

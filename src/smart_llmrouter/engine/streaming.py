@@ -2,9 +2,15 @@
 
 from collections.abc import Awaitable, Sequence
 
-from smart_llmrouter.core.errors import UpstreamError, UpstreamFailed
+from smart_llmrouter.core.errors import (
+    LimitExceeded,
+    RouterError,
+    UpstreamError,
+    UpstreamFailed,
+)
 from smart_llmrouter.dialects.base import Meter, NotAStream
 from smart_llmrouter.engine.client import Client
+from smart_llmrouter.engine.spending import Spending
 from smart_llmrouter.engine.vigil import Vigil
 from smart_llmrouter.engine.wins import StreamWin
 from smart_llmrouter.upstream.failure_endings import error_behind
@@ -18,16 +24,22 @@ from smart_llmrouter.wire.sse import EventTooLarge
 
 
 async def relay_stream(
-    win: StreamWin, client: Client, *, vigil: Vigil, idle_timeout_s: float
+    win: StreamWin,
+    client: Client,
+    *,
+    vigil: Vigil,
+    idle_timeout_s: float,
+    spending: Spending,
 ) -> bytes:
     """Send all of a stream but what came with its last event, which is returned.
 
     The caller's slowness holds the provider back: nothing is read while `send` waits.
     Raises an `UpstreamError` when the stream breaks off, after all that came before; a
-    stream never ends cleanly that the provider did not end.
+    stream never ends cleanly that the provider did not end. Raises `LimitExceeded`
+    where it has used more than its caller may.
     """
     meter = win.meter
-    relay = _Relay(win, client, vigil)
+    relay = _Relay(win, client, vigil, spending)
     while True:
         if vigil.beating is not None:
             await vigil.beating
@@ -66,6 +78,7 @@ class _Relay:
         "_meter",
         "_now",
         "_proofs",
+        "_spending",
         "_vigil",
         "block",
         "fault",
@@ -73,14 +86,17 @@ class _Relay:
         "room",
     )
 
-    def __init__(self, win: StreamWin, client: Client, vigil: Vigil) -> None:
+    def __init__(
+        self, win: StreamWin, client: Client, vigil: Vigil, spending: Spending
+    ) -> None:
         """Begin with what came before the attempt had won."""
+        self._spending = spending if spending.follows else None
         self._client = client
         self._meter = win.meter
         self._mark, self._proofs = win.proof_mark, win.proofs
         self._vigil, self._now = vigil, vigil.now
         self.block = win.first
-        self.fault: EventTooLarge | NotAStream | None = None
+        self.fault: EventTooLarge | NotAStream | LimitExceeded | None = None
         self.over = win.meter.done or win.meter.error is not None
         self.room: Awaitable[None] | None = None
 
@@ -100,6 +116,12 @@ class _Relay:
             self._proofs += self._mark.all_in(block)
         if block:
             self.room = self._client.send(block)
+            spending = self._spending
+            if spending is not None:
+                spending.saw(block)
+                if spending.refused is not None:
+                    self.fault = spending.refused
+                    return False
         vigil.heard_s = self._now()
         return self.room is None
 
@@ -114,6 +136,8 @@ class _Relay:
         block, self.block = self.block, b""
         if block:
             self.room = self._client.send(block)
+            if self._spending is not None:
+                self._spending.saw(block)
 
 
 def _end_of(meter: Meter, credentials: Sequence[bytes] = ()) -> UpstreamError:
@@ -130,7 +154,11 @@ def _end_of(meter: Meter, credentials: Sequence[bytes] = ()) -> UpstreamError:
     return _broken("broke the stream off", ConnectionCut.error_class)
 
 
-def _fault_of(error: TransportError | EventTooLarge | NotAStream) -> UpstreamFailed:
+def _fault_of(
+    error: TransportError | EventTooLarge | NotAStream | LimitExceeded,
+) -> RouterError:
+    if isinstance(error, LimitExceeded):
+        return error
     if isinstance(error, NotAStream):
         return _broken("sent what is no event", "upstream_malformed_answer")
     if isinstance(error, EventTooLarge):

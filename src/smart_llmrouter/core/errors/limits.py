@@ -44,6 +44,9 @@ class LimitExceeded(RouterError):
         self.permanent = math.isinf(wait_s)
         self.scope = scope
         self.limit = limit
+        self.value = value
+        self.left = left
+        self.wait_s = wait_s
 
 
 class RpmExceeded(LimitExceeded):

@@ -1,0 +1,150 @@
+"""What one call may spend while it runs, and what it has spent when it ends.
+
+A stream that outgrows what was reserved for it is followed: more is reserved as it
+goes on. Where a budget has no more to give, the stream may finish all the same, or is
+cut, as that budget says (`on_overrun`). What was used is counted either way.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import msgspec
+
+from smart_llmrouter.admission.gate import FREE, Reservation
+from smart_llmrouter.core.errors import LimitExceeded
+from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.reckoning import Seen, dearest_nusd, spent_by
+
+_EVENT: Final = b"data:"
+_LEAST_MORE: Final = 256
+"""How many tokens more are reserved at a time, at least."""
+_SHARE_MORE: Final = 4
+
+
+class Spending(Protocol):
+    """The right to call providers, and the duty to say what came of it."""
+
+    @property
+    def reservation(self) -> Reservation:
+        """What was granted."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether what is sent on of a stream is to be told by `saw`."""
+
+    @property
+    def refused(self) -> LimitExceeded | None:
+        """What ends the stream at once, where it has used more than it may."""
+
+    def saw(self, block: bytes) -> None:
+        """Take note of events that were sent on."""
+
+    def settle(self, *, body: bytes = b"", complete: bool = False) -> None:
+        """Count what was used; once, however often it is called."""
+
+    def __enter__(self) -> Self:
+        """Hold what was granted."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Settle it."""
+
+
+class Unlimited:
+    """The spending of calls that nothing limits."""
+
+    reservation = FREE
+    follows = False
+    refused = None
+
+    def saw(self, block: bytes) -> None:
+        """Take no note."""
+
+    def settle(self, *, body: bytes = b"", complete: bool = False) -> None:
+        """Count nothing."""
+
+    def __enter__(self) -> Self:
+        """Hold nothing."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Settle nothing."""
+
+
+UNLIMITED: Final = Unlimited()
+
+
+class Limited(msgspec.Struct, eq=False):
+    """The spending of a call that limits or budgets count.
+
+    `left` are the tokens that it may still answer out of what is reserved.
+    """
+
+    entry: Entry
+    reservation: Reservation
+    left: int
+    follows: bool
+    refused: LimitExceeded | None = None
+    _events: int = 0
+    _settled: bool = False
+    _growing: asyncio.Future[LimitExceeded | None] | None = None
+
+    def saw(self, block: bytes) -> None:
+        """Take note of events that were sent on; more may have to be reserved."""
+        self._events += block.count(_EVENT)
+        if self._events > self.left and self._growing is None:
+            self._grow()
+
+    def _grow(self) -> None:
+        """Reserve more; refused, the stream ends where the budget wants that."""
+        more = max(_LEAST_MORE, self._events // _SHARE_MORE)
+        self.left = self._events + more
+        target = self.entry.target
+        price = None if target is None else target.price
+        nusd = 0 if price is None else dearest_nusd(price, 0, more)
+        grown = self.reservation.grow(tokens=more, nusd=nusd)
+        if grown is None or isinstance(grown, LimitExceeded):
+            self.refused = grown
+        else:
+            self._growing = asyncio.ensure_future(grown)
+            self._growing.add_done_callback(self._grown)
+
+    def _grown(self, growing: asyncio.Future[LimitExceeded | None]) -> None:
+        self._growing = None
+        if not growing.cancelled() and growing.exception() is None:
+            self.refused = growing.result()
+
+    def settle(self, *, body: bytes = b"", complete: bool = False) -> None:
+        """Count what was used, once."""
+        if self._settled:
+            return
+        self._settled = True
+        if self._growing is not None:
+            self._growing.cancel()
+        seen = Seen(events=self._events, body=body, complete=complete)
+        reservation = self.reservation
+        spent = spent_by(self.entry, seen, reservation.demand.input_tokens)
+        reservation.settle(spent)
+
+    def __enter__(self) -> Self:
+        """Hold what was granted."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Settle it, unless that was done."""
+        self.settle()
