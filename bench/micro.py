@@ -25,11 +25,11 @@ from bench.micro_policies import policy_steps
 from bench.micro_routing import routing_steps
 from bench.report import aligned, steps_table
 from bench.workload import TOKEN, chat_body, write_configuration
-from smart_llmrouter.admission.gate import OpenGate
+from smart_llmrouter.admission.gate import Gate
+from smart_llmrouter.admission.uncounted import Uncounted
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.allocator import keep_freed_blocks
-from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.dialects.openai_chat.answers import parse_answer
 from smart_llmrouter.dialects.openai_chat.requests import (
@@ -104,7 +104,8 @@ def _request_steps(snapshot: Snapshot) -> Iterator[tuple[str, Step]]:
     body, streamed = chat_body(stream=False), chat_body(stream=True)
     large = chat_body(stream=False, size_bytes=64 * 1024)
     request, model = parse_request(body), msgspec.json.encode("mock-mini")
-    gate, caller = OpenGate(), next(iter(snapshot.callers_by_digest.values()))
+    gate = Gate(snapshot.allowances, Uncounted())
+    caller = next(iter(snapshot.callers_by_digest.values()))
     yield (
         "authenticate a token",
         lambda: authenticator.caller_of(token_of(header, None)),
@@ -112,13 +113,8 @@ def _request_steps(snapshot: Snapshot) -> Iterator[tuple[str, Step]]:
     yield "parse a request", lambda: parse_request(body)
     yield "parse a request for a stream", lambda: parse_request(streamed)
     yield "parse a request of 64 KB", lambda: parse_request(large)
-    yield "reserve, and settle", lambda: _reserved(gate, caller, group.name)
+    yield "pass the gate without a limit", lambda: gate.chain(caller, group.name)
     yield "render a request", lambda: render_request(request, model=model)
-
-
-def _reserved(gate: OpenGate, caller: Caller, group: str) -> None:
-    with gate.reserve(caller, group):
-        pass
 
 
 def _answer_steps() -> Iterator[tuple[str, Step]]:
