@@ -25,7 +25,7 @@ from typing import Final
 
 import structlog
 
-from smart_llmrouter.bootstrap.surface import build_edge
+from smart_llmrouter.bootstrap.surface import build_hub, build_surface, lasting
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.allocator import keep_freed_blocks
@@ -139,16 +139,9 @@ async def _edge(
         open_transport(snapshot.upstream) as transport,
         open_policies(snapshot, transport) as policies,
     ):
-        hub = build_edge(
-            snapshot,
-            transport,
-            journal,
-            policies=policies,
-            tally=tally,
-            ingester=ingester,
-            crew=crew,
-        )
-        yield _Edge(hub, tally)
+        kept = lasting(journal, tally=tally, ingester=ingester, crew=crew)
+        surface = build_surface(snapshot, kept, transport, policies=policies)
+        yield _Edge(build_hub(surface, kept), tally)
 
 
 @asynccontextmanager

@@ -4,7 +4,8 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -15,11 +16,12 @@ from smart_llmrouter.bootstrap.routing import Known, build_planning
 from smart_llmrouter.bootstrap.transports import image_fetcher
 from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.snapshot import Snapshot, State
-from smart_llmrouter.core.build_info import BuildInfo, read_build_info
+from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.ids import RequestIds
 from smart_llmrouter.dialects.registry import DIALECTS
 from smart_llmrouter.edge.asgi import AsgiRoute
 from smart_llmrouter.edge.crew import Alone, Crew, own_report
+from smart_llmrouter.edge.exchange import Route
 from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.inference import inference_routes
@@ -34,8 +36,8 @@ from smart_llmrouter.engine.counting import Counting
 from smart_llmrouter.engine.explaining import Explainer, Explaining
 from smart_llmrouter.engine.pipeline import Pipeline
 from smart_llmrouter.engine.recorder import Recorder
-from smart_llmrouter.engine.retries import Retries
-from smart_llmrouter.engine.routes import Route, routes_of
+from smart_llmrouter.engine.routes import Route as TargetRoute
+from smart_llmrouter.engine.routes import routes_of
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.telling import TellingJournal
 from smart_llmrouter.engine.token_counters import Counters as TokenCounters
@@ -51,6 +53,118 @@ _PROBE_WITHIN_S: Final = 2.0
 NO_POLICIES: Final[Mapping[str, Policy]] = {}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lasting:
+    """What a process keeps from one configuration to the next."""
+
+    journal: JournalWriter
+    tally: Tally
+    watch: Watch
+    crew: Crew
+    ingester: Callable[[], str]
+    counters: Counters | None = None
+
+
+def lasting(
+    journal: JournalWriter,
+    *,
+    tally: Tally,
+    ingester: Callable[[], str],
+    crew: Crew | None = None,
+    counters: Counters | None = None,
+) -> Lasting:
+    """Put together what outlives configurations, on the running loop.
+
+    `crew` are the other workers; there are none by default. `counters` count what is
+    limited; without them, nothing is.
+    """
+    return Lasting(
+        journal=journal,
+        tally=tally,
+        watch=Watch(asyncio.get_running_loop()),
+        crew=crew or Alone(),
+        ingester=ingester,
+        counters=counters,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """What serves requests by one configuration, and what is known by then."""
+
+    snapshot: Snapshot
+    known: Known
+    hot: Mapping[str, Route]
+    site: Route
+    carriers: Sequence[Carrier]
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls it carries."""
+        return sum(each.in_flight for each in self.carriers)
+
+
+def build_surface(
+    snapshot: Snapshot,
+    kept: Lasting,
+    transport: Transport,
+    *,
+    policies: Mapping[str, Policy] = NO_POLICIES,
+    before: Surface | None = None,
+) -> Surface:
+    """Put together what serves by one configuration, beside what is `kept`.
+
+    `policies` are those of groups that have one, by the group's name. What is known of
+    targets goes on from that of the configuration `before`.
+    """
+    known = (
+        Known(snapshot, now=time.monotonic, draw=random.random)
+        if before is None
+        else before.known.continued(snapshot)
+    )
+    authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
+    carriers = _carriers(snapshot, kept, transport, known, policies)
+    return Surface(
+        snapshot=snapshot,
+        known=known,
+        hot=inference_routes(
+            *carriers,
+            authenticator,
+            tally=kept.tally,
+            max_request_bytes=snapshot.server.max_request_bytes,
+        ),
+        site=AsgiRoute(_site(snapshot, authenticator, kept)),
+        carriers=carriers,
+    )
+
+
+def speak_for(surface: Surface, kept: Lasting) -> None:
+    """Report what is found under this configuration to the crew from now on."""
+    known = surface.known
+    kept.crew.speak_for(
+        own_report(
+            kept.tally,
+            known.health,
+            capacity=known.capacity,
+            journal=kept.journal.probe,
+        )
+    )
+
+
+def build_hub(surface: Surface, kept: Lasting) -> Hub:
+    """Return the hub of all connections, which serves by this configuration."""
+    speak_for(surface, kept)
+    return Hub(
+        surface.hot,
+        surface.site,
+        loop=asyncio.get_running_loop(),
+        client_timeout_s=surface.snapshot.server.client_timeout_s,
+        now=time.monotonic,
+        wall_clock=time.time,
+        new_id=RequestIds(os.urandom),
+    )
+
+
 def build_edge(
     snapshot: Snapshot,
     transport: Transport,
@@ -58,58 +172,36 @@ def build_edge(
     *,
     tally: Tally,
     ingester: Callable[[], str],
-    crew: Crew | None = None,
     policies: Mapping[str, Policy] = NO_POLICIES,
     counters: Counters | None = None,
 ) -> Hub:
     """Put the public surface together for one configuration, on the running loop.
 
-    `crew` are the other workers, and `policies` those of groups that have one, by the
-    group's name; there are none by default. `counters` count what is limited; without
-    them, nothing is.
+    `policies` are those of groups that have one, by the group's name; there are none by
+    default. `counters` count what is limited; without them, nothing is.
     """
-    loop, crew, build = asyncio.get_running_loop(), crew or Alone(), read_build_info()
-    known = Known(snapshot, now=time.monotonic, draw=random.random)
-    authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
-    hot = inference_routes(
-        *_carriers(snapshot, transport, journal, tally, known, policies, counters),
-        authenticator,
-        tally=tally,
-        max_request_bytes=snapshot.server.max_request_bytes,
-    )
-    crew.speak_for(
-        own_report(tally, known.health, capacity=known.capacity, journal=journal.probe)
-    )
-    return Hub(
-        hot,
-        AsgiRoute(_site(snapshot, authenticator, crew, build, ingester=ingester)),
-        loop=loop,
-        client_timeout_s=snapshot.server.client_timeout_s,
-        now=time.monotonic,
-        wall_clock=time.time,
-        new_id=RequestIds(os.urandom),
-    )
+    kept = lasting(journal, tally=tally, ingester=ingester, counters=counters)
+    surface = build_surface(snapshot, kept, transport, policies=policies)
+    return build_hub(surface, kept)
 
 
 def _carriers(
     snapshot: Snapshot,
+    kept: Lasting,
     transport: Transport,
-    journal: JournalWriter,
-    tally: Tally,
     known: Known,
     policies: Mapping[str, Policy],
-    counters: Counters | None,
 ) -> tuple[Carrier, Carrier, Carrier]:
     """Put together what answers requests, counts them, and explains them."""
     user_agent = read_build_info().user_agent
-    if counters is None:
+    watch, tally = kept.watch, kept.tally
+    if kept.counters is None:
         admission = Admission(Gate(Allowances(), Uncounted()))
     else:
-        admission = Admission(Gate(snapshot.allowances, counters))
-    watch = Watch(asyncio.get_running_loop())
+        admission = Admission(Gate(snapshot.allowances, kept.counters))
     routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
     planning = build_planning(snapshot, known, routes, policies)
-    recorder = _recorder(snapshot, journal, tally, counters)
+    recorder = _recorder(snapshot, kept)
     pipeline = Pipeline(
         snapshot,
         admission,
@@ -141,13 +233,9 @@ def _carriers(
     )
 
 
-def _recorder(
-    snapshot: Snapshot,
-    journal: JournalWriter,
-    tally: Tally,
-    counters: Counters | None,
-) -> Recorder:
-    """Put together what closes entries, as records in `journal`."""
+def _recorder(snapshot: Snapshot, kept: Lasting) -> Recorder:
+    """Put together what closes entries, as records in the journal."""
+    journal, tally, counters = kept.journal, kept.tally, kept.counters
     return Recorder(
         journal if counters is None else TellingJournal(journal, counters.flush),
         tally,
@@ -165,41 +253,36 @@ def _attempts(
     transport: Transport,
     tally: Tally,
     known: Known,
-    routes: Mapping[str, Route],
+    routes: Mapping[str, TargetRoute],
 ) -> Attempts:
     """Put together what calls the targets in `routes`."""
     attempting = Attempting(
         transport,
         now=time.monotonic,
         images=image_fetcher(snapshot.upstream, now=time.monotonic),
+        routers=known.routers,
     )
     return Attempts(
         attempting,
         routes,
         health=known.health,
         capacity=known.capacity,
-        retries=Retries(snapshot.groups, draw=random.random, now=time.monotonic),
+        retries=known.retries,
         tally=tally,
         now=time.monotonic,
         observed=known.observed,
     )
 
 
-def _site(
-    snapshot: Snapshot,
-    authenticator: Authenticator,
-    crew: Crew,
-    build: BuildInfo,
-    *,
-    ingester: Callable[[], str],
-) -> Site:
+def _site(snapshot: Snapshot, authenticator: Authenticator, kept: Lasting) -> Site:
     """Put together what is served beside the hot paths."""
+    build, crew = read_build_info(), kept.crew
     unread = partial(unread_bytes, snapshot.state.directory)
     readiness = Readiness(
         snapshot,
         crew,
         database=lambda: _database_condition(snapshot.state),
-        ingester=ingester,
+        ingester=kept.ingester,
         unread_bytes=unread,
     )
     return Site(

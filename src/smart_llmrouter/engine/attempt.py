@@ -65,13 +65,14 @@ class Attempting:
         *,
         now: Monotonic,
         images: ImageFetcher | None = None,
+        routers: set[str] | None = None,
     ) -> None:
-        """Send requests through `transport`."""
+        """Send requests through `transport`; `routers` are known already."""
         self._transport = transport
         self._now = now
         self.images = images
         """What fetches images for targets that take no URLs, where that is wanted."""
-        self.routers: set[str] = set()
+        self.routers: set[str] = set() if routers is None else routers
         """The targets that are routers like this one, by label: they have said so."""
 
     async def attempt(

@@ -42,11 +42,14 @@ class Carrier:
         self._steps = steps
         self._refusals = Refusals(recorder)
         self._tally = tally
+        self.in_flight = 0
+        """How many calls it carries now."""
 
     async def carry(self, arrival: Arrival, body: bytes, client: Client) -> None:
         """Carry one call from its arrival to the ledger."""
         entry = Entry(arrival=arrival, dialect=arrival.dialect + self._steps.suffix)
         self._tally.in_flight += 1
+        self.in_flight += 1
         try:
             await self._steps.take(entry, body, client)
         except RouterError as error:
@@ -58,6 +61,7 @@ class Carrier:
             self._refusals.refuse(InternalError(), entry, client)
         finally:
             self._tally.in_flight -= 1
+            self.in_flight -= 1
 
     def refuse(self, error: RouterError, arrival: Arrival, client: Client) -> None:
         """Refuse a request of a known caller before its body was looked at."""

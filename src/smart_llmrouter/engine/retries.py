@@ -7,7 +7,7 @@ worse.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from smart_llmrouter.core.clock import Monotonic
@@ -52,6 +52,9 @@ class RetryBudget:
         return True
 
 
+_NONE: Final[Mapping[str, RetryBudget]] = {}
+
+
 class Retries:
     """The budgets of all groups, and how long to wait."""
 
@@ -62,12 +65,18 @@ class Retries:
         draw: Callable[[], float],
         now: Monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        budgets: Mapping[str, RetryBudget] = _NONE,
     ) -> None:
-        """Draw waits with `draw`, which gives numbers from 0 up to 1."""
+        """Draw waits with `draw`, which gives numbers from 0 up to 1.
+
+        `budgets` are those that groups have already.
+        """
         self._draw = draw
         self.sleep = sleep
         """Waits for so many seconds."""
-        self.budgets = {group: RetryBudget(now=now) for group in groups}
+        self.budgets = {
+            group: budgets.get(group) or RetryBudget(now=now) for group in groups
+        }
 
     def wait_s(self, failure: Failure, turn: int, *, resting_s: float) -> float | None:
         """Return how long to wait before a target is asked again; `None`: it is not.

@@ -10,11 +10,13 @@ A call that is larger than a whole bucket is let through when the bucket is full
 bucket is in debt afterwards, and whoever is next waits until it is paid off: the rate
 holds in the long run, and no call is too large for ever.
 
-The buckets are those of one process, and start full with it.
+The buckets are those of one process, and start full with it. They go on when another
+configuration takes effect: a bucket whose flow is the same is the same bucket, and one
+that was changed is as full, for its size, as before, or as much in debt.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from smart_llmrouter.config.policies import Flow
@@ -39,6 +41,14 @@ class Bucket:
         self._level = size
         self._at_s = at_s
 
+    def resized(self, *, rate: float, size: float, at_s: float) -> "Bucket":
+        """Return one of another flow, which is as full for its size, or in debt."""
+        self._fill(at_s)
+        bucket = Bucket(rate=rate, size=size, at_s=at_s)
+        level = self._level
+        bucket._level = level if level < 0.0 else size * level / self._size
+        return bucket
+
     def wait_s(self, amount: float, now_s: float) -> float:
         """Say in how many seconds so much may be taken; 0.0: now."""
         self._fill(now_s)
@@ -58,13 +68,33 @@ class Bucket:
 class _Buckets:
     """The buckets of one thing that is shaped; `None`: no limit."""
 
-    __slots__ = ("starts", "tokens")
+    __slots__ = ("flow", "starts", "tokens")
 
-    def __init__(self, flow: Flow, at_s: float) -> None:
-        """Begin full."""
+    def __init__(
+        self, flow: Flow, at_s: float, before: "_Buckets | None" = None
+    ) -> None:
+        """Begin full, or go on from those of another flow."""
         rate, tokens = flow.requests_per_second, flow.input_tokens_per_second
-        self.starts = Bucket(rate=rate, size=flow.burst, at_s=at_s) if rate else None
-        self.tokens = Bucket(rate=tokens, size=tokens, at_s=at_s) if tokens else None
+        starts, read = before.both if before else (None, None)
+        self.flow = flow
+        self.starts = _bucket(starts, rate=rate, size=flow.burst, at_s=at_s)
+        self.tokens = _bucket(read, rate=tokens, size=tokens, at_s=at_s)
+
+    @property
+    def both(self) -> tuple[Bucket | None, Bucket | None]:
+        """That for starts, and that for tokens."""
+        return self.starts, self.tokens
+
+
+def _bucket(
+    before: Bucket | None, *, rate: float, size: float, at_s: float
+) -> Bucket | None:
+    """Return a bucket, where there is a rate; it goes on from another one."""
+    if not rate:
+        return None
+    if before is None:
+        return Bucket(rate=rate, size=size, at_s=at_s)
+    return before.resized(rate=rate, size=size, at_s=at_s)
 
 
 class _Share:
@@ -81,17 +111,22 @@ class _Share:
 class Capacity:
     """The buckets of all that is shaped in a configuration."""
 
-    def __init__(self, snapshot: Snapshot, *, now: Monotonic) -> None:
-        """Begin with full buckets."""
+    def __init__(
+        self, snapshot: Snapshot, *, now: Monotonic, before: "Capacity | None" = None
+    ) -> None:
+        """Begin with full buckets, or go on from those of another configuration."""
         self._now = now
-        self._refused: Counter[str] = Counter()
+        self.refused: Counter[str] = before.refused if before else Counter()
+        """How often it was asked how long to wait for a target at its capacity."""
+        self.buckets: dict[tuple[str, ...], _Buckets] = {}
+        """All buckets, by what they are the buckets of."""
         self._shares: dict[str, dict[str, _Share]] = {}
-        made: dict[tuple[str, ...], _Buckets] = {}
+        kept = before.buckets if before else {}
         for group in snapshot.groups.values():
             shares = {
                 target.label: _Share(
                     [
-                        made.setdefault(key, _Buckets(flow, now()))
+                        self._buckets(key, flow, kept.get(key))
                         for key, flow in _shaped(group, target)
                     ]
                 )
@@ -100,6 +135,18 @@ class Capacity:
             }
             if shares:
                 self._shares[group.name] = shares
+
+    def _buckets(
+        self, key: tuple[str, ...], flow: Flow, before: _Buckets | None
+    ) -> _Buckets:
+        made = self.buckets.get(key)
+        if made is None:
+            if before is None or before.flow != flow:
+                made = _Buckets(flow, self._now(), before)
+            else:
+                made = before
+            self.buckets[key] = made
+        return made
 
     def limits(self, group: str) -> bool:
         """Say whether anything limits how often the targets of a group are called."""
@@ -115,7 +162,7 @@ class Capacity:
             return 0.0
         wait_s = self._wait_s(share, needs)
         if wait_s:
-            self._refused[target.label] += 1
+            self.refused[target.label] += 1
         return wait_s
 
     def take(self, group: str, target: Target, needs: Requirements) -> bool:
@@ -134,11 +181,6 @@ class Capacity:
         for bucket in share.tokens:
             bucket.take(needs.estimated_input_tokens)
         return True
-
-    @property
-    def refused(self) -> Mapping[str, int]:
-        """How often it was asked how long to wait for a target at its capacity."""
-        return self._refused
 
     def _share(self, group: str, target: Target) -> _Share | None:
         shares = self._shares.get(group)

@@ -45,14 +45,14 @@ class Circuit:
         "until_s",
     )
 
-    def __init__(self, backoffs: Backoffs) -> None:
-        """Begin closed."""
+    def __init__(self, backoffs: Backoffs, *, openings: int = 0) -> None:
+        """Begin closed; another circuit before it has opened `openings` times."""
         self._backoffs = backoffs
         self.until_s: float | None = None
         """When the rest is over, or the probe taken for lost; `None` when closed."""
         self.epoch = LATE + 1
         """Grows whenever the circuit opens or closes."""
-        self.openings = 0
+        self.openings = openings
         """How often it has opened, after failed probes too."""
         self._failures = 0
         self._step_s = 0.0
@@ -60,6 +60,10 @@ class Circuit:
         self._probe_s = 0.0
         # The row and the rest that the last success has put an end to.
         self._forgiven = _NOTHING
+
+    def adopt(self, backoffs: Backoffs) -> None:
+        """Let later rests be as `backoffs` says; one that has begun stays as it is."""
+        self._backoffs = backoffs
 
     def state(self, now_s: float) -> CircuitState:
         """Say which state it is in."""

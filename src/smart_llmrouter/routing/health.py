@@ -4,7 +4,7 @@ Whether a target may be called now is its circuit's to say; see `routing.circuit
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Literal
 
 from smart_llmrouter.config.policies import Backoffs
@@ -22,10 +22,10 @@ class TargetHealth:
 
     __slots__ = ("circuit", "recent")
 
-    def __init__(self, backoffs: Backoffs) -> None:
-        """Begin with no attempts, and a closed circuit."""
+    def __init__(self, backoffs: Backoffs, *, openings: int = 0) -> None:
+        """Begin with no attempts, and a closed circuit that counts from `openings`."""
         self.recent: deque[str | None] = deque(maxlen=RECENT_ATTEMPTS)
-        self.circuit = Circuit(backoffs)
+        self.circuit = Circuit(backoffs, openings=openings)
 
     @property
     def condition(self) -> Condition:
@@ -43,6 +43,10 @@ class TargetHealth:
         return next((each for each in reversed(self.recent) if each), None)
 
 
+_NOBODY: Final[Mapping[str, TargetHealth]] = {}
+_NEVER_OPENED: Final[Mapping[str, int]] = {}
+
+
 class HealthBook:
     """The health of every target, by its public label.
 
@@ -52,12 +56,55 @@ class HealthBook:
     class says of a target is in `upstream.failure_classes`.
     """
 
-    def __init__(self, backoffs: Mapping[str, Backoffs], *, now: Monotonic) -> None:
-        """Begin with nothing known of the targets whose labels `backoffs` has."""
-        self._targets = {label: TargetHealth(each) for label, each in backoffs.items()}
+    def __init__(
+        self,
+        backoffs: Mapping[str, Backoffs],
+        *,
+        now: Monotonic,
+        known: Mapping[str, TargetHealth] = _NOBODY,
+        openings: Mapping[str, int] = _NEVER_OPENED,
+    ) -> None:
+        """Begin for the targets whose labels `backoffs` has; `known` are so already.
+
+        `openings` is how often circuits had opened before, also of targets that are
+        gone.
+        """
+        self._targets = {
+            label: known.get(label)
+            or TargetHealth(each, openings=openings.get(label, 0))
+            for label, each in backoffs.items()
+        }
         self._circuits = {label: each.circuit for label, each in self._targets.items()}
-        self._not_closed: set[str] = set()
+        self._not_closed = {
+            label for label, each in self._circuits.items() if each.until_s is not None
+        }
+        self._backoffs = backoffs
+        self._past = {
+            label: count for label, count in openings.items() if label not in backoffs
+        }
         self._now = now
+
+    def continued(
+        self, backoffs: Mapping[str, Backoffs], *, anew: Collection[str]
+    ) -> "HealthBook":
+        """Return the book of another configuration, which goes on from this one.
+
+        Both know the same of a target, also what is noted later in either, except of
+        those in `anew`, which are reached in another way now. The rests of the other
+        configuration hold once it is `in_force`.
+        """
+        known = {
+            label: each for label, each in self._targets.items() if label not in anew
+        }
+        book = HealthBook(backoffs, now=self._now, known=known, openings=self.openings)
+        if not anew:
+            book._not_closed = self._not_closed
+        return book
+
+    def in_force(self) -> None:
+        """Let later rests be those of this book's configuration."""
+        for label, each in self._backoffs.items():
+            self._circuits[label].adopt(each)
 
     def are_closed(self, labels: frozenset[str]) -> bool:
         """Say whether the circuits of all these targets are closed, as most are."""
@@ -80,6 +127,8 @@ class HealthBook:
         circuit = self._circuits[label]
         if circuit.until_s is None:
             return circuit.epoch
+        # It may have been opened by a call of an earlier configuration.
+        self._not_closed.add(label)
         return circuit.begin(self._now())
 
     def answered(self, label: str, begun: int) -> None:
@@ -139,8 +188,10 @@ class HealthBook:
 
     @property
     def openings(self) -> dict[str, int]:
-        """How often each target's circuit has opened, by its label."""
-        return {label: each.openings for label, each in self._circuits.items()}
+        """How often each target's circuit has opened, by its label, gone or not."""
+        return self._past | {
+            label: each.openings for label, each in self._circuits.items()
+        }
 
     @property
     def targets(self) -> Mapping[str, TargetHealth]:

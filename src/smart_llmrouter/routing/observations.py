@@ -146,6 +146,14 @@ class Window:
         self._rated_tokens = self._output_us = 0
         self._seen: Seen | None = NOTHING
 
+    def spanning(self, span: Span) -> "Window":
+        """Return a window of another span, with what of it this one has seen."""
+        window = Window(span)
+        for attempt in tuple(self._attempts)[-span.most :]:
+            window._attempts.append(attempt)
+            window._count(attempt, 1)
+        return window
+
     def add(self, seen: Observation, now_s: float) -> None:
         """Take in an attempt that ended now."""
         if len(self._attempts) >= self._span.most:
@@ -207,6 +215,13 @@ def _mean(total: int, count: int) -> float | None:
     return total / count if count else None
 
 
+def _window(span: Span, known: Mapping[Span, Window]) -> Window:
+    """Return the window of a span, or one that goes on from the longest there is."""
+    if span in known or not known:
+        return known.get(span) or Window(span)
+    return known[max(known, key=lambda each: (each.window_s, each.most))].spanning(span)
+
+
 class Observations:
     """The windows of all targets, by their labels.
 
@@ -214,18 +229,42 @@ class Observations:
     Attempts at targets that nobody asks about are not kept.
     """
 
-    def __init__(self, now: Monotonic, spans: Mapping[str, Iterable[Span]]) -> None:
-        """Keep windows of these spans for each label."""
+    def __init__(
+        self,
+        now: Monotonic,
+        spans: Mapping[str, Iterable[Span]],
+        *,
+        known: "Observations | None" = None,
+        anew: Collection[str] = (),
+    ) -> None:
+        """Keep windows of these spans for each label.
+
+        What is `known` goes on: a window of the same span is the same one. Nothing is
+        known of the labels in `anew`.
+        """
         self._now = now
-        self._windows = {
-            label: {span: Window(span) for span in asked}
+        self._windows: Mapping[str, dict[Span, Window]] = {
+            label: {
+                span: _window(
+                    span,
+                    {} if known is None or label in anew else known.windows(label),
+                )
+                for span in asked
+            }
             for label, asked in spans.items()
         }
         self._notes = 0
 
     @classmethod
-    def for_groups(cls, groups: Iterable[Group], now: Monotonic) -> Self:
-        """Keep what the groups' strategies and thresholds look at."""
+    def for_groups(
+        cls,
+        groups: Iterable[Group],
+        now: Monotonic,
+        *,
+        known: "Observations | None" = None,
+        anew: Collection[str] = (),
+    ) -> Self:
+        """Keep what the groups' strategies and thresholds look at; see `__init__`."""
         spans: dict[str, set[Span]] = {}
         for group in groups:
             asked = set[Span]()
@@ -235,7 +274,7 @@ class Observations:
                 asked.add(judged(group.dynamic))
             for target in group.targets if asked else ():
                 spans.setdefault(target.label, set()).update(asked)
-        return cls(now, spans)
+        return cls(now, spans, known=known, anew=anew)
 
     @property
     def labels(self) -> Collection[str]:
@@ -251,6 +290,10 @@ class Observations:
     def notes(self) -> int:
         """How many attempts have been noted; what is seen changes with them."""
         return self._notes
+
+    def windows(self, label: str) -> Mapping[Span, Window]:
+        """Return the windows of a target."""
+        return self._windows.get(label, {})
 
     def note(self, label: str, observation: Observation) -> None:
         """Write down how an attempt at a target ended."""
