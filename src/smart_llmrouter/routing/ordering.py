@@ -12,7 +12,6 @@ from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.decisions import Term
 from smart_llmrouter.core.requirements import Requirements
 
-
 _encode: Final = msgspec.json.Encoder().encode
 
 
