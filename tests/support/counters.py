@@ -15,7 +15,7 @@ from smart_llmrouter.admission.verdicts import (
     Warned,
 )
 from smart_llmrouter.config.allowances import PeriodName, Scope
-from smart_llmrouter.routing.capacity import Bucket
+from smart_llmrouter.core.buckets import Bucket
 
 _MINUTE_S = 60.0
 _PERCENT = 100
@@ -112,7 +112,7 @@ class Exact:
         self._held[key] = self._held.get(key, 0) + 1
         self._used[key] = used = self._used.get(key, 0) + 1
         for _, amount, bucket in self._shaped(scope, demand):
-            bucket.take(amount)
+            bucket.take(amount, self._now())
         cap = None if "day" not in budgets.caps else budgets.caps["day"].requests
         mark = budgets.warn_at_percent
         if cap and used * _PERCENT >= cap * mark and key not in self._warned:
@@ -138,7 +138,7 @@ class Exact:
                 self._used[scope.key] -= 1
                 self._starts[scope.key].pop()
                 for _, amount, bucket in self._shaped(scope, demand):
-                    bucket.take(-amount)
+                    bucket.take(-amount, self._now())
 
     def flush(self) -> None:
         """Count how often it is called."""

@@ -7,13 +7,16 @@ these rules, which `tests/conformance/counters` checks:
     a minute      rolls. What a call takes counts for 60 s from when it was granted,
                   and up to 0.1 s longer: a minute is counted in steps of that. When it
                   is settled, what it did not use is given back to the step in which it
-                  was taken; what it used beyond is counted when that is known
+                  was taken; what it used beyond is counted at the settlement, also
+                  where the call has grown
     concurrent    one from the grant to the settlement, or to the end of the lease
     budgets       a call belongs to the day and month in which it began, by the wall
                   clock in the budget's time zone, and after a reset to the time after
                   it if it began then. What is reserved counts until it is settled
     shaping       buckets that begin full; a call larger than a whole bucket passes when
-                  that is full, and leaves a debt (see `routing.capacity`)
+                  that is full, and leaves a debt (see `core.buckets`). What was taken
+                  out of them is not given back
+    nothing       a limit of which a call needs nothing does not refuse it
     never         a call that needs more than a limit has in all is refused for good
     settlement    happens once; what comes later for the same lease changes nothing
 """
@@ -78,7 +81,10 @@ class Counters(Protocol):
     def grow(
         self, lease: Lease, *, tokens: int, nusd: int
     ) -> Verdict | Awaitable[Verdict]:
-        """Take so much more for a call in flight, or say which budget refuses it."""
+        """Take so much more for a call in flight, or say which budget refuses it.
+
+        A minute refuses nothing here, nor does it count it before the settlement.
+        """
 
     def settle(self, lease: Lease, spent: Spent) -> None:
         """Give back what was reserved, and count what was used instead.
@@ -93,7 +99,11 @@ class Counters(Protocol):
         """Return how the limits of scopes stand."""
 
     async def reset(self, scope: Scope, period: PeriodName, *, at_ms: int) -> None:
-        """Begin a budget's period anew: what began before `at_ms` counts no more."""
+        """Begin a budget's period anew: what began before `at_ms` counts no more.
+
+        It may be told before the time has come. What was granted before it was told
+        counts as before, whenever it began.
+        """
 
     def condition(self) -> str | None:
         """Return why nothing can be counted now, in safe words; `None`: all is well."""

@@ -58,7 +58,11 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Warned(msgspec.Struct, frozen=True, kw_only=True):
-    """A budget that this call was the first in its period to bring above its mark."""
+    """A budget of which so much has been settled as is worth a warning.
+
+    The first call that is granted then is told, once a period and unit. What is only
+    reserved is mostly more than will be used, and is no reason to warn.
+    """
 
     scope: Scope
     period: PeriodName

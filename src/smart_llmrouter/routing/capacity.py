@@ -21,48 +21,11 @@ from typing import Final
 
 from smart_llmrouter.config.policies import Flow
 from smart_llmrouter.config.snapshot import Group, Snapshot, Target
+from smart_llmrouter.core.buckets import Bucket
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.core.requirements import Requirements
 
-# A wait that was told must be enough: what floating point loses on the way counts not.
-_ROUNDING: Final = 1e-9
 _ONE_CALL: Final = 1.0
-
-
-class Bucket:
-    """A bucket that fills at a steady rate. Times are in seconds of one clock."""
-
-    __slots__ = ("_at_s", "_level", "_rate", "_size")
-
-    def __init__(self, *, rate: float, size: float, at_s: float) -> None:
-        """Begin full."""
-        self._rate = rate
-        self._size = size
-        self._level = size
-        self._at_s = at_s
-
-    def resized(self, *, rate: float, size: float, at_s: float) -> "Bucket":
-        """Return one of another flow, which is as full for its size, or in debt."""
-        self._fill(at_s)
-        bucket = Bucket(rate=rate, size=size, at_s=at_s)
-        level = self._level
-        bucket._level = level if level < 0.0 else size * level / self._size
-        return bucket
-
-    def wait_s(self, amount: float, now_s: float) -> float:
-        """Say in how many seconds so much may be taken; 0.0: now."""
-        self._fill(now_s)
-        missing = min(amount, self._size) - self._level
-        return missing / self._rate if missing > _ROUNDING * self._size else 0.0
-
-    def take(self, amount: float) -> None:
-        """Take so much out, into debt if need be."""
-        self._level -= amount
-
-    def _fill(self, now_s: float) -> None:
-        come = (now_s - self._at_s) * self._rate
-        self._level = min(self._size, self._level + come)
-        self._at_s = now_s
 
 
 class _Buckets:
@@ -160,7 +123,7 @@ class Capacity:
         share = self._share(group, target)
         if share is None:
             return 0.0
-        wait_s = self._wait_s(share, needs)
+        wait_s = self._wait_s(share, needs, self._now())
         if wait_s:
             self.refused[target.label] += 1
         return wait_s
@@ -174,21 +137,22 @@ class Capacity:
         share = self._share(group, target)
         if share is None:
             return True
-        if self._wait_s(share, needs):
+        now_s = self._now()
+        if self._wait_s(share, needs, now_s):
             return False
         for bucket in share.starts:
-            bucket.take(_ONE_CALL)
+            bucket.take(_ONE_CALL, now_s)
         for bucket in share.tokens:
-            bucket.take(needs.estimated_input_tokens)
+            bucket.take(needs.estimated_input_tokens, now_s)
         return True
 
     def _share(self, group: str, target: Target) -> _Share | None:
         shares = self._shares.get(group)
         return None if shares is None else shares.get(target.label)
 
-    def _wait_s(self, share: _Share, needs: Requirements) -> float:
+    def _wait_s(self, share: _Share, needs: Requirements, now_s: float) -> float:
         """Return the longest wait; tokens are only counted where they are limited."""
-        now_s, wait_s = self._now(), 0.0
+        wait_s = 0.0
         for bucket in share.starts:
             wait_s = max(wait_s, bucket.wait_s(_ONE_CALL, now_s))
         for bucket in share.tokens:

@@ -1,7 +1,7 @@
 """How much somebody may use: limits, budgets and shaping, the same shape everywhere."""
 
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
@@ -13,17 +13,17 @@ from smart_llmrouter.config.schema.kinds import (
     Whole,
     refusal,
 )
+from smart_llmrouter.config.timezones import timezone
 
 
 def _timezone(name: str) -> str:
-    if name != "UTC":
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise refusal(
-                "this time zone is not known here",
-                "write a name of the tz database, such as UTC or Europe/Berlin",
-            ) from None
+    try:
+        timezone(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise refusal(
+            "this time zone is not known here",
+            "write a name of the tz database, such as UTC or Europe/Berlin",
+        ) from None
     return name
 
 

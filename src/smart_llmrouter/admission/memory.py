@@ -1,0 +1,270 @@
+"""Counters in the memory of one process: exact, and as quick as can be.
+
+One process owns them, and nothing else runs while it looks and takes. What they hold is
+lost with the process, and told to the next one by `load`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from smart_llmrouter.admission.accounts import UNLIMITED, Account
+from smart_llmrouter.admission.counters import Chain
+from smart_llmrouter.admission.demand import Demand, Spent
+from smart_llmrouter.admission.refusals import Moment, tightest, tightest_growth
+from smart_llmrouter.admission.rolling import Step, reset_after_s
+from smart_llmrouter.admission.standings import standing_of
+from smart_llmrouter.admission.verdicts import (
+    Lease,
+    Standing,
+    Verdict,
+    Warned,
+    Window,
+)
+from smart_llmrouter.config.allowances import PeriodName, Scope
+from smart_llmrouter.core.clock import Monotonic, WallClock
+
+_ROOMY: Final = UNLIMITED // 2
+
+
+class Used(msgspec.Struct, frozen=True, gc=False):
+    """What the calls of one period have used, all of them settled."""
+
+    requests: int = 0
+    tokens: int = 0
+    nusd: int = 0
+
+
+class Held(Lease):
+    """A lease, and what is held for it in which accounts; none: it is settled.
+
+    `granted` tokens were taken out of the minute; what is held of budgets may have
+    grown since.
+    """
+
+    accounts: Sequence[Account] = ()
+    steps: Sequence[Step] = ()
+    granted: int = 0
+    held_tokens: int = 0
+    held_nusd: int = 0
+
+
+class Memory:
+    """The port `Counters`, in memory."""
+
+    def __init__(self, *, now: Monotonic, wall: WallClock) -> None:
+        """Begin with nothing counted."""
+        self._now = now
+        self._wall = wall
+        self._accounts: dict[str, Account] = {}
+        self._chains: dict[Chain, list[Account]] = {}
+
+    def take(self, scopes: Chain, demand: Demand) -> Verdict:
+        """Take all that a call needs out of all limits, or nothing."""
+        accounts = self._chains.get(scopes)
+        if accounts is None:
+            accounts = self._accounts_of(scopes)
+        now_s, began_ms = self._now(), demand.began_ms
+        tokens, nusd = demand.tokens, demand.nusd
+        fits = True
+        for each in accounts:
+            if now_s >= each.rolls_at_s or not each.from_ms <= began_ms < each.until_ms:
+                each.catch_up(now_s, began_ms)
+            if (
+                each.in_flight >= each.most_in_flight
+                or each.requests + each.in_flight >= each.most_requests
+                or each.tokens + each.held_tokens + tokens > each.most_tokens
+                or each.nusd + each.held_nusd + nusd > each.most_nusd
+                or (each.shaped and each.must_wait(demand.input_tokens, now_s))
+                or each.warns
+            ):
+                fits = False
+        warned: tuple[Warned, ...] = ()
+        if not fits:
+            refusal = tightest(accounts, demand, Moment(now_s, self._wall()))
+            if refusal is not None:
+                return refusal
+            warned = tuple(
+                warning
+                for each in accounts
+                if each.warns
+                for warning in each.warnings()
+            )
+        return self._taken(accounts, demand, now_s, warned)
+
+    def _taken(
+        self,
+        accounts: list[Account],
+        demand: Demand,
+        now_s: float,
+        warned: tuple[Warned, ...],
+    ) -> Held:
+        tokens, nusd = demand.tokens, demand.nusd
+        steps = []
+        for each in accounts:
+            step = each.step
+            step.requests += 1
+            step.tokens += tokens
+            steps.append(step)
+            each.in_flight += 1
+            each.held_tokens += tokens
+            each.held_nusd += nusd
+            if each.shaped:
+                each.pour(demand.input_tokens, now_s)
+        requests_window, tokens_window = _windows(accounts, now_s)
+        return Held(
+            requests_window,
+            tokens_window,
+            warned,
+            accounts,
+            steps,
+            tokens,
+            tokens,
+            nusd,
+        )
+
+    def grow(self, lease: Lease, *, tokens: int, nusd: int) -> Verdict:
+        """Take so much more for a call in flight, or say which budget refuses it."""
+        held = _own(lease)
+        moment = Moment(self._now(), self._wall())
+        taken = list(zip(held.accounts, held.steps, strict=True))
+        refusal = tightest_growth(taken, (0, tokens, nusd), moment)
+        if refusal is not None:
+            return refusal
+        for account, step in taken:
+            account.grow(step, tokens, nusd)
+        held.held_tokens += tokens
+        held.held_nusd += nusd
+        return held
+
+    def settle(self, lease: Lease, spent: Spent) -> None:
+        """Give back what was reserved, and count what was used instead."""
+        held = _own(lease)
+        accounts, steps = held.accounts, held.steps
+        held.accounts = held.steps = ()
+        tokens, nusd = spent.tokens, spent.nusd
+        held_tokens, held_nusd = held.held_tokens, held.held_nusd
+        unused = held_tokens - tokens
+        plain = spent.requests == 1 and held_tokens == held.granted
+        now_s = 0.0 if unused >= 0 else self._now()
+        for each, step in zip(accounts, steps, strict=True):
+            if not (plain and step.counted and step.turn is each.turn):
+                self._settle_slowly(each, step, held, spent)
+                continue
+            if unused >= 0:
+                step.tokens -= unused
+            else:
+                if now_s >= each.rolls_at_s:
+                    each.roll(now_s)
+                each.step.tokens -= unused
+            each.in_flight -= 1
+            each.held_tokens -= held_tokens
+            each.held_nusd -= held_nusd
+            each.requests += 1
+            each.tokens += tokens
+            each.nusd += nusd
+            if (
+                each.requests >= each.warn_requests
+                or each.tokens >= each.warn_tokens
+                or each.nusd >= each.warn_nusd
+            ):
+                each.warns = True
+
+    def _settle_slowly(
+        self, account: Account, step: Step, held: Held, spent: Spent
+    ) -> None:
+        account.settle(
+            step,
+            (spent.requests, spent.tokens, spent.nusd),
+            (1, held.held_tokens, held.held_nusd),
+            granted=held.granted,
+            now_s=self._now(),
+        )
+
+    def flush(self) -> None:
+        """Do nothing: nobody else must know."""
+
+    async def standing(self, scopes: Sequence[Scope]) -> Sequence[Standing]:
+        """Return how the limits of scopes stand; of shaping, nothing."""
+        moment = Moment(self._now(), self._wall())
+        return [standing_of(self._account(scope), moment) for scope in scopes]
+
+    async def reset(self, scope: Scope, period: PeriodName, *, at_ms: int) -> None:
+        """Begin a budget's period anew: what began before `at_ms` counts no more.
+
+        This may be told before the time has come. What was granted before it was told
+        counts as before, whenever it began.
+        """
+        self._account(scope).reset(period, at_ms)
+
+    def load(self, scope: Scope, used: Mapping[PeriodName, Used]) -> None:
+        """Add what calls have used that these counters have not seen.
+
+        For each period it is what calls have used that belong to the one which is now.
+        """
+        account = self._account(scope)
+        account.load(
+            {
+                period: (each.requests, each.tokens, each.nusd)
+                for period, each in used.items()
+            },
+            self._wall() * 1000,
+        )
+
+    def condition(self) -> str | None:
+        """Return that all is well: memory is always there."""
+        return None
+
+    def _accounts_of(self, chain: Chain) -> list[Account]:
+        accounts = [self._account(scope) for scope in chain.scopes]
+        self._chains[chain] = accounts
+        return accounts
+
+    def _account(self, scope: Scope) -> Account:
+        """Return the account of a scope, with the newest limits that are known."""
+        account = self._accounts.get(scope.key)
+        now_s, now_ms = self._now(), self._wall() * 1000
+        if account is None:
+            account = Account(scope, now_s=now_s, now_ms=now_ms)
+            self._accounts[scope.key] = account
+        elif account.adopt(scope, now_s=now_s, now_ms=now_ms):
+            self._chains.clear()
+        return account
+
+
+def _own(lease: Lease) -> Held:
+    if not isinstance(lease, Held):
+        raise TypeError("a lease goes back to the counters that gave it")
+    return lease
+
+
+def _windows(
+    accounts: Sequence[Account], now_s: float
+) -> tuple[Window | None, Window | None]:
+    """Return the minute's limits of which the least is left, after the call."""
+    requests_left = tokens_left = _ROOMY
+    requests = tokens = None
+    for each in accounts:
+        left = each.most_minute_requests - each.requests - each.in_flight
+        if left < requests_left:
+            requests, requests_left = each, left
+        left = each.most_minute_tokens - each.tokens - each.held_tokens
+        if left < tokens_left:
+            tokens, tokens_left = each, left
+    return (
+        None
+        if requests is None
+        else Window(
+            limit=requests.scope.allowance.limits.rpm or 0,
+            left=max(0, requests_left),
+            reset_s=reset_after_s(requests.step, now_s),
+        ),
+        None
+        if tokens is None
+        else Window(
+            limit=tokens.scope.allowance.limits.tpm or 0,
+            left=max(0, tokens_left),
+            reset_s=reset_after_s(tokens.step, now_s),
+        ),
+    )

@@ -1,0 +1,133 @@
+"""The rolling minute of a scope, in steps of a tenth of a second.
+
+A step holds what the calls granted in it have taken, and rolls out of the minute as a
+whole: so what a call takes counts for 60 s, and up to a step longer. Only the steps in
+which something was granted exist, at most 601 of them.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import Final
+
+from smart_llmrouter.admission.tallies import Turn
+
+STEPS_A_SECOND: Final = 10
+_STEPS: Final = 60 * STEPS_A_SECOND
+# A wait that was told must be enough, whatever floating point loses on the way.
+_ROUNDING_S: Final = 1e-6
+
+
+class Step:
+    """What calls have taken that were granted in one tenth of a second.
+
+    They have also been granted in one `turn` of the account: see `tallies`. A step that
+    has rolled out of its minute is not `counted` any more.
+    """
+
+    __slots__ = ("counted", "number", "requests", "tokens", "turn")
+
+    def __init__(self, number: int, turn: Turn) -> None:
+        """Begin with nothing taken."""
+        self.number = number
+        self.turn = turn
+        self.requests = 0
+        self.tokens = 0
+        self.counted = True
+
+
+def requests_of(step: Step) -> int:
+    """Return how many calls were granted in a step."""
+    return step.requests
+
+
+def tokens_of(step: Step) -> int:
+    """Return how many tokens were taken in a step."""
+    return step.tokens
+
+
+class Minute:
+    """The steps of the last minute.
+
+    An account counts all that was ever taken; `requests` and `tokens` are how much of
+    that is not of this minute, so that what counts is the difference.
+    """
+
+    __slots__ = ("requests", "steps", "tokens")
+
+    def __init__(self, requests: int, tokens: int) -> None:
+        """Begin empty, where so much was ever taken."""
+        self.requests = requests
+        self.tokens = tokens
+        self.steps: deque[Step] = deque()
+
+    def begin(self, now_s: float, turn: Turn) -> Step:
+        """Begin a step; those that are over a minute old count no more."""
+        step = Step(int(now_s * STEPS_A_SECOND), turn)
+        self.expire(now_s)
+        self.steps.append(step)
+        return step
+
+    def expire(self, now_s: float) -> None:
+        """Count no more what is over a minute old."""
+        steps = self.steps
+        oldest = int(now_s * STEPS_A_SECOND) - _STEPS
+        while steps and steps[0].number < oldest:
+            step = steps.popleft()
+            step.counted = False
+            self.requests += step.requests
+            self.tokens += step.tokens
+
+    def close(self) -> None:
+        """Count nothing any more."""
+        for step in self.steps:
+            step.counted = False
+
+    def give_back(self, step: Step) -> int:
+        """Give a call back to its step; return by how much fewer calls count."""
+        if not step.counted or step.number < 0:
+            return 0
+        step.requests -= 1
+        return -1
+
+    def settle(self, step: Step, last: Step, *, used: int, granted: int) -> int:
+        """Count what a call has used of the minute; return the difference.
+
+        What it did not use is given back to its step, if that counts still; what it
+        used beyond counts in the last one.
+        """
+        if used > granted:
+            last.tokens += used - granted
+        elif not step.counted or step.number < 0:
+            return 0
+        else:
+            step.tokens -= granted - used
+        return used - granted
+
+    def wait_s(
+        self, missing: int, now_s: float, *, amount_of: Callable[[Step], int]
+    ) -> float:
+        """Say when so much will have rolled out; `inf`: that much is not in it."""
+        for step in self.steps:
+            missing -= amount_of(step)
+            if missing <= 0:
+                return reset_after_s(step, now_s)
+        return inf
+
+    def reset_s(self, now_s: float, *, amount_of: Callable[[Step], int]) -> float:
+        """Say when all will have rolled out."""
+        for step in reversed(self.steps):
+            if amount_of(step):
+                return reset_after_s(step, now_s)
+        return 0.0
+
+
+def ends_s(step: Step) -> float:
+    """Return when a step is over, by the clock that counts them."""
+    return (step.number + 1) / STEPS_A_SECOND
+
+
+def reset_after_s(step: Step, now_s: float) -> float:
+    """Return in how many seconds a step will have rolled out."""
+    gone_s = (step.number + 1 + _STEPS) / STEPS_A_SECOND
+    return max(gone_s - now_s, 0.0) + _ROUNDING_S
