@@ -5,7 +5,7 @@ calls all show a `Decision`. It holds names of the configuration, stable codes a
 numbers only: nothing of what was asked or answered.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -60,6 +60,13 @@ class Term(msgspec.Struct, frozen=True):
     observed: float | None = None
 
 
+Terms = tuple[Term, ...] | msgspec.Raw
+"""The terms of a score, or the same as the JSON that they become: one table of scores
+serves many calls, and need not be encoded for each. What is decoded is never JSON."""
+
+_decode_terms: Final = msgspec.json.Decoder(tuple[Term, ...]).decode
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One target of the group. Eligible is who misses nothing; `rank` begins at 0.
 
@@ -74,7 +81,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     rank: int | None = None
     score: float | None = None
     observations: int | None = None
-    terms: tuple[Term, ...] = ()
+    terms: Terms = ()
+
+    @property
+    def read_terms(self) -> tuple[Term, ...]:
+        """The terms of its score, in whichever form they came."""
+        terms = self.terms
+        return _decode_terms(terms) if isinstance(terms, msgspec.Raw) else terms
 
 
 class PolicyRun(msgspec.Struct, frozen=True, kw_only=True):

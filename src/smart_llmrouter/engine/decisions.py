@@ -85,7 +85,7 @@ class Deciding(msgspec.Struct, kw_only=True, eq=False):
                 rank=ranks.get(label),
                 score=None if score is None else score.value,
                 observations=None if score is None else score.observations,
-                terms=() if score is None else score.terms,
+                terms=() if score is None else score.encoded_terms,
             )
 
 

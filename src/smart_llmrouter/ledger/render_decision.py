@@ -195,7 +195,7 @@ def _hints(decision: Decision) -> list[tuple[str, str]]:
 
 def _terms(decision: Decision) -> Iterator[tuple[str, ...]]:
     for each in decision.candidates:
-        for term in each.terms:
+        for term in each.read_terms:
             numbers = (term.observed, term.value, term.weight, term.contribution)
             yield (each.label, term.name, *map(_shown, numbers))
 

@@ -12,13 +12,23 @@ from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.decisions import Term
 from smart_llmrouter.core.requirements import Requirements
 
+_encode: Final = msgspec.json.Encoder().encode
 
-class Score(msgspec.Struct, frozen=True):
+
+class Score(msgspec.Struct):
     """How a target was scored, from how many observations, by which terms."""
 
     value: float
     observations: int
     terms: tuple[Term, ...]
+    _encoded: msgspec.Raw | None = None
+
+    @property
+    def encoded_terms(self) -> msgspec.Raw:
+        """The terms as JSON, encoded when that is first asked for."""
+        if self._encoded is None:
+            self._encoded = msgspec.Raw(_encode(self.terms))
+        return self._encoded
 
 
 NO_SCORES: Final[Mapping[str, Score]] = {}

@@ -237,7 +237,7 @@ def encode_scores(candidates: Iterable[Candidate]) -> str:
         (
             each.score,
             each.observations,
-            [msgspec.structs.astuple(term) for term in each.terms],
+            [msgspec.structs.astuple(term) for term in each.read_terms],
         )
         for each in candidates
     ]
