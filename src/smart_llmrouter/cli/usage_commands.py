@@ -269,7 +269,6 @@ def _caught_up(
     unread_bytes = catch_up(
         state.directory,
         url,
-        reader=reader,
         sleep=time.sleep,
         monotonic=time.monotonic,
         decided=decided,

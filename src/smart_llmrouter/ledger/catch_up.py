@@ -1,34 +1,33 @@
-"""Before a report: wait until what was journalled when it began can be counted.
+"""Before rows are read: wait until what the journal holds can be counted.
 
 Where an ingester runs, its positions tell when it got there. Where none does, the
 leftovers are ingested here, under the same lock.
 """
 
 import os
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
-
-from sqlalchemy import Column, Engine, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.ingester_loop import ingester_lock
 from smart_llmrouter.stores.segments import segment_sizes
-from smart_llmrouter.stores.tables import JOURNAL_POSITIONS
+from smart_llmrouter.stores.sqlite import connect, database_path
 from smart_llmrouter.stores.usage_store import DatabaseAway, UsageStore
 
 LONGEST_WAIT_S: Final = 5.0
 _POLL_S: Final = 0.05
-_POSITIONS: Final = JOURNAL_POSITIONS.c
+_RECORDS: Final = "SELECT segment, end_offset FROM journal_positions"
+_DECISIONS: Final = "SELECT segment, decided_offset FROM journal_positions"
 
 
 def catch_up(
     state_directory: Path,
     database_url: str,
     *,
-    reader: Engine,
     sleep: Callable[[float], None],
     monotonic: Monotonic,
     decided: bool = False,
@@ -36,14 +35,14 @@ def catch_up(
 ) -> int:
     """Return how many bytes of what the journal holds now are not in the database.
 
-    That is 0 unless the wait ran out. `reader` reads the database at `database_url`.
-    Decisions come after records: with `decided` they are waited for, too.
+    That is 0 unless the wait ran out. Decisions come after records: with `decided` they
+    are waited for, too.
     """
     journal = state_directory / "journal"
     wanted = segment_sizes(journal)
     deadline_s = monotonic() + longest_wait_s
-    column = _POSITIONS.decided_offset if decided else _POSITIONS.end_offset
-    while unread := _unread_bytes(journal, wanted, reader, column=column):
+    path, query = database_path(database_url), _DECISIONS if decided else _RECORDS
+    while unread := _unread_bytes(journal, wanted, path, query=query):
         if monotonic() >= deadline_s:
             return unread
         if not _ingested_here(state_directory, database_url):
@@ -51,12 +50,42 @@ def catch_up(
     return 0
 
 
+@contextmanager
+def all_rows(
+    state_directory: Path,
+    database_url: str,
+    *,
+    sleep: Callable[[float], None],
+    monotonic: Monotonic,
+    longest_wait_s: float = LONGEST_WAIT_S,
+) -> Iterator[sqlite3.Connection]:
+    """Open the database for reading when all that the journal holds now is there.
+
+    What is read is one moment. However much there is to ingest, it is waited for;
+    raises `DatabaseAway` where nothing has moved for `longest_wait_s`.
+    """
+    unread = None
+    while left := catch_up(
+        state_directory,
+        database_url,
+        sleep=sleep,
+        monotonic=monotonic,
+        longest_wait_s=longest_wait_s,
+    ):
+        if unread is not None and left >= unread:
+            raise DatabaseAway(f"{left:,} bytes of the journal cannot be ingested")
+        unread = left
+    with closing(connect(database_path(database_url), mode="ro")) as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
 def _unread_bytes(
-    journal: Path, wanted: dict[str, int], reader: Engine, *, column: Column[int]
+    journal: Path, wanted: dict[str, int], database: Path, *, query: str
 ) -> int:
     if not wanted:
         return 0
-    positions = _positions(reader, column)
+    positions = _positions(database, query)
     return sum(
         max(0, size - positions.get(name, 0))
         for name, size in wanted.items()
@@ -65,12 +94,11 @@ def _unread_bytes(
     )
 
 
-def _positions(reader: Engine, column: Column[int]) -> dict[str, int]:
+def _positions(database: Path, query: str) -> dict[str, int]:
     try:
-        with reader.connect() as connection:
-            rows = connection.execute(select(_POSITIONS.segment, column))
-            return {segment: int(end) for segment, end in rows}
-    except SQLAlchemyError:
+        with closing(connect(database, mode="ro")) as connection:
+            return {segment: int(end) for segment, end in connection.execute(query)}
+    except sqlite3.Error:
         return {}
 
 

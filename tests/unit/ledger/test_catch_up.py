@@ -9,7 +9,6 @@ import pytest
 from smart_llmrouter.ledger.catch_up import catch_up
 from smart_llmrouter.ledger.ingester_loop import ingester_lock
 from smart_llmrouter.ledger.record import encode_record
-from smart_llmrouter.stores.database import open_for_reading
 from tests.support.decisions import kept_decisions, various_decision, various_line
 from tests.support.ledger import StateDirectory, a_record, state_in
 
@@ -43,7 +42,6 @@ def caught_up(state: StateDirectory, hands: Hands, *, decided: bool = False) -> 
     return catch_up(
         state.path,
         state.url,
-        reader=open_for_reading(state.url),
         sleep=hands.sleep,
         monotonic=hands.monotonic,
         decided=decided,
@@ -119,7 +117,6 @@ def test_a_locked_database_makes_the_report_incomplete(state: StateDirectory) ->
         unread = catch_up(
             state.path,
             state.url,
-            reader=open_for_reading(state.url),
             sleep=hands.sleep,
             monotonic=hands.monotonic,
             longest_wait_s=0.05,
@@ -144,7 +141,6 @@ def test_what_is_journalled_later_is_not_waited_for(state: StateDirectory) -> No
         unread = catch_up(
             state.path,
             state.url,
-            reader=open_for_reading(state.url),
             sleep=sleep,
             monotonic=hands.monotonic,
         )

@@ -1,0 +1,78 @@
+"""Budgets that were begun anew by hand: who did it, when, and what had been used.
+
+They are rows beside those of calls, never changed and never taken back: who counts from
+rows looks for the last one of each budget, and a router that runs for new ones.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Final, NamedTuple
+
+import msgspec
+
+from smart_llmrouter.config.allowances import PeriodName, ScopeKind
+from smart_llmrouter.stores.sqlite import check_schema, connect, database_path
+
+Resets = Mapping[tuple[str, PeriodName], int]
+"""From when on calls count, by the key of a scope and the period that was reset."""
+
+_ADD: Final = (
+    "INSERT INTO budget_events (ts_ms, kind, scope_kind, scope_name, period, at_ms, "
+    "actor, used_requests, used_tokens, used_nusd) "
+    "VALUES (?, 'reset', ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_LAST: Final = (
+    "SELECT scope_kind || ':' || scope_name, period, max(at_ms) FROM budget_events "
+    "WHERE kind = 'reset' GROUP BY 1, 2"
+)
+_AFTER: Final = (
+    "SELECT id, scope_kind || ':' || scope_name, period, at_ms FROM budget_events "
+    "WHERE kind = 'reset' AND id > ? ORDER BY id"
+)
+
+
+class BudgetReset(msgspec.Struct, frozen=True, kw_only=True):
+    """A reset that somebody makes: calls that began before `at_ms` count no more."""
+
+    scope_kind: ScopeKind
+    scope_name: str
+    period: PeriodName
+    at_ms: int
+    actor: str
+    used_requests: int
+    used_tokens: int
+    used_nusd: int
+
+
+class MadeReset(NamedTuple):
+    """A reset that was made, and the number of its row."""
+
+    event: int
+    scope_key: str
+    period: PeriodName
+    at_ms: int
+
+
+def add_reset(url: str, reset: BudgetReset, *, ts_ms: int) -> None:
+    """Write a reset down, to the disk. Raises `sqlite3.Error` or `DatabaseUnusable`."""
+    with closing(connect(database_path(url), mode="rw")) as connection:
+        check_schema(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(_ADD, (ts_ms, *msgspec.structs.astuple(reset)))
+
+
+def last_resets(connection: sqlite3.Connection) -> Resets:
+    """Return the last reset of each budget that was ever reset."""
+    return {(key, period): at_ms for key, period, at_ms in connection.execute(_LAST)}
+
+
+def newest_event(connection: sqlite3.Connection) -> int:
+    """Return the number of the newest row; 0 where there is none."""
+    (newest,) = connection.execute("SELECT max(id) FROM budget_events").fetchone()
+    return int(newest or 0)
+
+
+def resets_after(connection: sqlite3.Connection, event: int) -> list[MadeReset]:
+    """Return the resets of later rows, in their order."""
+    return [MadeReset(*row) for row in connection.execute(_AFTER, (event,))]
