@@ -89,6 +89,7 @@ _LOADS_COMPARED: Final = (
     ("TLS stream 64", "stream 64"),
     ("translate 64", "plain 64"),
     ("translate stream 64", "stream 64"),
+    ("limited 64", "plain 64"),
 )
 
 

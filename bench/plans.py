@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.loads import Load
-from bench.workload import TLS_GROUP
+from bench.workload import LIMITED_GROUP, TLS_GROUP
 
 KIB: Final = 1024
 MIB: Final = 1024 * 1024
@@ -34,6 +34,9 @@ TLS_STREAMS: Final = Load(
 TRANSLATED: Final = Load(name="translate 64", connections=64, messages=True, against=())
 TRANSLATED_STREAMS: Final = Load(
     name="translate stream 64", connections=64, stream=True, messages=True, against=()
+)
+LIMITED: Final = Load(
+    name="limited 64", connections=64, group=LIMITED_GROUP, against=()
 )
 LARGE: Final = Load(
     name="64 KB 64", connections=64, size_bytes=64 * KIB, against=_DIRECT
@@ -82,6 +85,7 @@ FULL: Final = Plan(
         TLS_STREAMS,
         TRANSLATED,
         TRANSLATED_STREAMS,
+        LIMITED,
         LARGE,
         HUGE,
         SLOW_ONE,
@@ -97,7 +101,17 @@ FULL: Final = Plan(
     two_workers=True,
 )
 QUICK: Final = Plan(
-    loads=(ONE, MANY, STREAM_ONE, STREAMS, TLS, TRANSLATED, TRANSLATED_STREAMS, LARGE),
+    loads=(
+        ONE,
+        MANY,
+        STREAM_ONE,
+        STREAMS,
+        TLS,
+        TRANSLATED,
+        TRANSLATED_STREAMS,
+        LIMITED,
+        LARGE,
+    ),
     rounds=1,
     seconds=1,
     exact_requests=10_000,

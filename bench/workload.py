@@ -37,6 +37,19 @@ _FILLER: Final = (
 )
 GROUP: Final = "chat"
 TLS_GROUP: Final = "chat-tls"
+LIMITED_GROUP: Final = "chat-limited"
+"""A group with every limit and every budget that there is; none is ever reached."""
+_PLENTY: Final = 10**12
+_CAP: Final = {"requests": _PLENTY, "tokens": _PLENTY, "usd": 10**9}
+EVERYTHING_LIMITED: Final = {
+    "limits": {"rpm": _PLENTY, "tpm": _PLENTY, "concurrent": _PLENTY},
+    "budgets": {"day": _CAP, "month": _CAP, "lifetime": _CAP},
+    "shaping": {
+        "requests_per_second": 10**6,
+        "burst": 10**6,
+        "input_tokens_per_second": 10**9,
+    },
+}
 ANY_GROUP: Final = "GROUP"
 """Stands in a body where each request names another group."""
 
@@ -130,6 +143,7 @@ def router_configuration(
     if scale.tls_port is not None:
         providers["secure"] = _provider(f"https://127.0.0.1:{scale.tls_port}/v1")
         groups[TLS_GROUP] = _group("secure")
+    groups[LIMITED_GROUP] = _group("mock") | EVERYTHING_LIMITED
     server: dict[str, object] = {"listen": f"127.0.0.1:{port}"}
     if scale.workers > 1:
         server["workers"] = scale.workers
