@@ -25,6 +25,7 @@ from typing import Final
 
 import structlog
 
+from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.bootstrap.surface import build_hub, build_surface, lasting
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.snapshot import Snapshot, State
@@ -139,7 +140,13 @@ async def _edge(
         open_transport(snapshot.upstream) as transport,
         open_policies(snapshot, transport) as policies,
     ):
-        kept = lasting(journal, tally=tally, ingester=ingester, crew=crew)
+        kept = lasting(
+            journal,
+            tally=tally,
+            ingester=ingester,
+            crew=crew,
+            counters=Memory(now=time.monotonic, wall=time.time),
+        )
         surface = build_surface(snapshot, kept, transport, policies=policies)
         yield _Edge(build_hub(surface, kept), tally)
 
