@@ -65,7 +65,7 @@ class Workshop:
             cores=self.cores,
             directory=self.directory / directory,
             name=name,
-            scale=scale or Scale(tls_port=upstream.tls_port),
+            scale=scale or Scale(tls_port=upstream.tls_port, limited=True),
             one_core=one_core,
         )
 

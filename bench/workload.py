@@ -62,6 +62,7 @@ class Scale:
     groups: int = 1
     workers: int = 1
     tls_port: int | None = None
+    limited: bool = False
 
 
 SMALL: Final = Scale()
@@ -143,7 +144,8 @@ def router_configuration(
     if scale.tls_port is not None:
         providers["secure"] = _provider(f"https://127.0.0.1:{scale.tls_port}/v1")
         groups[TLS_GROUP] = _group("secure")
-    groups[LIMITED_GROUP] = _group("mock") | EVERYTHING_LIMITED
+    if scale.limited:
+        groups[LIMITED_GROUP] = _group("mock") | EVERYTHING_LIMITED
     server: dict[str, object] = {"listen": f"127.0.0.1:{port}"}
     if scale.workers > 1:
         server["workers"] = scale.workers
