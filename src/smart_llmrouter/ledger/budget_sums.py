@@ -170,6 +170,11 @@ def _with(known: ScopeUse, used: Used, stretch: tuple[float, float]) -> ScopeUse
     )
 
 
+def has_budgets(allowances: Allowances) -> bool:
+    """Say whether there is any budget."""
+    return any(budgets.caps for budgets in _all_budgets(allowances))
+
+
 def charged_of(
     connection: sqlite3.Connection, request_ids: Collection[str], *, since_ms: int
 ) -> dict[str, Used]:

@@ -24,7 +24,7 @@ _ADD: Final = (
 )
 _LAST: Final = (
     "SELECT scope_kind || ':' || scope_name, period, max(at_ms) FROM budget_events "
-    "WHERE kind = 'reset' GROUP BY 1, 2"
+    "WHERE kind = 'reset' AND at_ms <= ? GROUP BY 1, 2"
 )
 _AFTER: Final = (
     "SELECT id, scope_kind || ':' || scope_name, period, at_ms FROM budget_events "
@@ -62,13 +62,21 @@ def add_reset(url: str, reset: BudgetReset, *, ts_ms: int) -> None:
         connection.execute(_ADD, (ts_ms, *msgspec.structs.astuple(reset)))
 
 
-def last_resets(connection: sqlite3.Connection) -> Resets:
-    """Return the last reset of each budget that was ever reset."""
-    return {(key, period): at_ms for key, period, at_ms in connection.execute(_LAST)}
+def last_resets(connection: sqlite3.Connection, *, at_ms: int) -> Resets:
+    """Return the last reset of each budget that holds at this instant."""
+    rows = connection.execute(_LAST, (at_ms,))
+    return {(key, period): reset_ms for key, period, reset_ms in rows}
 
 
-def newest_event(connection: sqlite3.Connection) -> int:
-    """Return the number of the newest row; 0 where there is none."""
+def events_until(connection: sqlite3.Connection, *, at_ms: int) -> int:
+    """Return the number of the last row before those of which the time has not come.
+
+    It is 0 where there is none.
+    """
+    query = "SELECT min(id) FROM budget_events WHERE at_ms > ?"
+    (coming,) = connection.execute(query, (at_ms,)).fetchone()
+    if coming is not None:
+        return int(coming) - 1
     (newest,) = connection.execute("SELECT max(id) FROM budget_events").fetchone()
     return int(newest or 0)
 

@@ -11,8 +11,8 @@ from smart_llmrouter.stores.budget_events import (
     BudgetReset,
     MadeReset,
     add_reset,
+    events_until,
     last_resets,
-    newest_event,
     resets_after,
 )
 from smart_llmrouter.stores.sqlite import SchemaMismatch
@@ -56,17 +56,19 @@ def test_the_last_reset_of_each_budget_counts(state: StateDirectory) -> None:
     add_reset(state.url, msgspec.structs.replace(RESET, period="month"), ts_ms=1)
 
     with closing(sqlite3.connect(state.database)) as connection:
-        found = last_resets(connection)
+        found = last_resets(connection, at_ms=9_000)
+        earlier = last_resets(connection, at_ms=6_000)
 
     key = "group-caller:chat/alice"
     assert found == {(key, "day"): 9_000, (key, "month"): 5_000}
+    assert earlier == {(key, "day"): 5_000, (key, "month"): 5_000}
 
 
 def test_new_resets_are_found_by_those_who_look_again(state: StateDirectory) -> None:
     """Each once, in their order."""
     add_reset(state.url, RESET, ts_ms=1)
     with closing(sqlite3.connect(state.database)) as connection:
-        known = newest_event(connection)
+        known = events_until(connection, at_ms=5_000)
         none = resets_after(connection, known)
         add_reset(state.url, msgspec.structs.replace(RESET, at_ms=8_000), ts_ms=2)
 
@@ -79,8 +81,20 @@ def test_new_resets_are_found_by_those_who_look_again(state: StateDirectory) -> 
 def test_a_database_without_resets_has_no_event(state: StateDirectory) -> None:
     """The first one that comes is new."""
     with closing(sqlite3.connect(state.database)) as connection:
-        assert newest_event(connection) == 0
-        assert last_resets(connection) == {}
+        assert events_until(connection, at_ms=1) == 0
+        assert last_resets(connection, at_ms=1) == {}
+
+
+def test_a_reset_whose_time_has_not_come_is_still_new(state: StateDirectory) -> None:
+    """Whoever begins to look just before it is told of it."""
+    add_reset(state.url, RESET, ts_ms=1)
+    add_reset(state.url, msgspec.structs.replace(RESET, at_ms=8_000), ts_ms=2)
+
+    with closing(sqlite3.connect(state.database)) as connection:
+        known = events_until(connection, at_ms=7_999)
+        new = resets_after(connection, known)
+
+    assert [each.at_ms for each in new] == [8_000]
 
 
 def test_another_schema_is_left_alone(state: StateDirectory) -> None:

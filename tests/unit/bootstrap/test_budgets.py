@@ -1,0 +1,265 @@
+"""Counters begin with what is on record, and learn of budgets that are reset."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from smart_llmrouter.admission.counters import Chain, chain_of
+from smart_llmrouter.admission.demand import Demand, Spent
+from smart_llmrouter.admission.memory import Memory
+from smart_llmrouter.admission.verdicts import Lease, Refusal
+from smart_llmrouter.bootstrap.budgets import (
+    ResetWatcher,
+    added_budgets,
+    charged_of,
+    on_record,
+    rebuild,
+)
+from smart_llmrouter.config.allowances import Allowances, Scope
+from smart_llmrouter.config.scopes import scope_of
+from smart_llmrouter.config.snapshot import Snapshot
+from smart_llmrouter.ledger.ingester_loop import ingester_lock
+from smart_llmrouter.ledger.record import UsageRecord
+from smart_llmrouter.stores.budget_events import BudgetReset, add_reset
+from smart_llmrouter.stores.usage_store import DatabaseAway
+from tests.support.configuration import SMALL, loaded
+from tests.support.ledger import StateDirectory, a_record, state_in
+from tests.support.spending import with_budgets
+
+BUDGETS = """\
+    budgets: {day: {requests: 3}, month: {tokens: 1000}}
+"""
+WHO = "alice-search-dev"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDirectory:
+    """Return a state directory with an empty database."""
+    return state_in(tmp_path)
+
+
+def snapshot_in(state: StateDirectory, *, budgets: str = BUDGETS) -> Snapshot:
+    """Return a configuration whose caller has these budgets."""
+    text = f"state: {{directory: {json.dumps(str(state.path))}}}\n{SMALL}{budgets}"
+    snapshot = loaded(text).snapshot
+    assert snapshot is not None
+    return snapshot
+
+
+def a_call(number: int, **fields: object) -> UsageRecord:
+    """Return the record of a call of this moment, of ten tokens."""
+    usual: dict[str, object] = {
+        "ts_ms": int(time.time() * 1000),
+        "resolved_group": "chat",
+        "input_tokens": 4,
+        "output_tokens": 6,
+    }
+    return a_record(number, **(usual | fields))
+
+
+def memory() -> Memory:
+    """Return counters that know nothing."""
+    return Memory(now=time.monotonic, wall=time.time)
+
+
+def chain(snapshot: Snapshot) -> Chain:
+    """Return whose limits the caller's calls must keep."""
+    return chain_of(WHO, (alice(snapshot),))
+
+
+def alice(snapshot: Snapshot) -> Scope:
+    """Return the scope of the caller."""
+    scope = scope_of(snapshot.allowances, f"caller:{WHO}")
+    assert scope is not None
+    return scope
+
+
+def demand() -> Demand:
+    """Return what a call of this moment needs."""
+    began_ms = int(time.time() * 1000)
+    return Demand(request_id="req_1", began_ms=began_ms, tokens=10)
+
+
+async def used(counters: Memory, snapshot: Snapshot) -> dict[str, int]:
+    """Return what is used of each budget."""
+    [standing] = await counters.standing([alice(snapshot)])
+    return {use.limit: use.used for use in standing.uses}
+
+
+async def test_a_new_router_knows_what_was_used(state: StateDirectory) -> None:
+    """Whatever its predecessors have left in database and journal."""
+    snapshot, counters = snapshot_in(state), memory()
+    state.journalled([a_call(1)])
+    state.ingester().advance()
+    state.journalled([a_call(2), a_call(3, charged_tokens=500)])
+
+    await rebuild(snapshot, counters)
+
+    found = await used(counters, snapshot)
+    assert found == {"day.requests": 3, "month.tokens": 520}
+    refusal = counters.take(chain(snapshot), demand())
+    assert isinstance(refusal, Refusal)
+    assert (refusal.limit, refusal.left) == ("day.requests", 0)
+
+
+async def test_a_router_without_budgets_waits_for_nothing(
+    state: StateDirectory,
+) -> None:
+    """Not even for an ingester that does nothing."""
+    state.journalled([a_call(1)])
+
+    with ingester_lock(state.path) as acquired:
+        assert acquired()
+        last_event = await rebuild(snapshot_in(state, budgets=""), memory())
+
+    assert last_event == 0
+
+
+async def test_without_the_rows_nothing_is_known(state: StateDirectory) -> None:
+    """A router that cannot tell what was used must not take it for nothing."""
+    snapshot = snapshot_in(state)
+    state.database.rename(state.path / "elsewhere")
+
+    with pytest.raises(DatabaseAway):
+        await rebuild(snapshot, memory())
+
+
+async def test_budgets_that_are_new_at_a_reload_know_what_was_used(
+    state: StateDirectory,
+) -> None:
+    """Those that were there before go on as they were."""
+    before = snapshot_in(state, budgets="    budgets: {day: {requests: 3}}\n")
+    after, counters = snapshot_in(state), memory()
+    state.journalled([a_call(1)])
+    await rebuild(before, counters)
+
+    await rebuild(after, counters, before=before.allowances)
+
+    assert await used(counters, after) == {"day.requests": 1, "month.tokens": 10}
+
+
+def test_only_budgets_that_were_not_there_are_added() -> None:
+    """Other caps, or another time zone, make no new budget."""
+    before = Allowances(
+        callers={"a": with_budgets("day"), "b": with_budgets("day", "month")},
+        per_caller={"g": with_budgets("day")},
+    )
+    after = Allowances(
+        callers={
+            "a": with_budgets("day", "month", timezone="Asia/Tokyo"),
+            "b": with_budgets("day"),
+            "c": with_budgets("lifetime"),
+        },
+        per_caller={"g": with_budgets("day")},
+    )
+
+    added = added_budgets(before, after)
+
+    periods = {key: list(each.budgets.caps) for key, each in added.callers.items()}
+    assert periods == {"a": ["month"], "c": ["lifetime"]}
+    assert added.per_caller == {}
+
+
+def reset(state: StateDirectory, *, period: str = "day", at_ms: int) -> None:
+    """Write down that the caller's budget begins anew."""
+    made = BudgetReset(
+        scope_kind="caller",
+        scope_name=WHO,
+        period="day" if period == "day" else "lifetime",
+        at_ms=at_ms,
+        actor="operator",
+        used_requests=0,
+        used_tokens=0,
+        used_nusd=0,
+    )
+    add_reset(state.url, made, ts_ms=at_ms)
+
+
+async def test_a_router_that_runs_learns_of_a_reset(state: StateDirectory) -> None:
+    """Of each once, and of those only that came since it began."""
+    snapshot, counters = snapshot_in(state), memory()
+    now_ms = int(time.time() * 1000)
+    reset(state, at_ms=now_ms - 60_000)
+    state.journalled(a_call(n, ts_ms=now_ms - 1) for n in range(3))
+    last_event = await rebuild(snapshot, counters)
+    watcher = ResetWatcher(
+        snapshot.state,
+        counters,
+        allowances=lambda: snapshot.allowances,
+        last_event=last_event,
+    )
+    await watcher.look()
+    before = counters.take(chain(snapshot), demand())
+
+    reset(state, at_ms=now_ms)
+    reset(state, period="lifetime", at_ms=now_ms)
+    await watcher.look()
+    after = counters.take(chain(snapshot), demand())
+
+    assert isinstance(before, Refusal)
+    assert isinstance(after, Lease)
+    counters.settle(after, Spent(1, 10, 0))
+    await watcher.look()
+    assert await used(counters, snapshot) == {"day.requests": 1, "month.tokens": 40}
+
+
+async def test_a_database_that_is_away_is_looked_at_again(
+    state: StateDirectory,
+) -> None:
+    """A reset that could not be seen at once is seen later."""
+    snapshot = snapshot_in(state)
+    told: list[str] = []
+    elsewhere = state.path / "elsewhere"
+
+    class Told(Memory):
+        async def reset(self, scope: Scope, period: str, *, at_ms: int) -> None:
+            told.append(f"{scope.key} {period} {at_ms}")
+
+    watcher = ResetWatcher(
+        snapshot.state,
+        Told(now=time.monotonic, wall=time.time),
+        allowances=lambda: snapshot.allowances,
+        last_event=0,
+    )
+    reset(state, at_ms=5)
+    state.database.rename(elsewhere)
+    await watcher.look()
+    missed = list(told)
+    elsewhere.rename(state.database)
+
+    await watcher.look()
+
+    assert (missed, told) == ([], [f"caller:{WHO} day 5"])
+
+
+def test_what_calls_were_charged_is_known_by_their_ids(state: StateDirectory) -> None:
+    """For stores that do not know whether a call was settled."""
+    snapshot = snapshot_in(state)
+    calls: Sequence[UsageRecord] = [a_call(1), a_call(2, attempts=0)]
+    state.journalled(calls)
+
+    charged = charged_of(
+        snapshot.state, [each.request_id for each in calls] + ["req_x"], since_ms=0
+    )
+
+    assert charged == {
+        calls[0].request_id: Spent(1, 10, 0),
+        calls[1].request_id: Spent(0, 0, 0),
+    }
+
+
+def test_a_reset_that_is_still_to_come_is_left_to_the_watcher(
+    state: StateDirectory,
+) -> None:
+    """So that what begins until then counts in the old period."""
+    snapshot = snapshot_in(state)
+    state.journalled([a_call(1)])
+    reset(state, at_ms=int(time.time() * 1000) + 60_000)
+
+    found = on_record(snapshot.state, snapshot.allowances)
+
+    assert found.last_event == 0
+    assert found.uses[f"caller:{WHO}"].periods["day"].used.requests == 1
