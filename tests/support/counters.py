@@ -25,7 +25,6 @@ class Held(Lease, eq=False):
     """A lease that knows what it holds."""
 
     chain: Chain | None = None
-    demand: Demand | None = None
 
 
 class Exact:
@@ -65,7 +64,7 @@ class Exact:
             each for scope in scopes.scopes for each in self._took(scope, demand)
         )
         self.taken.append((self._now(), demand))
-        return Held(chain=scopes, demand=demand, warned=warned)
+        return Held(chain=scopes, warned=warned)
 
     def _refusals(self, scope: Scope, demand: Demand) -> Iterator[Refusal]:
         limits, now_s = scope.allowance.limits, self._now()
@@ -128,8 +127,8 @@ class Exact:
     def settle(self, lease: Lease, spent: Spent) -> None:
         """Give back what is held, and all of it for a call that has used nothing."""
         assert isinstance(lease, Held)
-        chain, lease.chain, demand = lease.chain, None, lease.demand
-        if chain is None or demand is None:
+        chain, lease.chain = lease.chain, None
+        if chain is None:
             return
         self.settled.append(spent)
         for scope in chain.scopes:
@@ -137,8 +136,6 @@ class Exact:
             if not spent.requests:
                 self._used[scope.key] -= 1
                 self._starts[scope.key].pop()
-                for _, amount, bucket in self._shaped(scope, demand):
-                    bucket.take(-amount, self._now())
 
     def flush(self) -> None:
         """Count how often it is called."""

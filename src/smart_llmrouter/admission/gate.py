@@ -14,8 +14,9 @@ import structlog
 
 from smart_llmrouter.admission.counters import Chain, Counters, chain_of
 from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
+from smart_llmrouter.admission.queue import Queue, Ticket
 from smart_llmrouter.admission.refusing import exceeded
-from smart_llmrouter.admission.verdicts import Lease, Refusal, Verdict
+from smart_llmrouter.admission.verdicts import SHAPED, Lease, Refusal, Verdict
 from smart_llmrouter.config.allowances import NO_ALLOWANCE, Allowances
 from smart_llmrouter.core.errors import LimitExceeded
 from smart_llmrouter.core.identity import Caller
@@ -84,10 +85,16 @@ FREE: Final = Reservation(Demand(request_id="", began_ms=0), Lease(), None)
 class Gate:
     """Grants what a call needs, or refuses it, by the limits of one configuration."""
 
-    def __init__(self, allowances: Allowances, counters: Counters) -> None:
-        """Let pass what `allowances` allow, and count in `counters`."""
+    def __init__(
+        self, allowances: Allowances, counters: Counters, queue: Queue | None = None
+    ) -> None:
+        """Let pass what `allowances` allow, and count in `counters`.
+
+        Without a `queue` nobody waits.
+        """
         self._allowances = allowances
         self._counters = counters
+        self._queue = queue
         self._chains: dict[tuple[str, str], Chain | None] = {}
 
     def chain(self, caller: Caller, group: str) -> Chain | None:
@@ -106,19 +113,35 @@ class Gate:
         Raises `LimitExceeded` or `CountersAway`, at once or when awaited. Whoever
         stops waiting has taken nothing.
         """
+        queue = self._queue
+        if queue is not None and queue.lines:
+            ticket = queue.stand_behind(chain, demand)
+            if ticket is not None:
+                return self._waited(queue, ticket)
         verdict = self._counters.take(chain, demand)
         if isinstance(verdict, Lease):
             return self._granted(verdict, demand)
-        if isinstance(verdict, Refusal):
+        if not isinstance(verdict, Refusal):
+            return self._told(verdict, chain, demand)
+        if queue is None or verdict.limit not in SHAPED:
             raise exceeded(verdict, demand)
-        return self._told(verdict, demand)
+        return self._waited(queue, queue.enter(chain, demand, verdict))
 
-    async def _told(self, verdict: Awaitable[Verdict], demand: Demand) -> Reservation:
+    async def _told(
+        self, verdict: Awaitable[Verdict], chain: Chain, demand: Demand
+    ) -> Reservation:
         """Wait for what a store says."""
-        said = await self._said(verdict)
-        if isinstance(said, Refusal):
+        said, queue = await self._said(verdict), self._queue
+        if isinstance(said, Lease):
+            return self._granted(said, demand)
+        if queue is None or said.limit not in SHAPED:
             raise exceeded(said, demand)
-        return self._granted(said, demand)
+        return await self._waited(queue, queue.enter(chain, demand, said))
+
+    async def _waited(self, queue: Queue, ticket: Ticket) -> Reservation:
+        """Wait for a call's turn."""
+        lease = await queue.turn_of(ticket)
+        return self._granted(lease, ticket.demand, ticket.waited_s)
 
     async def _said(self, verdict: Awaitable[Verdict]) -> Verdict:
         """Wait for what a store says; what nobody waits for any more is given back."""
@@ -137,10 +160,12 @@ class Gate:
             self._counters.settle(verdict, NOTHING)
             self._counters.flush()
 
-    def _granted(self, lease: Lease, demand: Demand) -> Reservation:
+    def _granted(
+        self, lease: Lease, demand: Demand, queued_s: float = 0.0
+    ) -> Reservation:
         if lease.warned:
             _warn(lease)
-        return Reservation(demand, lease, self._counters)
+        return Reservation(demand, lease, self._counters, queued_s)
 
     def _linked(self, key: tuple[str, str], caller: Caller, group: str) -> Chain | None:
         """Make a chain, and remember it."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.admission.gate import Gate
+from smart_llmrouter.admission.queue import Queue
 from smart_llmrouter.admission.uncounted import Uncounted
 from smart_llmrouter.bootstrap.routing import Known, build_planning
 from smart_llmrouter.bootstrap.transports import image_fetcher
@@ -63,6 +64,7 @@ class Lasting:
     crew: Crew
     ingester: Callable[[], str]
     counters: Counters | None = None
+    queue: Queue | None = None
 
 
 def lasting(
@@ -78,13 +80,15 @@ def lasting(
     `crew` are the other workers; there are none by default. `counters` count what is
     limited; without them, nothing is.
     """
+    loop = asyncio.get_running_loop()
     return Lasting(
         journal=journal,
         tally=tally,
-        watch=Watch(asyncio.get_running_loop()),
+        watch=Watch(loop),
         crew=crew or Alone(),
         ingester=ingester,
         counters=counters,
+        queue=None if counters is None else Queue(counters, loop),
     )
 
 
@@ -198,7 +202,7 @@ def _carriers(
     if kept.counters is None:
         admission = Admission(Gate(Allowances(), Uncounted()))
     else:
-        admission = Admission(Gate(snapshot.allowances, kept.counters))
+        admission = Admission(Gate(snapshot.allowances, kept.counters, kept.queue))
     routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
     planning = build_planning(snapshot, known, routes, policies)
     recorder = _recorder(snapshot, kept)

@@ -1,0 +1,424 @@
+"""Where calls wait for their turn that come faster than shaping lets them.
+
+A call that only a bucket refuses waits in that bucket's line, if the bucket's scope has
+a queue; see `lines` for whose turn it is. When its turn comes, the store is asked
+again, for all limits together. There is one timer, for whatever line is due next.
+
+A call that needs several buckets waits in one line at a time. Where its turn has come
+in one but another bucket holds it up, it waits there instead; where that would go on
+for ever, or the other one is only a moment away, it claims all its buckets: nobody but
+an older claim is served out of them before it.
+
+Every process has a queue of its own. Where a store is shared, so are the buckets, but
+turns are fair only among those who wait in the same process.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Final, Literal
+
+import msgspec
+
+from smart_llmrouter.admission.counters import Chain, Counters
+from smart_llmrouter.admission.demand import NOTHING, Demand
+from smart_llmrouter.admission.lines import (
+    NEVER,
+    Flow,
+    Line,
+    LineKey,
+    buckets_of,
+)
+from smart_llmrouter.admission.refusing import exceeded
+from smart_llmrouter.admission.verdicts import SHAPED, Lease, LimitName, Refusal
+from smart_llmrouter.config.allowances import Queue as Rules
+from smart_llmrouter.config.allowances import Scope
+
+Ending = Literal["passed", "refused", "late", "left", "full", "too-long", "not-queued"]
+"""What became of a call that came too fast.
+
+    passed       it waited for its turn, and passed
+    refused      it waited, and something else refused it then
+    late         it waited for as long as it may
+    left         its caller stopped waiting
+    full         it had to go at once: as many calls of its caller waited as may
+    too-long     it had to go at once: it would have waited for too long
+    not-queued   it had to go at once: where it came too fast, nobody may wait
+"""
+
+_GRACE_S: Final = 0.005
+"""Whose turn is due when its longest wait ends still gets it."""
+_ALIKE_S: Final = 1e-6
+_MOST_STALE: Final = 64
+_PROBED_S: Final = 0.001
+"""A bucket that is this far from what a call needs will not grant it by accident."""
+
+
+class Ticket(msgspec.Struct, eq=False):
+    """A call that waits. `turn` is its lease, or why there is none.
+
+    `waited_s` is how long it has waited when its turn has come. `seen` are the lines in
+    which it has been the next.
+    """
+
+    number: int
+    demand: Demand
+    flow: Flow
+    began_s: float
+    deadline_s: float
+    turn: asyncio.Future[Lease]
+    alarm: asyncio.TimerHandle | None = None
+    waited_s: float = 0.0
+    seen: set[LineKey] = msgspec.field(default_factory=set)
+
+
+class Queue:
+    """The calls of one process that wait. `endings` counts what became of them."""
+
+    def __init__(
+        self,
+        counters: Counters,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        waited: Callable[[float], None] | None = None,
+    ) -> None:
+        """Ask `counters`; `waited` is told how long each call has that passed."""
+        self._counters = counters
+        self._loop = loop
+        self._waited = waited
+        self._numbers = count()
+        self._tickets: dict[int, Ticket] = {}
+        self._flows: dict[Chain, Flow] = {}
+        self._depths: Counter[str] = Counter()
+        self._due: list[tuple[float, int, Line]] = []
+        self._asked: Ticket | None = None
+        self._wake: asyncio.Future[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self.lines: dict[LineKey, Line] = {}
+        self.endings: Counter[Ending] = Counter()
+
+    @property
+    def depth(self) -> int:
+        """How many calls wait now."""
+        return len(self._tickets)
+
+    def stand_behind(self, chain: Chain, demand: Demand) -> Ticket | None:
+        """Let a call wait behind those who do already, if that is all it must wait for.
+
+        `None`: the store must be asked; it refuses what would overtake anybody, and
+        says what else there is to refuse. Raises `TrafficShaped` as `enter` does.
+        """
+        flow = self._flows.get(chain)
+        lines = [*self._lines_of(chain)] if flow is None else [flow.line]
+        if not lines:
+            return None
+        line = max(lines, key=lambda each: each.predict_s(chain, demand))
+        wait_s = line.wait_s(demand)
+        if wait_s > _PROBED_S:
+            return None
+        return self._enter(chain, demand, line, line.refusal(wait_s))
+
+    def enter(self, chain: Chain, demand: Demand, refusal: Refusal) -> Ticket:
+        """Let a call wait that a bucket has refused.
+
+        Raises `TrafficShaped`, with when the call would pass, where the scope of the
+        bucket has no queue, where the caller has no room left in it, and where the
+        call would have to wait for too long.
+        """
+        line = self._line(refusal.scope, refusal.limit)
+        line.learn(refusal, demand)
+        return self._enter(chain, demand, line, refusal)
+
+    def _enter(
+        self, chain: Chain, demand: Demand, line: Line, refusal: Refusal
+    ) -> Ticket:
+        rules = _rules_of(chain, line.scope)
+        wait_s = self._predict_s(chain, demand, line)
+        if rules is None:
+            ending: Ending = "not-queued"
+        elif self._depths[chain.caller_id] >= rules.max_depth:
+            ending = "full"
+        elif wait_s > rules.max_wait_s:
+            ending = "too-long"
+        else:
+            return self._admit(chain, demand, line, rules)
+        self._forget(line)
+        self.endings[ending] += 1
+        raise exceeded(msgspec.structs.replace(refusal, wait_s=wait_s), demand)
+
+    async def turn_of(self, ticket: Ticket) -> Lease:
+        """Wait for a call's turn; whoever stops waiting leaves the queue.
+
+        Raises `LimitExceeded` or `CountersAway`.
+        """
+        try:
+            return await ticket.turn
+        except asyncio.CancelledError:
+            self._left(ticket)
+            raise
+
+    def _admit(self, chain: Chain, demand: Demand, line: Line, rules: Rules) -> Ticket:
+        """Put a call behind those of its kind."""
+        loop, number, now_s = self._loop, next(self._numbers), self._loop.time()
+        flow = self._flows.get(chain)
+        if flow is None:
+            flow = self._flows[chain] = Flow(chain, line)
+        ticket = Ticket(
+            number, demand, flow, now_s, now_s + rules.max_wait_s, loop.create_future()
+        )
+        ticket.alarm = loop.call_at(ticket.deadline_s + _GRACE_S, self._expire, ticket)
+        self._tickets[number] = ticket
+        self._depths[chain.caller_id] += 1
+        flow.calls[number] = demand
+        flow.line.join(flow, [demand])
+        self._forget(line)
+        self._plan(flow.line)
+        if self._serving is None:
+            self._serving = loop.create_task(self._serve())
+        return ticket
+
+    async def _serve(self) -> None:
+        """Serve whoever is due, while anybody waits."""
+        try:
+            while self._tickets:
+                line = self._next_due()
+                if line is None:
+                    await self._sleep()
+                else:
+                    await self._serve_next(line)
+                    # Who has got its turn goes on, before others get theirs.
+                    await asyncio.sleep(0)
+        finally:
+            self._serving = None
+
+    def _next_due(self) -> Line | None:
+        """Return a line that is due now."""
+        due = self._due
+        while due and (due[0][2].due_s != due[0][0] or not due[0][2]):
+            heappop(due)
+        return due[0][2] if due and due[0][0] <= self._loop.time() else None
+
+    async def _sleep(self) -> None:
+        """Sleep until a line is due."""
+        self._wake = wake = self._loop.create_future()
+        timer = self._loop.call_at(self._due[0][0], _set, wake) if self._due else None
+        try:
+            await wake
+        finally:
+            self._wake = None
+            if timer is not None:
+                timer.cancel()
+
+    def _plan(self, line: Line) -> None:
+        """Find out when a line is due next, and see to it that it is served then."""
+        flow = line.first()
+        if flow is None:
+            line.due_s = NEVER
+        else:
+            wait_s = line.wait_s(flow.calls[flow.head])
+            self._plan_at(line, self._loop.time() + wait_s)
+
+    def _plan_at(self, line: Line, due_s: float) -> None:
+        if abs(line.due_s - due_s) < _ALIKE_S:
+            return
+        line.due_s = due_s
+        if len(self._due) > _MOST_STALE + 2 * len(self.lines):
+            self._due = [each for each in self._due if each[2].due_s == each[0]]
+            heapify(self._due)
+        heappush(self._due, (due_s, next(self._numbers), line))
+        wake = self._wake
+        if wake is not None and not wake.done() and self._due[0][2] is line:
+            wake.set_result(None)
+
+    async def _serve_next(self, line: Line) -> None:
+        """Ask the store for the call whose turn it is in a line."""
+        flow = line.first()
+        if flow is None:
+            line.due_s = NEVER
+            return
+        ticket = self._tickets[flow.head]
+        if ticket.turn.done():
+            self._remove(ticket, "left")
+            return
+        ticket.seen.add(line.key)
+        elsewhere = self._held_up(ticket)
+        if elsewhere is not None:
+            self._move(flow, elsewhere)
+            return
+        verdict = await self._ask(ticket)
+        if isinstance(verdict, Lease):
+            self._passed(ticket, line, verdict)
+        elif verdict is not None:
+            self._refused(ticket, line, verdict)
+        elif line:
+            self._plan(line)
+
+    async def _ask(self, ticket: Ticket) -> Lease | Refusal | None:
+        """Return what the store says; nothing where that is of use to nobody."""
+        self._asked = ticket
+        try:
+            said = self._counters.take(ticket.flow.chain, ticket.demand)
+            verdict = said if isinstance(said, Lease | Refusal) else await said
+        except Exception as failed:  # noqa: BLE001 - whoever waits must hear of it
+            self._fail(ticket, failed)
+            return None
+        finally:
+            self._asked = None
+        if not ticket.turn.done():
+            return verdict
+        if isinstance(verdict, Lease):
+            self._give_back(verdict)
+        return None
+
+    def _passed(self, ticket: Ticket, line: Line, lease: Lease) -> None:
+        """Let a call go that the store has granted."""
+        chain, demand = ticket.flow.chain, ticket.demand
+        self._remove(ticket, "passed", replan=False)
+        for each in self._lines_of(chain):
+            each.serve(chain, demand, here=each is line)
+            self._plan(each)
+        ticket.waited_s = self._loop.time() - ticket.began_s
+        ticket.turn.set_result(lease)
+        if self._waited is not None:
+            self._waited(ticket.waited_s)
+
+    def _refused(self, ticket: Ticket, line: Line, refusal: Refusal) -> None:
+        """Find out where a call waits on that the store has refused in its turn."""
+        flow, demand = ticket.flow, ticket.demand
+        rules = _rules_of(flow.chain, refusal.scope)
+        if refusal.limit not in SHAPED or rules is None:
+            self._fail(ticket, exceeded(refusal, demand))
+            return
+        holding = self._line(refusal.scope, refusal.limit)
+        holding.learn(refusal, demand)
+        if self._loop.time() >= ticket.deadline_s:
+            self._expire(ticket)
+        elif holding is line:
+            self._plan_at(line, self._loop.time() + refusal.wait_s)
+        else:
+            soon = refusal.wait_s <= line.interval_s(demand)
+            if soon or holding.key in ticket.seen:
+                self._claim(flow)
+            self._move(flow, holding)
+        self._forget(holding)
+
+    def _claim(self, flow: Flow) -> None:
+        """Let nobody be served before a flow out of any of its buckets."""
+        for scope, limit in buckets_of(flow.chain):
+            if _rules_of(flow.chain, scope) is not None:
+                self._line(scope, limit).claims[flow] = None
+
+    def _move(self, flow: Flow, line: Line) -> None:
+        """Let a flow wait in another line."""
+        before, flow.line = flow.line, line
+        before.leave(flow, flow.calls.values())
+        line.join(flow, flow.calls.values())
+        self._plan(line)
+        self._forget(before)
+
+    def _remove(self, ticket: Ticket, ending: Ending, *, replan: bool = True) -> None:
+        """Let a call wait no more."""
+        flow, chain = ticket.flow, ticket.flow.chain
+        if ticket.alarm is not None:
+            ticket.alarm.cancel()
+        del self._tickets[ticket.number], flow.calls[ticket.number]
+        self._depths[chain.caller_id] -= 1
+        if not flow.calls:
+            del self._flows[chain]
+        self.endings[ending] += 1
+        flow.line.leave(flow, [ticket.demand])
+        touched = {flow.line.key: flow.line}
+        for line in self._lines_of(chain):
+            if line.claims.pop(flow, NEVER) is None:
+                touched[line.key] = line
+        for line in touched.values():
+            self._forget(line)
+            if replan and line:
+                self._plan(line)
+        if not self._tickets and self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def _fail(self, ticket: Ticket, error: Exception) -> None:
+        if not ticket.turn.done():
+            self._remove(ticket, "refused")
+            ticket.turn.set_exception(error)
+
+    def _expire(self, ticket: Ticket) -> None:
+        """Refuse a call that has waited for as long as it may."""
+        if ticket is self._asked or ticket.turn.done():
+            return
+        line, chain, demand = ticket.flow.line, ticket.flow.chain, ticket.demand
+        self._remove(ticket, "late")
+        wait_s = line.predict_s(chain, demand)
+        ticket.turn.set_exception(exceeded(line.refusal(wait_s), demand))
+
+    def _left(self, ticket: Ticket) -> None:
+        """Forget a call whose caller has stopped waiting."""
+        if ticket.number in self._tickets:
+            self._remove(ticket, "left")
+        elif not ticket.turn.cancelled() and ticket.turn.exception() is None:
+            self._give_back(ticket.turn.result())
+
+    def _give_back(self, lease: Lease) -> None:
+        self._counters.settle(lease, NOTHING)
+        self._counters.flush()
+
+    def _line(self, scope: Scope, limit: LimitName) -> Line:
+        """Return the line of a bucket."""
+        key = scope.key, limit
+        line = self.lines.get(key)
+        if line is None:
+            line = self.lines[key] = Line(scope, limit, now=self._loop.time)
+        return line
+
+    def _forget(self, line: Line) -> None:
+        """Forget a line in which nobody waits."""
+        if not line:
+            self.lines.pop(line.key, None)
+
+    def _lines_of(self, chain: Chain) -> Iterator[Line]:
+        """Yield the lines of a chain in which anybody waits."""
+        for scope, limit in buckets_of(chain):
+            if (line := self.lines.get((scope.key, limit))) is not None:
+                yield line
+
+    def _held_up(self, ticket: Ticket) -> Line | None:
+        """Return where others must be served before a call whose turn it is here.
+
+        That is where somebody else claims one of its buckets, or where others wait and
+        it has not.
+        """
+        flow = ticket.flow
+        for line in self._lines_of(flow.chain):
+            claimant = line.claimant
+            if claimant is not None and claimant is not flow:
+                return line
+            if claimant is None and line.key not in ticket.seen:
+                return line
+        return None
+
+    def _predict_s(self, chain: Chain, demand: Demand, line: Line) -> float:
+        """Return how long a call would wait that comes now."""
+        lines = {each.key: each for each in self._lines_of(chain)}
+        lines[line.key] = line
+        return max(each.predict_s(chain, demand) for each in lines.values())
+
+
+def _rules_of(chain: Chain, refusing: Scope) -> Rules | None:
+    """Return how calls of a chain wait for the bucket of a scope, if they may."""
+    shapings = [each.allowance.shaping for each in chain.scopes]
+    rules = [each.queue for each in shapings if each is not None and each.queue]
+    shaping = refusing.allowance.shaping
+    if shaping is None or shaping.queue is None:
+        return None
+    return Rules(
+        max_wait_s=min(each.max_wait_s for each in rules),
+        max_depth=min(each.max_depth for each in rules),
+    )
+
+
+def _set(wake: asyncio.Future[None]) -> None:
+    if not wake.done():
+        wake.set_result(None)
