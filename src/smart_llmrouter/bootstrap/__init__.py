@@ -26,6 +26,7 @@ from typing import Final
 import structlog
 
 from smart_llmrouter.admission.memory import Memory
+from smart_llmrouter.bootstrap.budgets import counted
 from smart_llmrouter.bootstrap.surface import build_hub, build_surface, lasting
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.snapshot import Snapshot, State
@@ -43,6 +44,7 @@ from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
 from smart_llmrouter.routing.policy import Policy
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
 from smart_llmrouter.stores.sqlite import DatabaseUnusable, create_or_check_schema
+from smart_llmrouter.stores.usage_store import DatabaseAway
 from smart_llmrouter.upstream.transport import Transport
 
 LOCK_NAME: Final = "serve.lock"
@@ -139,16 +141,30 @@ async def _edge(
         _flushed(journal, every_s=_sync_every_s(snapshot.state)),
         open_transport(snapshot.upstream) as transport,
         open_policies(snapshot, transport) as policies,
+        _counted(snapshot) as counters,
     ):
         kept = lasting(
             journal,
             tally=tally,
             ingester=ingester,
             crew=crew,
-            counters=Memory(now=time.monotonic, wall=time.time),
+            counters=counters,
         )
         surface = build_surface(snapshot, kept, transport, policies=policies)
         yield _Edge(build_hub(surface, kept), tally)
+
+
+@asynccontextmanager
+async def _counted(snapshot: Snapshot) -> AsyncIterator[Memory]:
+    """Count by what is on record. Raises `CannotStart` where that cannot be read."""
+    async with AsyncExitStack() as opened:
+        try:
+            counters = await opened.enter_async_context(counted(snapshot))
+        except DatabaseAway as away:
+            raise CannotStart(
+                f"what was used of budgets cannot be read: {away.reason}"
+            ) from None
+        yield counters
 
 
 @asynccontextmanager

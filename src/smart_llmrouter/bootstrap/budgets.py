@@ -8,8 +8,8 @@ that somebody resets.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ import structlog
 
 from smart_llmrouter.admission.calendar import bounds_ms
 from smart_llmrouter.admission.demand import Spent
-from smart_llmrouter.admission.memory import Used
+from smart_llmrouter.admission.memory import Memory, Used
 from smart_llmrouter.config.allowances import (
     Allowance,
     Allowances,
@@ -43,7 +43,7 @@ from smart_llmrouter.stores.budget_events import (
 from smart_llmrouter.stores.sqlite import DatabaseUnusable, connect, database_path
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
-LOOK_EVERY_S: Final = 0.4
+LOOK_EVERY_S: Final = 0.5
 """How often a router looks for budgets that were reset."""
 
 RESET_AHEAD_MS: Final = 1000
@@ -76,6 +76,30 @@ class OnRecord:
     periods: Periods
     uses: Mapping[str, ScopeUse]
     last_event: int
+
+
+@asynccontextmanager
+async def counted(
+    snapshot: Snapshot, *, allowances: Callable[[], Allowances] | None = None
+) -> AsyncIterator[Memory]:
+    """Count in memory, beginning with what is on record, and learn of resets.
+
+    `allowances` are those of now, where they may become others. Raises `DatabaseAway`
+    where the rows cannot be had.
+    """
+    counters = Memory(now=time.monotonic, wall=time.time)
+    watcher = ResetWatcher(
+        snapshot.state,
+        counters,
+        allowances=allowances or (lambda: snapshot.allowances),
+        last_event=await rebuild(snapshot, counters),
+    )
+    watching = asyncio.create_task(watcher.watch())
+    try:
+        yield counters
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def rebuild(

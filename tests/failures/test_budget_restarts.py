@@ -1,0 +1,70 @@
+"""A router that ends, however it ends, forgets nothing that was spent."""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.conftest import SOAK
+from tests.support.gateway import (
+    Gateway,
+    caller,
+    configuration,
+    provider,
+    running_gateway,
+)
+from tests.support.mock import Mock, running_mock
+
+ROUNDS = 20 if SOAK else 3
+CALLS_A_ROUND = 12
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 if SOAK else 120)]
+
+
+@asynccontextmanager
+async def budgeted(
+    tmp_path: Path, **budgets: object
+) -> AsyncGenerator[tuple[Gateway, Mock]]:
+    """Run a router whose one caller has these budgets, and a mock behind it."""
+    async with running_mock() as mock:
+        settings = configuration(
+            {"acme": provider(mock.base_url)}, callers=[caller(budgets=budgets)]
+        )
+        async with running_gateway(tmp_path, settings) as gateway:
+            yield gateway, mock
+
+
+async def ask(gateway: Gateway) -> httpx2.Response:
+    """Ask once, and read to the end."""
+    body = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
+    async with gateway.http() as client:
+        return await client.post("/v1/chat/completions", json=body)
+
+
+async def statuses(gateway: Gateway, count: int) -> list[int]:
+    """Ask so often at the same time, and return how that was answered."""
+    answers = await asyncio.gather(*(ask(gateway) for _ in range(count)))
+    return [each.status_code for each in answers]
+
+
+async def test_a_budget_outlives_every_kill(tmp_path: Path) -> None:
+    """In all, exactly so many calls pass as it has, and the rows say the same."""
+    most = ROUNDS * CALLS_A_ROUND
+    passed = []
+    async with budgeted(tmp_path, lifetime={"requests": most}) as (gateway, mock):
+        for _ in range(ROUNDS):
+            passed += await statuses(gateway, CALLS_A_ROUND - 1)
+            await gateway.stop(how=signal.SIGKILL)
+            await gateway.start()
+        passed += await statuses(gateway, ROUNDS)
+        refused = await ask(gateway)
+        rows = await gateway.recorded(most + 1)
+
+    assert passed == [200] * most
+    assert (refused.status_code, len(mock.received)) == (403, most)
+    assert "key-exhausted" in refused.text
+    assert sum(row["attempts"] for row in rows) == most
