@@ -47,6 +47,11 @@ LABELS: Final[Mapping[str, str]] = {
     "target": "`provider/model`, by their keys in the configuration",
     "state": "`closed`, `half-open` or `open`: [Health](health-and-capacity.md)",
     "outcome": "`answered`, or the `error_class` of the usage record",
+    "full": "what there was no more room in: `router`, or the part of one `address`",
+    "reason": (
+        "`missing` (no token), `unknown`, or `inactive`: disabled, suspended, expired,"
+        " rotated or removed"
+    ),
     WORKER: "the number of the worker, from 1 to `server.workers`",
     "le": "the upper bound of the bucket in seconds",
 }

@@ -132,6 +132,8 @@ async def test_labels_are_bounded(watched: Router) -> None:
         "outcome": {"answered"},
         "code": {kind.code for kind in _kinds()},
         "worker": {"1"},
+        "full": {"router", "address"},
+        "reason": {"missing", "unknown", "inactive"},
         "state": {"closed", "half-open", "open"},
         "le": None,
         "version": None,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from smart_llmrouter.edge.connection import MAX_HEAD_BYTES
+from smart_llmrouter.edge.connection import MAX_FIELDS, MAX_HEAD_BYTES
 from tests.support.edge_cases import (
     SMUGGLED,
     head,
@@ -199,7 +199,11 @@ _SIZES: Final = [
     ),
     refused("a request line of a byte more", _line_of_size(MAX_HEAD_BYTES + 1), _SIZE),
     served("200 fields", _of_fields(200), _SIZE, taken=[hot(method=b"GET")]),
-    served("5,000 fields", _of_fields(5000), _SIZE, taken=[hot(method=b"GET")]),
+    served(
+        "the most fields", _of_fields(MAX_FIELDS), _SIZE, taken=[hot(method=b"GET")]
+    ),
+    refused("a field more", _of_fields(MAX_FIELDS + 1), _SIZE),
+    refused("5,000 fields", _of_fields(5000), _SIZE),
     refused("50,000 fields", _of_fields(50_000), _SIZE),
 ]
 

@@ -23,6 +23,7 @@ _MADE: Final[Mapping[str, Callable[[], RouterError]]] = {
     "ImageNotFetched": lambda: errors.ImageNotFetched("messages", "too-large"),
     "ImageUrlForbidden": lambda: errors.ImageUrlForbidden("messages"),
     "ProviderHostedToolsForbidden": lambda: errors.ProviderHostedToolsForbidden("mcp"),
+    "TooManyAuthFailures": lambda: errors.TooManyAuthFailures(7.5),
     "UpstreamCapacityThrottled": lambda: errors.UpstreamCapacityThrottled(
         target_count=2, wait_s=7.5
     ),

@@ -22,9 +22,11 @@ from smart_llmrouter.core.ids import RequestIds
 from smart_llmrouter.dialects.registry import DIALECTS
 from smart_llmrouter.edge.asgi import AsgiRoute
 from smart_llmrouter.edge.crew import Alone, Crew, own_report
+from smart_llmrouter.edge.door import Door
 from smart_llmrouter.edge.exchange import Route
 from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.identity import Authenticator
+from smart_llmrouter.edge.inbound import Inbound
 from smart_llmrouter.edge.inference import inference_routes
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.readiness import Readiness
@@ -63,6 +65,7 @@ class Lasting:
     watch: Watch
     crew: Crew
     ingester: Callable[[], str]
+    inbound: Inbound
     counters: Counters | None = None
     queue: Queue | None = None
 
@@ -87,6 +90,7 @@ def lasting(
         watch=Watch(loop),
         crew=crew or Alone(),
         ingester=ingester,
+        inbound=Inbound(tally, now=time.monotonic),
         counters=counters,
         queue=None if counters is None else Queue(counters, loop),
     )
@@ -127,24 +131,29 @@ def build_surface(
         else before.known.continued(snapshot)
     )
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
+    door = Door(authenticator, kept.inbound.failures)
     carriers = _carriers(snapshot, kept, transport, known, policies)
     return Surface(
         snapshot=snapshot,
         known=known,
         hot=inference_routes(
             *carriers,
-            authenticator,
+            door,
             tally=kept.tally,
             max_request_bytes=snapshot.server.max_request_bytes,
         ),
-        site=AsgiRoute(_site(snapshot, authenticator, kept)),
+        site=AsgiRoute(_site(snapshot, door, kept), keeps_bodies=False),
         carriers=carriers,
     )
 
 
 def speak_for(surface: Surface, kept: Lasting) -> None:
-    """Report what is found under this configuration to the crew from now on."""
+    """Report what is found under this configuration to the crew from now on.
+
+    From now on its bounds are those for what comes in, too.
+    """
     known = surface.known
+    kept.inbound.bound(surface.snapshot.server)
     kept.crew.speak_for(
         own_report(
             kept.tally,
@@ -158,7 +167,7 @@ def speak_for(surface: Surface, kept: Lasting) -> None:
 def build_hub(surface: Surface, kept: Lasting) -> Hub:
     """Return the hub of all connections, which serves by this configuration."""
     speak_for(surface, kept)
-    return Hub(
+    hub = Hub(
         surface.hot,
         surface.site,
         loop=asyncio.get_running_loop(),
@@ -166,7 +175,10 @@ def build_hub(surface: Surface, kept: Lasting) -> Hub:
         now=time.monotonic,
         wall_clock=time.time,
         new_id=RequestIds(os.urandom),
+        entrance=kept.inbound.entrance,
     )
+    hub.each_second(kept.inbound.failures.tell)
+    return hub
 
 
 def build_edge(
@@ -278,7 +290,7 @@ def _attempts(
     )
 
 
-def _site(snapshot: Snapshot, authenticator: Authenticator, kept: Lasting) -> Site:
+def _site(snapshot: Snapshot, door: Door, kept: Lasting) -> Site:
     """Put together what is served beside the hot paths."""
     build, crew = read_build_info(), kept.crew
     unread = partial(unread_bytes, snapshot.state.directory)
@@ -291,7 +303,7 @@ def _site(snapshot: Snapshot, authenticator: Authenticator, kept: Lasting) -> Si
     )
     return Site(
         snapshot,
-        authenticator,
+        door,
         readiness=readiness,
         metrics=Metrics(crew, build, unread_bytes=unread),
         build=build,

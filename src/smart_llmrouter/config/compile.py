@@ -265,6 +265,10 @@ def _server(settings: schema.Settings, beside: Path) -> Server:
         client_timeout_s=server.client_timeout_s,
         shutdown_grace_s=server.shutdown_grace_s,
         tls=None if server.tls is None else _server_tls(server.tls, beside),
+        trusted_proxies=server.trusted_proxies,
+        max_connections=server.max_connections,
+        max_connections_per_address=server.max_connections_per_address,
+        auth_failures_per_minute=server.auth_failures_per_minute,
     )
 
 

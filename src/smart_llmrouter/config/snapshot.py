@@ -65,7 +65,8 @@ class ServerTls:
 class Server:
     """Where and how the public surface listens; `workers` processes share the port.
 
-    All interfaces are an empty `host`.
+    All interfaces are an empty `host`. A bound of 0 is none; each is of one process.
+    `trusted_proxies` are CIDRs.
     """
 
     host: str
@@ -77,6 +78,10 @@ class Server:
     client_timeout_s: float
     shutdown_grace_s: float
     tls: ServerTls | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    max_connections: int = 0
+    max_connections_per_address: int = 0
+    auth_failures_per_minute: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,9 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 REQUEST_ID: Final = "smart_llmrouter.request_id"
 """The key of a scope under which the request's id is found."""
 
+EXCHANGE: Final = "smart_llmrouter.exchange"
+"""The key of a scope under which the exchange itself is found."""
+
 _MAX_BODY_BYTES: Final = 1024 * 1024
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 # The connection's own affair (RFC 9110, 7.6.1).
@@ -44,16 +47,23 @@ def hostless(scope: Scope) -> Scope:
 
 
 class AsgiRoute:
-    """Serves requests by an ASGI application; bodies up to 1 MiB."""
+    """Serves requests by an ASGI application; bodies up to 1 MiB, or none."""
 
     max_body_bytes = _MAX_BODY_BYTES
 
-    def __init__(self, app: AsgiApp) -> None:
-        """Serve by `app`, which is never told of a life before or after requests."""
+    def __init__(self, app: AsgiApp, *, keeps_bodies: bool = True) -> None:
+        """Serve by `app`, which is never told of a life before or after requests.
+
+        An application that reads no body need not have any kept for it: it finds out
+        too late who sends one.
+        """
         self.app = app
+        self._keeps_bodies = keeps_bodies
 
     def open(self, exchange: Exchange) -> None:
         """Let every head pass: the application looks at it."""
+        if not self._keeps_bodies:
+            exchange.keep_no_body()
 
     def refuse(self, exchange: Exchange, error: RouterError) -> None:
         """Answer with an error of the router's."""
@@ -176,4 +186,5 @@ def _scope_of(exchange: Exchange) -> Scope:
         "client": tuple(peer[:2]) if isinstance(peer, tuple) else None,
         "server": None,
         REQUEST_ID: exchange.request_id,
+        EXCHANGE: exchange,
     }

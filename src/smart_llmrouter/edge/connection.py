@@ -22,7 +22,9 @@ from smart_llmrouter.core.errors import (
     RequestTooLarge,
     RouterError,
     ShuttingDown,
+    TooManyConnections,
 )
+from smart_llmrouter.edge.addresses import packed
 from smart_llmrouter.edge.exchange import WORTH_READING_BYTES, Exchange, Fields
 from smart_llmrouter.edge.heads import fault_of_head, head_bytes
 from smart_llmrouter.edge.patience import Patience
@@ -32,12 +34,14 @@ if TYPE_CHECKING:
     from smart_llmrouter.edge.hub import Hub
 
 MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_FIELDS: Final = 256
 _LINGER_BYTES: Final = 64 * 1024 * 1024
 """Many callers read nothing before all is sent; that must not take them long."""
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _NOT_HTTP: Final = "this is not an HTTP/1.1 request"
 _HEAD_TOO_LARGE: Final = "the head of the request is too large"
+_TOO_MANY_FIELDS: Final = f"the request has more than {MAX_FIELDS} header fields"
 
 log = structlog.get_logger()
 
@@ -61,6 +65,7 @@ class Connection(asyncio.Protocol):
         "_passed_over_bytes",
         "_patience",
         "_paused",
+        "_peer",
         "_reading",
         "_target",
         "_task",
@@ -73,8 +78,9 @@ class Connection(asyncio.Protocol):
     def __init__(self, hub: "Hub") -> None:
         """Serve what comes as `hub` says."""
         self.hub = hub
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser
         self.transport: asyncio.Transport
+        self._peer: bytes | None = None
         self._target = b""
         self._fields: Fields = []
         # Whose turn it is, whose body is being read, and who has to wait.
@@ -92,12 +98,19 @@ class Connection(asyncio.Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport to write to."""
+        """Keep the transport to write to, and go in if there is room."""
         self.transport = cast("asyncio.Transport", transport)
-        self.hub.connections.add(self)
+        # Not before: it holds methods of this connection, and where a handshake fails
+        # nobody would let go of either.
+        self._parser = httptools.HttpRequestParser(self)
+        entry = self.hub.join(self)
         if self.hub.draining:
             # It was accepted before, but its handshake took until now.
             self.transport.close()
+        elif entry == "refused":
+            self._reject(TooManyConnections())
+        elif entry == "dropped":
+            self.cut()
 
     def data_received(self, data: bytes) -> None:
         """Read on, but not without end where neither a head nor a body comes of it."""
@@ -116,10 +129,7 @@ class Connection(asyncio.Protocol):
         if self._framing_bytes > MAX_HEAD_BYTES:
             self._reject(InvalidHttp(_HEAD_TOO_LARGE))
         if self._reading is not None or self._in_head:
-            patience = self._patience
-            patience.heard_s = now_s = self.hub.now()
-            if patience.head_since_s is None:
-                patience.head_since_s = now_s
+            self._read_on()
 
     def pause_writing(self) -> None:
         """Let whoever sends wait: the caller takes nothing."""
@@ -195,6 +205,8 @@ class Connection(asyncio.Protocol):
                 self.hub.trust_host(headers.get(b"host"))
         if large:
             exchange.fault = InvalidHttp(_HEAD_TOO_LARGE)
+        elif len(fields) > MAX_FIELDS:
+            exchange.fault = InvalidHttp(_TOO_MANY_FIELDS)
         if exchange.fault is not None:
             self._deaf, exchange.keep_alive = True, False
         self._reading = exchange
@@ -273,6 +285,15 @@ class Connection(asyncio.Protocol):
     # What the hub does.
 
     @property
+    def peer(self) -> bytes:
+        """The address of the other side; see `edge.addresses`."""
+        if self._peer is None:
+            found = self.transport.get_extra_info("peername")
+            host = found[0] if isinstance(found, tuple) else ""
+            self._peer = packed(host.partition("%")[0])
+        return self._peer
+
+    @property
     def busy(self) -> bool:
         """Whether a request is being read or served."""
         return self._current is not None or self._in_head
@@ -311,10 +332,21 @@ class Connection(asyncio.Protocol):
             if patience.ended_with_head(now_s):
                 stopping = self.hub.draining
                 self._reject(ShuttingDown() if stopping else RequestTimeout())
-        elif self._current is None and patience.ended_between(now_s):
+        elif self._current is None and patience.ended_between(
+            now_s, crowded=self.hub.crowded
+        ):
             self.transport.close()
 
     # The rest is this connection's own.
+
+    def _read_on(self) -> None:
+        """Take note that a part of a request came, and bound what is kept of it."""
+        patience = self._patience
+        patience.heard_s = now_s = self.hub.now()
+        if patience.head_since_s is None:
+            patience.head_since_s = now_s
+        if len(self._fields) > MAX_FIELDS:
+            self._reject(InvalidHttp(_TOO_MANY_FIELDS))
 
     def _leave(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
         """End what serves a caller that has left, unless that goes on without it."""

@@ -54,6 +54,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int
     journal: str | None
     targets: dict[str, TargetReport]
+    connections: int = 0
 
 
 class Staffing(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +108,7 @@ def own_report(
             pid=os.getpid(),
             counts=counts,
             in_flight=tally.in_flight,
+            connections=tally.connections,
             journal=journal().reason,
             targets={
                 label: TargetReport(

@@ -28,6 +28,13 @@ _JOINED_BYTES: Final = 32 * 1024
 """Up to this size copying a body behind its head costs less than another buffer."""
 
 
+class _Nowhere(list[bytes]):
+    """Where pieces of a body go that nobody will read."""
+
+    def append(self, piece: bytes) -> None:
+        """Keep nothing."""
+
+
 class Route(Protocol):
     """Serves the requests to one path."""
 
@@ -95,6 +102,15 @@ class Exchange(msgspec.Struct, eq=False):
         """Whether the caller waits to be asked for its body (RFC 9110, 10.1.1)."""
         expected = self.headers.get(b"expect", b"")
         return self.chunked and expected.strip().lower() == b"100-continue"
+
+    @property
+    def peer(self) -> bytes:
+        """The address that it came from; see `edge.addresses`."""
+        return self.connection.peer
+
+    def keep_no_body(self) -> None:
+        """Drop what comes of the body, up to the bound of the route."""
+        self.pieces = _Nowhere()
 
     def take_body(self) -> bytes:
         """Return the whole body, and keep it no longer."""

@@ -9,11 +9,13 @@ from urllib.parse import unquote_to_bytes
 from smart_llmrouter.core.clock import Monotonic, WallClock
 from smart_llmrouter.core.errors import InvalidHttp, RouterError
 from smart_llmrouter.edge.connection import Connection
+from smart_llmrouter.edge.entrance import Entrance, Entry
 from smart_llmrouter.edge.exchange import Exchange, Fields, Route
 from smart_llmrouter.edge.heads import split_target
 from smart_llmrouter.edge.surfaces import surface_of
 from smart_llmrouter.edge.wakeful import Wakeful
 from smart_llmrouter.engine.refusals import refusal
+from smart_llmrouter.engine.tally import Tally
 
 _MS_PER_S: Final = 1000
 _HOSTS: Final = 256
@@ -35,11 +37,13 @@ class Hub:
         now: Monotonic,
         wall_clock: WallClock,
         new_id: NewId,
+        entrance: Entrance | None = None,
     ) -> None:
         """Serve the paths in `hot` by their own routes, and all others by `site`.
 
         A caller that is silent in the middle of a request, or takes nothing of its
-        answer, for `client_timeout_s` seconds is let go. `gone` is set when, after a
+        answer, for `client_timeout_s` seconds is let go. `entrance` bounds the number
+        of connections. `gone` is set when, after a
         `drain`, the last connection has ended, and all that went on without one.
         """
         self._hot = {path.encode(): route for path, route in hot.items()}
@@ -51,12 +55,14 @@ class Hub:
         self._kept: set[asyncio.Task[None]] = set()
         self.loop = loop
         self.client_timeout_s = client_timeout_s
+        self._entrance = entrance or Entrance(Tally())
+        self._each_second: list[Callable[[], None]] = []
         self.connections: set[Connection] = set()
         self.stir = Wakeful(loop, self.connections, now=now).stir
         self.sound_hosts: set[bytes] = set()
         self.stamp = _stamp(wall_clock())
         """The fields that every answer has: the date, and up to the value of the id."""
-        self.draining = False
+        self.draining = self.crowded = False
         self.gone = asyncio.Event()
 
     @property
@@ -121,11 +127,21 @@ class Hub:
             connection.drain()
         self._note_the_last()
 
+    def join(self, connection: Connection) -> Entry:
+        """Take note of a new connection; return whether it may stay."""
+        self.connections.add(connection)
+        return self._entrance.enter(connection)
+
     def forget(self, connection: Connection) -> None:
         """Take note that a connection is no more."""
         self.connections.discard(connection)
+        self._entrance.leave(connection)
         if self.draining:
             self._note_the_last()
+
+    def each_second(self, act: Callable[[], None]) -> None:
+        """Call `act` once a second, more or less, from now on."""
+        self._each_second.append(act)
 
     def stop(self) -> None:
         """End whatever is being served."""
@@ -137,9 +153,12 @@ class Hub:
     def sweep(self) -> None:
         """Go on to the next second, and let go of who has been silent for too long."""
         self.stamp = _stamp(self._wall_clock())
+        self.crowded = self._entrance.crowded
         now_s = self.now()
         for connection in tuple(self.connections):
             connection.look(now_s)
+        for act in self._each_second:
+            act()
 
     def _note_the_last(self) -> None:
         if not self.connections and not self._kept:

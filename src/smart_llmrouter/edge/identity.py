@@ -5,7 +5,7 @@ compared is a digest of 32 bytes.
 """
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from smart_llmrouter.core.clock import WallClock
@@ -28,7 +28,8 @@ _ERROR_OF_STATUS: Final = {
     "expired": KeyExpired,
     "rotated": KeyRotated,
 }
-RawHeaders = Iterable[tuple[bytes, bytes]]
+_LONGEST_TOKEN: Final = 1024
+"""Of what is longer not even a hash is made: a header may have 64 KiB."""
 
 
 class Authenticator:
@@ -41,18 +42,19 @@ class Authenticator:
         self._callers = {digest: (digest, caller) for digest, caller in callers.items()}
         self._wall_clock = wall_clock
 
-    def caller_of(self, token: bytes | None) -> Caller:
-        """Return the caller of a token, whatever its status. Raises `Unauthorized`."""
-        if not token:
-            raise Unauthorized
+    def caller_of(self, token: bytes | None) -> Caller | None:
+        """Return the caller of a token, whatever its status; `None` if it is nobody's.
+
+        That takes one hash and one look-up.
+        """
+        if not token or len(token) > _LONGEST_TOKEN:
+            return None
         digest = token_digest(token)
         # A dictionary compares hashes first, which leaks nothing of use: who knows how
         # two digests differ would still have to invert SHA-256. The compare makes the
         # decision itself constant in time.
         known, caller = self._callers.get(digest, (bytes(len(digest)), None))
-        if not hmac.compare_digest(known, digest) or caller is None:
-            raise Unauthorized
-        return caller
+        return caller if hmac.compare_digest(known, digest) else None
 
     def refusal_of(self, caller: Caller) -> RouterError | None:
         """Return why this caller may not call now; `None` when it may."""
@@ -64,16 +66,6 @@ class Authenticator:
             return None
         today = int(self._wall_clock() // _S_PER_DAY) + _EPOCH_ORDINAL
         return KeyExpired(caller.token_id) if today >= expires.toordinal() else None
-
-    def active_caller(self, headers: RawHeaders) -> Caller:
-        """Return the caller of a request. Raises what refuses it, a `Refused`."""
-        found = dict(headers)
-        token = token_of(found.get(b"authorization"), found.get(b"x-api-key"))
-        caller = self.caller_of(token)
-        refusal = self.refusal_of(caller)
-        if refusal is not None:
-            raise refusal
-        return caller
 
 
 def token_of(authorization: bytes | None, api_key: bytes | None) -> bytes | None:

@@ -12,15 +12,16 @@ from smart_llmrouter.core.errors import (
     MethodNotAllowed,
     RequestTooLarge,
     RouterError,
+    TooManyAuthFailures,
     UnsupportedContentType,
     WebSocketNotServed,
 )
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.edge.clients import client_label
+from smart_llmrouter.edge.door import Door
 from smart_llmrouter.edge.exchange import Exchange, Route
 from smart_llmrouter.edge.explain import EXPLAIN_PATH, ExplainRoute
 from smart_llmrouter.edge.hub import refuse
-from smart_llmrouter.edge.identity import Authenticator, token_of
 from smart_llmrouter.edge.surfaces import (
     COUNTING_PATHS,
     INFERENCE_PATHS,
@@ -61,7 +62,7 @@ class InferenceRoute:
     def __init__(
         self,
         carrier: Carrier,
-        authenticator: Authenticator,
+        door: Door,
         tally: Tally,
         *,
         max_request_bytes: int,
@@ -73,7 +74,7 @@ class InferenceRoute:
         Without `answers` only something about the request is asked for.
         """
         self._carrier = carrier
-        self._authenticator = authenticator
+        self._door = door
         self._tally = tally
         self._dialect: DialectName = dialect
         self._methods = _METHODS[dialect] if answers else _POST
@@ -86,9 +87,7 @@ class InferenceRoute:
         if exchange.method != b"POST":
             self._look_at_method(exchange)
             return
-        caller = self._authenticator.caller_of(
-            token_of(headers.get(b"authorization"), headers.get(b"x-api-key"))
-        )
+        caller = self._door.caller_of(exchange)
         repeats = headers.get(b"x-stainless-retry-count")
         exchange.context = arrival = Arrival(
             request_id=exchange.request_id,
@@ -100,8 +99,11 @@ class InferenceRoute:
             codex=self._codex and is_codex(headers),
             retry_count=0 if repeats is None else retry_count(repeats),
         )
-        refusal = self._authenticator.refusal_of(caller)
+        refusal = self._door.refusal_of(caller, exchange)
         if refusal is not None:
+            if isinstance(refusal, TooManyAuthFailures):
+                # A flood with a key that was disabled is not worth a record each time.
+                exchange.context = None
             raise refusal
         if self._dialect == "anthropic-messages":
             exchange.context = msgspec.structs.replace(
@@ -144,13 +146,14 @@ class InferenceRoute:
             raise WebSocketNotServed
         if exchange.method.decode("ascii") not in self._methods:
             raise MethodNotAllowed(self._methods)
+        exchange.keep_no_body()
 
 
 def inference_routes(
     pipeline: Carrier,
     counting: Carrier,
     explaining: Carrier,
-    authenticator: Authenticator,
+    door: Door,
     *,
     tally: Tally,
     max_request_bytes: int,
@@ -164,7 +167,7 @@ def inference_routes(
     def route(carrier: Carrier, dialect: DialectName) -> InferenceRoute:
         return InferenceRoute(
             carrier,
-            authenticator,
+            door,
             tally,
             max_request_bytes=max_request_bytes,
             dialect=dialect,

@@ -32,6 +32,8 @@ from smart_llmrouter.edge.crew import (
     WorkerReport,
     present,
 )
+from smart_llmrouter.edge.entrance import FULL_FOR
+from smart_llmrouter.edge.failures import REASONS
 from smart_llmrouter.engine.counts import Counts, Durations
 from smart_llmrouter.engine.tally import LATENCY_BUCKETS_S
 from smart_llmrouter.routing.circuit import CIRCUIT_STATES
@@ -115,6 +117,19 @@ REFUSED: Final = Family(
     told="Requests turned away before their caller was known.",
     labels=("code",),
 )
+CONNECTIONS: Final = Family(name="connections", told="Open connections of callers.")
+CONNECTIONS_REFUSED: Final = Family(
+    name="connections_refused",
+    told="Connections of callers that found no room.",
+    labels=("full",),
+)
+AUTH_FAILURES: Final = Family(
+    name="auth_failures", told="Failed authentications.", labels=("reason",)
+)
+THROTTLED: Final = Family(
+    name="auth_failures_throttled",
+    told="Failed authentications that were told that there are too many.",
+)
 DURATION: Final = Family(
     name="call_duration_seconds",
     told="From arrival to the record.",
@@ -127,8 +142,8 @@ FIRST_TOKEN: Final = Family(
 )
 FAMILIES: Final = (
     BUILD, WORKERS, WORKERS_UP, RESTARTS, IN_FLIGHT, UNWRITTEN, UNREAD, CALLS, ERRORS,
-    TOKENS, ATTEMPTS, CIRCUITS, RESTING, OPENINGS, FULL, COST, REFUSED, DURATION,
-    FIRST_TOKEN,
+    TOKENS, ATTEMPTS, CIRCUITS, RESTING, OPENINGS, FULL, COST, REFUSED, CONNECTIONS,
+    CONNECTIONS_REFUSED, AUTH_FAILURES, THROTTLED, DURATION, FIRST_TOKEN,
 )  # fmt: skip
 
 
@@ -142,6 +157,7 @@ class Shown:
 
     counts: Counts = field(default_factory=Counts)
     in_flight: int = 0
+    connections: int = 0
     staffing: Staffing = field(default_factory=Staffing)
     unread_bytes: int | None = 0
     targets: Mapping[str, Sequence[TargetReport]] = field(default_factory=dict)
@@ -167,6 +183,7 @@ class CountsCollector(Collector):
         yield _gauge(WORKERS_UP, shown.staffing.up)
         yield _single(RESTARTS, sum(shown.staffing.restarts))
         yield _gauge(IN_FLIGHT, shown.in_flight)
+        yield _gauge(CONNECTIONS, shown.connections)
         yield _single(UNWRITTEN, counts.unwritable)
         if shown.unread_bytes is not None:
             yield _gauge(UNREAD, shown.unread_bytes)
@@ -221,18 +238,21 @@ def _counters(counts: Counts) -> Iterator[Metric]:
     yield _counter(ERRORS, counts.errors.items())
     yield _counter(TOKENS, counts.tokens.items())
     yield _counter(ATTEMPTS, counts.attempts.items())
-    yield _counter(OPENINGS, _by_target(counts.openings))
-    yield _counter(FULL, _by_target(counts.capacity_refusals))
+    yield _counter(OPENINGS, _by_one(counts.openings))
+    yield _counter(FULL, _by_one(counts.capacity_refusals))
     yield _counter(
         COST,
         (((group,), nusd / NUSD_PER_USD) for group, nusd in counts.cost_nusd.items()),
     )
-    yield _counter(
-        REFUSED, (((code,), count) for code, count in counts.refusals.items())
-    )
+    yield _counter(REFUSED, _by_one(counts.refusals))
+    full = dict.fromkeys(FULL_FOR, 0) | counts.connections_refused
+    yield _counter(CONNECTIONS_REFUSED, _by_one(full))
+    reasons = dict.fromkeys(REASONS, 0) | counts.auth_failures
+    yield _counter(AUTH_FAILURES, _by_one(reasons))
+    yield _single(THROTTLED, counts.throttled)
 
 
-def _by_target(counts: Mapping[str, int]) -> Iterable[tuple[tuple[str, ...], float]]:
+def _by_one(counts: Mapping[str, int]) -> Iterable[tuple[tuple[str, ...], float]]:
     return (((label,), count) for label, count in counts.items())
 
 
@@ -309,6 +329,7 @@ class Metrics:
         self._counts.shown = Shown(
             counts=Counts.sum(report.counts for report in reports.values()),
             in_flight=sum(report.in_flight for report in living),
+            connections=sum(report.connections for report in living),
             staffing=staffing,
             unread_bytes=unread_bytes,
             targets=_by_label(living),

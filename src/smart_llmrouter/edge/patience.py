@@ -6,6 +6,7 @@ IDLE_S: Final = 75.0
 """Longer than the pools of the usual clients keep a connection, so that it is they who
 close it, and no request meets a connection that was just closed."""
 
+_CROWDED_IDLE_S: Final = 5.0
 _NEVER: Final = float("inf")
 _HURRY_S: Final = 2.0
 _LINGER_S: Final = 5.0
@@ -90,6 +91,6 @@ class Patience:
         since_s = max(began_s, self._resumed_s)
         return silent or now_s - since_s > allowed_s
 
-    def ended_between(self, now_s: float) -> bool:
-        """Say whether nothing was asked for too long."""
-        return now_s - self.heard_s > IDLE_S
+    def ended_between(self, now_s: float, *, crowded: bool) -> bool:
+        """Say whether nothing was asked for too long, which is less in a crowd."""
+        return now_s - self.heard_s > (_CROWDED_IDLE_S if crowded else IDLE_S)

@@ -28,9 +28,17 @@ from smart_llmrouter.core.errors import (
     UnknownPath,
 )
 from smart_llmrouter.core.identity import Caller
-from smart_llmrouter.edge.asgi import REQUEST_ID, Receive, Scope, Send, hostless
+from smart_llmrouter.edge.asgi import (
+    EXCHANGE,
+    REQUEST_ID,
+    Receive,
+    Scope,
+    Send,
+    hostless,
+)
 from smart_llmrouter.edge.docs_site import docs_mount
-from smart_llmrouter.edge.identity import Authenticator
+from smart_llmrouter.edge.door import Door
+from smart_llmrouter.edge.exchange import Exchange
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.models import (
     anthropic_models_for,
@@ -60,15 +68,15 @@ class Site:
     def __init__(
         self,
         snapshot: Snapshot,
-        authenticator: Authenticator,
+        door: Door,
         *,
         readiness: Readiness,
         metrics: Metrics,
         build: BuildInfo,
     ) -> None:
-        """Serve what `snapshot` allows to whom `authenticator` knows."""
+        """Serve what `snapshot` allows to whom `door` lets in."""
         self._snapshot = snapshot
-        self._authenticator = authenticator
+        self._door = door
         self._readiness = readiness
         self._metrics = metrics
         self._build = build
@@ -99,7 +107,8 @@ class Site:
         await self._app(hostless(scope), receive, send)
 
     def _caller(self, request: Request) -> Caller:
-        return self._authenticator.active_caller(request.headers.raw)
+        exchange: Exchange = request.scope[EXCHANGE]
+        return self._door.active_caller(exchange)
 
     async def _models(self, request: Request) -> Response:
         caller, groups = self._caller(request), self._snapshot.groups

@@ -35,6 +35,9 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     capacity_refusals: dict[str, int] = {}
     latency: dict[str, Durations] = {}
     first_token: dict[str, Durations] = {}
+    connections_refused: dict[str, int] = {}
+    auth_failures: dict[str, int] = {}
+    throttled: int = 0
 
     @classmethod
     def of(cls, tally: Tally) -> Self:
@@ -49,6 +52,9 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             unwritable=tally.unwritable,
             latency=_frozen(tally.latency),
             first_token=_frozen(tally.first_token),
+            connections_refused=dict(tally.connections_refused),
+            auth_failures=dict(tally.auth_failures),
+            throttled=tally.throttled,
         )
 
     @classmethod
@@ -73,6 +79,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             capacity_refusals=_added(self.capacity_refusals, other.capacity_refusals),
             latency=_added_durations(self.latency, other.latency),
             first_token=_added_durations(self.first_token, other.first_token),
+            connections_refused=_added(
+                self.connections_refused, other.connections_refused
+            ),
+            auth_failures=_added(self.auth_failures, other.auth_failures),
+            throttled=self.throttled + other.throttled,
         )
 
 

@@ -8,6 +8,7 @@ wrong token, and a model that the token may not use.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from smart_llmrouter.core.errors import (
@@ -17,6 +18,7 @@ from smart_llmrouter.core.errors import (
     ModelNotAllowed,
     NoEligibleTarget,
     RouterError,
+    TooManyAuthFailures,
     Unauthorized,
     UpstreamCapacityThrottled,
     UpstreamError,
@@ -44,6 +46,9 @@ _CAPABILITIES: Final = {
 _JSON: Final = b"application/json"
 _EVENT_STREAM: Final = b"text/event-stream; charset=utf-8"
 _CODEX_UNDERSTANDS: Final = (Unauthorized, ModelNotAllowed)
+_FLOODS: Final = frozenset({Unauthorized, TooManyAuthFailures})
+"""What is said again and again where somebody guesses: it is rendered once."""
+_BLANK_ID: Final = "req_" + "0" * 32
 
 
 class Refusal(NamedTuple):
@@ -66,6 +71,33 @@ def refusal(
     `codex` says that Codex is to read it, which changes how it is told, and not what
     it is.
     """
+    if type(error) in _FLOODS and not more:
+        blank = _blank(error.retry_after_s, dialect, codex=codex)
+        blank_id, its_id = _BLANK_ID.encode(), request_id.encode()
+        return Refusal(
+            blank.status,
+            blank.headers.replace(blank_id, its_id),
+            blank.body.replace(blank_id, its_id),
+        )
+    return _rendered(error, *more, dialect=dialect, request_id=request_id, codex=codex)
+
+
+@lru_cache(maxsize=256)
+def _blank(retry_after_s: int | None, dialect: DialectName, *, codex: bool) -> Refusal:
+    """Return an answer that is always the same but for the id of its request."""
+    error = (
+        Unauthorized() if retry_after_s is None else TooManyAuthFailures(retry_after_s)
+    )
+    return _rendered(error, dialect=dialect, request_id=_BLANK_ID, codex=codex)
+
+
+def _rendered(
+    error: RouterError,
+    *more: tuple[bytes, bytes],
+    dialect: DialectName,
+    request_id: str,
+    codex: bool,
+) -> Refusal:
     fields = [*error_headers(error, dialect=dialect, request_id=request_id), *more]
     if codex and _stops_codex(error):
         fields[0] = (b"content-type", _EVENT_STREAM)

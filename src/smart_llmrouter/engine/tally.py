@@ -80,6 +80,11 @@ class Tally:
         self.first_token: dict[str, Histogram] = {}
         self.in_flight = 0
         self.unwritable = 0
+        # Open connections, and what was turned away before its caller was known.
+        self.connections = 0
+        self.connections_refused: defaultdict[str, int] = defaultdict(int)
+        self.auth_failures: defaultdict[str, int] = defaultdict(int)
+        self.throttled = 0
         self._series: dict[tuple[str, int, bool, str | None], Series] = {}
 
     def series(

@@ -51,6 +51,8 @@ CODES = {
     "routing-policy-error": 502,
     "rpm-exceeded": 429,
     "shutting-down": 503,
+    "too-many-auth-failures": 429,
+    "too-many-connections": 503,
     "tpm-exceeded": 429,
     "traffic-shaped": 429,
     "unauthorized": 401,

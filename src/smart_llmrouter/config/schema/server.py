@@ -154,11 +154,34 @@ class Server(Section):
         default=33_554_432,
         description="Largest request body; `413 request-too-large` above it.",
     )
-    trusted_proxies: Annotated[
-        tuple[Annotated[str, AfterValidator(_network)], ...],
-        NotBuilt("trusted proxies"),
-    ] = Field(
-        default=(), description="CIDRs whose `X-Forwarded-*` headers are believed."
+    max_connections: Annotated[Whole, Field(le=1_000_000)] = Field(
+        default=10_000,
+        description=(
+            "Most open connections of a process. A further one is answered"
+            " `503 too-many-connections` and closed. 0 means no bound."
+        ),
+    )
+    max_connections_per_address: Annotated[Whole, Field(le=1_000_000)] = Field(
+        default=0,
+        description=(
+            "Most open connections of a process from one address (a /64 of IPv6) that"
+            " is no trusted proxy. 0 means no bound."
+        ),
+    )
+    auth_failures_per_minute: Annotated[Whole, Field(le=1_000_000)] = Field(
+        default=60,
+        description=(
+            "Failed authentications of one address (a /64 of IPv6) that are told what"
+            " is wrong; `429 too-many-auth-failures` above it, while good tokens from"
+            " there pass. 0 means no bound."
+        ),
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        default=(),
+        description=(
+            "CIDRs of the proxies whose `X-Forwarded-For` is believed: whose address"
+            " counts for the two bounds above."
+        ),
     )
     keepalive_after_s: Seconds = Field(
         default=15.0,

@@ -10,6 +10,7 @@
     │   └── ImageUrlForbidden, ImageNotFetched
     ├── Refused             the caller may not (401, 403)
     │   ├── Unauthorized, ModelNotAllowed, MetricsForbidden
+    │   ├── TooManyAuthFailures
     │   └── KeyDisabled, KeySuspended, KeyExpired, KeyRotated
     ├── LimitExceeded       a limit or a budget refuses it (429, 403)
     │   ├── RpmExceeded, TpmExceeded, ConcurrencyExceeded, TrafficShaped
@@ -22,7 +23,7 @@
     │   └── UpstreamCapacityThrottled, UpstreamRejectedRequest
     └── RouterFault         the router itself cannot go on
         ├── InternalError, ShuttingDown, JournalUnwritable, ClientLeft
-        └── CountersAway
+        └── CountersAway, TooManyConnections
 
 A leaf is raised where the fact is known and rendered by the dialect at the edge. Its
 `code` is stable and documented; its `details` are safe to show: names and numbers
@@ -37,6 +38,7 @@ from smart_llmrouter.core.errors.callers import (
     MetricsForbidden,
     ModelNotAllowed,
     Refused,
+    TooManyAuthFailures,
     Unauthorized,
 )
 from smart_llmrouter.core.errors.faults import (
@@ -46,6 +48,7 @@ from smart_llmrouter.core.errors.faults import (
     JournalUnwritable,
     RouterFault,
     ShuttingDown,
+    TooManyConnections,
 )
 from smart_llmrouter.core.errors.limits import (
     ConcurrencyExceeded,
@@ -140,6 +143,8 @@ __all__ = [
     "RoutingPolicyError",
     "RpmExceeded",
     "ShuttingDown",
+    "TooManyAuthFailures",
+    "TooManyConnections",
     "TpmExceeded",
     "TrafficShaped",
     "Unauthorized",

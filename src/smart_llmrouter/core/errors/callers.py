@@ -1,5 +1,6 @@
 """The caller is not who it must be, or may not do what it asks for."""
 
+import math
 from typing import ClassVar
 
 from smart_llmrouter.core.errors.root import RouterError
@@ -65,6 +66,25 @@ class KeyRotated(_KeyInactive):
 
     code = "key-rotated"
     remedy = "was replaced by a newer key; use that one"
+
+
+class TooManyAuthFailures(Refused):
+    """No valid token, and too many such requests came from the same address.
+
+    A request with a valid token passes, also from there. `Retry-After` is after when
+    the address is told again what is wrong with its token.
+    """
+
+    status = 429
+    code = "too-many-auth-failures"
+
+    def __init__(self, wait_s: float) -> None:
+        """Say what helps: `wait_s` seconds and another token."""
+        super().__init__(
+            "too many requests without a valid caller token came from this address: "
+            "correct the token before you ask again",
+            retry_after_s=max(1, math.ceil(wait_s)),
+        )
 
 
 class ModelNotAllowed(Refused):

@@ -53,6 +53,21 @@ class ClientLeft(RouterFault):
         super().__init__("the caller closed its connection")
 
 
+class TooManyConnections(RouterFault):
+    """There is no room for this connection; see `server.max_connections`."""
+
+    status = 503
+    code = "too-many-connections"
+
+    def __init__(self) -> None:
+        """Invite to try again."""
+        super().__init__(
+            "there are too many connections to the router, or from this address; "
+            "close some, or try again in a moment",
+            retry_after_s=1,
+        )
+
+
 class CountersAway(RouterFault):
     """Limits cannot be checked: the store that counts them does not answer."""
 

@@ -72,6 +72,6 @@ def stream_code(error: RouterError) -> str:
         return named
     if isinstance(error, UpstreamRejectedRequest) and overflow_in(error.body):
         return OVERFLOW
-    if error.status == 429:
-        return RATE_LIMITED
-    return _REFUSED if error.permanent else SERVER_ERROR
+    if error.permanent:
+        return _REFUSED
+    return RATE_LIMITED if error.status == 429 else SERVER_ERROR

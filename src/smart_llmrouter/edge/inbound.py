@@ -1,0 +1,30 @@
+"""What may come in: the bounds for strangers and crowds, by one configuration or another.
+
+What was counted by then outlives a change of the bounds.
+"""
+
+from smart_llmrouter.config.snapshot import Server
+from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.edge.addresses import Proxies
+from smart_llmrouter.edge.entrance import Entrance
+from smart_llmrouter.edge.failures import Failures
+from smart_llmrouter.engine.tally import Tally
+
+
+class Inbound:
+    """The connections and the failed authentications of a process."""
+
+    def __init__(self, tally: Tally, *, now: Monotonic) -> None:
+        """Count in `tally`, and bound nothing yet."""
+        self.entrance = Entrance(tally)
+        self.failures = Failures(tally, now=now)
+
+    def bound(self, server: Server) -> None:
+        """Keep to the bounds that are configured, from now on."""
+        proxies = Proxies(server.trusted_proxies)
+        self.entrance.bound(
+            proxies,
+            most=server.max_connections,
+            most_per_address=server.max_connections_per_address,
+        )
+        self.failures.bound(proxies, per_minute=server.auth_failures_per_minute)
