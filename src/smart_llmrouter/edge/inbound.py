@@ -1,4 +1,4 @@
-"""What may come in: the bounds for strangers and crowds, by one configuration or another.
+"""What may come in: the bounds for strangers and crowds, whichever are configured.
 
 What was counted by then outlives a change of the bounds.
 """
