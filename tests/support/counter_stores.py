@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,10 +21,14 @@ from smart_llmrouter.config.allowances import (
     Shaping,
 )
 from smart_llmrouter.config.policies import Flow
+from smart_llmrouter.config.timezones import timezone as known
 from tests.support.clock import Clock
 
 NOON_S: Final = 1_772_366_400.0
 """The 1st of March 2026, at noon UTC."""
+
+Settled = tuple[Scope, Mapping[PeriodName, Used]]
+Reset = tuple[Scope, PeriodName, int]
 
 
 @dataclass(slots=True)
@@ -50,6 +54,11 @@ class Store(ABC):
 
     settling_s: float = 0.0
     """How long after `restart` nothing of the calls is left that were in flight."""
+    outlives: bool = False
+    """Whether it knows after `restart` what was used in this minute and on other days,
+    how full buckets are, and who was warned."""
+    precision_s: float = 1e-5
+    """By how much it may say that a wait is longer than it must be."""
 
     def __init__(self) -> None:
         """Begin with nothing counted."""
@@ -63,12 +72,12 @@ class Store(ABC):
 
     @abstractmethod
     async def restart(
-        self, settled: Mapping[str, tuple[Scope, Mapping[PeriodName, Used]]]
+        self, settled: Sequence[Settled], resets: Sequence[Reset] = ()
     ) -> None:
         """Die without a word, and start again.
 
-        What the records say has been used comes by the keys of scopes, for each period
-        that is now. A store that outlives its processes has no need of it.
+        `settled` is what the records say has been used in the periods that are now. A
+        store that outlives its processes has no need of it.
         """
 
     @abstractmethod
@@ -125,11 +134,13 @@ class InMemory(Store):
         return Memory(now=self.clocks.monotonic, wall=self.clocks.wall)
 
     async def restart(
-        self, settled: Mapping[str, tuple[Scope, Mapping[PeriodName, Used]]]
+        self, settled: Sequence[Settled], resets: Sequence[Reset] = ()
     ) -> None:
         """Forget all, and be told what the records say."""
         memory = Memory(now=self.clocks.monotonic, wall=self.clocks.wall)
-        for scope, used in settled.values():
+        for scope, period, at_ms in resets:
+            await memory.reset(scope, period, at_ms=at_ms)
+        for scope, used in settled:
             memory.load(scope, used)
         self.counters = memory
 
@@ -154,6 +165,7 @@ def scope(
     warn_at_percent: int = 80,
 ) -> Scope:
     """Return somebody who may use so much."""
+    known(timezone)  # as when a configuration is checked
     every: dict[PeriodName, Cap | None]
     every = {"day": day, "month": month, "lifetime": lifetime}
     allowance = Allowance(

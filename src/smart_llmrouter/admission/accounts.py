@@ -150,8 +150,6 @@ class Account:
             books.append(book)
         self.books = tuple(books)
         self.open(now_ms)
-        for book, tally in zip(self.books, self.turn, strict=True):
-            tally.warned &= set(self._above_mark(book, tally))
 
     def catch_up(self, now_s: float, began_ms: float) -> None:
         """Be ready for a call that began at `began_ms` and is looked at now."""

@@ -24,7 +24,7 @@ Amounts = Sequence[int]
 """Requests, tokens and nano-dollars, in the order of `UNITS`."""
 
 # Clocks are set back now and then, over more than one midnight hardly ever.
-_KEPT: Final = 8
+_KEPT: Final = 16
 
 
 class Tally:

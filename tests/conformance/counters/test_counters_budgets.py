@@ -174,7 +174,7 @@ async def test_a_restart_remembers_what_was_settled(store: Store) -> None:
     await store.settle(granted(await store.take(chain(alice), tokens=60)), tokens=60)
     granted(await store.take(chain(alice), tokens=30))
 
-    await store.restart({alice.key: (alice, {"day": Used(1, 60, 0)})})
+    await store.restart([(alice, {"day": Used(1, 60, 0)})])
     store.clocks.turn(store.settling_s)
 
     assert await store.use(alice) == {"day.tokens": (60, 0)}
