@@ -82,11 +82,19 @@ class Model:
 
     def tally(self, place: Place, began_ms: int) -> Tally:
         """Return where a call counts that began then."""
+        dated = self._dated(place, began_ms)
+        resets = [
+            reset_ms
+            for reset_ms in self.resets.get(place, ())
+            if reset_ms <= began_ms and self._dated(place, reset_ms) == dated
+        ]
+        return dated, max(resets, default=None)
+
+    def _dated(self, place: Place, at_ms: int) -> object:
         key, period = place
-        day = self._day(key, began_ms)
-        calendar = {"day": day, "month": (day.year, day.month), "lifetime": None}
-        resets = [each for each in self.resets.get(place, ()) if each <= began_ms]
-        return calendar[period], max(resets, default=None)
+        day = self._day(key, at_ms)
+        dates = {"day": day, "month": (day.year, day.month), "lifetime": None}
+        return dates[period]
 
     def ends_ms(self, place: Place, began_ms: int) -> float:
         """Return when the calls begin that count elsewhere."""
