@@ -43,7 +43,7 @@ class Admission:
         try:
             reservation = self._gate.reserve(chain, demand)
             if not isinstance(reservation, Reservation):
-                vigil.wait_for("total", vigil.left_s)
+                vigil.wait()
                 reservation = await reservation
                 vigil.rest()
         except LimitExceeded as refused:

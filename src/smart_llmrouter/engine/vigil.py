@@ -79,6 +79,7 @@ class Vigil(msgspec.Struct, eq=False):
     _limit_at: float = _NEVER
     _limit_kind: Silence = "first_event"
     _limit_s: float = _NEVER
+    _waits: bool = False
     _beat: Beat | None = None
     _beat_after_s: float = _NEVER
     _beat_at: float = _NEVER
@@ -130,10 +131,17 @@ class Vigil(msgspec.Struct, eq=False):
         if self._limit_at < self._watch.fires_at:
             self._watch.fire_by(self._limit_at)
 
+    def wait(self) -> None:
+        """Wait for something that is no provider's, such as a turn in a queue.
+
+        Only the deadline counts, and the caller is kept alive.
+        """
+        self._waits = True
+
     def rest(self) -> None:
-        """Wait for the provider no longer: only the deadline counts now."""
+        """Wait for nothing any longer: only the deadline counts now."""
         self._catch_up()
-        self._limit_at = _NEVER
+        self._limit_at, self._waits = _NEVER, False
 
     def keep_alive(self, beat: Beat, after_s: float) -> None:
         """Call `beat` whenever nothing was sent for `after_s` seconds; 0: never."""
@@ -207,7 +215,7 @@ class Vigil(msgspec.Struct, eq=False):
     def _start_beat(self, now: float) -> None:
         """Send a keep-alive, unless the caller reads so slowly that one still waits."""
         self._beat_at = now + self._beat_after_s
-        waiting = self._limit_at < _NEVER
+        waiting = self._waits or self._limit_at < _NEVER
         if self._beat is not None and self.beating is None and waiting:
             self.beating = self._watch.loop.create_task(self._beat())
             self.beating.add_done_callback(self._beat_ended)

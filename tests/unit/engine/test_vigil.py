@@ -208,6 +208,40 @@ async def test_keep_alives_in_a_silence() -> None:
     assert min(gaps) >= SHORT_S * 0.9
 
 
+@pytest.mark.parametrize("total_s", [0, LONG_S])
+async def test_keep_alives_while_a_turn_is_waited_for(total_s: float) -> None:
+    """A wait without a limit of its own is a silence like any other."""
+    beats: list[float] = []
+
+    async def beat() -> None:
+        beats.append(time.monotonic())
+
+    with Watch(asyncio.get_running_loop()).over_this_task(total_s=total_s) as vigil:
+        vigil.keep_alive(beat, SHORT_S)
+        vigil.wait()
+        await eventually(lambda: len(beats) >= 2, what="two beats")
+        vigil.rest()
+        until_now = len(beats)
+        await asyncio.sleep(4 * SHORT_S)
+
+    assert len(beats) == until_now
+
+
+async def test_the_deadline_counts_while_a_turn_is_waited_for() -> None:
+    """A call may take no longer because it has waited for its turn."""
+
+    async def queued() -> None:
+        watch = Watch(asyncio.get_running_loop())
+        with watch.over_this_task(total_s=SHORT_S) as vigil:
+            vigil.wait()
+            await silence()
+
+    with pytest.raises(UpstreamTimeout) as raised:
+        await queued()
+
+    assert raised.value.error_class == "upstream_total_timeout"
+
+
 async def test_no_keep_alive_at_rest() -> None:
     """While the caller itself is slow, nothing is sent on top of it."""
     beats: list[float] = []
