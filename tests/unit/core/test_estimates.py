@@ -98,6 +98,17 @@ def test_an_image_in_a_tools_result_counts() -> None:
     assert asked([{"type": "tool_result", "content": [image]}]) > IMAGE_TOKENS
 
 
+@pytest.mark.parametrize("kind", ["image", "input_audio", "document"])
+def test_text_beside_what_calls_itself_a_medium_counts(kind: str) -> None:
+    """A provider may read it: nobody gets a long text through as an image."""
+    text = PROSE * 400
+
+    body = estimate(type=kind, messages=[{"role": "user", "content": text}])
+    message = estimate(messages=[{"role": "user", "content": text, "type": kind}])
+
+    assert min(body, message) >= asked(text)
+
+
 @pytest.mark.parametrize(
     ("block", "tokens"),
     [
