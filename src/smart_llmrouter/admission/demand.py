@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 
-class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Demand(msgspec.Struct, frozen=True, gc=False):
     """What is reserved for one call: at most what it may use.
 
     `began_ms` is when the call began, in milliseconds since 1970 UTC: it decides to

@@ -4,7 +4,7 @@ No float ever touches money. One dollar is 1,000,000,000 nUSD; a price of one
 dollar per million tokens is 1,000 nUSD a token.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 
@@ -83,3 +83,12 @@ class Price:
     fingerprint: str
     cache_write: Rate | None = None
     cache_write_1h: Rate | None = None
+    dearest_input: Rate | None = field(init=False, compare=False, repr=False)
+    """What a token of input costs at most, whatever the provider's cache does."""
+
+    def __post_init__(self) -> None:
+        """Find what costs most."""
+        rates = (self.input, self.cached_input, self.cache_write, self.cache_write_1h)
+        known = [rate for rate in rates if rate is not None]
+        dearest = max(known, key=lambda rate: rate.usd_per_million, default=None)
+        object.__setattr__(self, "dearest_input", dearest)

@@ -39,7 +39,8 @@ class Entry(msgspec.Struct, eq=False):
     `queued_s` is how long the call waited for its turn, where it did. `limit` is what
     refused it, and `warning` the budget whose mark it was the first to pass: the kind
     of the scope and the limit, such as `caller:rpm`. See `ledger.record`. `limit_lines`
-    are the headers that tell how the caller's limits stand.
+    are the headers that tell how the caller's limits stand. `cost` is that of the
+    usage, where it was computed before the record is.
     """
 
     arrival: Arrival
@@ -69,6 +70,7 @@ class Entry(msgspec.Struct, eq=False):
     limit: str | None = None
     warning: str | None = None
     limit_lines: HeaderLines = b""
+    cost: Cost | None = None
 
     def record(
         self,
@@ -120,7 +122,7 @@ class Entry(msgspec.Struct, eq=False):
     def measures(self, now_s: float) -> CallMeasures:
         """Return what differs from call to call, in the order of a record's fields."""
         arrival, usage, target = self.arrival, self.usage, self.target
-        cost = cost_of(usage, target.price if target else None)
+        cost = self.cost or cost_of(usage, target.price if target else None)
         began_s, byte_s, event_s = (
             arrival.began_s,
             self.first_byte_s,

@@ -19,11 +19,13 @@ WARNING: Final = "x-router-budget-warning"
 _MESSAGES: Final = "anthropic-messages"
 _REQUESTS: Final = b"requests"
 _TOKENS: Final = b"tokens"
-_OPENAI: Final = (
-    b"x-ratelimit-limit-%b: %d\r\n"
-    b"x-ratelimit-remaining-%b: %d\r\n"
-    b"x-ratelimit-reset-%b: %.3fs\r\n"
-)
+_OPENAI: Final = {
+    kind: b"x-ratelimit-limit-%b: %%d\r\n"
+    b"x-ratelimit-remaining-%b: %%d\r\n"
+    b"x-ratelimit-reset-%b: %%.3fs\r\n" % (kind, kind, kind)
+    for kind in (_REQUESTS, _TOKENS)
+}
+_OPENAI_BOTH: Final = _OPENAI[_REQUESTS] + _OPENAI[_TOKENS]
 _ANTHROPIC: Final = (
     b"anthropic-ratelimit-%b-limit: %d\r\n"
     b"anthropic-ratelimit-%b-remaining: %d\r\n"
@@ -35,12 +37,23 @@ _PERCENT: Final = 100
 
 def granted_lines(lease: Lease, dialect: DialectName, now_s: float) -> HeaderLines:
     """Return the headers of a call that was granted; `now_s` is since 1970 UTC."""
-    lines = b""
     requests, tokens = lease.requests, lease.tokens
-    if requests is not None:
-        lines = _lines(_REQUESTS, requests, dialect, now_s)
-    if tokens is not None:
-        lines += _lines(_TOKENS, tokens, dialect, now_s)
+    if requests is None:
+        lines = b"" if tokens is None else _lines(_TOKENS, tokens)
+    elif tokens is None:
+        lines = _lines(_REQUESTS, requests)
+    else:
+        lines = _OPENAI_BOTH % (
+            requests.limit,
+            requests.left,
+            requests.reset_s,
+            tokens.limit,
+            tokens.left,
+            tokens.reset_s,
+        )
+    if dialect == _MESSAGES:
+        lines += _for_anthropic(_REQUESTS, requests, now_s)
+        lines += _for_anthropic(_TOKENS, tokens, now_s)
     if lease.warned:
         lines += b"".join(_warning(each) for each in lease.warned)
     return lines
@@ -55,18 +68,20 @@ def refused_lines(
         return b""
     wait_s = refused.wait_s if math.isfinite(refused.wait_s) else 0.0
     window = Window(limit=int(refused.value), left=int(refused.left), reset_s=wait_s)
-    return _lines(kind, window, dialect, now_s)
-
-
-def _lines(
-    kind: bytes, window: Window, dialect: DialectName, now_s: float
-) -> HeaderLines:
-    limit, left, reset_s = window.limit, window.left, window.reset_s
-    lines = _OPENAI % (kind, limit, kind, left, kind, reset_s)
     if dialect == _MESSAGES:
-        at = _time(math.ceil(now_s + reset_s))
-        lines += _ANTHROPIC % (kind, limit, kind, left, kind, at)
-    return lines
+        return _lines(kind, window) + _for_anthropic(kind, window, now_s)
+    return _lines(kind, window)
+
+
+def _lines(kind: bytes, window: Window) -> HeaderLines:
+    return _OPENAI[kind] % (window.limit, window.left, window.reset_s)
+
+
+def _for_anthropic(kind: bytes, window: Window | None, now_s: float) -> HeaderLines:
+    if window is None:
+        return b""
+    at = _time(math.ceil(now_s + window.reset_s))
+    return _ANTHROPIC % (kind, window.limit, kind, window.left, kind, at)
 
 
 def _time(at_s: int) -> bytes:

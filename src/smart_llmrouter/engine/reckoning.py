@@ -19,7 +19,7 @@ from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
 from smart_llmrouter.config.snapshot import Target
 from smart_llmrouter.core.estimates import text_tokens
-from smart_llmrouter.core.money import Price, Rate
+from smart_llmrouter.core.money import Price
 from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.core.usage import Cost, Usage, cost_of
 from smart_llmrouter.engine.client import Arrival
@@ -35,33 +35,26 @@ def demand_of(
     """Return what is reserved for a call that one of `targets` will serve."""
     request_id, began_ms = arrival.request_id, arrival.ts_ms
     if not (chain.input or chain.tokens or chain.money):
-        return Demand(request_id=request_id, began_ms=began_ms)
+        return Demand(request_id, began_ms)
     input_tokens = needs.estimated_input_tokens
     output_tokens = nusd = 0
+    cap, choices = needs.output_cap, needs.choices
     for target in targets:
-        most = needs.output_cap or target.max_output_tokens or DEFAULT_OUTPUT_TOKENS
-        most *= needs.choices
+        most = (cap or target.max_output_tokens or DEFAULT_OUTPUT_TOKENS) * choices
         output_tokens = max(output_tokens, most)
-        if chain.money and target.price is not None:
-            nusd = max(nusd, dearest_nusd(target.price, input_tokens, most))
-    return Demand(
-        request_id=request_id,
-        began_ms=began_ms,
-        input_tokens=input_tokens,
-        tokens=input_tokens + output_tokens,
-        nusd=nusd,
-    )
+        price = target.price
+        if price is not None and chain.money:
+            cost = dearest_nusd(price, input_tokens, most)
+            nusd = max(nusd, cost)
+    tokens = input_tokens + output_tokens
+    return Demand(request_id, began_ms, input_tokens, tokens, nusd)
 
 
 def dearest_nusd(price: Price, input_tokens: int, output_tokens: int) -> int:
     """Return what so many tokens cost at most, whatever the provider's cache does."""
-    rates = (price.input, price.cached_input, price.cache_write, price.cache_write_1h)
-    known = [rate.cost_nusd(input_tokens) for rate in rates if rate is not None]
-    return max(known, default=0) + _cost(price.output, output_tokens)
-
-
-def _cost(rate: Rate | None, tokens: int) -> int:
-    return 0 if rate is None else rate.cost_nusd(tokens)
+    read, written = price.dearest_input, price.output
+    nusd = 0 if read is None else read.cost_nusd(input_tokens)
+    return nusd if written is None else nusd + written.cost_nusd(output_tokens)
 
 
 class Seen(msgspec.Struct):
@@ -84,7 +77,7 @@ def spent_by(entry: Entry, seen: Seen, input_tokens: int) -> Spent:
         return NOTHING
     target, usage = entry.target, entry.usage
     price = None if target is None else target.price
-    cost = cost_of(usage, price)
+    entry.cost = cost = cost_of(usage, price)
     if not seen.complete or usage.input_tokens is None or usage.output_tokens is None:
         if not entry.answering:
             return Spent(1, 0, 0)
