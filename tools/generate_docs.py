@@ -71,7 +71,9 @@ Statuses are the same on all surfaces. The request id is also in the header
 `X-Request-Id` of every answer, and on Messages in `request-id`, where Anthropic's SDKs
 look for it. Where asking again can never help, the answer says `x-should-retry: false`,
 which the SDKs and Claude Code obey. `Retry-After` is sent where a wait is known and
-short.
+short. A limit that does not pass within a minute says `x-should-retry: false`, too, and
+when it resets. A lifetime budget that calls in flight may leave enough of is a 403 with
+`Retry-After` and `x-should-retry: true`.
 
 An error after the first token comes inside the stream, as its last event; the status of
 that answer was 200 by then. So does an error of a stream that was opened before its

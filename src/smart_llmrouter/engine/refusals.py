@@ -9,11 +9,13 @@ wrong token, and a model that the token may not use.
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from smart_llmrouter.core.errors import (
     NOT_BRIDGED,
     CapabilityRejected,
+    LimitExceeded,
     MethodNotAllowed,
     ModelNotAllowed,
     NoEligibleTarget,
@@ -168,8 +170,7 @@ def error_headers(
     headers += dialect_headers(dialect, request_id=request_id)
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
-    if error.permanent:
-        headers.append((b"x-should-retry", b"false"))
+    headers += _advice(error)
     if isinstance(error, UpstreamError):
         headers += _upstream_headers(error)
     if isinstance(error, MethodNotAllowed):
@@ -180,6 +181,19 @@ def error_headers(
         # An answer with 426 must say what to speak (RFC 9110, 15.5.22).
         headers += [(b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade")]
     return headers
+
+
+def _advice(error: RouterError) -> Fields:
+    """Tell clients whether to ask again where the status would tell them otherwise.
+
+    They ask again at once after a 429, and never after a 403.
+    """
+    if isinstance(error, LimitExceeded):
+        if error.retry_after_s is None:
+            return [(b"x-should-retry", b"false")]
+        forbidden = error.status == HTTPStatus.FORBIDDEN
+        return [(b"x-should-retry", b"true")] if forbidden else []
+    return [(b"x-should-retry", b"false")] if error.permanent else []
 
 
 def dialect_headers(dialect: DialectName, *, request_id: str) -> Fields:

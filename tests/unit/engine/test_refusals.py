@@ -1,6 +1,7 @@
 """Every error in every dialect: its status, its headers, and its body."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -10,9 +11,13 @@ from smart_llmrouter.core.errors import (
     NOT_LOSSLESS,
     CapabilityRejected,
     InvalidJson,
+    KeyExhausted,
+    LimitExceeded,
     MethodNotAllowed,
     ModelNotAllowed,
+    QuotaExhausted,
     RouterError,
+    RpmExceeded,
     ShuttingDown,
     Unauthorized,
     UnknownModel,
@@ -34,6 +39,12 @@ from tests.support.errors import LEAVES, made
 ID = "req_" + "0" * 32
 JSON = (b"content-type", b"application/json")
 NO_RETRY = (b"x-should-retry", b"false")
+RETRY = (b"x-should-retry", b"true")
+
+
+def limit(kind: type[LimitExceeded], wait_s: float) -> LimitExceeded:
+    """Return the refusal of a limit that passes in `wait_s`."""
+    return kind("no", scope="caller:a", limit="x", value="1", left="0", wait_s=wait_s)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +60,13 @@ NO_RETRY = (b"x-should-retry", b"false")
         (ShuttingDown(), [JSON, (b"retry-after", b"1")]),
         (UpstreamRateLimited("x", retry_after_s=0), [JSON, (b"retry-after", b"0")]),
         (UpstreamRateLimited("x"), [JSON]),
+        (limit(RpmExceeded, 7), [JSON, (b"retry-after", b"7")]),
+        # The SDKs ask again after any 429, and Claude Code for three minutes.
+        (limit(QuotaExhausted, 7_000), [JSON, NO_RETRY]),
+        (limit(QuotaExhausted, math.inf), [JSON, NO_RETRY]),
+        # And they ask again after no 403, though calls in flight may leave enough.
+        (limit(KeyExhausted, 1), [JSON, (b"retry-after", b"1"), RETRY]),
+        (limit(KeyExhausted, math.inf), [JSON, NO_RETRY]),
         (
             UpstreamFailed(
                 "x",

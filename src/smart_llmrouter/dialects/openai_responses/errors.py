@@ -6,18 +6,25 @@ trying, wait, or stop and tell.
 
 from typing import Final
 
-from smart_llmrouter.core.errors import RouterError, UpstreamRejectedRequest
+from smart_llmrouter.core.errors import (
+    KeyExhausted,
+    LimitExceeded,
+    QuotaExhausted,
+    RouterError,
+    UpstreamRejectedRequest,
+)
 from smart_llmrouter.core.overflow import overflow_in
 from smart_llmrouter.dialects.openai_errors import OVERFLOW, SERVER_ERROR, said_in
 from smart_llmrouter.dialects.openai_responses.schema import encode
 from smart_llmrouter.dialects.openai_responses.writing import frame_of
 
 RATE_LIMITED: Final = "rate_limit_exceeded"
+NO_QUOTA: Final = "insufficient_quota"
 STREAM_CODES: Final = {
     "upstream-rate-limited": RATE_LIMITED,
     "upstream_rate_limited": RATE_LIMITED,
-    "upstream-quota-exhausted": "insufficient_quota",
-    "upstream_quota_exhausted": "insufficient_quota",
+    "upstream-quota-exhausted": NO_QUOTA,
+    "upstream_quota_exhausted": NO_QUOTA,
     "upstream-overloaded": "server_is_overloaded",
     "upstream_overloaded": "server_is_overloaded",
     "upstream-capacity-throttled": RATE_LIMITED,
@@ -65,6 +72,8 @@ def encode_error_event(
 
 def stream_code(error: RouterError) -> str:
     """Return the code by which Codex knows what to do."""
+    if isinstance(error, LimitExceeded):
+        return _limit_code(error)
     named = STREAM_CODES.get(error.code) or STREAM_CODES.get(
         str(error.details.get("error_class"))
     )
@@ -75,3 +84,10 @@ def stream_code(error: RouterError) -> str:
     if error.permanent:
         return _REFUSED
     return RATE_LIMITED if error.status == 429 else SERVER_ERROR
+
+
+def _limit_code(error: LimitExceeded) -> str:
+    """Let Codex wait for a limit that passes soon, and stop at any other."""
+    if error.retry_after_s is not None:
+        return RATE_LIMITED
+    return NO_QUOTA if isinstance(error, QuotaExhausted | KeyExhausted) else _REFUSED

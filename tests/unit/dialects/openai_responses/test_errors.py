@@ -1,6 +1,7 @@
 """Errors as callers of the Responses API read them, and as Codex acts on them."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -9,9 +10,15 @@ from smart_llmrouter.core.errors import (
     InternalError,
     InvalidRequest,
     KeyDisabled,
+    KeyExhausted,
+    LimitExceeded,
     NoEligibleTarget,
+    QuotaExhausted,
     RouterError,
+    RpmExceeded,
     ShuttingDown,
+    TpmExceeded,
+    TrafficShaped,
     UpstreamFailed,
     UpstreamOverloaded,
     UpstreamQuotaExhausted,
@@ -98,6 +105,30 @@ def test_each_error_has_a_code_that_codex_knows(error: RouterError, code: str) -
 
     assert told["code"] == code
     assert "(request req_0123)" in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wait_s", "code"),
+    [
+        (RpmExceeded, 40.0, "rate_limit_exceeded"),
+        (TrafficShaped, 3.0, "rate_limit_exceeded"),
+        (TpmExceeded, 3.0, "rate_limit_exceeded"),
+        (TpmExceeded, math.inf, "invalid_prompt"),
+        (TrafficShaped, 400.0, "invalid_prompt"),
+        (QuotaExhausted, 1.0, "rate_limit_exceeded"),
+        (QuotaExhausted, 30_000.0, "insufficient_quota"),
+        (QuotaExhausted, math.inf, "insufficient_quota"),
+        (KeyExhausted, 1.0, "rate_limit_exceeded"),
+        (KeyExhausted, math.inf, "insufficient_quota"),
+    ],
+)
+def test_codex_stops_at_a_limit_that_does_not_pass_soon(
+    kind: type[LimitExceeded], wait_s: float, code: str
+) -> None:
+    """It would ask five times more within seconds, and only those codes stop it."""
+    error = kind("no", scope="caller:a", limit="x", value="1", left="0", wait_s=wait_s)
+
+    assert failed(error)["code"] == code
 
 
 def test_a_limit_that_is_no_provider_s() -> None:
