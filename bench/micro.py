@@ -19,6 +19,7 @@ import msgspec
 from bench.budgets import reference_us
 from bench.figures import SCALED_STEPS, STEPS, Results
 from bench.micro_answers import ANSWER, ENDING, OPENING, TEXTS
+from bench.micro_gate import gate_steps
 from bench.micro_paths import path_steps
 from bench.micro_planning import planning_steps
 from bench.micro_policies import policy_steps
@@ -86,6 +87,7 @@ def _timed(directory: Path) -> Iterator[tuple[str, float]]:
     snapshot = load_snapshot(config, environment={})
     steps = (
         *_request_steps(snapshot),
+        *gate_steps(),
         *routing_steps(snapshot),
         *planning_steps(directory),
         *_answer_steps(),

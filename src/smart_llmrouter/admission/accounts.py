@@ -55,12 +55,15 @@ class Account:
         "nusd",
         "requests",
         "rolls_at_s",
+        "rpm",
         "scope",
         "shaped",
         "starts",
+        "starts_spare_s",
         "step",
         "superseded",
         "tokens",
+        "tpm",
         "turn",
         "until_ms",
         "warn_nusd",
@@ -118,9 +121,9 @@ class Account:
 
     def _adopt_limits(self) -> None:
         limits = self.scope.allowance.limits
-        most = limits.concurrent
+        self.rpm, self.tpm, most = limits.rpm, limits.tpm, limits.concurrent
         self.most_in_flight = UNLIMITED if most is None else most
-        if limits.rpm is None and limits.tpm is None:
+        if self.rpm is None and self.tpm is None:
             if self.minute is not None:
                 self.minute.close()
             self.minute = None
@@ -136,6 +139,7 @@ class Account:
         rate, tokens = flow.requests_per_second, flow.input_tokens_per_second
         self.starts = _retuned(self.starts, rate, flow.burst, now_s)
         self.inputs = _retuned(self.inputs, tokens, tokens, now_s)
+        self.starts_spare_s = max(0.0, flow.burst - 1) / rate if rate else 0.0
         self.shaped = self.starts is not None or self.inputs is not None
 
     def _adopt_budgets(self, now_ms: float) -> None:
@@ -162,6 +166,11 @@ class Account:
         """Begin the step that is now."""
         self._begin_step(now_s)
         self.find_bounds()
+
+    def expire(self, now_s: float) -> None:
+        """Let go of what has rolled out of the minute, though nobody calls."""
+        if self.minute is not None and self.minute.expire(now_s):
+            self.find_bounds()
 
     def _begin_step(self, now_s: float) -> None:
         if self.minute is None:
@@ -190,12 +199,12 @@ class Account:
                 if unit not in tally.warned:
                     mark = tally.settled[index] + _mark(cap, percent)
                     warn[index] = min(warn[index], mark)
-        limits, minute = self.scope.allowance.limits, self.minute
+        minute = self.minute
         self.most_minute_requests = self.most_minute_tokens = UNLIMITED
-        if minute is not None and limits.rpm is not None:
-            self.most_minute_requests = minute.requests + limits.rpm
-        if minute is not None and limits.tpm is not None:
-            self.most_minute_tokens = minute.tokens + limits.tpm
+        if minute is not None and self.rpm is not None:
+            self.most_minute_requests = minute.requests + self.rpm
+        if minute is not None and self.tpm is not None:
+            self.most_minute_tokens = minute.tokens + self.tpm
         self.most_requests = min(most[0], self.most_minute_requests)
         self.most_tokens = min(most[1], self.most_minute_tokens)
         self.most_nusd = most[2]
@@ -224,11 +233,13 @@ class Account:
             tally.add(settled, held)
 
     def must_wait(self, input_tokens: int, now_s: float) -> bool:
-        """Say whether the call comes too fast."""
+        """Say whether the call comes too fast; see `Bucket.wait_s`."""
         starts, inputs = self.starts, self.inputs
-        if starts is not None and starts.wait_s(1, now_s):
+        if starts is not None and starts.full_at_s - now_s > self.starts_spare_s:
             return True
-        return inputs is not None and bool(inputs.wait_s(input_tokens, now_s))
+        if inputs is None or inputs.full_at_s <= now_s:
+            return False
+        return bool(inputs.wait_s(input_tokens, now_s))
 
     def pour(self, input_tokens: int, now_s: float) -> None:
         """Take a call out of the buckets."""

@@ -4,7 +4,7 @@ One process owns them, and nothing else runs while it looks and takes. What they
 lost with the process, and told to the next one by `load`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -26,6 +26,7 @@ from smart_llmrouter.config.allowances import PeriodName, Scope
 from smart_llmrouter.core.clock import Monotonic, WallClock
 
 _ROOMY: Final = UNLIMITED // 2
+_MOST_CHAINS: Final = 65_536
 
 
 class Used(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +60,7 @@ class Memory:
         self._wall = wall
         self._accounts: dict[str, Account] = {}
         self._chains: dict[Chain, list[Account]] = {}
+        self._to_tidy: Iterator[Account] = iter(())
 
     def take(self, scopes: Chain, demand: Demand) -> Verdict:
         """Take all that a call needs out of all limits, or nothing."""
@@ -70,7 +72,7 @@ class Memory:
         fits = True
         for each in accounts:
             if now_s >= each.rolls_at_s or not each.from_ms <= began_ms < each.until_ms:
-                each.catch_up(now_s, began_ms)
+                self._catch_up(each, now_s, began_ms)
             if (
                 each.in_flight >= each.most_in_flight
                 or each.requests + each.in_flight >= each.most_requests
@@ -100,7 +102,10 @@ class Memory:
         now_s: float,
         warned: tuple[Warned, ...],
     ) -> Held:
+        """Take it, and find the minute's limits of which the least is left."""
         tokens, nusd = demand.tokens, demand.nusd
+        requests_left = tokens_left = _ROOMY
+        requests = tightest_tokens = accounts[0]
         steps = []
         for each in accounts:
             step = each.step
@@ -112,10 +117,15 @@ class Memory:
             each.held_nusd += nusd
             if each.shaped:
                 each.pour(demand.input_tokens, now_s)
-        requests_window, tokens_window = _windows(accounts, now_s)
+            left = each.most_minute_requests - each.requests - each.in_flight
+            if left < requests_left:
+                requests, requests_left = each, left
+            left = each.most_minute_tokens - each.tokens - each.held_tokens
+            if left < tokens_left:
+                tightest_tokens, tokens_left = each, left
         return Held(
-            requests_window,
-            tokens_window,
+            _window(requests, requests.rpm, requests_left, now_s),
+            _window(tightest_tokens, tightest_tokens.tpm, tokens_left, now_s),
             warned,
             accounts,
             steps,
@@ -123,6 +133,14 @@ class Memory:
             tokens,
             nusd,
         )
+
+    def _catch_up(self, account: Account, now_s: float, began_ms: int) -> None:
+        """Bring an account up to date, and tidy up another one, each in its turn."""
+        account.catch_up(now_s, began_ms)
+        for idle in self._to_tidy:
+            idle.expire(now_s)
+            return
+        self._to_tidy = iter([*self._accounts.values()])
 
     def grow(self, lease: Lease, *, tokens: int, nusd: int) -> Verdict:
         """Take so much more for a call in flight, or say which budget refuses it."""
@@ -218,6 +236,8 @@ class Memory:
 
     def _accounts_of(self, chain: Chain) -> list[Account]:
         accounts = [self._account(scope) for scope in chain.scopes]
+        if len(self._chains) >= _MOST_CHAINS:
+            self._chains.clear()
         self._chains[chain] = accounts
         return accounts
 
@@ -239,32 +259,13 @@ def _own(lease: Lease) -> Held:
     return lease
 
 
-def _windows(
-    accounts: Sequence[Account], now_s: float
-) -> tuple[Window | None, Window | None]:
-    """Return the minute's limits of which the least is left, after the call."""
-    requests_left = tokens_left = _ROOMY
-    requests = tokens = None
-    for each in accounts:
-        left = each.most_minute_requests - each.requests - each.in_flight
-        if left < requests_left:
-            requests, requests_left = each, left
-        left = each.most_minute_tokens - each.tokens - each.held_tokens
-        if left < tokens_left:
-            tokens, tokens_left = each, left
-    return (
-        None
-        if requests is None
-        else Window(
-            limit=requests.scope.allowance.limits.rpm or 0,
-            left=max(0, requests_left),
-            reset_s=reset_after_s(requests.step, now_s),
-        ),
-        None
-        if tokens is None
-        else Window(
-            limit=tokens.scope.allowance.limits.tpm or 0,
-            left=max(0, tokens_left),
-            reset_s=reset_after_s(tokens.step, now_s),
-        ),
+def _window(
+    account: Account, limit: int | None, left: int, now_s: float
+) -> Window | None:
+    if limit is None:
+        return None
+    return Window(
+        limit=limit,
+        left=max(0, left),
+        reset_s=reset_after_s(account.step, now_s),
     )

@@ -68,15 +68,16 @@ class Minute:
         self.steps.append(step)
         return step
 
-    def expire(self, now_s: float) -> None:
-        """Count no more what is over a minute old."""
-        steps = self.steps
+    def expire(self, now_s: float) -> bool:
+        """Count no more what is over a minute old; say whether there was something."""
+        steps, before = self.steps, len(self.steps)
         oldest = int(now_s * STEPS_A_SECOND) - _STEPS
         while steps and steps[0].number < oldest:
             step = steps.popleft()
             step.counted = False
             self.requests += step.requests
             self.tokens += step.tokens
+        return len(steps) < before
 
     def close(self) -> None:
         """Count nothing any more."""
