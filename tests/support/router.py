@@ -14,17 +14,19 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import httpx2
 import openai
 import uvloop
 
 from smart_llmrouter import bootstrap
+from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.bootstrap.surface import build_edge
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
+from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.decision_line import decode_decision, parted
@@ -46,6 +48,8 @@ class Router:
     port: int
     journal: Path
     opened: list[openai.AsyncOpenAI] = field(default_factory=list)
+    paths: tuple[str, ...] = ()
+    """All that it serves."""
 
     @property
     def url(self) -> str:
@@ -96,8 +100,13 @@ class Router:
 
 
 @asynccontextmanager
-async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[Router]:
-    """Serve `settings` on a free port and on the running loop."""
+async def serving(
+    directory: Path, settings: dict[str, Any], counters: Counters | None = None
+) -> AsyncGenerator[Router]:
+    """Serve `settings` on a free port and on the running loop.
+
+    What is limited is counted by `counters`, or in memory.
+    """
     directory.mkdir(exist_ok=True)
     config = directory / "router.yaml"
     config.write_text(json.dumps(settings))
@@ -114,7 +123,7 @@ async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[R
             policies=policies,
             tally=Tally(),
             ingester=lambda: "ok",
-            counters=Memory(now=time.monotonic, wall=time.time),
+            counters=counters or Memory(now=time.monotonic, wall=time.time),
         )
         server = Server(hub, grace_s=1)
         listening = listening_socket("127.0.0.1", 0)
@@ -122,7 +131,9 @@ async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[R
         try:
             await server.listening.wait()
             yield Router(
-                listening.getsockname()[1], snapshot.state.directory / "journal"
+                listening.getsockname()[1],
+                snapshot.state.directory / "journal",
+                paths=_paths(hub),
             )
         finally:
             server.stop()
@@ -131,12 +142,18 @@ async def serving(directory: Path, settings: dict[str, Any]) -> AsyncGenerator[R
             journal.close()
 
 
+def _paths(hub: Hub) -> tuple[str, ...]:
+    """Return the paths that are hot, and those that are not."""
+    site = cast("Any", hub)._site.app._app
+    return (*hub.paths, *(route.path for route in site.routes))
+
+
 @asynccontextmanager
 async def running_router(
-    directory: Path, settings: dict[str, Any]
+    directory: Path, settings: dict[str, Any], counters: Counters | None = None
 ) -> AsyncGenerator[Router]:
     """Serve `settings` in a thread; stop it at the end, whatever happened."""
-    thread = on_its_own_loop(serving(directory, settings))
+    thread = on_its_own_loop(serving(directory, settings, counters))
     router = await asyncio.to_thread(thread.__enter__)
     try:
         yield router
