@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import Demand, Spent
+from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.admission.verdicts import (
     Lease,
     LimitName,
@@ -157,21 +158,24 @@ class Exact:
 
 
 class Remote:
-    """The same store behind a wait: decisions are made when the loop comes to them.
+    """The same store behind a wait: decisions are made one after another.
 
     `hold` is an event for which every decision waits before its answer arrives.
     """
 
-    def __init__(self, exact: Exact) -> None:
-        """Decide as `exact` does."""
+    def __init__(self, exact: "Exact | Memory", *, takes_s: float = 0.0) -> None:
+        """Decide as `exact` does; that takes so long each time."""
         self.exact = exact
+        self._takes_s = takes_s
+        self._turn = asyncio.Lock()
         self.hold = asyncio.Event()
         self.hold.set()
 
     async def take(self, scopes: Chain, demand: Demand) -> Verdict:
         """Decide now, and answer later."""
-        await asyncio.sleep(0)
-        verdict = self.exact.take(scopes, demand)
+        async with self._turn:
+            await asyncio.sleep(self._takes_s)
+            verdict = self.exact.take(scopes, demand)
         await self.hold.wait()
         return verdict
 

@@ -53,7 +53,10 @@ _GRACE_S: Final = 0.005
 _ALIKE_S: Final = 1e-6
 _MOST_STALE: Final = 64
 _PROBED_S: Final = 0.001
-"""A bucket that is this far from what a call needs will not grant it by accident."""
+"""A bucket that is this far from what a call needs will not grant it by accident.
+
+Where a store takes longer to answer, such a call may overtake another one.
+"""
 
 
 class Ticket(msgspec.Struct, eq=False):
