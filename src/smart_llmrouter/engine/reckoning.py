@@ -78,18 +78,23 @@ def spent_by(entry: Entry, seen: Seen, input_tokens: int) -> Spent:
     target, usage = entry.target, entry.usage
     price = None if target is None else target.price
     entry.cost = cost = cost_of(usage, price)
-    if not seen.complete or usage.input_tokens is None or usage.output_tokens is None:
+    if usage.input_tokens is None or usage.output_tokens is None:
         if not entry.answering:
             return Spent(1, 0, 0)
-        usage = _filled(usage, seen, input_tokens)
-        tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-        entry.charged = Spent(1, tokens, _priced(cost_of(usage, price)))
-        return entry.charged
+        return _charged(entry, _filled(usage, seen, input_tokens), price)
+    if entry.answering and not seen.complete:
+        return _charged(entry, _filled(usage, seen, input_tokens), price)
     tokens = usage.input_tokens + usage.output_tokens
     if cost.total_nusd is not None or price is None:
         return Spent(1, tokens, cost.total_nusd or 0)
     # Only a part has a price: the record's total is unknown.
-    entry.charged = Spent(1, tokens, _priced(cost))
+    return _charged(entry, usage, price)
+
+
+def _charged(entry: Entry, usage: Usage, price: Price | None) -> Spent:
+    """Charge what is not the usage on record, and note it."""
+    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    entry.charged = Spent(1, tokens, _priced(cost_of(usage, price)))
     return entry.charged
 
 
