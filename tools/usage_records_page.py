@@ -19,7 +19,12 @@ from smart_llmrouter.stores.decision_tables import (
     SCORE_TERMS,
     TARGET_CANDIDATES,
 )
-from smart_llmrouter.stores.tables import FIELD_EVENTS, JOURNAL_POSITIONS, REQUEST_USAGE
+from smart_llmrouter.stores.tables import (
+    BUDGET_EVENTS,
+    FIELD_EVENTS,
+    JOURNAL_POSITIONS,
+    REQUEST_USAGE,
+)
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "usage-records.md"
 
@@ -173,6 +178,14 @@ and queries of your own, read the view and need to know none of this.
 
 """
 
+BUDGETS: Final = """
+## Budgets that were reset
+
+`smart-llmrouter budget reset` leaves a row of `budget_events`, and each reading of a
+budget looks for the last one; see [Budgets](budgets.md).
+
+"""
+
 EVENTS: Final = """
 ## What translations could not carry
 
@@ -221,6 +234,7 @@ $ smart-llmrouter usage report --since 2026-11-01 --until 2026-12-01 \\
 $ smart-llmrouter usage report --since 30m --group-by error,status --format json
 $ smart-llmrouter usage report --group-by lane,dialect,target
 $ smart-llmrouter usage report --group-by fallback,target
+$ smart-llmrouter usage report --group-by refused-by,caller
 $ smart-llmrouter usage notes --since 7d
 ```
 
@@ -277,6 +291,8 @@ def usage_records_page() -> str:
             STORED,
             _columns(JOURNAL_POSITIONS),
             TOKENS,
+            BUDGETS,
+            _columns(BUDGET_EVENTS),
             EVENTS,
             _columns(FIELD_EVENTS),
             EVENTS_STORED,

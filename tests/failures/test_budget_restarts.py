@@ -1,7 +1,10 @@
 """A router that ends, however it ends, forgets nothing that was spent."""
 
 import asyncio
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,9 +21,11 @@ from tests.support.gateway import (
     running_gateway,
 )
 from tests.support.mock import Mock, running_mock
+from tests.support.wait import eventually
 
 ROUNDS = 20 if SOAK else 3
 CALLS_A_ROUND = 12
+WHO = "alice-search-dev-k1"
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 if SOAK else 120)]
 
@@ -68,3 +73,42 @@ async def test_a_budget_outlives_every_kill(tmp_path: Path) -> None:
     assert (refused.status_code, len(mock.received)) == (403, most)
     assert "key-exhausted" in refused.text
     assert sum(row["attempts"] for row in rows) == most
+
+
+async def test_a_router_that_runs_sees_that_a_budget_was_reset(tmp_path: Path) -> None:
+    """Without being started again, and within seconds."""
+    async with budgeted(tmp_path, day={"requests": 2}) as (gateway, _):
+        before = await statuses(gateway, 2)
+        refused = await ask(gateway)
+
+        done = await asyncio.to_thread(budget, gateway, "reset", f"caller:{WHO}", "day")
+
+        async def passes() -> bool:
+            return (await ask(gateway)).status_code == httpx2.codes.OK
+
+        await eventually(passes, within_s=5, what="a call that passes")
+        shown = await asyncio.to_thread(budget, gateway, "show", "--format", "json")
+
+    assert (before, refused.status_code) == ([200, 200], 429)
+    assert "had used 2 of 2 calls" in done
+    assert '"used": 1' in shown
+
+
+def budget(gateway: Gateway, *words: str) -> str:
+    """Run `smart-llmrouter budget` as an operator would, and return what it says."""
+    yes = ["--yes"] if words[0] == "reset" else []
+    done = subprocess.run(
+        [sys.executable, "-m", "smart_llmrouter", "budget", *words, *yes],
+        cwd=gateway.directory,
+        env={
+            name: os.environ[name]
+            for name in ("PATH", "PYTHONPATH")
+            if name in os.environ
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from smart_llmrouter.cli import (
+    budget_commands,
     config_commands,
     db_commands,
     demo_command,
@@ -52,6 +53,7 @@ app.command("explain")(explain_command.explain)
 app.add_typer(config_commands.app, name="config")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(usage_commands.app, name="usage")
+app.add_typer(budget_commands.app, name="budget")
 app.add_typer(db_commands.app, name="db")
 app.command("probe")(probe_command.probe)
 app.command("mock")(mock_command.mock)

@@ -17,7 +17,7 @@ from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption, ExplainFor
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from smart_llmrouter.config.snapshot import State
+    from smart_llmrouter.config.snapshot import Snapshot, State
     from smart_llmrouter.ledger.interval import Interval
 
 R = TypeVar("R")
@@ -278,7 +278,12 @@ def _caught_up(
 
 
 def state_of(config: Path) -> "State":
-    """Return the `state` part of a configuration.
+    """Return the `state` part of a configuration, as `snapshot_of` reads it."""
+    return snapshot_of(config).state
+
+
+def snapshot_of(config: Path) -> "Snapshot":
+    """Return a configuration, for what needs of it no more than names and `state`.
 
     A variable that is set where the router runs may well be missing here: only those
     that `state` itself refers to are needed for a report.
@@ -289,7 +294,7 @@ def state_of(config: Path) -> "State":
     missing = {found.awaits for found in findings if found.awaits is not None}
     needed = {found.awaits for found in findings if found.key_path.startswith("state")}
     stand_ins = dict.fromkeys(missing - needed, "not-needed-for-a-report")
-    return load_snapshot(config, environment={**os.environ, **stand_ins}).state
+    return load_snapshot(config, environment={**os.environ, **stand_ins})
 
 
 def _deliver(text: str, out: Path) -> None:

@@ -1,0 +1,258 @@
+"""`smart-llmrouter budget`: what is left of limits and budgets, and beginning anew."""
+
+import os
+import pwd
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from smart_llmrouter.config.allowances import Scope
+    from smart_llmrouter.config.snapshot import Snapshot
+    from smart_llmrouter.ledger.budget_sums import Used
+
+app = typer.Typer(
+    name="budget",
+    help="What is used and left of limits and budgets.",
+    no_args_is_help=True,
+)
+
+_MS_PER_S = 1000
+_KINDS = "caller, owner, project, environment, group or group-caller"
+
+
+class TableFormat(StrEnum):
+    """How limits are written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Period(StrEnum):
+    """Of which budget."""
+
+    DAY = "day"
+    MONTH = "month"
+    LIFETIME = "lifetime"
+
+
+ScopeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scope",
+        metavar="KIND:NAME",
+        help="Only this one, such as `caller:alice-dev`, `environment:search/dev` or "
+        "`group-caller:chat/alice-dev`.",
+    ),
+]
+CallerOption = Annotated[
+    str | None,
+    typer.Option("--caller", help="Only those that limit this caller's calls."),
+]
+FormatOption = Annotated[
+    TableFormat, typer.Option("--format", help="How to write them.")
+]
+ScopeArgument = Annotated[
+    str,
+    typer.Argument(metavar="KIND:NAME", help=f"Whose budget. The kind is {_KINDS}."),
+]
+PeriodArgument = Annotated[
+    Period, typer.Argument(metavar="PERIOD", help="`day`, `month` or `lifetime`.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether I am sure.")]
+
+
+class NoSuchScope(Exception):
+    """The command names something that is not limited."""
+
+
+@app.callback()
+def budget() -> None:
+    """What is used and left of limits and budgets."""
+
+
+@app.command()
+def show(
+    scope: ScopeOption = None,
+    caller: CallerOption = None,
+    to_format: FormatOption = TableFormat.TABLE,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show every limit and budget: its cap, what is used and left, when it resets.
+
+    What is used is added up from the usage records, for the day and month that are now
+    in the time zone of each budget, since its last reset. The router need not run.
+    """
+    from smart_llmrouter.bootstrap.budgets import on_record
+    from smart_llmrouter.cli.usage_commands import snapshot_of
+    from smart_llmrouter.ledger.budget_report import budget_lines, render_budgets
+
+    with _failures_told():
+        snapshot = snapshot_of(config)
+        scopes = _asked_for(snapshot, scope, caller)
+        found = on_record(snapshot.state, snapshot.allowances)
+    lines = budget_lines(scopes, found.periods, found.uses)
+    text = render_budgets(lines, at_ms=int(found.periods.at_ms), to=to_format.value)
+    typer.echo(text, nl=False)
+
+
+@app.command()
+def reset(
+    scope: ScopeArgument,
+    period: PeriodArgument,
+    yes: YesOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Let a budget's day, month or lifetime begin anew, a second from now.
+
+    Calls that began before do not count in it any more; all other budgets go on. What
+    had been used, when, and who did this is kept in the table `budget_events`. A router
+    that runs sees it by itself, and needs no restart.
+    """
+    from smart_llmrouter.cli.usage_commands import snapshot_of
+
+    with _failures_told():
+        snapshot = snapshot_of(config)
+        chosen = _scope_called(snapshot, scope)
+        if period.value not in chosen.allowance.budgets.caps:
+            raise NoSuchScope(_without(chosen, period))
+        used = _used(snapshot, chosen, period)
+        told = _told(chosen, period, used)
+        if not yes:
+            typer.confirm(f"{scope} has used {told}. Begin anew?", abort=True)
+        at_ms = _begin_anew(snapshot, chosen, period, used)
+    typer.echo(
+        f"{scope}: its {period.value} begins anew at {_utc(at_ms)}; it had used {told}."
+        "\nA router that runs sees this by itself within about a second."
+    )
+
+
+def _used(snapshot: "Snapshot", scope: "Scope", period: Period) -> "Used":
+    from smart_llmrouter.bootstrap.budgets import on_record
+    from smart_llmrouter.ledger.budget_sums import NOTHING_USED
+
+    found = on_record(snapshot.state, snapshot.allowances)
+    use = found.uses.get(scope.key)
+    return NOTHING_USED if use is None else use.periods[period.value].used
+
+
+def _told(scope: "Scope", period: Period, used: "Used") -> str:
+    from smart_llmrouter.ledger.budget_report import used_text
+
+    return used_text(scope.allowance.budgets.caps[period.value], used)
+
+
+def _begin_anew(
+    snapshot: "Snapshot", scope: "Scope", period: Period, used: "Used"
+) -> int:
+    """Write the reset down, and return when the period begins anew."""
+    from smart_llmrouter.bootstrap.budgets import RESET_AHEAD_MS
+    from smart_llmrouter.stores.budget_events import BudgetReset, add_reset
+
+    now_ms = int(time.time() * _MS_PER_S)
+    made = BudgetReset(
+        scope_kind=scope.kind,
+        scope_name=scope.name,
+        period=period.value,
+        at_ms=now_ms + RESET_AHEAD_MS,
+        actor=_user(),
+        used_requests=used.requests,
+        used_tokens=used.tokens,
+        used_nusd=used.nusd,
+    )
+    add_reset(snapshot.state.database_url.reveal(), made, ts_ms=now_ms)
+    return made.at_ms
+
+
+def _user() -> str:
+    """Return the name of the operating system's user; its number where it has none."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _utc(at_ms: int) -> str:
+    from smart_llmrouter.ledger.interval import utc_text
+
+    return utc_text(at_ms)
+
+
+def _asked_for(
+    snapshot: "Snapshot", scope: str | None, caller: str | None
+) -> tuple["Scope", ...]:
+    """Return the scopes to show. Raises `NoSuchScope`."""
+    from smart_llmrouter.config.scopes import all_scopes, scopes_of_caller
+
+    if scope is not None:
+        return (_scope_called(snapshot, scope),)
+    if caller is None:
+        return all_scopes(snapshot)
+    found = scopes_of_caller(snapshot, caller)
+    if found is None:
+        known = {each.id for each in snapshot.callers_by_digest.values()}
+        raise NoSuchScope(f"no caller is called {caller!r}{_close(caller, known)}")
+    return found
+
+
+def _scope_called(snapshot: "Snapshot", key: str) -> "Scope":
+    """Return a scope by its key. Raises `NoSuchScope`, which names a close one."""
+    from smart_llmrouter.config.scopes import all_scopes
+
+    known = {scope.key: scope for scope in all_scopes(snapshot)}
+    if key in known:
+        return known[key]
+    if ":" not in key:
+        raise NoSuchScope(
+            f"{key!r} says not what it is: write KIND:NAME, where KIND is {_KINDS}"
+            f"{_close(f'caller:{key}', known)}"
+        )
+    raise NoSuchScope(f"nothing limits {key!r}{_close(key, known)}")
+
+
+def _close(name: str, known: "Iterable[str]") -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _without(scope: "Scope", period: Period) -> str:
+    others = ", ".join(scope.allowance.budgets.caps) or "none"
+    return f"{scope.key} has no {period.value} budget; its budgets are: {others}"
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """End with one line about what went wrong."""
+    import sqlite3
+
+    from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.stores.sqlite import DatabaseUnusable
+    from smart_llmrouter.stores.usage_store import DatabaseAway
+
+    try:
+        yield
+    except NoSuchScope as error:
+        _fail(str(error), code=2)
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except (DatabaseUnusable, DatabaseAway) as error:
+        _fail(str(error), code=1)
+    except (sqlite3.Error, OSError) as error:
+        _fail(f"the usage database cannot be used ({error})", code=1)
+
+
+def _fail(message: str, *, code: int) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)
