@@ -26,12 +26,11 @@ from bench.suite import (
     measure_endurance,
     measure_memory_of_bodies,
     measure_one_core,
+    measure_shared_counters,
     measure_speed,
     measure_starts,
-    measure_two_workers,
 )
 from bench.toolbox import ToolMissing, open_toolbox
-from bench.workload import accepted_workers
 
 PREFIX: Final = "smart-llmrouter-bench-"
 _BEGAN: Final = time.monotonic()
@@ -101,10 +100,7 @@ def _measure(shop: Workshop, peers: Mapping[str, tuple[Peer, Path]]) -> None:
             measure_growth(shop, upstream)
         measure_endurance(shop, upstream)
         if plan.two_workers:
-            if accepted_workers(2):
-                measure_two_workers(shop, upstream)
-            else:
-                shop.note("two workers were not measured: they are not built yet")
+            measure_shared_counters(shop, upstream)
         measure_peers(shop, upstream, peers)
     shop.say("the steps of a call, each alone")
     measure_steps(shop.results)

@@ -19,6 +19,11 @@ SCALED_STEPS: Final = "steps, scaled"
 reference machine."""
 
 
+SHARED: Final = "router, Valkey"
+SHARED_BY_TWO: Final = "router, 2 workers, Valkey"
+"""Routers that count in a shared store."""
+
+
 class Samples:
     """What each round measured."""
 
@@ -103,7 +108,29 @@ def derived(figures: Figures) -> Figures:
                 continue
             value = ours - theirs if each.how == "minus" else ours / theirs
             found[subject, load, each.name] = value
-    return found | dict(_between_loads(figures))
+    between = dict(_between_loads(figures)) | dict(_between_counters(figures))
+    return found | between
+
+
+def _between_counters(
+    figures: Figures,
+) -> Iterator[tuple[tuple[str, str, str], float]]:
+    """Yield what limits cost, and what a second worker gives, by the workers' CPU."""
+
+    def worker_us(subject: str, load: str) -> float | None:
+        return figures.get((subject, load, "worker us"))
+
+    for subject, load in (("router", "limited 64"), (SHARED, "limited 64, Valkey")):
+        plain, limited = (
+            worker_us(subject, "plain 64"),
+            worker_us(subject, "limited 64"),
+        )
+        if plain and limited:
+            yield ("router", load, "limits us"), limited - plain
+    for load in ("plain 64", "limited 64", "stream 64"):
+        one, two = worker_us(SHARED, load), worker_us(SHARED_BY_TWO, load)
+        if one and two:
+            yield ("router", f"{load}, two workers", "times one worker"), 2 * one / two
 
 
 _COMPARED_WITH: Final = frozenset({each.other for each in _COMPARISONS})

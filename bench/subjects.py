@@ -30,7 +30,10 @@ CHAT_PATH: Final = "/v1/chat/completions"
 MESSAGES_PATH: Final = "/v1/messages"
 INGESTER: Final = "ingester"
 WORKER: Final = "worker"
+STORE: Final = "counter store"
 _INGESTER_MODULE: Final = "ingest_command"
+_ROLES: Final = {_INGESTER_MODULE: INGESTER, "valkey-server": STORE}
+"""What stands in the commands of processes that serve no calls."""
 _START_WITHIN_S: Final = 30.0
 _POLL_S: Final = 0.002
 _CATCH_UP_WITHIN_S: Final = 30.0
@@ -104,11 +107,13 @@ class Router(Subject):
     answered: int = 0
 
     def roles(self) -> dict[str, list[int]]:
-        """Return the workers' processes and the ingester's."""
+        """Return the processes of workers, ingester, and counter store if any."""
         roles: dict[str, list[int]] = {WORKER: [], INGESTER: []}
         for pid in tree_of(self.process.pid):
-            role = INGESTER if _INGESTER_MODULE in command_of(pid) else WORKER
-            roles[role].append(pid)
+            command = command_of(pid)
+            named = (role for part, role in _ROLES.items() if part in command)
+            role = next(named, WORKER)
+            roles.setdefault(role, []).append(pid)
         return roles
 
     def rows(self, *, answered_only: bool = True) -> int:

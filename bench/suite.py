@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.figures import Results, growth_per_100k
+from bench.figures import SHARED, SHARED_BY_TWO, Results, growth_per_100k
 from bench.loads import Load, LoadClient, LoadFailed, Outcome, first_answer
 from bench.machine import Cores, CoreTime, forget_peak, peak_rss_mib, pss_mib, rss_mib
-from bench.plans import EVENTS, HUGE_MANY, MANY, MIB, STREAMS, Plan
+from bench.plans import EVENTS, HUGE_MANY, LIMITED, MANY, MIB, STREAMS, Plan
 from bench.subjects import (
     INGESTER,
     WORKER,
@@ -292,13 +292,18 @@ def _resident(resident: list[tuple[int, float]]) -> dict[str, float]:
     return found
 
 
-def measure_two_workers(shop: Workshop, upstream: Mock) -> None:
-    """Measure two workers on two cores; with two cores in all the load shares one."""
-    scale = Scale(workers=2, tls_port=upstream.tls_port)
-    shop.say("two workers")
-    name = "router, 2 workers"
-    with shop.router(upstream, "workers", name=name, scale=scale) as router:
-        for load in (MANY, STREAMS):
-            for keep in (False, True):
-                seconds = shop.plan.seconds if keep else 1
-                measure(shop, load, router, seconds=seconds, keep=keep)
+def measure_shared_counters(shop: Workshop, upstream: Mock) -> None:
+    """Measure one worker and two that count in a Valkey, which the router starts.
+
+    Each worker has a core; with two cores in all, the load and the store share these.
+    So the rate says little there, and the CPU that a worker needs for a call is what
+    is compared.
+    """
+    for workers, name in ((1, SHARED), (2, SHARED_BY_TWO)):
+        shop.say(name)
+        scale = Scale(workers=workers, counters="embedded-valkey", limited=True)
+        with shop.router(upstream, f"shared-{workers}", name=name, scale=scale) as each:
+            for load in (MANY, LIMITED, STREAMS):
+                for keep in (False, True):
+                    seconds = shop.plan.seconds if keep else 1
+                    measure(shop, load, each, seconds=seconds, keep=keep)

@@ -2,13 +2,9 @@
 
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-from smart_llmrouter.config.findings import ConfigurationError
-from smart_llmrouter.config.load import load_snapshot
 
 _SYSTEM: Final = (
     "You are a careful assistant that routes, summarises and answers questions about "
@@ -61,6 +57,7 @@ class Scale:
     callers: int = 1
     groups: int = 1
     workers: int = 1
+    counters: str | None = None
     tls_port: int | None = None
     limited: bool = False
 
@@ -149,9 +146,12 @@ def router_configuration(
     server: dict[str, object] = {"listen": f"127.0.0.1:{port}"}
     if scale.workers > 1:
         server["workers"] = scale.workers
+    state: dict[str, object] = {"directory": "./state"}
+    if scale.counters is not None:
+        state["counters"] = scale.counters
     return {
         "server": server,
-        "state": {"directory": "./state"},
+        "state": state,
         "providers": providers,
         "groups": groups,
         "users": [{"id": "bench", "name": "Bench", "status": "active"}],
@@ -192,21 +192,6 @@ def write_configuration(
     """Write the configuration file. JSON is YAML, too."""
     settings = router_configuration(port=port, upstream_port=upstream_port, scale=scale)
     path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-
-
-def accepted_workers(workers: int) -> bool:
-    """Say whether the router can have so many workers."""
-    settings = router_configuration(
-        port=8080, upstream_port=8081, scale=Scale(workers=workers)
-    )
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "router.yaml"
-        path.write_text(json.dumps(settings), encoding="utf-8")
-        try:
-            load_snapshot(path, environment={})
-        except ConfigurationError:
-            return False
-    return True
 
 
 def _caller(number: int, *, allow: list[str]) -> dict[str, object]:

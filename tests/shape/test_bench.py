@@ -74,7 +74,7 @@ def test_every_budget_can_be_measured() -> None:
     """A full run measures each figure that a budget bounds."""
     loads = {load.name for load in (*FULL.loads, HUGE_MANY)}
     loads |= {"start", "idle", "endurance", "10,000 callers", "200 groups"}
-    loads |= {SCALED_STEPS}
+    loads |= {SCALED_STEPS, "limited 64, Valkey", "plain 64, two workers"}
 
     budgets = read_budgets()
 
