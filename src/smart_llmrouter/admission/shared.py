@@ -13,7 +13,7 @@ All that a process asks in one turn of its loop leaves in one write, on one conn
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, cast
@@ -145,6 +145,11 @@ class Shared:
         """The way to the store."""
         assert self._link is not None  # noqa: S101 - `use` comes first
         return self._link
+
+    @property
+    def lives(self) -> Collection[Life]:
+        """Its lives of which something is left, the one that goes on among them."""
+        return self._lives.values()
 
     # What the gate asks.
 

@@ -106,19 +106,22 @@ class Terms(Told):
         self, index: int, scope: Scope, began_ms: float
     ) -> Iterator[Sequence[object]]:
         budgets = scope.allowance.budgets
-        for period in PERIODS if budgets.caps else ():
+        for number, period in enumerate(PERIODS, start=1):
+            if period not in budgets.caps:
+                continue
             from_ms, until_ms = bounds_ms(period, began_ms, budgets.timezone)
             self.from_ms = max(self.from_ms, from_ms)
             self.until_ms = min(self.until_ms, until_ms)
             self.ends_ms[index, period] = until_ms
             letter, timed = LETTERS[period], until_ms < inf
-            caps = caps_of(budgets.caps.get(period))
+            caps = caps_of(budgets.caps[period])
             percent = budgets.warn_at_percent
             yield (
                 f"{letter}{from_ms:.0f}" if timed else letter,
                 until_ms if timed else 0,
                 caps,
                 [-(-cap * percent // _PERCENT) for cap in caps],
+                number,
             )
 
     def hold_for(self, began_ms: float) -> bool:
@@ -269,9 +272,11 @@ def _uses(told: Sequence[int], terms: Terms, index: int, now_s: float) -> Iterat
                 reserved=0,
                 resets_at_s=resets_at_s,
             )
-    for number, period in enumerate(PERIODS if allowance.budgets.caps else ()):
-        at = _MINUTE_PARTS + 2 * len(UNITS) * number
-        for unit, cap in enumerate(caps_of(allowance.budgets.caps.get(period))):
+    caps = allowance.budgets.caps
+    configured = [each for each in PERIODS if each in caps]
+    for place, period in enumerate(configured):
+        number, at = PERIODS.index(period), _MINUTE_PARTS + 2 * len(UNITS) * place
+        for unit, cap in enumerate(caps_of(caps[period])):
             if cap >= 0:
                 yield Use(
                     limit=LIMITS[_MINUTE_LIMITS + len(UNITS) * number + unit],

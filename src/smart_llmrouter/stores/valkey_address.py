@@ -8,13 +8,17 @@ Behind `?` may stand `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile`, files in 
 `db`: the names that redis-py has for them.
 """
 
+import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from smart_llmrouter.core.secrets import Secret
 
+_LONGEST_PATH: Final = 100
 _PORT: Final = 6379
 _SECURE: Final = frozenset({"valkeys", "rediss"})
 _OPTIONS: Final = frozenset({"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
@@ -76,6 +80,20 @@ def parse_address(url: str) -> ValkeyAddress:
         cert_file=options.get("ssl_certfile"),
         key_file=options.get("ssl_keyfile"),
     )
+
+
+@contextmanager
+def reachable(path: str) -> Iterator[str]:
+    """Give a name of a Unix socket that the system takes: it takes no long ones."""
+    if len(os.fsencode(path)) <= _LONGEST_PATH:
+        yield path
+        return
+    directory, name = os.path.split(path)
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{opened}/{name}"
+    finally:
+        os.close(opened)
 
 
 def client_context(address: ValkeyAddress) -> ssl.SSLContext | None:

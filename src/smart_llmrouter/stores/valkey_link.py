@@ -18,6 +18,7 @@ import structlog
 from smart_llmrouter.stores.valkey_address import (
     ValkeyAddress,
     client_context,
+    reachable,
 )
 from smart_llmrouter.stores.valkey_connection import (
     CommandRefused,
@@ -144,7 +145,8 @@ class ValkeyLink:
         self._next_address = self._address
         self._connection = None
         if address.path:
-            _, made = await loop.create_unix_connection(self._protocol, address.path)
+            with reachable(address.path) as path:
+                _, made = await loop.create_unix_connection(self._protocol, path)
         else:
             _, made = await loop.create_connection(
                 self._protocol, address.host, address.port, ssl=self._tls

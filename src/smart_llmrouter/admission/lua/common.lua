@@ -23,7 +23,7 @@ local LONGEST_GAP_MS = --[[longest-gap]] 5000 --[[/longest-gap]]
 local MOST_DEAD = 8
 local PERIODS_KEPT = 3
 
-local clock_now, clock_dead, real_now
+local clock_now, clock_dead
 
 -- The clock goes on with the server's, but not back, and not far ahead at once: while
 -- somebody is alive, the clock is looked at every second, and more than a few seconds
@@ -59,7 +59,7 @@ local function tell_time()
   if changed or passed >= STEP_MS then
     call('SET', KEYS[1], pack(real, offset, expiry, dead))
   end
-  clock_now, clock_dead, real_now = now, dead, real
+  clock_now, clock_dead = now, dead
   return now
 end
 

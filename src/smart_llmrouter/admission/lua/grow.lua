@@ -15,8 +15,8 @@ local read = {}
 for i = 1, #scopes do
   local at = read_scope(KEYS[3 + i], owner)
   read[i] = at
-  for number, given in ipairs(scopes[i][9]) do
-    local caps, ends = given[3], given[2]
+  for _, given in ipairs(scopes[i][9]) do
+    local caps, ends, number = given[3], given[2], given[5]
     local p = period(at.s, period_id(at.s, given[1], began))
     for unit = 2, 3 do
       local cap, total = caps[unit], p[unit] + p[3 + unit]
@@ -25,7 +25,7 @@ for i = 1, #scopes do
         if needs[unit] > cap or ends == 0 and p[unit] + needs[unit] > cap then
           wait = NEVER
         elseif p[unit] + needs[unit] > cap then
-          wait, at_end = max(1, ends - real_now + 1), true
+          wait, at_end = max(1, ends - began + 1), true
         end
         if wait > worst.wait then
           worst = {scope = i, limit = 5 + (number - 1) * 3 + unit,

@@ -34,8 +34,8 @@ local function check_bucket(i, limit, level, amount, size, rate)
   end
 end
 
-local function check_period(i, at, given, number)
-  local id, ends, caps = given[1], given[2], given[3]
+local function check_period(i, at, given)
+  local id, ends, caps, number = given[1], given[2], given[3], given[5]
   local p = period(at.s, period_id(at.s, id, began))
   local needs = {1, tokens, nusd}
   for unit = 1, 3 do
@@ -45,7 +45,7 @@ local function check_period(i, at, given, number)
       if need > cap or ends == 0 and used + need > cap then
         refuse(i, limit, left, NEVER)
       elseif used + need > cap then
-        refuse(i, limit, left, max(1, ends - real_now + 1), {ends = true})
+        refuse(i, limit, left, max(1, ends - began + 1), {ends = true})
       else
         refuse(i, limit, left, 1000)
       end
@@ -68,7 +68,7 @@ for i = 1, #scopes do
     end
     if at.starts then check_bucket(i, 4, at.starts, 1, burst, rps) end
     if at.inputs then check_bucket(i, 5, at.inputs, input, tps, tps) end
-    for number, each in ipairs(given[9]) do check_period(i, at, each, number) end
+    for _, each in ipairs(given[9]) do check_period(i, at, each) end
   end
 end
 
@@ -82,9 +82,9 @@ end
 local requests_limit, requests_left, tokens_limit, tokens_left = 0, NEVER, 0, NEVER
 local warned, lefts = {}, {}
 
-local function reserve(i, at, given, number)
+local function reserve(i, at, given)
   local id = period_id(at.s, given[1], began)
-  local p, caps, marks = period(at.s, id), given[3], given[4]
+  local p, caps, marks, number = period(at.s, id), given[3], given[4], given[5]
   local needs = {1, tokens, nusd}
   local held = at.o.p[id]
   if not held then
@@ -117,7 +117,7 @@ for i = 1, #scopes do
   at.o.c = at.o.c + 1
   if at.starts then s.f1, s.g1 = at.starts - 1, now end
   if at.inputs then s.f2, s.g2 = at.inputs - input, now end
-  for number, each in ipairs(given[9]) do reserve(i, at, each, number) end
+  for _, each in ipairs(given[9]) do reserve(i, at, each) end
   if rpm > 0 and rpm - s.q < requests_left then
     requests_limit, requests_left = rpm, rpm - s.q
   end
