@@ -76,6 +76,7 @@ class InValkey(Store):
         self, settled: Mapping[str, tuple[Scope, Mapping[PeriodName, Used]]]
     ) -> None:
         """Die without a word, and start again: what was settled is in the store."""
+        del settled
         await self._link.close()
         self.counters = self.fresh()
 

@@ -26,7 +26,7 @@ from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
 from smart_llmrouter.admission.shared_away import Away
 from smart_llmrouter.admission.shared_commands import Commands
 from smart_llmrouter.admission.shared_owner import Life, OwnerName, Settlement
-from smart_llmrouter.admission.shared_records import records_of
+from smart_llmrouter.admission.shared_records import Charged, records_of, settlement_of
 from smart_llmrouter.admission.shared_terms import (
     LETTERS,
     Keys,
@@ -399,7 +399,38 @@ class Shared:
             some = scopes[at : at + _SCOPES_AT_ONCE]
             last = at + _SCOPES_AT_ONCE >= len(scopes)
             await self.asked(self._commands.sweep(name, some, last=last))
-        log.warning("leases of a dead process are released", owner=name)
+        if found:
+            log.warning("leases of a dead process are released", owner=name)
+
+    async def mend(self, charged: Charged) -> None:
+        """Settle what dead predecessors had in flight, by what is on record of it.
+
+        Raises `CountersAway`, and what `charged` raises.
+        """
+        instance = self._owner.instance
+        told = await self.asked(self._commands.family(instance))
+        for name in sorted(each.decode() for each in cast("list[bytes]", told)):
+            if self._owner.mends(name):
+                await self._mend(name, charged)
+                await self.asked(self._commands.forget(instance, name))
+
+    async def _mend(self, name: str, charged: Charged) -> None:
+        leases = await self.asked(self._commands.close(name))
+        found = records_of(cast("list[bytes]", leases))
+        if not found:
+            return
+        began_ms = min(each.began_ms for each in found)
+        known = await charged([each.request_id for each in found], since_ms=began_ms)
+        for record in found:
+            spent = known.get(record.request_id, NOTHING)
+            settlement = settlement_of(record, self._keys, spent)
+            await self.asked(self._commands.settle(name, settlement))
+        log.warning(
+            "calls of a dead process are settled",
+            owner=name,
+            calls=len(found),
+            on_record=len(known),
+        )
 
     async def leave(self) -> None:
         """Say that this process ends; what it still holds is released."""
@@ -407,6 +438,9 @@ class Shared:
             for life in list(self._lives.values()):
                 await self.asked(self._commands.close(life.name))
                 await self._sweep(life.name)
+                if life.over:
+                    forget = self._commands.forget(self._owner.instance, life.name)
+                    await self.asked(forget)
 
 
 def _ignore(_reply: Reply) -> None:

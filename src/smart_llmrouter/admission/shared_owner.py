@@ -35,6 +35,14 @@ class OwnerName:
         router = f"{self.instance}/{self.boot}/"
         return f"!{self._process}. {router}{self.seat}/ !{router} {self.instance}/"
 
+    def mends(self, name: str) -> bool:
+        """Say whether it is this process that settles what the owner has left.
+
+        What an earlier router has left, the first worker settles.
+        """
+        own = name.startswith(f"{self.instance}/{self.boot}/")
+        return self.outlives(name) and (own or self.seat == 1)
+
     def outlives(self, name: str) -> bool:
         """Say whether the owner of this name is dead for certain."""
         for prefix in self.dead.split():

@@ -1,11 +1,27 @@
 """What a shared store remembers of a lease, for when its owner is dead."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from smart_llmrouter.admission.demand import Demand, Spent
+from smart_llmrouter.admission.shared_owner import Settlement
+from smart_llmrouter.admission.shared_terms import Keys, Told
+
 _COUNT: Final = b"#"
+
+
+class Charged(Protocol):
+    """What is on record of calls."""
+
+    async def __call__(
+        self, request_ids: Sequence[str], *, since_ms: int
+    ) -> Mapping[str, Spent]:
+        """Return what calls were charged, those that are on record.
+
+        They began at `since_ms` or later. What the dead wrote down is known by then.
+        """
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -39,3 +55,15 @@ def records_of(told: Sequence[bytes]) -> Sequence[Record]:
         for name, record in pairs
         if name != _COUNT
     ]
+
+
+def settlement_of(record: Record, keys: Keys, spent: Spent) -> Settlement:
+    """Return what settles a lease, if it is there still."""
+    scopes = (keys.scope(each) for each in record.scopes)
+    told = Told(scopes, msgspec.msgpack.encode(record.told))
+    demand = Demand(
+        request_id=record.request_id,
+        began_ms=record.began_ms,
+        tokens=record.minute_tokens,
+    )
+    return Settlement(told, demand, record.step, spent)

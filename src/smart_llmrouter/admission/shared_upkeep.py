@@ -1,20 +1,20 @@
 """What a process does beside counting, while it shares a store.
 
 It says once a second that it lives, which also moves the store's clock on. When it
-starts, it settles what its dead predecessors had in flight by what is on record of it:
-the record of a call is written before the store is told, so a process that was killed in
+starts, it settles what its dead predecessors had in flight by what is on record of it.
+The record of a call is written before the store is told: a process that was killed in
 between has left a record without a settlement, and never the reverse.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from smart_llmrouter.admission.demand import Spent
 from smart_llmrouter.admission.shared import Shared
+from smart_llmrouter.admission.shared_records import Charged
 from smart_llmrouter.core.errors.faults import CountersAway
 
 _RENEW_EVERY_S: Final = 1.0
@@ -23,27 +23,15 @@ _THIRD: Final = 3
 log = structlog.get_logger()
 
 
-class Charged(Protocol):
-    """What is on record of calls."""
-
-    async def __call__(self, request_ids: Sequence[str]) -> Mapping[str, Spent]:
-        """Return what calls were charged, those that are on record.
-
-        What the dead have written down before they died is on record by then.
-        """
-
-
-async def _charged_nothing(_request_ids: Sequence[str]) -> Mapping[str, Spent]:
-    return {}
-
-
 @asynccontextmanager
 async def kept_up(
-    shared: Shared, *, lease_s: float, charged: Charged | None
+    shared: Shared, *, lease_s: float, charged: Charged
 ) -> AsyncIterator[None]:
     """Keep leases alive while the block runs, and settle what the dead have left."""
-    renewing = asyncio.create_task(_renew(shared, min(_RENEW_EVERY_S, lease_s / _THIRD)))
-    mending = asyncio.create_task(_mend(shared, charged or _charged_nothing))
+    renewing = asyncio.create_task(
+        _renew(shared, min(_RENEW_EVERY_S, lease_s / _THIRD))
+    )
+    mending = asyncio.create_task(_mend(shared, charged))
     try:
         yield
     finally:

@@ -3,7 +3,7 @@
 The program comes with the extra `embedded-valkey`. It listens on a Unix socket in the
 state directory that nobody else may open, and writes down all that it is told there, so
 that nothing that was spent is forgotten. It ends when the router does, however that
-ends.
+ends. All here blocks, but not for long.
 """
 
 import importlib.util
@@ -13,7 +13,6 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -60,44 +59,64 @@ def embedded_binary() -> Path:
     )
 
 
-def start_embedded(state_directory: Path, environment: Mapping[str, str]) -> int:
-    """Start the server and wait until it answers; return its process id.
+def prepare_embedded(state_directory: Path) -> None:
+    """Make the server's directory, and end a server that an earlier router has left.
 
-    One that an earlier router has left is ended before. Raises `EmbeddedUnusable`.
-    This blocks: call it where nothing else waits.
+    Raises `EmbeddedUnusable`, also where the program is not installed.
     """
-    program = embedded_binary()
-    directory = state_directory.absolute() / _DIRECTORY
+    embedded_binary()
     try:
+        directory = state_directory.absolute() / _DIRECTORY
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _end_left_over(state_directory)
-        pid = os.posix_spawn(
-            sys.executable,
-            [
-                *(sys.executable, "-ISc", _STARTER),
-                *(str(os.getpid()), str(directory), str(program)),
-                *_options(),
-            ],
-            environment,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            ],
-            # Ctrl-C is meant for the router, which needs its store until the end.
-            setsid=True,
-        )
     except OSError as error:
         raise EmbeddedUnusable(
-            f"the router's own Valkey cannot be started: {error.strerror}"
+            f"the directory of the router's own Valkey cannot be used: {error.strerror}"
         ) from None
-    _wait_until_up(pid, state_directory)
-    return pid
+    _says(state_directory, "SHUTDOWN")
+    for _ in range(_GONE_LOOKS):
+        if not _says(state_directory, "PING"):
+            return
+        time.sleep(_POLL_S)
+    raise EmbeddedUnusable("the Valkey that an earlier router has left does not end")
 
 
-def stop_embedded(pid: int) -> None:
-    """Ask the server to end, as one that is to write everything down."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+def spawn_embedded(state_directory: Path, environment: Mapping[str, str]) -> int:
+    """Start the server, and return its process id. Raises `OSError`.
+
+    It ends when the thread does that has started it.
+    """
+    directory = state_directory.absolute() / _DIRECTORY
+    return os.posix_spawn(
+        sys.executable,
+        [
+            *(sys.executable, "-ISc", _STARTER),
+            *(str(os.getpid()), str(directory), str(embedded_binary())),
+            *_options(),
+        ],
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        ],
+        # Ctrl-C is meant for the router, which needs its store until the end.
+        setsid=True,
+    )
+
+
+def wait_for_embedded(pid: int, state_directory: Path) -> None:
+    """Wait until the server answers. Raises `EmbeddedUnusable` when it does not."""
+    for _ in range(_UP_LOOKS):
+        if _says(state_directory, "PING").startswith(b"+PONG"):
+            return
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(_POLL_S)
+    else:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    log = state_directory / _DIRECTORY / _LOG
+    raise EmbeddedUnusable(f"the router's own Valkey does not start; {log} says why")
 
 
 def _options() -> list[str]:
@@ -116,30 +135,6 @@ def _options() -> list[str]:
 
 def _socket_of(state_directory: Path) -> Path:
     return state_directory.absolute() / _DIRECTORY / _SOCKET
-
-
-def _wait_until_up(pid: int, state_directory: Path) -> None:
-    for _ in range(_UP_LOOKS):
-        if _says(state_directory, "PING").startswith(b"+PONG"):
-            return
-        ended, _ = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            break
-        time.sleep(_POLL_S)
-    else:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    log = state_directory / _DIRECTORY / _LOG
-    raise EmbeddedUnusable(f"the router's own Valkey does not start; {log} says why")
-
-
-def _end_left_over(state_directory: Path) -> None:
-    _says(state_directory, "SHUTDOWN")
-    for _ in range(_GONE_LOOKS):
-        if not _says(state_directory, "PING"):
-            return
-        time.sleep(_POLL_S)
-    raise EmbeddedUnusable("the Valkey that an earlier router has left does not end")
 
 
 def _says(state_directory: Path, what: str) -> bytes:

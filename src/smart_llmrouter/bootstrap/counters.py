@@ -1,0 +1,102 @@
+"""Opens the counters of a process: in its memory, or in a store that many share."""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from smart_llmrouter.admission.counters import Counters
+from smart_llmrouter.admission.demand import Spent
+from smart_llmrouter.admission.memory import Memory
+from smart_llmrouter.admission.shared import Shared
+from smart_llmrouter.admission.shared_away import Away, Closed
+from smart_llmrouter.admission.shared_commands import Commands
+from smart_llmrouter.admission.shared_owner import OwnerName
+from smart_llmrouter.admission.shared_scripts import scripts
+from smart_llmrouter.admission.shared_terms import Keys
+from smart_llmrouter.admission.shared_upkeep import kept_up
+from smart_llmrouter.bootstrap.budgets import charged_of
+from smart_llmrouter.config.snapshot import EMBEDDED_VALKEY, MEMORY, State
+from smart_llmrouter.stores.valkey_address import parse_address
+from smart_llmrouter.stores.valkey_link import Chance, ValkeyLink
+from smart_llmrouter.stores.valkey_server import embedded_url
+
+_OWNER: Final = "counters-owner"
+_ID_BYTES: Final = 6
+
+
+def begin_owning(directory: Path) -> None:
+    """Note that a router begins: what an earlier one has left belongs to the dead.
+
+    Call it once for a router, while nobody else has its state directory, and before its
+    workers begin. Raises `OSError`.
+    """
+    path = directory / _OWNER
+    instance = path.read_text().split()[0] if path.exists() else _id()
+    new = path.with_suffix(".new")
+    new.write_text(f"{instance} {_id()}\n")
+    new.replace(path)
+
+
+@asynccontextmanager
+async def open_counters(
+    state: State, *, workers: int = 1, seat: int = 1
+) -> AsyncIterator[Counters]:
+    """Count where `state` says, in one of `workers` processes, while the block runs.
+
+    Raises `AddressUnusable` where the store can never be reached. One that is away is
+    waited for a second, and reached as soon as it is there.
+    """
+    if state.counters.reveal() == MEMORY:
+        yield Memory(now=time.monotonic, wall=time.time)
+        return
+    del workers
+    keys = Keys(state.counters_namespace)
+    away: Away = Closed()
+    commands = Commands(
+        keys,
+        await asyncio.to_thread(scripts),
+        lease_s=state.counters_lease_s,
+        tell_left=False,
+    )
+    owner = await asyncio.to_thread(_owner, state.directory, seat)
+    shared = Shared(owner, commands, keys=keys, away=away, wall=time.time)
+    link = ValkeyLink(parse_address(_url(state)), shared, chance=Chance(random.random))
+    shared.use(link)
+    await link.open()
+    try:
+        async with kept_up(
+            shared, lease_s=state.counters_lease_s, charged=partial(_charged, state)
+        ):
+            yield shared
+        await shared.leave()
+    finally:
+        await link.close()
+
+
+def _url(state: State) -> str:
+    given = state.counters.reveal()
+    return embedded_url(state.directory) if given == EMBEDDED_VALKEY else given
+
+
+def _owner(directory: Path, seat: int) -> OwnerName:
+    try:
+        instance, boot = (directory / _OWNER).read_text().split()
+    except (OSError, ValueError):
+        instance, boot = _id(), _id()
+    return OwnerName(instance=instance, boot=boot, seat=seat, worker=_id())
+
+
+def _id() -> str:
+    return os.urandom(_ID_BYTES).hex()
+
+
+async def _charged(
+    state: State, request_ids: Sequence[str], *, since_ms: int
+) -> Mapping[str, Spent]:
+    return await asyncio.to_thread(charged_of, state, request_ids, since_ms=since_ms)
