@@ -25,8 +25,9 @@ from typing import Final
 
 import structlog
 
-from smart_llmrouter.admission.memory import Memory
-from smart_llmrouter.bootstrap.budgets import counted
+from smart_llmrouter.admission.counters import Counters
+from smart_llmrouter.bootstrap.counters import begin_owning, open_counters
+from smart_llmrouter.bootstrap.embedded import embedded_store
 from smart_llmrouter.bootstrap.surface import build_hub, build_surface, lasting
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.snapshot import Snapshot, State
@@ -45,6 +46,8 @@ from smart_llmrouter.routing.policy import Policy
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
 from smart_llmrouter.stores.sqlite import DatabaseUnusable, create_or_check_schema
 from smart_llmrouter.stores.usage_store import DatabaseAway
+from smart_llmrouter.stores.valkey_address import AddressUnusable
+from smart_llmrouter.stores.valkey_server import EmbeddedUnusable
 from smart_llmrouter.upstream.transport import Transport
 
 LOCK_NAME: Final = "serve.lock"
@@ -77,6 +80,7 @@ async def serve(snapshot: Snapshot) -> None:
         early = early_signals()
         async with (
             IngesterSupervisor(snapshot.state, cpus=begun.cpus) as ingester,
+            _own_store(snapshot.state),
             _edge(snapshot, journal, ingester=ingester.condition) as edge,
         ):
             server = Server(
@@ -111,6 +115,7 @@ async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
         journal,
         ingester=lambda: condition_of(crew.staffing().ingester, snapshot.state),
         crew=crew,
+        seat=seat.number,
     ) as edge:
         serving = Server(edge.hub, grace_s=server.shutdown_grace_s, tls=seat.tls)
         serving.stop_as_told()
@@ -135,13 +140,14 @@ async def _edge(
     *,
     ingester: Callable[[], str],
     crew: Crew | None = None,
+    seat: int = 1,
 ) -> AsyncIterator[_Edge]:
     tally = Tally()
     async with (
         _flushed(journal, every_s=_sync_every_s(snapshot.state)),
         open_transport(snapshot.upstream) as transport,
         open_policies(snapshot, transport) as policies,
-        _counted(snapshot) as counters,
+        _counted(snapshot, seat=seat) as counters,
     ):
         kept = lasting(
             journal,
@@ -155,16 +161,31 @@ async def _edge(
 
 
 @asynccontextmanager
-async def _counted(snapshot: Snapshot) -> AsyncIterator[Memory]:
-    """Count by what is on record. Raises `CannotStart` where that cannot be read."""
+async def _counted(snapshot: Snapshot, *, seat: int) -> AsyncIterator[Counters]:
+    """Count what is limited. Raises `CannotStart` where that cannot begin."""
     async with AsyncExitStack() as opened:
         try:
-            counters = await opened.enter_async_context(counted(snapshot))
+            counters = await opened.enter_async_context(
+                open_counters(snapshot, seat=seat)
+            )
         except DatabaseAway as away:
             raise CannotStart(
                 f"what was used of budgets cannot be read: {away.reason}"
             ) from None
+        except AddressUnusable as unusable:
+            raise CannotStart(str(unusable)) from None
         yield counters
+
+
+@asynccontextmanager
+async def _own_store(state: State) -> AsyncIterator[None]:
+    """Run a counter store of the router's own, where one is asked for."""
+    async with AsyncExitStack() as opened:
+        try:
+            await opened.enter_async_context(embedded_store(state))
+        except EmbeddedUnusable as unusable:
+            raise CannotStart(str(unusable)) from None
+        yield
 
 
 @asynccontextmanager
@@ -199,6 +220,7 @@ def prepared(snapshot: Snapshot) -> Prepared:
     """
     server = snapshot.server
     with _starting():
+        begin_owning(snapshot.state)
         create_or_check_schema(snapshot.state.database_url.reveal())
         cpus = ingester_cpus(os.environ)
         tls = None if server.tls is None else serving_context(server.tls)

@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
@@ -26,6 +26,7 @@ from smart_llmrouter.config.allowances import (
 )
 from smart_llmrouter.config.scopes import scope_of
 from smart_llmrouter.config.snapshot import Snapshot, State
+from smart_llmrouter.core.errors.faults import CountersAway
 from smart_llmrouter.ledger import budget_sums
 from smart_llmrouter.ledger.budget_sums import (
     Periods,
@@ -36,6 +37,7 @@ from smart_llmrouter.ledger.budget_sums import (
 from smart_llmrouter.ledger.catch_up import all_rows
 from smart_llmrouter.stores.budget_events import (
     MadeReset,
+    Resets,
     events_until,
     last_resets,
     resets_after,
@@ -100,6 +102,31 @@ async def counted(
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+
+
+@asynccontextmanager
+async def told_of_resets(
+    state: State, counters: Resettable, allowances: Callable[[], Allowances]
+) -> AsyncIterator[None]:
+    """Tell a shared store of resets while the block runs, also of those before it.
+
+    It is no harm that others of its routers tell the same.
+    """
+    watching = asyncio.create_task(_tell_of_resets(state, counters, allowances))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _tell_of_resets(
+    state: State, counters: Resettable, allowances: Callable[[], Allowances]
+) -> None:
+    watcher = ResetWatcher(state, counters, allowances=allowances, last_event=0)
+    while not await watcher.begin():  # noqa: ASYNC110 - others tell, or a disk
+        await asyncio.sleep(LOOK_EVERY_S)
+    await watcher.watch()
 
 
 async def rebuild(
@@ -228,8 +255,28 @@ class ResetWatcher:
             await asyncio.sleep(LOOK_EVERY_S)
             await self.look()
 
+    async def begin(self) -> bool:
+        """Tell counters that outlive routers of the last resets; say if that worked."""
+        try:
+            resets, last_event = await asyncio.to_thread(self._last_resets)
+            for (key, period), at_ms in resets.items():
+                scope = scope_of(self._allowances(), key)
+                if scope is not None and period in scope.allowance.budgets.caps:
+                    await self._counters.reset(scope, period, at_ms=at_ms)
+        except (sqlite3.Error, OSError, CountersAway):
+            return False
+        self._last_event = last_event
+        return True
+
+    def _last_resets(self) -> tuple[Resets, int]:
+        at_ms = int(time.time() * _MS_PER_S) + RESET_AHEAD_MS
+        with closing(connect(database_path(self._url), mode="ro")) as connection:
+            return last_resets(connection, at_ms=at_ms), events_until(
+                connection, at_ms=at_ms
+            )
+
     async def look(self) -> None:
-        """Look once. What cannot be read now is read the next time."""
+        """Look once. What cannot be read or told now is told the next time."""
         try:
             made = await asyncio.to_thread(self._made)
         except (sqlite3.Error, OSError) as error:
@@ -238,9 +285,10 @@ class ResetWatcher:
             self._away = True
             return
         self._away = False
-        for each in made:
-            await self._tell(each)
-            self._last_event = each.event
+        with suppress(CountersAway):
+            for each in made:
+                await self._tell(each)
+                self._last_event = each.event
 
     def _made(self) -> list[MadeReset]:
         with closing(connect(database_path(self._url), mode="ro")) as connection:

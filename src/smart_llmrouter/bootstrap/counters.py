@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Final
 
 from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.admission.demand import Spent
-from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.admission.shared import Shared
 from smart_llmrouter.admission.shared_away import Away, Closed
 from smart_llmrouter.admission.shared_commands import Commands
@@ -20,8 +19,9 @@ from smart_llmrouter.admission.shared_owner import OwnerName
 from smart_llmrouter.admission.shared_scripts import scripts
 from smart_llmrouter.admission.shared_terms import Keys
 from smart_llmrouter.admission.shared_upkeep import kept_up
-from smart_llmrouter.bootstrap.budgets import charged_of
-from smart_llmrouter.config.snapshot import EMBEDDED_VALKEY, MEMORY, State
+from smart_llmrouter.bootstrap.budgets import charged_of, counted, told_of_resets
+from smart_llmrouter.config.allowances import Allowances
+from smart_llmrouter.config.snapshot import EMBEDDED_VALKEY, MEMORY, Snapshot, State
 from smart_llmrouter.stores.valkey_address import parse_address
 from smart_llmrouter.stores.valkey_link import Chance, ValkeyLink
 from smart_llmrouter.stores.valkey_server import embedded_url
@@ -30,13 +30,15 @@ _OWNER: Final = "counters-owner"
 _ID_BYTES: Final = 6
 
 
-def begin_owning(directory: Path) -> None:
+def begin_owning(state: State) -> None:
     """Note that a router begins: what an earlier one has left belongs to the dead.
 
     Call it once for a router, while nobody else has its state directory, and before its
     workers begin. Raises `OSError`.
     """
-    path = directory / _OWNER
+    if state.counters.reveal() == MEMORY:
+        return
+    path = state.directory / _OWNER
     instance = path.read_text().split()[0] if path.exists() else _id()
     new = path.with_suffix(".new")
     new.write_text(f"{instance} {_id()}\n")
@@ -45,16 +47,41 @@ def begin_owning(directory: Path) -> None:
 
 @asynccontextmanager
 async def open_counters(
-    state: State, *, workers: int = 1, seat: int = 1
+    snapshot: Snapshot,
+    *,
+    seat: int = 1,
+    allowances: Callable[[], Allowances] | None = None,
 ) -> AsyncIterator[Counters]:
-    """Count where `state` says, in one of `workers` processes, while the block runs.
+    """Count where the configuration says while the block runs, as the worker of a seat.
 
-    Raises `AddressUnusable` where the store can never be reached. One that is away is
+    `allowances` are those of now, where they may become others. A store that is away is
     waited for a second, and reached as soon as it is there.
+
+    Raises `AddressUnusable` where the store can never be reached, and `DatabaseAway`
+    where memory cannot begin with what is on record.
     """
+    state = snapshot.state
     if state.counters.reveal() == MEMORY:
-        yield Memory(now=time.monotonic, wall=time.time)
+        async with counted(snapshot, allowances=allowances) as memory:
+            yield memory
         return
+    shared, link = await _shared(state, seat=seat, workers=snapshot.server.workers)
+    try:
+        async with (
+            kept_up(
+                shared, lease_s=state.counters_lease_s, charged=partial(_charged, state)
+            ),
+            told_of_resets(state, shared, allowances or (lambda: snapshot.allowances)),
+        ):
+            yield shared
+        await shared.leave()
+    finally:
+        await link.close()
+
+
+async def _shared(
+    state: State, *, seat: int, workers: int
+) -> tuple[Shared, ValkeyLink]:
     del workers
     keys = Keys(state.counters_namespace)
     away: Away = Closed()
@@ -69,14 +96,7 @@ async def open_counters(
     link = ValkeyLink(parse_address(_url(state)), shared, chance=Chance(random.random))
     shared.use(link)
     await link.open()
-    try:
-        async with kept_up(
-            shared, lease_s=state.counters_lease_s, charged=partial(_charged, state)
-        ):
-            yield shared
-        await shared.leave()
-    finally:
-        await link.close()
+    return shared, link
 
 
 def _url(state: State) -> str:

@@ -45,14 +45,20 @@ class Parent:
         signals: Signals,
         grace_s: float,
         now: Monotonic,
+        store: Kept | None = None,
     ) -> None:
-        """Let calls in flight go on for `grace_s` after the first signal to stop."""
+        """Let calls in flight go on for `grace_s` after the first signal to stop.
+
+        `store` is a counter store of the router's own, which all others need: it is
+        there before them, and ends after them.
+        """
         self._workers = workers
         self._ingester = ingester
         self._board = board
         self._signals = signals
         self._grace_s = grace_s
         self._now = now
+        self._stores = () if store is None else (store,)
         self._told: Staffing | None = None
         self._pulses = [Pulse() for _ in workers]
 
@@ -80,7 +86,7 @@ class Parent:
                     raise CannotStart(
                         worker.reason or f"{worker.name} ended with status {status}"
                     )
-            self._keep(self._ingester)
+            self._keep_others()
             self._publish()
         return True
 
@@ -96,8 +102,9 @@ class Parent:
         """See who has ended, and who hangs; have a worker that hangs replaced."""
         for index, worker in enumerate(self._workers):
             self._feel(worker, index)
-        for child in (*self._workers, self._ingester):
-            self._keep(child)
+        for worker in self._workers:
+            self._keep(worker)
+        self._keep_others()
         self._publish()
 
     def _feel(self, worker: Kept, index: int) -> None:
@@ -130,7 +137,11 @@ class Parent:
             deadline_s = min(deadline_s, self._now() + _HURRIED_S)
             self._ended(self._workers, before_s=deadline_s, unless_asked=2)
         self._kill(self._workers)
+        for store in self._stores:
+            store.tell(STOP)
         self._end_ingester()
+        self._ended(self._stores, before_s=self._now() + _FAREWELL_S, unless_asked=2)
+        self._kill(self._stores)
 
     def _end_ingester(self) -> None:
         self._ingester.look(expected=True)
@@ -169,6 +180,10 @@ class Parent:
         while self._running(children):
             self._wait(_LOOK_AGAIN_S)
 
+    def _keep_others(self) -> None:
+        for child in (self._ingester, *self._stores):
+            self._keep(child)
+
     def _keep(self, child: Kept) -> None:
         child.look()
         child.restart_when_due()
@@ -177,7 +192,7 @@ class Parent:
         """Return how long until something is to be started, or looked at."""
         due = [
             child.due_s
-            for child in (*self._workers, self._ingester)
+            for child in (*self._workers, self._ingester, *self._stores)
             if child.due_s is not None
         ]
         soonest_s = min(due, default=math.inf) - self._now()

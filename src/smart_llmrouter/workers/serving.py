@@ -1,6 +1,7 @@
 """The life of a router with several workers, as seen from its parent."""
 
 import gc
+import os
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -8,11 +9,19 @@ from socket import socket
 
 import structlog
 
-from smart_llmrouter.bootstrap import only_router, prepared
-from smart_llmrouter.config.snapshot import Snapshot
+from smart_llmrouter.bootstrap import CannotStart, only_router, prepared
+from smart_llmrouter.bootstrap.embedded import is_embedded
+from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.edge.crew import Board, Seat
 from smart_llmrouter.edge.server import let_others_share
+from smart_llmrouter.ledger.supervisor import without_secrets
+from smart_llmrouter.stores.valkey_server import (
+    EmbeddedUnusable,
+    prepare_embedded,
+    spawn_embedded,
+    wait_for_embedded,
+)
 from smart_llmrouter.workers.kept import Kept
 from smart_llmrouter.workers.parent import Parent
 from smart_llmrouter.workers.signals import Signals
@@ -44,6 +53,7 @@ def serve(snapshot: Snapshot, run_worker: RunWorker, *, now: Monotonic) -> None:
                 partial(spawn_ingester, snapshot.state, cpus=begun.cpus),
                 now=now,
             )
+            store = _own_store(snapshot.state, now=now)
             parent = Parent(
                 _workers(
                     snapshot.server.workers,
@@ -61,12 +71,34 @@ def serve(snapshot: Snapshot, run_worker: RunWorker, *, now: Monotonic) -> None:
                 signals=signals,
                 grace_s=snapshot.server.shutdown_grace_s,
                 now=now,
+                store=store,
             )
             # What is frozen stays shared between the workers.
             gc.collect()
             gc.freeze()
             _live(parent, bound, workers=snapshot.server.workers)
     log.info("stopped")
+
+
+def _own_store(state: State, *, now: Monotonic) -> Kept | None:
+    """Start the counter store of the router's own, where one is asked for."""
+    if not is_embedded(state):
+        return None
+    environment = without_secrets(os.environ)
+
+    def start() -> Started:
+        return Started(pid=spawn_embedded(state.directory, environment))
+
+    store = Kept("counter store", start, now=now)
+    try:
+        prepare_embedded(state.directory)
+        store.start()
+        wait_for_embedded(store.pid or 0, state.directory)
+    except EmbeddedUnusable as unusable:
+        raise CannotStart(str(unusable)) from None
+    except OSError as error:
+        raise CannotStart(f"cannot start the counter store: {error.strerror}") from None
+    return store
 
 
 def _live(parent: Parent, bound: socket, *, workers: int) -> None:

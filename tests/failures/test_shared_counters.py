@@ -1,0 +1,136 @@
+"""Several processes that count in one Valkey: what passes, who dies, what comes back."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from smart_llmrouter.mockprovider.script import Step
+from tests.support.gateway import (
+    Gateway,
+    caller,
+    configuration,
+    provider,
+    running_gateway,
+)
+from tests.support.mock import Mock, running_mock
+from tests.support.process import arguments, children
+from tests.support.wait import eventually
+
+CHAT = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
+EMBEDDED = {"counters": "embedded-valkey", "counters_lease_s": 2}
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@asynccontextmanager
+async def shared(
+    tmp_path: Path,
+    allowance: Mapping[str, Any],
+    *,
+    workers: int = 2,
+    step: Step | None = None,
+    state: Mapping[str, Any] = EMBEDDED,
+) -> AsyncGenerator[tuple[Gateway, Mock]]:
+    """Run a router whose workers share a store; its one caller may use so much."""
+    async with running_mock() as mock:
+        mock.always(step or Step(prompt_tokens=20, completion_tokens=30))
+        settings = configuration(
+            {"acme": provider(mock.base_url)},
+            server={"workers": workers},
+            state=dict(state),
+            callers=[caller(metrics_admin=True, **allowance)],
+        )
+        async with running_gateway(tmp_path, settings) as gateway:
+            yield gateway, mock
+
+
+async def ask(gateway: Gateway, **more: object) -> int:
+    """Ask once on a connection of its own; return the status."""
+    async with gateway.http() as client:
+        answer = await client.post("/v1/chat/completions", json={**CHAT, **more})
+    return answer.status_code
+
+
+async def ask_often(gateway: Gateway, count: int) -> Counter[int]:
+    """Ask so often at the same time."""
+    return Counter(await asyncio.gather(*(ask(gateway) for _ in range(count))))
+
+
+def store_of(gateway: Gateway) -> int:
+    """Return the process id of the router's own Valkey."""
+    (found,) = [
+        pid for pid in children(gateway.pid) if b"valkey-server" in arguments(pid)
+    ]
+    return found
+
+
+def workers_of(gateway: Gateway) -> list[int]:
+    """Return the process ids of the workers."""
+    return [
+        pid
+        for pid in children(gateway.pid)
+        if b"valkey" not in arguments(pid) and b"ingest_command" not in arguments(pid)
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_all_workers_together_let_so_many_pass(
+    tmp_path: Path, workers: int
+) -> None:
+    """The port is shared, and so is the limit."""
+    async with shared(tmp_path, {"limits": {"rpm": 20}}, workers=workers) as (
+        gateway,
+        mock,
+    ):
+        statuses = await ask_often(gateway, 60)
+
+        assert statuses == {200: 20, 429: 40}
+        assert len(mock.received) == 20
+
+
+async def test_what_was_spent_outlives_router_and_store(tmp_path: Path) -> None:
+    """Both are killed, and start again: the budget goes on from where it was."""
+    budget = {"budgets": {"day": {"requests": 5}}}
+    async with shared(tmp_path, budget) as (gateway, _):
+        before = await ask_often(gateway, 3)
+        os.kill(store_of(gateway), signal.SIGKILL)
+        await gateway.stop(signal.SIGKILL)
+        await gateway.start()
+        after = await ask_often(gateway, 5)
+
+    assert before == {200: 3}
+    assert after == {200: 2, 429: 3}
+
+
+async def test_calls_of_a_killed_worker_free_their_places(tmp_path: Path) -> None:
+    """At the latest when its lease is over; the one in its place knows at once."""
+    slow = Step(delay_first_ms=30_000)
+    async with shared(tmp_path, {"limits": {"concurrent": 4}}, step=slow) as (
+        gateway,
+        mock,
+    ):
+        asking = [asyncio.create_task(ask(gateway)) for _ in range(4)]
+        await eventually(lambda: len(mock.received) == 4, what="calls in flight")
+        full = await ask(gateway)
+        mock.always(Step())
+        for worker in workers_of(gateway):
+            os.kill(worker, signal.SIGKILL)
+        await asyncio.gather(*asking, return_exceptions=True)
+
+        async def passes() -> bool:
+            try:
+                return await ask_often(gateway, 4) == {200: 4}
+            except httpx2.TransportError:
+                return False
+
+        await eventually(passes, within_s=15, what="four calls at the same time")
+
+    assert full == 429
