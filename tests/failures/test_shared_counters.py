@@ -1,4 +1,4 @@
-"""Several processes that count in one Valkey: what passes, who dies, what comes back."""
+"""Several processes that count in one Valkey: what passes, and who dies."""
 
 import asyncio
 import os

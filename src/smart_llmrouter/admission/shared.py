@@ -123,8 +123,8 @@ class Shared:
         wall: WallClock,
     ) -> None:
         """Count as `owner`; call `use` before anything else."""
-        self.loop = asyncio.get_running_loop()
         self.wall = wall
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._owner = owner
         self._commands = commands
         self._keys = keys
@@ -135,6 +135,12 @@ class Shared:
         self._life = self._next_life()
         self._settled: list[tuple[Life, Settlement]] = []
         self._link: ValkeyLink | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop on which the store was reached."""
+        assert self._loop is not None  # noqa: S101 - whoever asks has looked
+        return self._loop
 
     def use(self, link: ValkeyLink) -> None:
         """Count in the store to which this link leads."""
@@ -344,6 +350,7 @@ class Shared:
 
     async def greet(self, connection: ValkeyConnection) -> None:
         """Get ready on a new connection: what was before it is over, or sent again."""
+        self._loop = asyncio.get_running_loop()
         for each in self._commands.load:
             connection.send(each, _ignore)
         lives = list(self._lives.values())

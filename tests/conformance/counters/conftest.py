@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.counter_stores import STORES, Store
-from tests.support.valkey_store import InValkey, get_ready
-
-_STORES = {**STORES, "valkey": InValkey}
+from tests.support.counter_stores import Store
+from tests.support.every_store import EVERY_STORE
+from tests.support.valkey_store import get_ready
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,9 +15,9 @@ def valkey_server() -> None:
     get_ready()
 
 
-@pytest.fixture(params=_STORES)
+@pytest.fixture(params=EVERY_STORE)
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """Return each store in turn."""
-    made = _STORES[request.param]()
+    made = EVERY_STORE[request.param]()
     yield made
     await made.close()
