@@ -172,6 +172,9 @@ class _Provider:
         del endpoint
         return _Answer(stream=b'"stream":true' in body)
 
+    def forget(self) -> None:
+        """Do nothing: nothing is kept."""
+
 
 class _Answer:
     """An answer that is there already; a stream comes in one piece."""

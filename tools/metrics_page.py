@@ -46,12 +46,17 @@ LABELS: Final[Mapping[str, str]] = {
     "kind": "`input` (cached tokens included) or `output` (reasoning included)",
     "target": "`provider/model`, by their keys in the configuration",
     "state": "`closed`, `half-open` or `open`: [Health](health-and-capacity.md)",
-    "outcome": "`answered`, or the `error_class` of the usage record",
     "full": "what there was no more room in: `router`, or the part of one `address`",
     "reason": (
         "`missing` (no token), `unknown`, or `inactive`: disabled, suspended, expired,"
         " rotated or removed"
     ),
+    "outcome": (
+        "of an attempt: `answered`, or the `error_class` of the usage record; of a"
+        " [reload](reload.md): `taken`, `refused` (mistakes in the file) or `failed`"
+        " (what it says could not be put to use)"
+    ),
+    "fingerprint": "the `config_fingerprint` of usage records",
     WORKER: "the number of the worker, from 1 to `server.workers`",
     "le": "the upper bound of the bucket in seconds",
 }

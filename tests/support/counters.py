@@ -138,6 +138,9 @@ class Exact:
                 self._used[scope.key] -= 1
                 self._starts[scope.key].pop()
 
+    def forget(self) -> None:
+        """Do nothing."""
+
     def flush(self) -> None:
         """Count how often it is called."""
         self.flushed += 1
@@ -186,6 +189,9 @@ class Remote:
     def settle(self, lease: Lease, spent: Spent) -> None:
         """Settle at once."""
         self.exact.settle(lease, spent)
+
+    def forget(self) -> None:
+        """Do nothing."""
 
     def flush(self) -> None:
         """Count how often it is called."""

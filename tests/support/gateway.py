@@ -165,8 +165,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Start it, and wait until it is ready."""
-        # JSON is YAML, too.
-        self.config_path.write_text(json.dumps(self.settings, indent=1))
+        self.write()
         with (self.directory / "router.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "smart_llmrouter", "serve"],
@@ -176,6 +175,31 @@ class Gateway:
                 stderr=log,
             )
         await eventually(self._answers, within_s=30, what="readiness")
+
+    def write(self) -> None:
+        """Write the settings to the configuration file, all at once."""
+        # JSON is YAML, too.
+        fresh = self.config_path.with_suffix(".new")
+        fresh.write_text(json.dumps(self.settings, indent=1))
+        fresh.replace(self.config_path)
+
+    async def report(self) -> dict[str, Any]:
+        """Return the report of `/readyz`, by a connection of its own."""
+        async with self.http(None) as client:
+            report: dict[str, Any] = (await client.get("/readyz")).json()
+        return report
+
+    async def reload(self) -> dict[str, Any]:
+        """Have what is in the file read again; return the report when that is over."""
+        before: int = (await self.report())["configuration"]["reloads"]
+        os.kill(self.pid, signal.SIGHUP)
+
+        async def over() -> bool:
+            reloads: int = (await self.report())["configuration"]["reloads"]
+            return reloads > before
+
+        await eventually(over, within_s=30, what="the end of the reload")
+        return await self.report()
 
     async def _answers(self) -> bool:
         assert self.process is not None

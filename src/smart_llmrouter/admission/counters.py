@@ -95,6 +95,9 @@ class Counters(Protocol):
     def flush(self) -> None:
         """Let a shared store know what has been settled; the record is written."""
 
+    def forget(self) -> None:
+        """Drop what is kept of chains: those of another configuration follow."""
+
     async def standing(self, scopes: Sequence[Scope]) -> Sequence[Standing]:
         """Return how the limits of scopes stand."""
 

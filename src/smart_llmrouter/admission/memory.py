@@ -203,6 +203,10 @@ class Memory:
     def flush(self) -> None:
         """Do nothing: nobody else must know."""
 
+    def forget(self) -> None:
+        """Drop the accounts of chains, which are found again by their scopes."""
+        self._chains.clear()
+
     async def standing(self, scopes: Sequence[Scope]) -> Sequence[Standing]:
         """Return how the limits of scopes stand; of shaping, nothing."""
         moment = Moment(self._now(), self._wall())

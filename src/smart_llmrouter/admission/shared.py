@@ -219,6 +219,10 @@ class Shared:
         settlement = Settlement(lease.terms, lease.demand, lease.step, spent)
         self._settled.append((life, settlement))
 
+    def forget(self) -> None:
+        """Drop the terms of chains, which are made again from their scopes."""
+        self._terms.clear()
+
     def flush(self) -> None:
         """Tell the store what has been settled, at once."""
         settled, link = self._settled, self.link

@@ -25,6 +25,9 @@ class Uncounted:
     def flush(self) -> None:
         """Tell nobody."""
 
+    def forget(self) -> None:
+        """Do nothing: nothing is kept."""
+
     async def standing(self, scopes: Sequence[Scope]) -> Sequence[Standing]:
         """Return that nothing is limited."""
         return [Standing(kind=each.kind, name=each.name, uses=()) for each in scopes]

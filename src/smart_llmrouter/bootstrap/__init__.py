@@ -11,7 +11,7 @@ import os
 import sqlite3
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
@@ -27,28 +27,38 @@ import structlog
 
 from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.bootstrap.counters import begin_owning, open_counters
+from smart_llmrouter.bootstrap.editions import Editions, serving_editions
 from smart_llmrouter.bootstrap.embedded import embedded_store
-from smart_llmrouter.bootstrap.surface import build_hub, build_surface, lasting
-from smart_llmrouter.bootstrap.transports import open_transport
+from smart_llmrouter.bootstrap.hangups import Hangups
+from smart_llmrouter.bootstrap.opening import CannotStart, open_policies
+from smart_llmrouter.bootstrap.reloading import Reloading
+from smart_llmrouter.bootstrap.rereading import Reread
+from smart_llmrouter.bootstrap.surface import lasting
+from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.allocator import keep_freed_blocks
-from smart_llmrouter.core.build_info import read_build_info
-from smart_llmrouter.edge.crew import Colleagues, Crew, Seat
-from smart_llmrouter.edge.hub import Hub
+from smart_llmrouter.edge.crew import Alone, Colleagues, Crew, Seat
 from smart_llmrouter.edge.server import Server, early_signals, listening_socket
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
-from smart_llmrouter.engine.policies.opening import policies_of
-from smart_llmrouter.engine.policies.unusable import PolicyUnusable
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
 from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
-from smart_llmrouter.routing.policy import Policy
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
 from smart_llmrouter.stores.sqlite import DatabaseUnusable, create_or_check_schema
 from smart_llmrouter.stores.usage_store import DatabaseAway
 from smart_llmrouter.stores.valkey_address import AddressUnusable
 from smart_llmrouter.stores.valkey_server import EmbeddedUnusable
-from smart_llmrouter.upstream.transport import Transport
+
+__all__ = [
+    "CannotStart",
+    "Hangups",
+    "Prepared",
+    "only_router",
+    "open_policies",
+    "prepared",
+    "serve",
+    "serve_as_worker",
+]
 
 LOCK_NAME: Final = "serve.lock"
 _SYNC_EVERY_S: Final = 1.0
@@ -63,15 +73,15 @@ _OLDER_EVERY: Final = 3
 log = structlog.get_logger()
 
 
-class CannotStart(Exception):
-    """The router cannot start; the message says why and what to do."""
-
-
-async def serve(snapshot: Snapshot) -> None:
+async def serve(
+    snapshot: Snapshot, *, reread: Reread, hangups: Hangups | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is in flight and flush.
 
-    Raises `CannotStart` when something that is needed cannot be had.
+    On SIGHUP, which `hangups` has caught so far, the configuration is taken anew as
+    `reread` finds it. Raises `CannotStart` when something that is needed cannot be had.
     """
+    hangups, crew = hangups or Hangups(), Alone()
     with only_router(snapshot.state.directory):
         begun = prepared(snapshot)
         with _starting():
@@ -81,10 +91,10 @@ async def serve(snapshot: Snapshot) -> None:
         async with (
             IngesterSupervisor(snapshot.state, cpus=begun.cpus) as ingester,
             _own_store(snapshot.state),
-            _edge(snapshot, journal, ingester=ingester.condition) as edge,
+            _edge(snapshot, journal, ingester=ingester.condition, crew=crew) as edge,
         ):
             server = Server(
-                edge.hub,
+                edge.editions.hub,
                 grace_s=snapshot.server.shutdown_grace_s,
                 tls=begun.tls,
                 on_stop=ingester.expect_its_end,
@@ -92,10 +102,15 @@ async def serve(snapshot: Snapshot) -> None:
             server.stop_on_signals()
             if early:
                 server.stop()
+            reloading = Reloading(
+                edge.editions, server, reread, crew=crew, wall_clock=time.time
+            )
             _settle_memory()
             host, port = begun.listening.getsockname()[:2]
             log.info("listening", host=host, port=port)
-            await server.serve(begun.listening)
+            hangups.listen(reloading.ask)
+            async with reloading.running():
+                await server.serve(begun.listening)
             await _stragglers(edge.tally)
     log.info("stopped")
 
@@ -117,7 +132,9 @@ async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
         crew=crew,
         seat=seat.number,
     ) as edge:
-        serving = Server(edge.hub, grace_s=server.shutdown_grace_s, tls=seat.tls)
+        serving = Server(
+            edge.editions.hub, grace_s=server.shutdown_grace_s, tls=seat.tls
+        )
         serving.stop_as_told()
         _settle_memory()
         await serving.serve(listening, on_listening=seat.ready)
@@ -129,7 +146,7 @@ async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
 class _Edge:
     """The public surface of a process, and what it counts in."""
 
-    hub: Hub
+    editions: Editions
     tally: Tally
 
 
@@ -139,15 +156,18 @@ async def _edge(
     journal: JournalWriter,
     *,
     ingester: Callable[[], str],
-    crew: Crew | None = None,
+    crew: Crew,
     seat: int = 1,
 ) -> AsyncIterator[_Edge]:
     tally = Tally()
+    editions: Editions | None = None
+
+    def allowances() -> Allowances:
+        return (editions.current.snapshot if editions else snapshot).allowances
+
     async with (
         _flushed(journal, every_s=_sync_every_s(snapshot.state)),
-        open_transport(snapshot.upstream) as transport,
-        open_policies(snapshot, transport) as policies,
-        _counted(snapshot, seat=seat) as counters,
+        _counted(snapshot, allowances, seat=seat) as counters,
     ):
         kept = lasting(
             journal,
@@ -156,17 +176,20 @@ async def _edge(
             crew=crew,
             counters=counters,
         )
-        surface = build_surface(snapshot, kept, transport, policies=policies)
-        yield _Edge(build_hub(surface, kept), tally)
+        async with serving_editions(snapshot, kept) as serving:
+            editions = serving
+            yield _Edge(serving, tally)
 
 
 @asynccontextmanager
-async def _counted(snapshot: Snapshot, *, seat: int) -> AsyncIterator[Counters]:
+async def _counted(
+    snapshot: Snapshot, allowances: Callable[[], Allowances], *, seat: int
+) -> AsyncIterator[Counters]:
     """Count what is limited. Raises `CannotStart` where that cannot begin."""
     async with AsyncExitStack() as opened:
         try:
             counters = await opened.enter_async_context(
-                open_counters(snapshot, seat=seat)
+                open_counters(snapshot, seat=seat, allowances=allowances)
             )
         except DatabaseAway as away:
             raise CannotStart(
@@ -186,22 +209,6 @@ async def _own_store(state: State) -> AsyncIterator[None]:
         except EmbeddedUnusable as unusable:
             raise CannotStart(str(unusable)) from None
         yield
-
-
-@asynccontextmanager
-async def open_policies(
-    snapshot: Snapshot, transport: Transport
-) -> AsyncIterator[Mapping[str, Policy]]:
-    """Open the policies of groups. Raises `CannotStart` where one cannot be used."""
-    async with AsyncExitStack() as opened:
-        user_agent = read_build_info().user_agent
-        try:
-            policies = await opened.enter_async_context(
-                policies_of(snapshot, transport, user_agent=user_agent)
-            )
-        except PolicyUnusable as unusable:
-            raise CannotStart(str(unusable)) from None
-        yield policies
 
 
 @dataclass(frozen=True, slots=True)

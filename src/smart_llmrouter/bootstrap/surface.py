@@ -147,7 +147,17 @@ def build_surface(
     )
 
 
-def speak_for(surface: Surface, kept: Lasting) -> None:
+def serve_by(surface: Surface, kept: Lasting, hub: Hub, *, edition: int) -> None:
+    """Let a hub serve by another configuration, which is the `edition`th one."""
+    server = surface.snapshot.server
+    hub.take(surface.hot, surface.site, client_timeout_s=server.client_timeout_s)
+    surface.known.health.in_force()
+    if kept.counters is not None:
+        kept.counters.forget()
+    speak_for(surface, kept, edition=edition)
+
+
+def speak_for(surface: Surface, kept: Lasting, *, edition: int = 0) -> None:
     """Report what is found under this configuration to the crew from now on.
 
     From now on its bounds are those for what comes in, too.
@@ -160,13 +170,14 @@ def speak_for(surface: Surface, kept: Lasting) -> None:
             known.health,
             capacity=known.capacity,
             journal=kept.journal.probe,
+            edition=edition,
         )
     )
 
 
-def build_hub(surface: Surface, kept: Lasting) -> Hub:
+def build_hub(surface: Surface, kept: Lasting, *, edition: int = 0) -> Hub:
     """Return the hub of all connections, which serves by this configuration."""
-    speak_for(surface, kept)
+    speak_for(surface, kept, edition=edition)
     hub = Hub(
         surface.hot,
         surface.site,

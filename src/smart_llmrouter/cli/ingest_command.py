@@ -2,7 +2,8 @@
 
 It reads its settings from the first line of its standard input, so that no secret
 stands on a command line, and works until that input ends or SIGTERM comes; both mean
-"ingest what is left and exit". SIGINT is ignored: the router decides what it means.
+"ingest what is left and exit". SIGINT and SIGHUP are ignored: the router decides what
+they mean.
 """
 
 import gc
@@ -41,6 +42,7 @@ class StopSignal:
         self._stopping = False
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._on_sigterm)
         signal.set_wakeup_fd(self._wake)
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,8 +19,9 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     Creates the state directory and the usage database where there are none yet. On
     SIGTERM it stops accepting, finishes what is in flight within
     `server.shutdown_grace_s`, writes everything down and exits with 0; a second
-    signal ends at once what is in flight. With `server.workers` above 1 this process
-    serves no calls itself: it starts the workers, and again when one ends.
+    signal ends at once what is in flight. On SIGHUP it reads the configuration again,
+    and lets what begins from then on go by it. With `server.workers` above 1 this
+    process serves no calls itself: it starts the workers, and again when one ends.
     """
     # The router's own parts are loaded here, so that no other command pays for them.
     from smart_llmrouter.cli.logs import log_to_stderr  # isort: skip - before structlog
@@ -28,13 +30,15 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
     from smart_llmrouter import bootstrap
     from smart_llmrouter.config.findings import ConfigurationError
-    from smart_llmrouter.config.load import load_snapshot
+    from smart_llmrouter.config.load import load, load_snapshot
 
     log_to_stderr()
+    hangups = bootstrap.Hangups()
+    reread = partial(load, config, environment=os.environ)
     try:
         snapshot = load_snapshot(config, environment=os.environ)
         if snapshot.server.workers == 1:
-            uvloop.run(bootstrap.serve(snapshot))
+            uvloop.run(bootstrap.serve(snapshot, reread=reread, hangups=hangups))
         else:
             _serve_with_workers(snapshot)
     except ConfigurationError as error:

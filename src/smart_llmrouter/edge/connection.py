@@ -9,6 +9,7 @@ import asyncio
 import socket
 import struct
 from collections import deque
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
@@ -25,7 +26,7 @@ from smart_llmrouter.core.errors import (
     TooManyConnections,
 )
 from smart_llmrouter.edge.addresses import packed
-from smart_llmrouter.edge.exchange import WORTH_READING_BYTES, Exchange, Fields
+from smart_llmrouter.edge.exchange import WORTH_READING_BYTES, Exchange, Fields, Route
 from smart_llmrouter.edge.heads import fault_of_head, head_bytes
 from smart_llmrouter.edge.patience import Patience
 from smart_llmrouter.edge.upgrades import pass_over_upgrade
@@ -297,6 +298,13 @@ class Connection(asyncio.Protocol):
     def busy(self) -> bool:
         """Whether a request is being read or served."""
         return self._current is not None or self._in_head
+
+    def awaits(self, routes: Collection[Route]) -> bool:
+        """Say whether one of its requests is, or will be, served by one of these."""
+        exchanges = (self._current, self._reading, *self._waiting)
+        return any(
+            exchange is not None and exchange.route in routes for exchange in exchanges
+        )
 
     def drain(self) -> None:
         """Close now if nothing is being served, else after the present answer."""

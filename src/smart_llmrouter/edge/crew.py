@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import msgspec
 
 from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.edge.reloads import Reloads
 from smart_llmrouter.engine.counts import Counts
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.routing.capacity import Capacity
@@ -47,6 +48,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     """What one worker has counted and finds at this moment.
 
     `journal` says why its next record could not be written, `None` where it can.
+    `edition` is which configuration it serves by, counted as in `edge.reloads`.
     """
 
     pid: int
@@ -55,19 +57,22 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     journal: str | None
     targets: dict[str, TargetReport]
     connections: int = 0
+    edition: int = 0
 
 
 class Staffing(msgspec.Struct, frozen=True, kw_only=True):
     """Who is up: a process id for each worker that serves, `None` for one that is not.
 
     `restarts` counts for each worker how often it had to be started again. `silent`
-    has the numbers of those that are there, but do nothing.
+    has the numbers of those that are there, but do nothing. `reloads` say which
+    configuration all of them serve by.
     """
 
     workers: tuple[int | None, ...] = ()
     restarts: tuple[int, ...] = ()
     silent: tuple[int, ...] = ()
     ingester: int | None = None
+    reloads: Reloads = Reloads()
 
     @property
     def up(self) -> int:
@@ -92,6 +97,7 @@ def own_report(
     *,
     capacity: Capacity | None = None,
     journal: Callable[[], JournalCondition],
+    edition: int = 0,
 ) -> OwnReport:
     """Return what makes a report of all these whenever it is called."""
 
@@ -110,6 +116,7 @@ def own_report(
             in_flight=tally.in_flight,
             connections=tally.connections,
             journal=journal().reason,
+            edition=edition,
             targets={
                 label: TargetReport(
                     target.condition,
@@ -143,10 +150,12 @@ class Alone:
     def __init__(self) -> None:
         """Begin with nothing to report."""
         self._own: OwnReport | None = None
+        self.reloads = Reloads()
+        """Which configuration it serves by."""
 
     def staffing(self) -> Staffing:
         """Say that all are up: who asks is."""
-        return Staffing(workers=(os.getpid(),), restarts=(0,))
+        return Staffing(workers=(os.getpid(),), restarts=(0,), reloads=self.reloads)
 
     def speak_for(self, own: OwnReport) -> None:
         """Ask `own` when asked."""
@@ -223,9 +232,13 @@ class Colleagues:
 
     def speak_for(self, own: OwnReport) -> None:
         """Publish what `own` says, now and then and whenever somebody asks."""
+        first = self._own is None
         self._own = own
-        self._loop.add_reader(self._hears.fileno(), self._heard)
-        self._publish_now_and_then()
+        if first:
+            self._loop.add_reader(self._hears.fileno(), self._heard)
+            self._publish_now_and_then()
+        else:
+            self._publish()
 
     def leave(self) -> None:
         """Publish for the last time."""

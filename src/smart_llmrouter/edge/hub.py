@@ -1,7 +1,7 @@
 """What all connections of a process share: routes, bounds, clocks, and each other."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from email.utils import formatdate
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -64,6 +64,22 @@ class Hub:
         """The fields that every answer has: the date, and up to the value of the id."""
         self.draining = self.crowded = False
         self.gone = asyncio.Event()
+
+    def take(
+        self, hot: Mapping[str, Route], site: Route, *, client_timeout_s: float
+    ) -> None:
+        """Serve the requests that begin from now on by these routes.
+
+        Those that have begun go on by the routes that they began with. The time-out
+        holds for connections that are opened from now on.
+        """
+        self._hot = {path.encode(): route for path, route in hot.items()}
+        self._site = site
+        self.client_timeout_s = client_timeout_s
+
+    def awaits(self, routes: Collection[Route]) -> bool:
+        """Say whether a request that is here is, or will be, served by one of these."""
+        return any(each.awaits(routes) for each in self.connections)
 
     @property
     def paths(self) -> list[str]:

@@ -34,6 +34,7 @@ from smart_llmrouter.edge.crew import (
 )
 from smart_llmrouter.edge.entrance import FULL_FOR
 from smart_llmrouter.edge.failures import REASONS
+from smart_llmrouter.edge.reloads import Reloads
 from smart_llmrouter.engine.counts import Counts, Durations
 from smart_llmrouter.engine.tally import LATENCY_BUCKETS_S
 from smart_llmrouter.routing.circuit import CIRCUIT_STATES
@@ -62,6 +63,20 @@ class Family:
 
 BUILD: Final = Family(
     name="build", told="The build that is running.", labels=("version", "commit")
+)
+CONFIGURATION: Final = Family(
+    name="configuration",
+    told="The configuration that is served.",
+    labels=("fingerprint",),
+)
+LOADED: Final = Family(
+    name="configuration_loaded_timestamp_seconds",
+    told="When the configuration took effect, in seconds since 1970 UTC.",
+)
+RELOADS: Final = Family(
+    name="configuration_reloads",
+    told="How often the configuration was read again, and what became of it.",
+    labels=("outcome",),
 )
 IN_FLIGHT: Final = Family(name="calls_in_flight", told="Calls being served.")
 WORKERS: Final = Family(name="workers", told="Workers that the router shall have.")
@@ -141,9 +156,10 @@ FIRST_TOKEN: Final = Family(
     labels=(_GROUP,),
 )
 FAMILIES: Final = (
-    BUILD, WORKERS, WORKERS_UP, RESTARTS, IN_FLIGHT, UNWRITTEN, UNREAD, CALLS, ERRORS,
-    TOKENS, ATTEMPTS, CIRCUITS, RESTING, OPENINGS, FULL, COST, REFUSED, CONNECTIONS,
-    CONNECTIONS_REFUSED, AUTH_FAILURES, THROTTLED, DURATION, FIRST_TOKEN,
+    BUILD, CONFIGURATION, LOADED, RELOADS, WORKERS, WORKERS_UP, RESTARTS, IN_FLIGHT,
+    UNWRITTEN, UNREAD, CALLS, ERRORS, TOKENS, ATTEMPTS, CIRCUITS, RESTING, OPENINGS,
+    FULL, COST, REFUSED, CONNECTIONS, CONNECTIONS_REFUSED, AUTH_FAILURES, THROTTLED,
+    DURATION, FIRST_TOKEN,
 )  # fmt: skip
 
 
@@ -179,6 +195,7 @@ class CountsCollector(Collector):
             BUILD.told,
             value={"version": self._build.version, "commit": self._build.commit},
         )
+        yield from _configuration(shown.staffing.reloads)
         yield _gauge(WORKERS, len(shown.staffing.workers))
         yield _gauge(WORKERS_UP, shown.staffing.up)
         yield _single(RESTARTS, sum(shown.staffing.restarts))
@@ -250,6 +267,18 @@ def _counters(counts: Counts) -> Iterator[Metric]:
     reasons = dict.fromkeys(REASONS, 0) | counts.auth_failures
     yield _counter(AUTH_FAILURES, _by_one(reasons))
     yield _single(THROTTLED, counts.throttled)
+
+
+def _configuration(reloads: Reloads) -> Iterator[Metric]:
+    yield InfoMetricFamily(
+        CONFIGURATION.full_name,
+        CONFIGURATION.told,
+        value={"fingerprint": reloads.fingerprint},
+    )
+    yield _gauge(LOADED, reloads.loaded_s)
+    yield _counter(
+        RELOADS, (((outcome,), count) for outcome, count in reloads.counts.items())
+    )
 
 
 def _by_one(counts: Mapping[str, int]) -> Iterable[tuple[tuple[str, ...], float]]:

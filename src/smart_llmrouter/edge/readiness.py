@@ -4,11 +4,13 @@ It is ready when its configuration is loaded and its journal can be written; the
 was checked before it began to listen. A database that went away later degrades it:
 calls go on, and their records wait in the journal. So does a worker that is missing
 among several, or hangs: the others go on, and each of them says the same. The health
-of targets is known from traffic alone and fails nothing, also where one rests.
+of targets is known from traffic alone and fails nothing, also where one rests. A file
+that was refused when it was read again degrades it until one is taken.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from smart_llmrouter.config.snapshot import Snapshot
@@ -19,6 +21,7 @@ from smart_llmrouter.edge.crew import (
     WorkerReport,
     present,
 )
+from smart_llmrouter.edge.reloads import Reloads
 from smart_llmrouter.routing.circuit import CIRCUIT_STATES
 
 OK: Final = "ok"
@@ -54,7 +57,7 @@ class Readiness:
         reports, staffing = await self._crew.reports(), self._crew.staffing()
         living = present(reports, staffing)
         parts = {
-            "configuration": OK,
+            "configuration": _configuration(staffing.reloads, reports, living),
             "journal": _journal(living),
             "database": await self._database(),
             "ingester": self._ingester(),
@@ -69,6 +72,7 @@ class Readiness:
             "workers": {"wanted": len(staffing.workers), "up": staffing.up},
             "journal_unread_bytes": await asyncio.to_thread(self._unread_bytes),
             "configuration_fingerprint": self._snapshot.fingerprint,
+            "configuration": _told(staffing.reloads),
             "groups": self._groups(living),
         }
 
@@ -84,6 +88,36 @@ class Readiness:
             }
             for group in self._snapshot.groups.values()
         }
+
+
+def _configuration(
+    reloads: Reloads,
+    reports: Mapping[int, WorkerReport],
+    living: Sequence[WorkerReport],
+) -> str:
+    """Say `ok`, or what has become of the last attempt to change it."""
+    behind = [
+        f"worker {number} serves by an earlier one"
+        for number, report in reports.items()
+        if report in living and report.edition < reloads.edition
+    ]
+    return "; ".join([reloads.trouble] if reloads.trouble else behind) or OK
+
+
+def _told(reloads: Reloads) -> Mapping[str, object]:
+    last = None
+    if reloads.last is not None:
+        last = {"outcome": reloads.last, "at": _utc(reloads.last_s)}
+    return {
+        "loaded_at": _utc(reloads.loaded_s) if reloads.loaded_s else None,
+        "reloads": sum(reloads.counts.values()),
+        "last_reload": last,
+        "awaits_restart": list(reloads.awaits_restart),
+    }
+
+
+def _utc(ts_s: float) -> str:
+    return datetime.fromtimestamp(ts_s, UTC).isoformat(timespec="seconds")
 
 
 def _journal(living: Sequence[WorkerReport]) -> str:

@@ -10,8 +10,10 @@ from typing import Final
 
 import structlog
 
+from smart_llmrouter.config.snapshot import ServerTls
 from smart_llmrouter.edge.connection import Connection
 from smart_llmrouter.edge.hub import Hub
+from smart_llmrouter.edge.tls import CertificateUnusable, renew
 
 log = structlog.get_logger()
 
@@ -45,6 +47,20 @@ class Server:
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
         self.listening = asyncio.Event()
+
+    def adjust(self, *, grace_s: float, certificate: ServerTls | None) -> None:
+        """Let calls end within `grace_s`, and show what the certificate's files hold.
+
+        Handshakes that begin from now on show it. A certificate that has become
+        unusable leaves the one before in its place.
+        """
+        self._grace_s = grace_s
+        if self._tls is None or certificate is None:
+            return
+        try:
+            renew(self._tls, certificate)
+        except CertificateUnusable as unusable:
+            log.warning("certificate not renewed", reason=str(unusable))
 
     async def serve(
         self, bound: socket.socket, *, on_listening: Callable[[], None] = lambda: None

@@ -24,6 +24,20 @@ def serving_context(tls: ServerTls) -> ssl.SSLContext:
     # A caller could make the router work for each renegotiation, and again.
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
+    _load(context, tls)
+    return context
+
+
+def renew(context: ssl.SSLContext, tls: ServerTls) -> None:
+    """Let a context show what the files hold now. Raises `CertificateUnusable`.
+
+    What cannot be used leaves the context as it is. Sessions can be resumed as before.
+    """
+    serving_context(tls)
+    _load(context, tls)
+
+
+def _load(context: ssl.SSLContext, tls: ServerTls) -> None:
     try:
         # An encrypted key gets no password, so that nobody is asked on a terminal.
         context.load_cert_chain(tls.cert_file, tls.key_file, password=lambda: "")
@@ -33,4 +47,3 @@ def serving_context(tls: ServerTls) -> ssl.SSLContext:
             "the certificate or the key of `server.tls` cannot be used; "
             "`config check` says why"
         ) from None
-    return context

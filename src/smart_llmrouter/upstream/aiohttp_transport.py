@@ -89,6 +89,10 @@ class AiohttpTransport:
             raise _own(error) from None
         return AiohttpAnswer(response, max_bytes=self._upstream.max_response_bytes)
 
+    def forget(self) -> None:
+        """Drop what was computed for endpoints; see `Transport.forget`."""
+        self._ways.clear()
+
     async def _way(self, endpoint: Endpoint) -> _Way:
         """Compute once what every request to an endpoint needs."""
         origin = origin_of(endpoint)

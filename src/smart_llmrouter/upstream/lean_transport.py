@@ -147,6 +147,16 @@ class LeanTransport:
         self._ways[endpoint] = way
         return way
 
+    def forget(self) -> None:
+        """Drop what was computed for endpoints, and pools that hold no connection.
+
+        Those that are still asked are computed again.
+        """
+        self._ways.clear()
+        self._pools = {
+            origin: pool for origin, pool in self._pools.items() if pool.in_use
+        }
+
     def expire(self) -> None:
         """Close the connections that have been idle for too long."""
         for pool in self._pools.values():

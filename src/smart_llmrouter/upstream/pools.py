@@ -28,6 +28,11 @@ class Pool:
         self._waiting: deque[asyncio.Future[tuple[LeanConnection, bool]]] = deque()
         self.idle: list[LeanConnection] = []
 
+    @property
+    def in_use(self) -> bool:
+        """Whether there is a connection, idle or lent, or somebody waits for one."""
+        return bool(self._taken or self._waiting)
+
     async def grant(self, *, again: bool) -> tuple[LeanConnection, bool]:
         """Wait for a connection, and return it and whether it has yet to be made.
 

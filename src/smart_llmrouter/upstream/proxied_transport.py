@@ -15,6 +15,11 @@ class ProxiesApart:
         self._direct = direct
         self._through_proxies = through_proxies
 
+    def forget(self) -> None:
+        """Let both forget; see `Transport.forget`."""
+        self._direct.forget()
+        self._through_proxies.forget()
+
     async def send(self, endpoint: Endpoint, body: bytes) -> UpstreamAnswer:
         """POST `body`; see `Transport.send`."""
         if endpoint.proxy is None:

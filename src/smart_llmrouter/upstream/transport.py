@@ -108,10 +108,13 @@ class UpstreamAnswer(Protocol):
 
 
 class Transport(Protocol):
-    """The seam: one method."""
+    """The seam: a request is sent; the rest is housekeeping."""
 
     async def send(self, endpoint: Endpoint, body: bytes) -> UpstreamAnswer:
         """POST `body` and wait for the headers of the answer.
 
         Raises `TransportError`. A cancelled call leaves no connection behind.
         """
+
+    def forget(self) -> None:
+        """Drop what is kept of endpoints that may never be asked again."""

@@ -1,7 +1,7 @@
 """The strategy `script`: a function of the operator's decides, in processes of its own.
 
 A process is killed when its budget is used up, and a new one takes its place. All of
-them run the text that the script had when the router started.
+them run the text that the script had when the configuration was read.
 """
 
 import asyncio

@@ -32,6 +32,8 @@ class NoRoute(Exception):
 def main() -> None:
     """Answer questions until the parent has gone."""
     with socket.socket(fileno=os.dup(0)) as parent, parent.makefile("rb") as lines:
+        # To the router it means that the configuration is read again.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         given = json.loads(lines.readline())
         die_with(given["parent"])
         file = given["file"]

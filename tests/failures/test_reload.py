@@ -1,0 +1,505 @@
+"""The configuration is read again while calls are served, and nothing is lost."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smart_llmrouter.mockprovider.script import Step
+from tests.conftest import SOAK
+from tests.support.gateway import (
+    Gateway,
+    caller,
+    configuration,
+    free_port,
+    provider,
+    running_gateway,
+)
+from tests.support.line import Line, chat, line_to
+from tests.support.load import Seen, under_load
+from tests.support.mock import running_mock
+from tests.support.process import arguments, children, open_files, resident_bytes
+from tests.support.puppet import (
+    DONE,
+    FINISH,
+    USAGE,
+    Puppet,
+    completion,
+    content_event,
+    running_puppet,
+)
+from tests.support.wait import eventually
+
+RELOADS = 100 if not SOAK else 1000
+SEED = random.randrange(2**32)
+ALL = pytest.mark.parametrize("workers", [1])
+
+pytestmark = pytest.mark.timeout(600 if SOAK else 120)
+
+
+def settings_for(base_url: str, *, workers: int = 1, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a configuration takes
+    """Return a configuration of so many workers, and one caller who sees metrics."""
+    settings = configuration(
+        {"acme": provider(base_url)},
+        server={"workers": workers},
+        callers=[caller(metrics_admin=True)],
+    )
+    return settings | changes
+
+
+@asynccontextmanager
+async def routed(
+    tmp_path: Path,
+    *,
+    workers: int = 1,
+    **changes: Any,  # noqa: ANN401 - as above
+) -> AsyncGenerator[tuple[Gateway, Puppet]]:
+    """Run a router in front of a puppet."""
+    async with (
+        running_puppet() as puppet,
+        running_gateway(
+            tmp_path, settings_for(puppet.base_url, workers=workers, **changes)
+        ) as gateway,
+    ):
+        yield gateway, puppet
+
+
+async def serving(gateway: Gateway) -> list[int]:
+    """Return the processes that serve calls."""
+    own = arguments(gateway.pid)
+    workers = [pid for pid in children(gateway.pid) if arguments(pid) == own]
+    return workers or [gateway.pid]
+
+
+async def lines_to_all(gateway: Gateway, stack: AsyncExitStack) -> list[Line]:
+    """Return connections, some of them to each worker, idle after a first answer."""
+    lines = [await stack.enter_async_context(line_to(gateway)) for _ in range(16)]
+    for line in lines:
+        line.send(b"GET /healthz HTTP/1.1\r\nhost: router\r\n\r\n")
+        await line.answer()
+    return lines
+
+
+async def statuses(lines: list[Line], asked: bytes) -> set[tuple[int, str | None]]:
+    """Ask the same on each connection; return the statuses, with codes of errors."""
+    for line in lines:
+        line.send(asked)
+    answers = [await line.answer() for line in lines]
+    return {
+        (each.status, None if each.status == 200 else each.error_code)
+        for each in answers
+    }
+
+
+@ALL
+async def test_under_load_no_call_notices(tmp_path: Path, workers: int) -> None:
+    """Ten reloads while 30 callers call: no call fails, no connection is cut."""
+    async with running_mock() as mock:
+        mock.always(Step(words=20, delay_between_ms=2))
+        settings = settings_for(mock.base_url, workers=workers)
+        async with (
+            running_gateway(tmp_path, settings) as gateway,
+            under_load(gateway, callers=30, chance=random.Random(SEED)) as seen,
+        ):
+            served = []
+            for turn in range(10):
+                settings["upstream"]["idle_timeout_s"] = 60 + turn
+                settings["upstream"]["idle_connection_s"] = 20 + turn % 2
+                gateway.write()
+                report = await gateway.reload()
+                served.append(report["configuration_fingerprint"])
+                await thirty_more(seen)
+            async with gateway.http() as client:
+                metrics = (await client.get("/metrics")).text
+            status = await gateway.stop()
+        rows = {row["request_id"]: row for row in gateway.rows()}
+
+    assert len(set(served)) == 10
+    assert not seen.cut, f"seed {SEED}"
+    assert {rows[each]["status"] for each in seen.whole} == {200}
+    assert set(served) <= {row["config_fingerprint"] for row in rows.values()}
+    assert 'configuration_reloads_total{outcome="taken"} 10.0' in metrics
+    assert f'configuration_info{{fingerprint="{served[-1]}"}}' in metrics
+    assert status == 0
+    assert "Traceback" not in gateway.log
+
+
+async def thirty_more(seen: Seen) -> None:
+    """Wait until thirty more calls were answered."""
+    whole = len(seen.whole)
+    await eventually(lambda: len(seen.whole) >= whole + 30, what="thirty calls")
+
+
+@ALL
+async def test_open_connections_go_on_by_the_new_one(
+    tmp_path: Path, workers: int
+) -> None:
+    """Groups come and go, a key is rotated, a target moves: the next call sees it."""
+    async with (
+        running_puppet() as other,
+        routed(tmp_path, workers=workers) as (gateway, puppet),
+        AsyncExitStack() as stack,
+    ):
+        lines = await lines_to_all(gateway, stack)
+        settings = gateway.settings
+        before = await statuses(lines, chat(model="slow", key="k1"))
+        settings["groups"]["slow"] = {
+            "strategy": "failover",
+            "targets": [{"use": "acme/mini"}],
+        }
+        settings["callers"] = [caller("k2", allow=["slow"])]
+        settings["providers"]["acme"]["base_url"] = other.base_url
+        gateway.write()
+        await gateway.reload()
+        old_key = await statuses(lines, chat(key="k1"))
+        old_group = await statuses(lines, chat(key="k2"))
+        for line in lines:
+            line.send(chat(model="slow", key="k2"))
+            (await other.call()).write(completion())
+        answers = [await line.answer() for line in lines]
+
+    assert before == {(403, "model-not-allowed")}
+    assert old_key == {(401, "unauthorized")}
+    assert old_group == {(403, "model-not-allowed")}
+    assert {answer.status for answer in answers} == {200}
+    assert puppet.unanswered == 0
+
+
+@ALL
+async def test_what_has_begun_goes_on_by_the_old_one(
+    tmp_path: Path, workers: int
+) -> None:
+    """A stream, a call and a body that is half sent end as if nothing had happened."""
+    whole = chat("half")
+    async with (
+        routed(tmp_path, workers=workers) as (gateway, puppet),
+        line_to(gateway) as streamed,
+        line_to(gateway) as plain,
+        line_to(gateway) as half,
+    ):
+        first = (await gateway.report())["configuration_fingerprint"]
+        streamed.send(chat(stream=True))
+        stream_call = await puppet.call()
+        stream_call.begin_stream()
+        stream_call.chunk(content_event("one"))
+        await streamed.until(b"one")
+        plain.send(chat())
+        plain_call = await puppet.call()
+        half.send(whole[:-10])
+        gateway.settings["groups"] = {
+            "other": {"strategy": "failover", "targets": [{"use": "acme/mini"}]}
+        }
+        gateway.settings["callers"] = [caller(allow=["other"])]
+        gateway.settings["upstream"] = {"max_connections": 7}
+        gateway.write()
+        report = await gateway.reload()
+        half.send(whole[-10:])
+        half_call = await puppet.call()
+        half_call.write(completion("half"))
+        plain_call.write(completion("plain"))
+        answers = [await plain.answer(), await half.answer()]
+        await streamed.until(b"\r\n")
+        stream_call.chunk(FINISH + USAGE + DONE)
+        stream_call.end_stream()
+        end = await streamed.until(b"0\r\n\r\n")
+        plain.send(chat())
+        after = await plain.answer()
+        rows = await gateway.recorded(4)
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert b"[DONE]" in end
+    assert (after.status, after.error_code) == (403, "model-not-allowed")
+    served = {row["request_id"]: row["config_fingerprint"] for row in rows}
+    second = report["configuration_fingerprint"]
+    assert first != second
+    assert served.pop(after.request_id) == second
+    assert set(served.values()) == {first}
+
+
+@ALL
+async def test_a_bad_file_changes_nothing(tmp_path: Path, workers: int) -> None:
+    """Each mistake is logged with its line and key; the readiness report says so."""
+    async with routed(tmp_path, workers=workers) as (gateway, puppet):
+        good = gateway.config_path.read_text()
+        first = await gateway.report()
+        gateway.settings["groups"]["chat"]["targets"][0]["use"] = "acme/nobody"
+        gateway.settings["server"]["max_request_bytes"] = -1
+        gateway.write()
+        bad = await gateway.reload()
+        async with gateway.http() as client, asyncio.TaskGroup() as group:
+            asked = group.create_task(
+                client.post("/v1/chat/completions", content=chat_body())
+            )
+            (await puppet.call()).write(completion())
+            answer = await asked
+            metrics = (await client.get("/metrics")).text
+        gateway.config_path.write_text(good)
+        mended = await gateway.reload()
+        log = gateway.log
+
+    assert first["parts"]["configuration"] == "ok"
+    assert bad["parts"]["configuration"].startswith("the file was refused")
+    assert (bad["status"], mended["status"]) == ("degraded", "ready")
+    assert bad["configuration_fingerprint"] == first["configuration_fingerprint"]
+    assert bad["configuration"]["last_reload"]["outcome"] == "refused"
+    assert mended["parts"]["configuration"] == "ok"
+    assert 'configuration_reloads_total{outcome="refused"} 1.0' in metrics
+    assert answer.status_code == 200
+    told = [json.loads(line) for line in log.splitlines() if "configuration" in line]
+    mistakes = {each["key"]: each for each in told if "key" in each}
+    assert set(mistakes) == {
+        "groups.chat.targets[0].use",
+        "server.max_request_bytes",
+    }
+    assert all(each["line"] > 1 for each in mistakes.values())
+    assert "Traceback" not in log
+
+
+def chat_body() -> bytes:
+    """Return the body of a chat request."""
+    return chat().partition(b"\r\n\r\n")[2]
+
+
+@ALL
+async def test_a_file_that_is_gone_changes_nothing(
+    tmp_path: Path, workers: int
+) -> None:
+    """So does one that is a directory, or no YAML at all."""
+    async with routed(tmp_path, workers=workers) as (gateway, _):
+        first = await gateway.report()
+        gateway.config_path.unlink()
+        gone = await gateway.reload()
+        gateway.config_path.mkdir()
+        directory = await gateway.reload()
+        gateway.config_path.rmdir()
+        gateway.config_path.write_bytes(b"\0{")
+        nonsense = await gateway.reload()
+        gateway.write()
+        again = await gateway.reload()
+
+    outcomes = [
+        report["configuration"]["last_reload"]["outcome"]
+        for report in (gone, directory, nonsense, again)
+    ]
+    assert outcomes == ["refused", "refused", "refused", "taken"]
+    assert again["configuration_fingerprint"] == first["configuration_fingerprint"]
+    assert "Traceback" not in gateway.log
+
+
+@ALL
+async def test_what_needs_a_restart_is_named(tmp_path: Path, workers: int) -> None:
+    """The rest takes effect; the keys stay named until they are as they were."""
+    async with routed(tmp_path, workers=workers) as (gateway, _):
+        settings = gateway.settings
+        written = settings | {
+            "server": settings["server"]
+            | {
+                "listen": f"127.0.0.1:{free_port()}",
+                "workers": 3,
+                "max_request_bytes": 2048,
+            },
+            "state": {**settings["state"], "journal_sync": "off"},
+        }
+        gateway.config_path.write_text(json.dumps(written))
+        report = await gateway.reload()
+        async with line_to(gateway) as line:
+            line.send(chat("a" * 2048))
+            too_large = await line.answer()
+        gateway.write()
+        back = await gateway.reload()
+        log = gateway.log
+
+    named = ["server.listen", "server.workers", "state.journal_sync"]
+    assert report["configuration"]["awaits_restart"] == named
+    assert report["status"] == "ready"
+    assert too_large.status == 413
+    assert back["configuration"]["awaits_restart"] == []
+    lines = [each for each in log.splitlines() if "needs a restart" in each]
+    assert [json.loads(each)["keys"] for each in lines] == [named]
+
+
+@ALL
+async def test_wishes_that_come_together(tmp_path: Path, workers: int) -> None:
+    """Whatever the file says last is what is served, however they come."""
+    async with routed(tmp_path, workers=workers) as (gateway, _):
+        for turn in range(20):
+            gateway.settings["upstream"]["total_timeout_s"] = 300 + turn
+            gateway.write()
+            os.kill(gateway.pid, signal.SIGHUP)
+            os.kill(gateway.pid, signal.SIGHUP)
+        wanted = await fingerprint_of(gateway)
+
+        async def served() -> bool:
+            found: str = (await gateway.report())["configuration_fingerprint"]
+            return found == wanted
+
+        await eventually(served, within_s=30, what="the last one")
+        status = await gateway.stop()
+
+    assert status == 0
+    assert "Traceback" not in gateway.log
+
+
+async def fingerprint_of(gateway: Gateway) -> str:
+    """Return the fingerprint of what is in the file, as a reload finds it."""
+    report = await gateway.reload()
+    fingerprint: str = report["configuration_fingerprint"]
+    return fingerprint
+
+
+@ALL
+async def test_a_stop_comes_before_a_reload(tmp_path: Path, workers: int) -> None:
+    """SIGHUP and then SIGTERM: what is in flight ends as usual."""
+    async with (
+        routed(tmp_path, workers=workers) as (gateway, puppet),
+        line_to(gateway) as line,
+    ):
+        line.send(chat())
+        call = await puppet.call()
+        os.kill(gateway.pid, signal.SIGHUP)
+        os.kill(gateway.pid, signal.SIGTERM)
+        os.kill(gateway.pid, signal.SIGHUP)
+        call.write(completion())
+        answer = await line.answer()
+        status = await gateway.stop()
+        rows = gateway.rows()
+
+    assert answer.status == 200
+    assert status == 0
+    assert [row["status"] for row in rows] == [200]
+    assert "Traceback" not in gateway.log
+
+
+@ALL
+async def test_all_processes_may_be_told(tmp_path: Path, workers: int) -> None:
+    """As `systemctl kill` does: workers and the ingester leave SIGHUP to the parent."""
+    async with routed(tmp_path, workers=workers) as (gateway, _):
+        processes = children(gateway.pid)
+        for pid in processes:
+            os.kill(pid, signal.SIGHUP)
+        report = await gateway.reload()
+        after = children(gateway.pid)
+
+    assert after == processes
+    assert report["status"] == "ready"
+
+
+SCRIPT = "def route(ctx): return {target!r}"
+
+
+def scripted(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with a group that a script decides."""
+    settings["groups"]["chat"] |= {
+        "strategy": "script",
+        "script": {"file": "policy.py", "timeout_ms": 5_000},
+    }
+    return settings
+
+
+def script_processes(pid: int) -> list[int]:
+    """Return the processes of scripts below a process."""
+    found = []
+    for child in children(pid):
+        if b"script_child.py" in arguments(child):
+            found.append(child)
+        found += script_processes(child)
+    return found
+
+
+@ALL
+async def test_a_script_is_read_again(tmp_path: Path, workers: int) -> None:
+    """Its old processes end when their last call has; a broken one changes nothing."""
+    async with running_puppet() as puppet:
+        script = tmp_path / "policy.py"
+        script.write_text(SCRIPT.format(target="acme/mini"))
+        settings = scripted(settings_for(puppet.base_url, workers=workers))
+        settings["providers"]["other"] = provider(puppet.base_url)
+        settings["groups"]["chat"]["targets"].append({"use": "other/mini"})
+        async with (
+            running_gateway(tmp_path, settings) as gateway,
+            line_to(gateway) as line,
+        ):
+            line.send(chat())
+            call = await puppet.call()
+            old = script_processes(gateway.pid)
+            script.write_text(SCRIPT.format(target="other/mini"))
+            await gateway.reload()
+            both = script_processes(gateway.pid)
+            call.write(completion())
+            before = await line.answer()
+            await eventually(
+                lambda: not set(old).intersection(script_processes(gateway.pid)),
+                what="the end of the old processes",
+            )
+            new = script_processes(gateway.pid)
+            script.write_text("def route(ctx): ...\n\nraise ValueError")
+            failed = await gateway.reload()
+            line.send(chat())
+            (await puppet.call()).write(completion())
+            after = await line.answer()
+            still = script_processes(gateway.pid)
+
+    assert before.headers["x-router-target"] == "acme/mini"
+    assert after.headers["x-router-target"] == "other/mini"
+    assert set(old) & set(both)
+    assert len(new) == workers
+    assert sorted(still) == sorted(new)
+    assert failed["configuration"]["last_reload"]["outcome"] == "failed"
+    assert failed["parts"]["configuration"].startswith("what the file says could not")
+    assert "ValueError" in gateway.log
+
+
+@pytest.mark.soak
+@ALL
+async def test_nothing_piles_up(tmp_path: Path, workers: int) -> None:
+    """A hundred reloads leave no process, no file and no memory behind."""
+    async with running_mock() as mock:
+        (tmp_path / "policy.py").write_text(SCRIPT.format(target="acme/mini"))
+        settings = scripted(settings_for(mock.base_url, workers=workers))
+        async with running_gateway(tmp_path, settings) as gateway:
+            for turn in range(10):
+                await one_more(gateway, turn)
+            await retired(gateway, workers)
+            pids = await serving(gateway)
+            files = [open_files(pid) for pid in pids]
+            memory = [resident_bytes(pid) for pid in pids]
+            for turn in range(RELOADS):
+                await one_more(gateway, turn)
+            await retired(gateway, workers)
+            files_after = [open_files(pid) for pid in pids]
+            grown = [
+                resident_bytes(pid) - before
+                for pid, before in zip(pids, memory, strict=True)
+            ]
+            same = await serving(gateway)
+
+    assert same == pids
+    assert all(
+        abs(now - then) <= 4 for now, then in zip(files_after, files, strict=True)
+    )
+    assert max(grown) < 4 * 1024 * 1024
+
+
+async def one_more(gateway: Gateway, turn: int) -> None:
+    """Reload with another key and other bounds, and make a call."""
+    gateway.settings["providers"]["acme"]["headers"] = {"x-turn": str(turn)}
+    gateway.settings["upstream"]["max_connections"] = 10 + turn % 2
+    gateway.write()
+    await gateway.reload()
+    async with line_to(gateway) as line:
+        line.send(chat())
+        assert (await line.answer()).status == 200
+
+
+async def retired(gateway: Gateway, workers: int) -> None:
+    """Wait until only the processes of the last edition are there."""
+    await eventually(
+        lambda: len(script_processes(gateway.pid)) == workers, what="one script each"
+    )
