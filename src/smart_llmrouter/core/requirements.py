@@ -111,6 +111,17 @@ class Requirements(msgspec.Struct, kw_only=True, gc=False):
         return self.image_urls + self.image_data + self.image_files
 
     @property
+    def is_text(self) -> bool:
+        """Whether there is nothing but text."""
+        return not (
+            self.image_urls
+            or self.image_data
+            or self.image_files
+            or self.documents
+            or self.audio
+        )
+
+    @property
     def counted_input_tokens(self) -> int | None:
         """The estimate of the input, if anybody has asked for it."""
         return self._estimate

@@ -21,12 +21,6 @@ from smart_llmrouter.routing.plan import Plan
 from smart_llmrouter.routing.planner import Found
 
 _UNRANKED: Final[Mapping[str, int]] = {}
-_SHOWN_OTHERWISE: Final = {"tools", "reasoning_level", "estimated_input_tokens"}
-_NEEDS: Final = tuple(
-    field.name
-    for field in msgspec.structs.fields(Needs)
-    if field.name not in _SHOWN_OTHERWISE
-)
 
 
 class Deciding(msgspec.Struct, kw_only=True, eq=False):
@@ -91,10 +85,25 @@ class Deciding(msgspec.Struct, kw_only=True, eq=False):
 
 def needs_of(needs: Requirements) -> Needs:
     """Return requirements as they are shown: without the request itself."""
-    shown = {name: getattr(needs, name) for name in _NEEDS}
     return Needs(
-        **shown,
+        dialect=needs.dialect,
+        stream=needs.stream,
         tools=tuple(sorted(needs.tools)),
+        tool_count=needs.tool_count,
+        tool_schema_bytes=needs.tool_schema_bytes,
+        forced_choice=needs.forced_choice,
+        parallel_tools=needs.parallel_tools,
+        output_format=needs.output_format,
+        image_urls=needs.image_urls,
+        image_data=needs.image_data,
+        image_files=needs.image_files,
+        audio=needs.audio,
+        documents=needs.documents,
+        reasoning=needs.reasoning,
         reasoning_level=shown_level(needs),
+        reasoning_budget=needs.reasoning_budget,
+        output_cap=needs.output_cap,
         estimated_input_tokens=needs.counted_input_tokens,
+        request_bytes=needs.request_bytes,
+        goes_on=needs.goes_on,
     )

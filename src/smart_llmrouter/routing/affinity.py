@@ -30,6 +30,8 @@ class Affinities:
         self._now = now
         self._most = most
         self._kept: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+        self.in_use = False
+        """Whether any conversation was ever kept."""
 
     def __len__(self) -> int:
         """Return how many conversations are held, old ones among them."""
@@ -48,6 +50,7 @@ class Affinities:
         now_s = self._now()
         key = key.removesuffix(UNANSWERED)
         self._kept[key] = (label, now_s + ttl_s)
+        self.in_use = True
         self._kept.move_to_end(key)
         self._drop_old(now_s)
 

@@ -157,9 +157,9 @@ def _input_tokens(needs: Requirements) -> float:
     Text is counted by its size, which is near enough for a power of two; what is in a
     request as data has to be looked at.
     """
-    if needs.images or needs.documents or needs.audio:
-        return needs.estimated_input_tokens
-    return needs.request_bytes / _BYTES_PER_TOKEN
+    if needs.is_text:
+        return needs.request_bytes / _BYTES_PER_TOKEN
+    return needs.estimated_input_tokens
 
 
 def _weights(targets: Sequence[Target]) -> list[int]:

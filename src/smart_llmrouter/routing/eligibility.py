@@ -249,7 +249,7 @@ def _passes(amount: int, limit: int | None) -> bool:
 
 def _may_exceed(needs: Requirements, tokens: float) -> bool:
     """Say whether the estimate of the input may be more, without making it."""
-    if needs.images or needs.documents or needs.audio:
+    if not needs.is_text:
         return True
     size, left = len(needs.body), tokens - _REQUEST_TOKENS
     if size * _BYTE_TOKENS_WITH_OBJECTS <= left:

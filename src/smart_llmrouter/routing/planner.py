@@ -122,7 +122,7 @@ class Planner:
 
         Where the order is fixed, one matters only while some call has left that order.
         """
-        return self._spreads or len(self._affinities) > 0
+        return self._spreads or self._affinities.in_use
 
     def found(self, needs: Requirements, *, keeper: str | None = None) -> Found:
         """Find who may be called; with a `keeper` nobody else can."""
