@@ -15,10 +15,10 @@ from smart_llmrouter.core.decisions import (
 )
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.core.requirements import Requirements
+from smart_llmrouter.routing.eligibility import Found
 from smart_llmrouter.routing.features import shown_level
 from smart_llmrouter.routing.ordering import NO_SCORES
 from smart_llmrouter.routing.plan import Plan
-from smart_llmrouter.routing.planner import Found
 
 _UNRANKED: Final[Mapping[str, int]] = {}
 

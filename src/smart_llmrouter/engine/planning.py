@@ -32,8 +32,9 @@ from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.refusals import unservable
 from smart_llmrouter.engine.routes import Route
 from smart_llmrouter.engine.translation import Asked, Translation
+from smart_llmrouter.routing.eligibility import Found
 from smart_llmrouter.routing.plan import Plan
-from smart_llmrouter.routing.planner import Found, Planner
+from smart_llmrouter.routing.planner import Planner
 from smart_llmrouter.routing.policy import NobodyLeft, Policy, Question
 
 _UNNAMED: Final = "req_explained"
@@ -226,7 +227,9 @@ class Planning:
         if len(missing) == len(found.missing):
             return found
         targets = [each for each in found.targets if each.label not in missing]
-        return msgspec.structs.replace(found, targets=targets, missing=missing)
+        return msgspec.structs.replace(
+            found, targets=targets, missing=missing, again=False
+        )
 
     @staticmethod
     def _not_bridged(asked: Asked, route: Route) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ request, so that each combination of them is decided once and remembered; number
 compared only where some target of the group limits them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -38,7 +39,7 @@ Missing = Mapping[str, tuple[str, ...]]
 Shape = tuple[object, ...]
 
 _MOST_SHAPES: Final = 4096
-_NO_LIMIT: Final = float("inf")
+_NO_LIMIT: Final = math.inf
 # No byte of a body weighs more than 18 twelfths of a token, no object that it begins
 # more than 24 tokens beside its content; see `core.estimates`. An object has two bytes.
 _BYTE_TOKENS: Final = 3 / 2
@@ -48,11 +49,18 @@ _REQUEST_TOKENS: Final = 800
 
 
 # Two of them are the same only if they are one, so that what follows can be remembered.
-class Fit(msgspec.Struct, frozen=True, eq=False):
-    """The targets that fit, in the order of the configuration, and the others."""
+class Found(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Who can serve a request, in the order of the configuration, and who cannot.
 
-    targets: tuple[Target, ...]
+    `again` says that the very same will be found for each request of the same shape.
+    `wait_s` is after how many seconds the first of those can be called that miss only
+    what passes.
+    """
+
+    targets: Sequence[Target]
     missing: Missing
+    again: bool = False
+    wait_s: float = math.inf
 
 
 class Eligibility:
@@ -66,7 +74,7 @@ class Eligibility:
         """
         self._group = group
         self._fetches_images = fetches_images
-        self._by_shape: dict[Shape, Fit] = {}
+        self._by_shape: dict[Shape, Found] = {}
         targets = group.targets
         self._least_output = _least([each.max_output_tokens for each in targets])
         self._least_context = _least([each.context_tokens for each in targets])
@@ -82,7 +90,7 @@ class Eligibility:
             )
         )
 
-    def of(self, needs: Requirements) -> Fit:
+    def of(self, needs: Requirements) -> Found:
         """Return who fits `needs`."""
         shape = _shape_of(needs)
         fit = self._by_shape.get(shape)
@@ -108,7 +116,7 @@ class Eligibility:
             )
         )
 
-    def _decided(self, needs: Requirements) -> Fit:
+    def _decided(self, needs: Requirements) -> Found:
         return _parted(
             {
                 target.label: (
@@ -119,13 +127,14 @@ class Eligibility:
                 for target in self._group.targets
             },
             self._group.targets,
+            again=True,
         )
 
     def _wrong_dialect(self, target: Target, needs: Requirements) -> tuple[str, ...]:
         foreign = target.provider.dialect != needs.dialect
         return (DIALECT,) if foreign and self._group.bridges == "off" else ()
 
-    def _measured(self, fit: Fit, needs: Requirements) -> Fit:
+    def _measured(self, fit: Found, needs: Requirements) -> Found:
         return _parted(
             {
                 target.label: tuple(
@@ -139,10 +148,13 @@ class Eligibility:
         )
 
 
-def _parted(missing: Missing, targets: Sequence[Target]) -> Fit:
-    return Fit(
-        tuple(target for target in targets if not missing[target.label]),
-        {label: codes for label, codes in missing.items() if codes},
+def _parted(
+    missing: Missing, targets: Sequence[Target], *, again: bool = False
+) -> Found:
+    return Found(
+        targets=tuple(target for target in targets if not missing[target.label]),
+        missing={label: codes for label, codes in missing.items() if codes},
+        again=again,
     )
 
 

@@ -29,7 +29,7 @@ from smart_llmrouter.core.requirements import (
     Requirements,
 )
 from smart_llmrouter.routing.affinity import Affinities
-from smart_llmrouter.routing.eligibility import Eligibility, Fit, Missing
+from smart_llmrouter.routing.eligibility import Eligibility, Found, Missing
 from smart_llmrouter.routing.ordering import AsListed, Strategy
 from smart_llmrouter.routing.plan import Plan, led_by, native_first
 
@@ -66,20 +66,6 @@ class Lately(Protocol):
         """Return who is kept out of this call, and by which thresholds."""
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may be called now, and what each other target of the group misses.
-
-    `fit` is what was found apart from passing states, pins and thresholds; where it is
-    all that was found, plans can be remembered. `wait_s` is after how many seconds the
-    first of those can be called that are only resting or out of room.
-    """
-
-    fit: Fit
-    targets: Sequence[Target]
-    missing: Missing
-    wait_s: float = math.inf
-
-
 class Planner:
     """Plans the calls of one group."""
 
@@ -108,7 +94,7 @@ class Planner:
         self.stays = group.affinity.enabled and several
         """Whether conversations stay on their target in this group."""
         self._spreads = group.strategy in _SPREADING
-        self._plans: dict[Fit, Plan] = {}
+        self._plans: dict[Found, Plan] = {}
         spoken = [target.provider.dialect for target in group.targets]
         self.siblings = frozenset(each for each in spoken if spoken.count(each) > 1)
         """The dialects that several targets of the group speak."""
@@ -131,7 +117,7 @@ class Planner:
             lapsed = self._lately.lapsed(group.targets, group.thresholds)
         all_closed = self._health.are_closed(self._labels)
         if all_closed and keeper is None and self._room is None and not lapsed:
-            return Found(fit=fit, targets=fit.targets, missing=fit.missing)
+            return fit
         if keeper is not None:
             others = [each.label for each in group.targets if each.label != keeper]
             pinned: Missing = dict.fromkeys(others, (PINNED,))
@@ -141,7 +127,7 @@ class Planner:
             }
         return self._sifted(fit, needs, lapsed)
 
-    def _sifted(self, fit: Fit, needs: Requirements, lapsed: Missing) -> Found:
+    def _sifted(self, fit: Found, needs: Requirements, lapsed: Missing) -> Found:
         """Return what is left of `fit` without who has lapsed, or cannot be called."""
         missing: dict[str, tuple[str, ...]] = {}
         soonest_s = math.inf
@@ -154,7 +140,7 @@ class Planner:
             if passing and not lasting:
                 soonest_s = min(soonest_s, wait_s)
         targets = [each for each in fit.targets if each.label not in missing]
-        return Found(fit=fit, targets=targets, missing=missing, wait_s=soonest_s)
+        return Found(targets=targets, missing=missing, wait_s=soonest_s)
 
     def _passing(
         self, target: Target, needs: Requirements
@@ -167,14 +153,14 @@ class Planner:
 
     def ordered(self, found: Found, needs: Requirements) -> Plan:
         """Put who was found into the order in which they are tried."""
-        if not self._as_listed or found.targets is not found.fit.targets:
+        if not (self._as_listed and found.again):
             return self._arranged(found, needs)
-        return self._plans.get(found.fit) or self._kept(found, needs)
+        return self._plans.get(found) or self._kept(found, needs)
 
     def _kept(self, found: Found, needs: Requirements) -> Plan:
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
-        plan = self._plans[found.fit] = self._arranged(found, needs)
+        plan = self._plans[found] = self._arranged(found, needs)
         return plan
 
     def _arranged(self, found: Found, needs: Requirements) -> Plan:

@@ -23,7 +23,6 @@ from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.decision_line import decode_decision, parted
 from smart_llmrouter.ledger.record import decode_record
 from smart_llmrouter.routing.eligibility import Eligibility
-from smart_llmrouter.routing.planner import Found
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
 from tests.support.decisions import a_candidate, a_decision
@@ -296,8 +295,7 @@ class Faulty(Settled, kw_only=True):
 def settled(decision: Decision) -> Settled:
     """Return what keeps this decision, whatever is asked for."""
     chosen = group(target("a"))
-    fit = Eligibility(chosen, fetches_images=False).of(needs())
-    found = Found(fit=fit, targets=fit.targets, missing=fit.missing)
+    found = Eligibility(chosen, fetches_images=False).of(needs())
     return Settled(group=chosen, needs=needs(), found=found, settled=decision)
 
 
