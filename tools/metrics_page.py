@@ -57,6 +57,16 @@ LABELS: Final[Mapping[str, str]] = {
         " (what it says could not be put to use)"
     ),
     "fingerprint": "the `config_fingerprint` of usage records",
+    "ending": (
+        "`passed`: it waited for its turn; `refused`: it waited, and another limit"
+        " refused it then; `late`: it waited for as long as it may; `left`: its caller"
+        " stopped waiting. At once: `full` (as many of its caller waited as may),"
+        " `too-long` (it would have), `not-queued` (there nobody waits)"
+    ),
+    "scope": (
+        "whose pace held the call up last: of a `caller`, `owner`, `project`,"
+        " `environment`, `group` or `group-caller`"
+    ),
     WORKER: "the number of the worker, from 1 to `server.workers`",
     "le": "the upper bound of the bucket in seconds",
 }

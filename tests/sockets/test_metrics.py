@@ -1,12 +1,16 @@
 """`GET /metrics`: for whom it is, and that its labels stay bounded."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from smart_llmrouter.admission.tickets import ENDINGS
+from smart_llmrouter.config.allowances import ScopeKind
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.engine.tally import NO_GROUP
 from smart_llmrouter.mockprovider.script import Step
@@ -16,6 +20,11 @@ from tests.support.router import Router, running_router
 from tools.metrics_page import LABELS, documented_samples
 
 CHAT = "/v1/chat/completions"
+PACE = {
+    "requests_per_second": 2,
+    "burst": 1,
+    "queue": {"max_wait_ms": 5000, "max_depth": 1},
+}
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -24,7 +33,11 @@ async def watched(tmp_path: Path, mock: Mock) -> AsyncIterator[Router]:
     """Return a router with a caller, and with one who may read the metrics."""
     settings = configuration(
         {"acme": provider(mock.base_url)},
-        callers=[caller("k1"), caller("admin", metrics_admin=True)],
+        callers=[
+            caller("k1"),
+            caller("admin", metrics_admin=True),
+            caller("paced", shaping=PACE),
+        ],
     )
     async with running_router(tmp_path, settings) as running:
         yield running
@@ -91,6 +104,25 @@ async def test_calls_are_counted(watched: Router, mock: Mock) -> None:
     assert value_of(metrics, "calls_in_flight") == 0
 
 
+async def test_calls_that_come_too_fast_are_counted(watched: Router) -> None:
+    """Those that wait, those that had to go, and how long a wait was."""
+    async with watched.http("paced") as client:
+        answers = await asyncio.gather(
+            *(client.post(CHAT, json=BODY) for _ in range(3))
+        )
+
+    metrics = await metrics_of(watched)
+
+    def ended(ending: str) -> float:
+        return value_of(metrics, "queue_endings_total", ending=ending)
+
+    assert sorted(each.status_code for each in answers) == [200, 200, 429]
+    assert [ended(each) for each in ("passed", "full", "late")] == [1, 1, 0]
+    assert value_of(metrics, "queue_wait_seconds_count", scope="caller") == 1
+    assert 0 < value_of(metrics, "queue_wait_seconds_sum", scope="caller") < 1
+    assert value_of(metrics, "queued_calls") == 0
+
+
 async def test_every_metric_is_documented(watched: Router, mock: Mock) -> None:
     """The page of metrics names each sample, and each label of it."""
     mock.will(Step(), Step(status=500))
@@ -99,6 +131,8 @@ async def test_every_metric_is_documented(watched: Router, mock: Mock) -> None:
         await client.post(CHAT, json=BODY)
     async with watched.http(None) as client:
         await client.post(CHAT, json=BODY)
+    async with watched.http("paced") as client:
+        await asyncio.gather(*(client.post(CHAT, json=BODY) for _ in range(2)))
 
     families = (await metrics_of(watched)).values()
 
@@ -123,7 +157,7 @@ async def test_labels_are_bounded(watched: Router) -> None:
 
     metrics = await metrics_of(watched)
 
-    allowed = {
+    allowed: dict[str, set[str] | None] = {
         "group": {"chat", NO_GROUP},
         "status": {"200", "403"},
         "stream": {"true", "false"},
@@ -134,6 +168,8 @@ async def test_labels_are_bounded(watched: Router) -> None:
         "worker": {"1"},
         "full": {"router", "address"},
         "reason": {"missing", "unknown", "inactive"},
+        "ending": {*ENDINGS},
+        "scope": {*get_args(ScopeKind)},
         "state": {"closed", "half-open", "open"},
         "le": None,
         "version": None,

@@ -14,8 +14,9 @@ import structlog
 
 from smart_llmrouter.admission.counters import Chain, Counters, chain_of
 from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
-from smart_llmrouter.admission.queue import Queue, Ticket
+from smart_llmrouter.admission.queue import Queue
 from smart_llmrouter.admission.refusing import exceeded
+from smart_llmrouter.admission.tickets import Ticket
 from smart_llmrouter.admission.verdicts import SHAPED, Lease, Refusal, Verdict
 from smart_llmrouter.config.allowances import NO_ALLOWANCE, Allowances
 from smart_llmrouter.core.errors import LimitExceeded

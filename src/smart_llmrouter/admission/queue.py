@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -32,21 +32,10 @@ from smart_llmrouter.admission.lines import (
     buckets_of,
 )
 from smart_llmrouter.admission.refusing import exceeded
+from smart_llmrouter.admission.tickets import Ending, Ticket, rules_of
 from smart_llmrouter.admission.verdicts import SHAPED, Lease, LimitName, Refusal
 from smart_llmrouter.config.allowances import Queue as Rules
-from smart_llmrouter.config.allowances import Scope
-
-Ending = Literal["passed", "refused", "late", "left", "full", "too-long", "not-queued"]
-"""What became of a call that came too fast.
-
-    passed       it waited for its turn, and passed
-    refused      it waited, and something else refused it then
-    late         it waited for as long as it may
-    left         its caller stopped waiting
-    full         it had to go at once: as many calls of its caller waited as may
-    too-long     it had to go at once: it would have waited for too long
-    not-queued   it had to go at once: where it came too fast, nobody may wait
-"""
+from smart_llmrouter.config.allowances import Scope, ScopeKind
 
 _GRACE_S: Final = 0.005
 """Whose turn is due when its longest wait ends still gets it."""
@@ -59,24 +48,6 @@ Where a store takes longer to answer, such a call may overtake another one.
 """
 
 
-class Ticket(msgspec.Struct, eq=False):
-    """A call that waits. `turn` is its lease, or why there is none.
-
-    `waited_s` is how long it has waited when its turn has come. `seen` are the lines in
-    which it has been the next.
-    """
-
-    number: int
-    demand: Demand
-    flow: Flow
-    began_s: float
-    deadline_s: float
-    turn: asyncio.Future[Lease]
-    alarm: asyncio.TimerHandle | None = None
-    waited_s: float = 0.0
-    seen: set[LineKey] = msgspec.field(default_factory=set)
-
-
 class Queue:
     """The calls of one process that wait. `endings` counts what became of them."""
 
@@ -85,9 +56,13 @@ class Queue:
         counters: Counters,
         loop: asyncio.AbstractEventLoop,
         *,
-        waited: Callable[[float], None] | None = None,
+        waited: Callable[[ScopeKind, float], None] | None = None,
     ) -> None:
-        """Ask `counters`; `waited` is told how long each call has that passed."""
+        """Ask `counters`; `waited` is told of each call that has its turn.
+
+        It is told whose bucket held the call up last, and for how many seconds in all
+        the call has waited.
+        """
         self._counters = counters
         self._loop = loop
         self._waited = waited
@@ -137,7 +112,7 @@ class Queue:
     def _enter(
         self, chain: Chain, demand: Demand, line: Line, refusal: Refusal
     ) -> Ticket:
-        rules = _rules_of(chain, line.scope)
+        rules = rules_of(chain, line.scope)
         wait_s = self._predict_s(chain, demand, line)
         if rules is None:
             ending: Ending = "not-queued"
@@ -285,12 +260,12 @@ class Queue:
         ticket.waited_s = self._loop.time() - ticket.began_s
         ticket.turn.set_result(lease)
         if self._waited is not None:
-            self._waited(ticket.waited_s)
+            self._waited(line.scope.kind, ticket.waited_s)
 
     def _refused(self, ticket: Ticket, line: Line, refusal: Refusal) -> None:
         """Find out where a call waits on that the store has refused in its turn."""
         flow, demand = ticket.flow, ticket.demand
-        rules = _rules_of(flow.chain, refusal.scope)
+        rules = rules_of(flow.chain, refusal.scope)
         if refusal.limit not in SHAPED or rules is None:
             self._fail(ticket, exceeded(refusal, demand))
             return
@@ -310,7 +285,7 @@ class Queue:
     def _claim(self, flow: Flow) -> None:
         """Let nobody be served before a flow out of any of its buckets."""
         for scope, limit in buckets_of(flow.chain):
-            if _rules_of(flow.chain, scope) is not None:
+            if rules_of(flow.chain, scope) is not None:
                 self._line(scope, limit).claims[flow] = None
 
     def _move(self, flow: Flow, line: Line) -> None:
@@ -407,19 +382,6 @@ class Queue:
         lines = {each.key: each for each in self._lines_of(chain)}
         lines[line.key] = line
         return max(each.predict_s(chain, demand) for each in lines.values())
-
-
-def _rules_of(chain: Chain, refusing: Scope) -> Rules | None:
-    """Return how calls of a chain wait for the bucket of a scope, if they may."""
-    shapings = [each.allowance.shaping for each in chain.scopes]
-    rules = [each.queue for each in shapings if each is not None and each.queue]
-    shaping = refusing.allowance.shaping
-    if shaping is None or shaping.queue is None:
-        return None
-    return Rules(
-        max_wait_s=min(each.max_wait_s for each in rules),
-        max_depth=min(each.max_depth for each in rules),
-    )
 
 
 def _set(wake: asyncio.Future[None]) -> None:

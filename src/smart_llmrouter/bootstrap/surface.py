@@ -92,7 +92,7 @@ def lasting(
         ingester=ingester,
         inbound=Inbound(tally, now=time.monotonic),
         counters=counters,
-        queue=None if counters is None else Queue(counters, loop),
+        queue=None if counters is None else Queue(counters, loop, waited=tally.waited),
     )
 
 
@@ -171,6 +171,7 @@ def speak_for(surface: Surface, kept: Lasting, *, edition: int = 0) -> None:
             capacity=known.capacity,
             journal=kept.journal.probe,
             edition=edition,
+            queue=kept.queue,
         )
     )
 

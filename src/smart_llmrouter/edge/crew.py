@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from smart_llmrouter.admission.queue import Queue
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.edge.reloads import Reloads
 from smart_llmrouter.engine.counts import Counts
@@ -58,6 +59,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     targets: dict[str, TargetReport]
     connections: int = 0
     edition: int = 0
+    queued: int = 0
 
 
 class Staffing(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,23 +100,30 @@ def own_report(
     capacity: Capacity | None = None,
     journal: Callable[[], JournalCondition],
     edition: int = 0,
+    queue: Queue | None = None,
 ) -> OwnReport:
     """Return what makes a report of all these whenever it is called."""
 
     def refused() -> dict[str, int]:
         return {} if capacity is None else dict(capacity.refused)
 
+    def endings() -> dict[str, int]:
+        endings = {} if queue is None else queue.endings
+        return dict(endings.items())
+
     def report() -> WorkerReport:
         counts = msgspec.structs.replace(
             Counts.of(tally),
             openings=health.openings,
             capacity_refusals=dict.fromkeys(health.targets, 0) | refused(),
+            queue_endings=endings(),
         )
         return WorkerReport(
             pid=os.getpid(),
             counts=counts,
             in_flight=tally.in_flight,
             connections=tally.connections,
+            queued=0 if queue is None else queue.depth,
             journal=journal().reason,
             edition=edition,
             targets={

@@ -23,6 +23,7 @@ from prometheus_client.core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from smart_llmrouter.admission.tickets import ENDINGS
 from smart_llmrouter.core.build_info import BuildInfo
 from smart_llmrouter.core.money import NUSD_PER_USD
 from smart_llmrouter.edge.crew import (
@@ -132,6 +133,19 @@ REFUSED: Final = Family(
     told="Requests turned away before their caller was known.",
     labels=("code",),
 )
+QUEUED: Final = Family(
+    name="queued_calls", told="Calls that wait for their turn, because they are shaped."
+)
+QUEUE_ENDINGS: Final = Family(
+    name="queue_endings",
+    told="Calls that came too fast, by what became of them.",
+    labels=("ending",),
+)
+QUEUE_WAIT: Final = Family(
+    name="queue_wait_seconds",
+    told="How long calls waited that passed, by whose pace held them up.",
+    labels=("scope",),
+)
 CONNECTIONS: Final = Family(name="connections", told="Open connections of callers.")
 CONNECTIONS_REFUSED: Final = Family(
     name="connections_refused",
@@ -158,8 +172,8 @@ FIRST_TOKEN: Final = Family(
 FAMILIES: Final = (
     BUILD, CONFIGURATION, LOADED, RELOADS, WORKERS, WORKERS_UP, RESTARTS, IN_FLIGHT,
     UNWRITTEN, UNREAD, CALLS, ERRORS, TOKENS, ATTEMPTS, CIRCUITS, RESTING, OPENINGS,
-    FULL, COST, REFUSED, CONNECTIONS, CONNECTIONS_REFUSED, AUTH_FAILURES, THROTTLED,
-    DURATION, FIRST_TOKEN,
+    FULL, COST, REFUSED, QUEUED, QUEUE_ENDINGS, CONNECTIONS, CONNECTIONS_REFUSED,
+    AUTH_FAILURES, THROTTLED, DURATION, FIRST_TOKEN, QUEUE_WAIT,
 )  # fmt: skip
 
 
@@ -174,6 +188,7 @@ class Shown:
     counts: Counts = field(default_factory=Counts)
     in_flight: int = 0
     connections: int = 0
+    queued: int = 0
     staffing: Staffing = field(default_factory=Staffing)
     unread_bytes: int | None = 0
     targets: Mapping[str, Sequence[TargetReport]] = field(default_factory=dict)
@@ -201,6 +216,7 @@ class CountsCollector(Collector):
         yield _single(RESTARTS, sum(shown.staffing.restarts))
         yield _gauge(IN_FLIGHT, shown.in_flight)
         yield _gauge(CONNECTIONS, shown.connections)
+        yield _gauge(QUEUED, shown.queued)
         yield _single(UNWRITTEN, counts.unwritable)
         if shown.unread_bytes is not None:
             yield _gauge(UNREAD, shown.unread_bytes)
@@ -208,6 +224,7 @@ class CountsCollector(Collector):
         yield from _circuits(shown.targets)
         yield _histogram(DURATION, counts.latency)
         yield _histogram(FIRST_TOKEN, counts.first_token)
+        yield _histogram(QUEUE_WAIT, counts.queue_waits)
 
 
 class ProcessesCollector(Collector):
@@ -262,6 +279,8 @@ def _counters(counts: Counts) -> Iterator[Metric]:
         (((group,), nusd / NUSD_PER_USD) for group, nusd in counts.cost_nusd.items()),
     )
     yield _counter(REFUSED, _by_one(counts.refusals))
+    endings = dict.fromkeys(ENDINGS, 0) | counts.queue_endings
+    yield _counter(QUEUE_ENDINGS, _by_one(endings))
     full = dict.fromkeys(FULL_FOR, 0) | counts.connections_refused
     yield _counter(CONNECTIONS_REFUSED, _by_one(full))
     reasons = dict.fromkeys(REASONS, 0) | counts.auth_failures
@@ -310,13 +329,13 @@ def _counter(family: Family, counts: Iterable[tuple[tuple[str, ...], float]]) ->
     return shown
 
 
-def _histogram(family: Family, groups: Mapping[str, Durations]) -> Metric:
+def _histogram(family: Family, labelled: Mapping[str, Durations]) -> Metric:
     shown = HistogramMetricFamily(family.full_name, family.told, labels=family.labels)
     bounds = [*(str(bound) for bound in LATENCY_BUCKETS_S), "+Inf"]
-    for group, histogram in groups.items():
+    for label, histogram in labelled.items():
         totals = accumulate(histogram.counts)
         shown.add_metric(
-            [group],
+            [label],
             buckets=list(zip(bounds, totals, strict=True)),
             sum_value=histogram.sum_us / _US_PER_S,
         )
@@ -359,6 +378,7 @@ class Metrics:
             counts=Counts.sum(report.counts for report in reports.values()),
             in_flight=sum(report.in_flight for report in living),
             connections=sum(report.connections for report in living),
+            queued=sum(report.queued for report in living),
             staffing=staffing,
             unread_bytes=unread_bytes,
             targets=_by_label(living),

@@ -20,8 +20,8 @@ class Durations(msgspec.Struct, frozen=True):
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """Counters of a tally, with its labels; none of them ever goes down.
 
-    `openings` (of circuits) and `capacity_refusals` are by target, and not the tally's:
-    whoever makes a report adds them.
+    `openings` (of circuits) and `capacity_refusals` are by target, and not the tally's,
+    and neither are `queue_endings`: whoever makes a report adds them.
     """
 
     calls: dict[tuple[str, int, bool], int] = {}
@@ -38,6 +38,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     connections_refused: dict[str, int] = {}
     auth_failures: dict[str, int] = {}
     throttled: int = 0
+    queue_endings: dict[str, int] = {}
+    queue_waits: dict[str, Durations] = {}
 
     @classmethod
     def of(cls, tally: Tally) -> Self:
@@ -55,6 +57,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             connections_refused=dict(tally.connections_refused),
             auth_failures=dict(tally.auth_failures),
             throttled=tally.throttled,
+            queue_waits=_frozen(tally.queue_waits),
         )
 
     @classmethod
@@ -84,6 +87,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             ),
             auth_failures=_added(self.auth_failures, other.auth_failures),
             throttled=self.throttled + other.throttled,
+            queue_endings=_added(self.queue_endings, other.queue_endings),
+            queue_waits=_added_durations(self.queue_waits, other.queue_waits),
         )
 
 

@@ -78,6 +78,7 @@ class Tally:
         self.refusals: defaultdict[str, int] = defaultdict(int)
         self.latency: dict[str, Histogram] = {}
         self.first_token: dict[str, Histogram] = {}
+        self.queue_waits: dict[str, Histogram] = {}
         self.in_flight = 0
         self.unwritable = 0
         # Open connections, and what was turned away before its caller was known.
@@ -100,6 +101,11 @@ class Tally:
                 self.first_token.setdefault(name, Histogram()),
             )
         return self._series[key]
+
+    def waited(self, kind: str, waited_s: float) -> None:
+        """Count how long a call has waited for its turn, by whose pace held it up."""
+        histogram = self.queue_waits.setdefault(kind, Histogram())
+        histogram.observe(round(waited_s * _US_PER_S))
 
     @property
     def calls(self) -> dict[tuple[str, int, bool], int]:

@@ -12,7 +12,12 @@ from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.admission.demand import NOTHING, Spent
 from smart_llmrouter.admission.gate import Gate, Reservation
 from smart_llmrouter.admission.queue import Queue
-from smart_llmrouter.config.allowances import Allowance, Allowances, Limits
+from smart_llmrouter.config.allowances import (
+    Allowance,
+    Allowances,
+    Limits,
+    ScopeKind,
+)
 from smart_llmrouter.core.errors import (
     ConcurrencyExceeded,
     CountersAway,
@@ -48,14 +53,16 @@ class Scene:
         self.exact = Exact(self.loop.time)
         self.store: Counters = Remote(self.exact) if remote else self.exact
         self.waits: list[float] = []
+        self.kinds: list[ScopeKind] = []
         self.told: Callable[[float], None] = self.waits.append
         self.queue = Queue(self.store, self.loop, waited=self.tell)
         self.gate = Gate(allowances, self.store, self.queue)
         self.began_s = self.loop.time()
         self.passed: list[tuple[str, float]] = []
 
-    def tell(self, waited_s: float) -> None:
+    def tell(self, kind: ScopeKind, waited_s: float) -> None:
         """Pass on how long a call has waited."""
+        self.kinds.append(kind)
         self.told(waited_s)
 
     @property
@@ -129,6 +136,7 @@ async def test_calls_wait_for_their_turn(*, remote: bool) -> None:
         assert waits == [0, 0, 0.5, 1.0, 1.5, 2.0]
         assert now.queue.endings == {"passed": 4}
         assert [round(each, 6) for each in now.waits] == [0.5, 1.0, 1.5, 2.0]
+        assert now.kinds == ["group"] * 4
 
 
 @virtually

@@ -24,6 +24,7 @@ def tally(*groups: str) -> Tally:
         counted.attempts["acme/mini", "answered"] += 1
     counted.refusals["unauthorized"] += 1
     counted.unwritable += 1
+    counted.waited("group", 0.002)
     return counted
 
 
@@ -40,6 +41,7 @@ def test_tallies_add_up() -> None:
     assert total.unwritable == 2
     bucket = [0, 2] + [0] * (len(LATENCY_BUCKETS_S) - 1)
     assert total.latency["chat"] == Durations(bucket, 4000)
+    assert total.queue_waits == {"group": Durations(bucket, 4000)}
 
 
 def test_nothing_adds_up_to_nothing() -> None:
