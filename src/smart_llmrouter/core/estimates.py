@@ -65,14 +65,12 @@ _KINDS: Final = b"".join(
 )
 """The kind of each byte."""
 _NO_WORD: Final = _SMALL * 16
-_WEIGHT: Final = 3
-_MORE_THAN_THAT: Final = (
-    (_CAPITAL, 5 - 3),
-    (_DIGIT, 8 - 3),
-    (_SPACE, 2 - 3),
-    (_OTHER, 12 - 3),
-)
-_CONVERSATIONS: Final = frozenset({"messages", "input"})
+_SMALL_WEIGHT: Final = 3
+_CAPITAL_MORE: Final = 5 - _SMALL_WEIGHT
+_DIGIT_MORE: Final = 8 - _SMALL_WEIGHT
+_SPACE_MORE: Final = 2 - _SMALL_WEIGHT
+_OTHER_MORE: Final = 12 - _SMALL_WEIGHT
+_CONVERSATIONS: Final = ("messages", "input")
 _IMAGES: Final = frozenset(
     {"image", "image_url", "input_image", "computer_screenshot", "image_file"}
 )
@@ -109,14 +107,14 @@ def text_tokens(text: str) -> int:
 
 
 def _overheads(request: Mapping[str, object]) -> int:
-    weight = 0
+    items = 0
     for name in _CONVERSATIONS:
-        items = request.get(name)
-        weight += _ITEM * (len(items) if isinstance(items, list) else 1)
+        turns = request.get(name)
+        items += len(turns) if isinstance(turns, list) else 1
     tools = request.get("tools")
     if isinstance(tools, list) and tools:
-        weight += _ANY_TOOLS + _TOOL * len(tools)
-    return weight
+        return _ITEM * items + _ANY_TOOLS + _TOOL * len(tools)
+    return _ITEM * items
 
 
 def _weight_of(request: Mapping[str, object]) -> int:
@@ -199,10 +197,15 @@ def _weight_of_bytes(text: bytes) -> int:
     kinds = (b" " + text).translate(_KINDS)
     number = int.from_bytes(kinds, "little")
     starts = (number & (number << _HALF)).bit_count()
-    weight = len(kinds) * _WEIGHT + starts * _WORD
-    for kind, more in _MORE_THAN_THAT:
-        weight += kinds.count(kind) * more
-    return weight + kinds.count(_NO_WORD) * _NO_WORD_MORE
+    return (
+        len(kinds) * _SMALL_WEIGHT
+        + kinds.count(_CAPITAL) * _CAPITAL_MORE
+        + kinds.count(_DIGIT) * _DIGIT_MORE
+        + kinds.count(_SPACE) * _SPACE_MORE
+        + kinds.count(_OTHER) * _OTHER_MORE
+        + kinds.count(_NO_WORD) * _NO_WORD_MORE
+        + starts * _WORD
+    )
 
 
 def _whole_tokens(weight: int) -> int:
