@@ -13,9 +13,10 @@ from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.admission.gate import Gate
 from smart_llmrouter.admission.queue import Queue
 from smart_llmrouter.admission.uncounted import Uncounted
+from smart_llmrouter.admission.verdicts import Standing
 from smart_llmrouter.bootstrap.routing import Known, build_planning
 from smart_llmrouter.bootstrap.transports import image_fetcher
-from smart_llmrouter.config.allowances import Allowances
+from smart_llmrouter.config.allowances import Allowances, Scope
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.ids import RequestIds
@@ -31,6 +32,7 @@ from smart_llmrouter.edge.inference import inference_routes
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.site import Site
+from smart_llmrouter.edge.usage import Rows, UsageReports
 from smart_llmrouter.engine.admission import Admission
 from smart_llmrouter.engine.attempt import Attempting
 from smart_llmrouter.engine.attempts import Attempts
@@ -45,13 +47,15 @@ from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.telling import TellingJournal
 from smart_llmrouter.engine.token_counters import Counters as TokenCounters
 from smart_llmrouter.engine.vigil import Watch
+from smart_llmrouter.ledger.caller_usage import caller_usage
 from smart_llmrouter.ledger.ingester_loop import unread_bytes
 from smart_llmrouter.routing.policy import Policy
 from smart_llmrouter.stores.journal import JournalWriter
-from smart_llmrouter.stores.sqlite import condition
+from smart_llmrouter.stores.sqlite import condition, database_path
 from smart_llmrouter.upstream.transport import Transport
 
 _PROBE_WITHIN_S: Final = 2.0
+_USAGE_WITHIN_S: Final = 5.0
 
 NO_POLICIES: Final[Mapping[str, Policy]] = {}
 
@@ -318,7 +322,35 @@ def _site(snapshot: Snapshot, door: Door, kept: Lasting) -> Site:
         door,
         readiness=readiness,
         metrics=Metrics(crew, build, unread_bytes=unread),
+        usage=_usage_reports(snapshot, kept, unread_bytes=unread),
         build=build,
+    )
+
+
+def _usage_reports(
+    snapshot: Snapshot, kept: Lasting, *, unread_bytes: Callable[[], int | None]
+) -> UsageReports:
+    """Put together what tells callers what they have used."""
+    path = database_path(snapshot.state.database_url.reveal())
+
+    def read_rows(caller_id: str, days: range) -> Rows:
+        # Looked at first: what comes while rows are read may not be among them.
+        complete = unread_bytes() == 0
+        lines = caller_usage(
+            path, caller_id, days, within_s=_USAGE_WITHIN_S, now=time.monotonic
+        )
+        return Rows(lines, complete)
+
+    async def standings(scopes: Sequence[Scope]) -> Sequence[Standing]:
+        counters = kept.counters
+        return () if counters is None else await counters.standing(scopes)
+
+    return UsageReports(
+        snapshot.allowances,
+        standings=standings,
+        read_rows=read_rows,
+        now=time.monotonic,
+        wall_clock=time.time,
     )
 
 

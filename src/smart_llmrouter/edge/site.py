@@ -48,6 +48,7 @@ from smart_llmrouter.edge.models import (
 )
 from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.surfaces import remedy_for, speaks_anthropic, surface_of
+from smart_llmrouter.edge.usage import UsageReports
 from smart_llmrouter.engine.refusals import (
     dialect_headers,
     error_headers,
@@ -72,6 +73,7 @@ class Site:
         *,
         readiness: Readiness,
         metrics: Metrics,
+        usage: UsageReports,
         build: BuildInfo,
     ) -> None:
         """Serve what `snapshot` allows to whom `door` lets in."""
@@ -79,6 +81,7 @@ class Site:
         self._door = door
         self._readiness = readiness
         self._metrics = metrics
+        self._usage = usage
         self._build = build
         self._app = Starlette(
             routes=[
@@ -89,6 +92,7 @@ class Site:
                 Route("/v1/codex/models.json", self._catalogue),
                 Route("/anthropic/v1/models", self._models),
                 Route("/anthropic/v1/models/{name:path}", self._model),
+                Route("/v1/usage", self._tell_usage),
                 Route("/healthz", _alive),
                 Route("/readyz", self._ready),
                 Route("/metrics", self._show_metrics),
@@ -127,6 +131,11 @@ class Site:
     async def _catalogue(self, request: Request) -> Response:
         caller = self._caller(request)
         return _tagged(request, catalogue_for(caller, self._snapshot.groups))
+
+    async def _tell_usage(self, request: Request) -> Response:
+        told = await self._usage.of(self._caller(request), request.query_params)
+        headers = {"cache-control": "private, no-store"}
+        return JSONResponse(told, headers=headers | _dialect_headers(request))
 
     async def _show_metrics(self, request: Request) -> Response:
         if not self._caller(request).metrics_admin:

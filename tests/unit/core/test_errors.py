@@ -67,6 +67,7 @@ CODES = {
     "upstream-rate-limited": 503,
     "upstream-rejected-request": 502,
     "upstream-timeout": 504,
+    "usage-unavailable": 503,
     "websocket-not-served": 426,
 }
 

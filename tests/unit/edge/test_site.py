@@ -1,25 +1,31 @@
 """The site when something of ours fails: known words outside, the reason in the log."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from smart_llmrouter.admission.verdicts import Standing
+from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.snapshot import Server, Snapshot, State, Upstream
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.secrets import Secret
 from smart_llmrouter.edge.asgi import REQUEST_ID, Receive, Scope, Send
 from smart_llmrouter.edge.crew import Alone, own_report
+from smart_llmrouter.edge.door import Door
+from smart_llmrouter.edge.failures import Failures
 from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.metrics import Metrics
 from smart_llmrouter.edge.readiness import Readiness
 from smart_llmrouter.edge.site import Site
+from smart_llmrouter.edge.usage import Rows, UsageReports
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.stores.journal import JournalHealth
+from tests.support.clock import Clock
 
 BUILD = read_build_info()
 ID = "req_" + 32 * "0"
@@ -57,6 +63,12 @@ SNAPSHOT = Snapshot(
 )
 
 
+async def nothing_counted(scopes: Sequence[object]) -> Sequence[Standing]:
+    """Say that nothing is limited."""
+    assert not scopes
+    return ()
+
+
 def site(
     database: Callable[[], Awaitable[str]], *, journal: str | None = None
 ) -> httpx2.AsyncClient:
@@ -76,11 +88,22 @@ def site(
         ingester=lambda: "ok",
         unread_bytes=lambda: 7,
     )
+    door = Door(
+        Authenticator({}, wall_clock=lambda: 0.0), Failures(Tally(), now=Clock())
+    )
+    usage = UsageReports(
+        Allowances(),
+        standings=nothing_counted,
+        read_rows=lambda _caller, _days: Rows((), complete=True),
+        now=Clock(),
+        wall_clock=lambda: 0.0,
+    )
     app = Site(
         SNAPSHOT,
-        Authenticator({}, wall_clock=lambda: 0.0),
+        door,
         readiness=readiness,
         metrics=Metrics(crew, BUILD, unread_bytes=lambda: 7),
+        usage=usage,
         build=BUILD,
     )
 

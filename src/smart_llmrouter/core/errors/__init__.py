@@ -23,7 +23,7 @@
     │   └── UpstreamCapacityThrottled, UpstreamRejectedRequest
     └── RouterFault         the router itself cannot go on
         ├── InternalError, ShuttingDown, JournalUnwritable, ClientLeft
-        └── CountersAway, TooManyConnections
+        └── CountersAway, TooManyConnections, UsageUnavailable
 
 A leaf is raised where the fact is known and rendered by the dialect at the edge. Its
 `code` is stable and documented; its `details` are safe to show: names and numbers
@@ -42,6 +42,7 @@ from smart_llmrouter.core.errors.callers import (
     Unauthorized,
 )
 from smart_llmrouter.core.errors.faults import (
+    AGAIN_AFTER_S,
     ClientLeft,
     CountersAway,
     InternalError,
@@ -49,6 +50,7 @@ from smart_llmrouter.core.errors.faults import (
     RouterFault,
     ShuttingDown,
     TooManyConnections,
+    UsageUnavailable,
 )
 from smart_llmrouter.core.errors.limits import (
     ConcurrencyExceeded,
@@ -104,6 +106,7 @@ from smart_llmrouter.core.errors.upstreams import (
 )
 
 __all__ = [
+    "AGAIN_AFTER_S",
     "NOT_BRIDGED",
     "NOT_LOSSLESS",
     "RETRY_AFTER_MAX_S",
@@ -161,5 +164,6 @@ __all__ = [
     "UpstreamRateLimited",
     "UpstreamRejectedRequest",
     "UpstreamTimeout",
+    "UsageUnavailable",
     "WebSocketNotServed",
 ]

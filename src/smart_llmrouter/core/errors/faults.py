@@ -1,5 +1,7 @@
 """The router itself cannot go on."""
 
+from typing import Final
+
 from smart_llmrouter.core.errors.root import RouterError
 
 
@@ -65,6 +67,25 @@ class TooManyConnections(RouterFault):
             "there are too many connections to the router, or from this address; "
             "close some, or try again in a moment",
             retry_after_s=1,
+        )
+
+
+AGAIN_AFTER_S: Final = 30
+"""When it is worth while to ask again for usage that could not be read."""
+
+
+class UsageUnavailable(RouterFault):
+    """The usage of the caller cannot be read now, or not in a few seconds."""
+
+    status = 503
+    code = "usage-unavailable"
+
+    def __init__(self) -> None:
+        """Say what may help."""
+        super().__init__(
+            "your usage cannot be read now; ask for fewer days (`from`, `to`), or "
+            "again later",
+            retry_after_s=AGAIN_AFTER_S,
         )
 
 
