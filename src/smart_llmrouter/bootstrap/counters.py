@@ -93,13 +93,16 @@ async def _shared(
     )
     owner = await asyncio.to_thread(_owner, state.directory, seat)
     shared = Shared(owner, commands, keys=keys, away=away, wall=time.time)
-    link = ValkeyLink(parse_address(_url(state)), shared, chance=Chance(random.random))
+    link = ValkeyLink(
+        parse_address(store_url(state)), shared, chance=Chance(random.random)
+    )
     shared.use(link)
     await link.open()
     return shared, link
 
 
-def _url(state: State) -> str:
+def store_url(state: State) -> str:
+    """Return where the shared store of this configuration is."""
     given = state.counters.reveal()
     return embedded_url(state.directory) if given == EMBEDDED_VALKEY else given
 

@@ -13,10 +13,11 @@ import typer
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from smart_llmrouter.config.allowances import Scope
     from smart_llmrouter.config.snapshot import Snapshot
+    from smart_llmrouter.ledger.budget_report import BudgetReport
     from smart_llmrouter.ledger.budget_sums import Used
 
 app = typer.Typer(
@@ -89,19 +90,57 @@ def show(
     """Show every limit and budget: its cap, what is used and left, when it resets.
 
     What is used is added up from the usage records, for the day and month that are now
-    in the time zone of each budget, since its last reset. The router need not run.
+    in the time zone of each budget, since its last reset; no router need run. Where
+    several share a store, `state.counters`, that is asked.
     """
-    from smart_llmrouter.bootstrap.budgets import on_record
     from smart_llmrouter.cli.usage_commands import snapshot_of
-    from smart_llmrouter.ledger.budget_report import budget_lines, render_budgets
+    from smart_llmrouter.config.snapshot import MEMORY
+    from smart_llmrouter.ledger.budget_report import render_budgets
 
     with _failures_told():
         snapshot = snapshot_of(config)
         scopes = _asked_for(snapshot, scope, caller)
-        found = on_record(snapshot.state, snapshot.allowances)
+        report = None
+        if snapshot.state.counters.reveal() != MEMORY:
+            report = _by_store(snapshot, scopes)
+        if report is None:
+            report = _by_records(snapshot, scopes)
+    typer.echo(render_budgets(report, to=to_format.value), nl=False)
+
+
+def _by_records(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetReport":
+    from smart_llmrouter.bootstrap.budgets import on_record
+    from smart_llmrouter.ledger.budget_report import BudgetReport, budget_lines
+
+    found = on_record(snapshot.state, snapshot.allowances)
     lines = budget_lines(scopes, found.periods, found.uses)
-    text = render_budgets(lines, at_ms=int(found.periods.at_ms), to=to_format.value)
-    typer.echo(text, nl=False)
+    return BudgetReport(lines, at_ms=int(found.periods.at_ms), source="records")
+
+
+def _by_store(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetReport | None":
+    """Return what the shared store says; say so and return `None` where it is away."""
+    from smart_llmrouter.cli.logs import log_to_stderr  # isort: skip - before structlog
+
+    import asyncio
+    import logging
+
+    from smart_llmrouter.bootstrap.standings import lines_in_store
+    from smart_llmrouter.core.errors.faults import CountersAway
+    from smart_llmrouter.ledger.budget_report import BudgetReport
+    from smart_llmrouter.stores.valkey_address import AddressUnusable
+
+    log_to_stderr(logging.ERROR)
+    at_ms = int(time.time() * _MS_PER_S)
+    try:
+        lines = asyncio.run(lines_in_store(snapshot.state, scopes))
+    except (CountersAway, AddressUnusable):
+        typer.echo(
+            "warning: the counter store cannot be asked; this is what the usage "
+            "records of this machine say",
+            err=True,
+        )
+        return None
+    return BudgetReport(lines, at_ms=at_ms, source="store")
 
 
 @app.command()

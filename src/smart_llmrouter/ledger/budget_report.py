@@ -13,15 +13,19 @@ from smart_llmrouter.ledger.budget_sums import Periods, PeriodUse, ScopeUse, Use
 from smart_llmrouter.ledger.interval import utc_text
 
 BudgetFormat = Literal["table", "json"]
-_HEAD: Final = ("scope", "limit", "cap", "used", "left", "resets at")
+_HEAD: Final = ("scope", "limit", "cap", "used", "in flight", "left", "resets at")
 _TEXTS: Final = 2
 _USD: Final = "usd"
 _UNKNOWN: Final = "-"
 _NOBODY: Final = "Nothing is limited.\n"
-_FROM_ROWS: Final = (
-    "Of {at}, by the usage records: calls in flight are not in it. What is in use of\n"
-    "limits of a minute only the router knows (`GET /v1/usage`).\n"
-)
+Source = Literal["records", "store"]
+_TOLD: Final[Mapping[Source, str]] = {
+    "records": (
+        "Of {at}, by the usage records: calls in flight are not in it. What is in use\n"
+        "of limits of a minute only the router knows (`GET /v1/usage`).\n"
+    ),
+    "store": "Of {at}, by the store that the routers share.\n",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ class BudgetLine:
     """One limit of one scope. Dollars are nano-dollars; `None` is unknown.
 
     `limit` is the limit as the configuration spells it, such as `rpm` or `day.usd`.
+    `reserved` is what calls in flight hold of it, beside what is used.
     `since_ms` is from when on calls count, and `resets_at_ms` until when, where there
     is such a moment.
     """
@@ -37,13 +42,16 @@ class BudgetLine:
     limit: str
     cap: int
     used: int | None = None
+    reserved: int | None = None
     since_ms: int | None = None
     resets_at_ms: int | None = None
 
     @property
     def left(self) -> int | None:
         """Return what may still be used."""
-        return None if self.used is None else max(0, self.cap - self.used)
+        if self.used is None:
+            return None
+        return max(0, self.cap - self.used - (self.reserved or 0))
 
 
 def budget_lines(
@@ -108,12 +116,22 @@ def used_text(cap: Cap, used: Used) -> str:
     )
 
 
-def render_budgets(lines: Sequence[BudgetLine], *, at_ms: int, to: BudgetFormat) -> str:
-    """Return the lines as text that ends with a newline."""
-    return _RENDERERS[to](lines, at_ms)
+@dataclass(frozen=True, slots=True)
+class BudgetReport:
+    """The lines of one moment, and who has said what is used."""
+
+    lines: Sequence[BudgetLine]
+    at_ms: int
+    source: Source
 
 
-def _table(lines: Sequence[BudgetLine], at_ms: int) -> str:
+def render_budgets(report: BudgetReport, *, to: BudgetFormat) -> str:
+    """Return the report as text that ends with a newline."""
+    return _RENDERERS[to](report)
+
+
+def _table(report: BudgetReport) -> str:
+    lines = report.lines
     if not lines:
         return _NOBODY
     rows = [_HEAD, *map(_cells, lines)]
@@ -126,7 +144,7 @@ def _table(lines: Sequence[BudgetLine], at_ms: int) -> str:
         + "\n"
         for row in rows
     )
-    return text + "\n" + _FROM_ROWS.format(at=utc_text(at_ms))
+    return text + "\n" + _TOLD[report.source].format(at=utc_text(report.at_ms))
 
 
 def _cells(line: BudgetLine) -> tuple[str, ...]:
@@ -135,8 +153,10 @@ def _cells(line: BudgetLine) -> tuple[str, ...]:
         line.scope,
         line.limit,
         _amount(unit, line.cap),
-        _UNKNOWN if line.used is None else _amount(unit, line.used),
-        _UNKNOWN if line.left is None else _amount(unit, line.left),
+        *(
+            _UNKNOWN if amount is None else _amount(unit, amount)
+            for amount in (line.used, line.reserved, line.left)
+        ),
         _utc(line.resets_at_ms) or _UNKNOWN,
     )
 
@@ -145,8 +165,12 @@ def _amount(unit: str, amount: int) -> str:
     return f"${usd_text(amount)}" if unit == _USD else f"{amount:,}"
 
 
-def _json(lines: Sequence[BudgetLine], at_ms: int) -> str:
-    document = {"at_utc": utc_text(at_ms), "limits": [_fields(line) for line in lines]}
+def _json(report: BudgetReport) -> str:
+    document = {
+        "at_utc": utc_text(report.at_ms),
+        "source": report.source,
+        "limits": [_fields(line) for line in report.lines],
+    }
     return msgspec.json.format(msgspec.json.encode(document)).decode() + "\n"
 
 
@@ -158,6 +182,7 @@ def _fields(line: BudgetLine) -> dict[str, object]:
         "unit": unit,
         "cap": line.cap,
         "used": line.used,
+        "reserved": line.reserved,
         "left": line.left,
         "since_utc": _utc(line.since_ms),
         "resets_at_utc": _utc(line.resets_at_ms),
@@ -168,7 +193,7 @@ def _utc(ms: int | None) -> str | None:
     return None if ms is None else utc_text(ms)
 
 
-_RENDERERS: Final[Mapping[BudgetFormat, Callable[[Sequence[BudgetLine], int], str]]] = {
+_RENDERERS: Final[Mapping[BudgetFormat, Callable[[BudgetReport], str]]] = {
     "table": _table,
     "json": _json,
 }

@@ -99,6 +99,8 @@ class ValkeyLink:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        # It is left, not lost.
+        self.up = False
         if self._connection is not None:
             self._connection.drop("the router ends")
 

@@ -1,8 +1,12 @@
 """`smart-llmrouter budget`: what an operator sees of budgets, and does to them."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import time
+import uuid
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from smart_llmrouter.ledger.ingester_loop import ingester_lock
 from smart_llmrouter.ledger.record import UsageRecord
 from tests.support.configuration import SMALL
 from tests.support.ledger import StateDirectory, a_record, state_in
+from tests.support.valkey import server_of_this_process
 
 WHO = "caller:alice-search-dev"
 CONFIGURATION = (
@@ -50,6 +55,29 @@ def a_call(number: int, **fields: object) -> UsageRecord:
         "total_cost_nusd": 250_000_000,
     }
     return a_record(number, **(usual | fields))
+
+
+def share(state: StateDirectory, url: str) -> None:
+    """Have the configuration count in this store."""
+    config = state.path.parent / "router.yaml"
+    namespace = uuid.uuid4().hex
+    shared = f"state: {{counters: {json.dumps(url)}, counters_namespace: n{namespace}, "
+    config.write_text(config.read_text().replace("state: {", shared, 1))
+
+
+def shown_apart(state: StateDirectory) -> subprocess.CompletedProcess[str]:
+    """Show all limits, in a process that may change how it logs."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "smart_llmrouter", "budget", "show"),
+            *("--format", "json", "--config", str(state.path.parent / "router.yaml")),
+        ],
+        env={**os.environ, "ACME_API_KEY": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
 
 
 def run(state: StateDirectory, *words: str, answer: str | None = None) -> Result:
@@ -96,12 +124,37 @@ def test_the_table_is_for_people(state: StateDirectory) -> None:
     shown = run(state, "show")
 
     lines = [line.split() for line in shown.stdout.splitlines()]
-    assert lines[0] == ["scope", "limit", "cap", "used", "left", "resets", "at"]
-    assert lines[2][:5] == [WHO, "day.usd", "$1.50", "$0.25", "$1.25"]
-    assert lines[2][5].endswith("T00:00:00.000Z")
-    assert lines[3] == [WHO, "lifetime.tokens", "1,000", "10", "990", "-"]
-    assert lines[4] == ["group:chat", "rpm", "60", "-", "-", "-"]
+    assert " ".join(lines[0]) == "scope limit cap used in flight left resets at"
+    assert lines[2][:6] == [WHO, "day.usd", "$1.50", "$0.25", "-", "$1.25"]
+    assert lines[2][6].endswith("T00:00:00.000Z")
+    assert lines[3] == [WHO, "lifetime.tokens", "1,000", "10", "-", "990", "-"]
+    assert lines[4] == ["group:chat", "rpm", "60", "-", "-", "-", "-"]
     assert "GET /v1/usage" in shown.stdout
+
+
+def test_the_store_that_is_shared_is_asked(state: StateDirectory) -> None:
+    """It knows of calls in flight, of minutes, and of what other machines have used."""
+    server = server_of_this_process()
+    share(state, server.url)
+
+    shown = shown_apart(state)
+
+    found = {each["limit"]: each for each in json.loads(shown.stdout)["limits"]}
+    assert shown.stderr == ""
+    assert found["rpm"]["left"] == 60
+    assert (found["lifetime.tokens"]["used"], found["day.usd"]["reserved"]) == (0, 0)
+
+
+def test_without_the_store_the_records_are_shown(state: StateDirectory) -> None:
+    """And that they are not all."""
+    share(state, f"unix://{state.path}/nobody.sock")
+    state.journalled([a_call(1)])
+
+    shown = shown_apart(state)
+
+    assert shown.stderr.startswith("warning: the counter store cannot be asked")
+    assert json.loads(shown.stdout)["source"] == "records"
+    assert '"used": 10' in shown.stdout
 
 
 def test_one_scope_or_those_of_one_caller_are_shown(state: StateDirectory) -> None:
