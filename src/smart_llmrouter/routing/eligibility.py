@@ -105,15 +105,14 @@ class Eligibility:
 
     def _is_large(self, needs: Requirements) -> bool:
         """Say whether some target may be too small for the request."""
-        cap = needs.output_cap or 0
-        return (
-            cap > self._least_output
-            or len(needs.body) > self._least_bytes
-            or (self._least_images < _NO_LIMIT and needs.images > self._least_images)
-            or (
-                self._least_context < _NO_LIMIT
-                and _may_exceed(needs, self._least_context - cap)
-            )
+        cap, size = needs.output_cap or 0, len(needs.body)
+        if cap > self._least_output or size > self._least_bytes:
+            return True
+        left = self._least_context - _REQUEST_TOKENS - cap
+        if size * _BYTE_TOKENS_WITH_OBJECTS <= left and needs.is_text:
+            return False
+        return needs.images > self._least_images or (
+            left < _NO_LIMIT and _may_exceed(needs, self._least_context - cap)
         )
 
     def _decided(self, needs: Requirements) -> Found:
@@ -244,12 +243,7 @@ def _too_small(target: Target, needs: Requirements) -> list[str]:
     checks = (
         (IMAGE_COUNT, _passes(needs.images, target.max_images)),
         (OUTPUT_CAP, _passes(cap, target.max_output_tokens)),
-        (
-            CONTEXT,
-            context is not None
-            and _may_exceed(needs, context - cap)
-            and needs.estimated_input_tokens + cap > context,
-        ),
+        (CONTEXT, context is not None and _exceeds(needs, context - cap)),
         (REQUEST_BYTES, _passes(needs.request_bytes, target.max_request_bytes)),
     )
     return [code for code, missed in checks if missed]
@@ -259,12 +253,17 @@ def _passes(amount: int, limit: int | None) -> bool:
     return limit is not None and amount > limit
 
 
+def _exceeds(needs: Requirements, tokens: int) -> bool:
+    """Say whether the input is estimated to be more; that is only made if needed."""
+    if needs.counted_input_tokens is None and not _may_exceed(needs, tokens):
+        return False
+    return needs.estimated_input_tokens > tokens
+
+
 def _may_exceed(needs: Requirements, tokens: float) -> bool:
     """Say whether the estimate of the input may be more, without making it."""
     if not needs.is_text:
         return True
-    size, left = len(needs.body), tokens - _REQUEST_TOKENS
-    if size * _BYTE_TOKENS_WITH_OBJECTS <= left:
-        return False
-    objects = needs.body.count(b"{")
-    return size * _BYTE_TOKENS + objects * _OBJECT_TOKENS > left
+    size, objects = len(needs.body), needs.body.count(b"{")
+    most = size * _BYTE_TOKENS + objects * _OBJECT_TOKENS + _REQUEST_TOKENS
+    return most > tokens
