@@ -1,7 +1,9 @@
 """A router that ends, however it ends, forgets nothing that was spent."""
 
 import asyncio
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from smart_llmrouter.mockprovider.script import Step
 from tests.conftest import SOAK
 from tests.support.gateway import (
     Gateway,
@@ -20,10 +23,14 @@ from tests.support.gateway import (
     provider,
     running_gateway,
 )
+from tests.support.load import under_load
 from tests.support.mock import Mock, running_mock
 from tests.support.wait import eventually
 
 ROUNDS = 20 if SOAK else 3
+CALLERS = 40
+MOST = 2000 if SOAK else 600
+SEED = random.randrange(2**32)
 CALLS_A_ROUND = 12
 WHO = "alice-search-dev-k1"
 
@@ -73,6 +80,41 @@ async def test_a_budget_outlives_every_kill(tmp_path: Path) -> None:
     assert (refused.status_code, len(mock.received)) == (403, most)
     assert "key-exhausted" in refused.text
     assert sum(row["attempts"] for row in rows) == most
+
+
+async def asked(mock: Mock, count: int) -> None:
+    """Wait until the provider was asked so often."""
+    await eventually(
+        lambda: len(mock.received) >= count, within_s=30, what=f"{count} calls"
+    )
+
+
+async def test_killed_under_load_it_never_spends_twice(tmp_path: Path) -> None:
+    """Beyond its budget only what was in flight at each kill: those calls have no row.
+
+    In the end the rows are the budget, to the call.
+    """
+    chance = random.Random(SEED)
+    async with budgeted(tmp_path, lifetime={"requests": MOST}) as (gateway, mock):
+        mock.always(Step(delay_first_ms=20, words=3))
+        for number in range(1, ROUNDS + 1):
+            async with under_load(gateway, callers=CALLERS, chance=chance):
+                await asked(mock, number * MOST // (ROUNDS + 2))
+                await gateway.stop(how=signal.SIGKILL)
+            await gateway.start()
+        async with under_load(gateway, callers=CALLERS, chance=chance) as seen:
+            await eventually(
+                lambda: len(seen.whole) > 2 * MOST, within_s=30, what="refusals"
+            )
+        rows = await gateway.recorded(MOST)
+        shown = json.loads(
+            await asyncio.to_thread(budget, gateway, "show", "--format", "json")
+        )
+
+    counted = [row for row in rows if row["attempts"]]
+    [line] = shown["limits"]
+    assert len(counted) == line["used"] == MOST, f"seed {SEED}"
+    assert MOST <= len(mock.received) <= MOST + ROUNDS * CALLERS, f"seed {SEED}"
 
 
 async def test_a_router_that_runs_sees_that_a_budget_was_reset(tmp_path: Path) -> None:

@@ -90,10 +90,14 @@ def _record(record: Mapping[str, str | int | None]) -> Block:
         ("model", _shown(record["requested_model"])),
         ("served by", _served_by(record)),
         ("ended", ", ".join(ended)),
+        ("refused by", _shown(record["refused_by"])),
+        ("waited", f"{_ms(record['queued_us'])} ms"),
         ("took", f"{_ms(record['latency_us'])} ms"),
         ("first token", f"{_ms(record['ttft_us'])} ms"),
         ("tokens", _tokens(record)),
         ("cost", _cost(record["total_cost_nusd"])),
+        ("charged", _charged(record)),
+        ("budget warning", _shown(record["budget_warning"])),
         ("caller left", _shown(record["disconnect"])),
     ]
     return Block("Call", rows=[fact for fact in facts if fact[1] not in _EMPTY])
@@ -120,6 +124,14 @@ def _tokens(record: Mapping[str, str | int | None]) -> str:
         if record[name] is not None
     ]
     return ", ".join(counts) or _NONE
+
+
+def _charged(record: Mapping[str, str | int | None]) -> str:
+    """Return what budgets were charged, where that is not what is on record."""
+    tokens = record["charged_tokens"]
+    if tokens is None:
+        return _NONE
+    return f"{tokens:,} tokens, {_cost(record['charged_cost_nusd'])}"
 
 
 def _cost(nusd: str | int | None) -> str:

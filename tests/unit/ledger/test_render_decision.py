@@ -160,6 +160,26 @@ def test_a_call_is_shown_with_its_record(tmp_path: Path, to: TextFormat) -> None
     assert "acme1/mini relay - answered" in shown
 
 
+def test_what_limits_did_to_a_call_is_shown(tmp_path: Path) -> None:
+    """Who refused it, how long it waited, what it was charged, what it warns of."""
+    refused = a_record(1, refused_by="caller:rpm", queued_us=250_000)
+    charged = a_record(
+        2,
+        charged_tokens=1_900,
+        charged_cost_nusd=4_500,
+        budget_warning="group:day.usd",
+    )
+
+    of_refused = render_call(on_record(tmp_path / "1", refused, None), to="table")
+    of_charged = render_call(on_record(tmp_path / "2", charged, None), to="table")
+
+    assert "refused by caller:rpm waited 250.0 ms" in " ".join(of_refused.split())
+    assert (
+        "charged 1,900 tokens, $0.000004500 budget warning group:day.usd"
+        in " ".join(of_charged.split())
+    )
+
+
 @pytest.mark.parametrize("to", ["table", "markdown"])
 def test_a_call_whose_decision_is_not_kept_says_how_to_keep_it(
     tmp_path: Path, to: TextFormat
