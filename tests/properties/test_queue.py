@@ -87,7 +87,7 @@ class Play:
         store: Counters = watched
         if takes_s is not None:
             store = Remote(watched, takes_s=takes_s)
-        queue = Queue(store, loop)
+        queue = Queue(store, loop, now=loop.time)
         gate = Gate(self.allowances, store, queue)
         self.ended = [Ended(each, number) for number, each in enumerate(arrivals)]
         began_s = loop.time()

@@ -163,7 +163,7 @@ async def test_labels_are_bounded(watched: Router) -> None:
         "stream": {"true", "false"},
         "kind": {"input", "output"},
         "target": {"acme/mini"},
-        "outcome": {"answered"},
+        "outcome": {"answered", "taken", "refused", "failed"},
         "code": {kind.code for kind in _kinds()},
         "worker": {"1"},
         "full": {"router", "address"},
@@ -174,6 +174,7 @@ async def test_labels_are_bounded(watched: Router) -> None:
         "le": None,
         "version": None,
         "commit": None,
+        "fingerprint": None,
     }
     samples = [each for family in metrics.values() for each in family.samples]
     assert len(samples) < 150

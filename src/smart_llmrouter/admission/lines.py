@@ -242,3 +242,36 @@ class Line:
         """Return the tag of a caller's next call."""
         tag = self._tags.get(caller_id, 0.0)
         return tag if caller_id in self._turns else max(self._served, tag)
+
+
+class Lines(dict[LineKey, Line]):
+    """All lines in which anybody waits, or which anybody claims."""
+
+    def __init__(self, now: Monotonic) -> None:
+        """Begin without any."""
+        super().__init__()
+        self._now = now
+
+    def at(self, scope: Scope, limit: LimitName) -> Line:
+        """Return the line of a bucket, a new one if need be."""
+        key = scope.key, limit
+        line = self.get(key)
+        if line is None:
+            line = self[key] = Line(scope, limit, now=self._now)
+        return line
+
+    def forget(self, line: Line) -> None:
+        """Forget a line if nobody is there."""
+        if not line:
+            self.pop(line.key, None)
+
+    def of(self, chain: Chain) -> Iterator[Line]:
+        """Yield those at the buckets of a chain."""
+        for scope, limit in buckets_of(chain):
+            if (line := self.get((scope.key, limit))) is not None:
+                yield line
+
+    def predict_s(self, chain: Chain, demand: Demand, line: Line) -> float:
+        """Return how long a call would wait that comes now, in `line` and others."""
+        lines = {each.key: each for each in self.of(chain)} | {line.key: line}
+        return max(each.predict_s(chain, demand) for each in lines.values())

@@ -14,8 +14,9 @@ turns are fair only among those who wait in the same process.
 """
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
@@ -28,18 +29,22 @@ from smart_llmrouter.admission.lines import (
     NEVER,
     Flow,
     Line,
-    LineKey,
+    Lines,
     buckets_of,
 )
 from smart_llmrouter.admission.refusing import exceeded
 from smart_llmrouter.admission.tickets import Ending, Ticket, rules_of
-from smart_llmrouter.admission.verdicts import SHAPED, Lease, LimitName, Refusal
+from smart_llmrouter.admission.verdicts import SHAPED, Lease, Refusal
 from smart_llmrouter.config.allowances import Queue as Rules
-from smart_llmrouter.config.allowances import Scope, ScopeKind
+from smart_llmrouter.config.allowances import ScopeKind
+from smart_llmrouter.core.clock import Monotonic
 
 _GRACE_S: Final = 0.005
 """Whose turn is due when its longest wait ends still gets it."""
+_MS_PER_S: Final = 1000
+_ROUNDING: Final = 1e-6
 _ALIKE_S: Final = 1e-6
+"""Times that are this near to each other are the same."""
 _MOST_STALE: Final = 64
 _PROBED_S: Final = 0.001
 """A bucket that is this far from what a call needs will not grant it by accident.
@@ -56,6 +61,7 @@ class Queue:
         counters: Counters,
         loop: asyncio.AbstractEventLoop,
         *,
+        now: Monotonic,
         waited: Callable[[ScopeKind, float], None] | None = None,
     ) -> None:
         """Ask `counters`; `waited` is told of each call that has its turn.
@@ -65,6 +71,7 @@ class Queue:
         """
         self._counters = counters
         self._loop = loop
+        self._now = now
         self._waited = waited
         self._numbers = count()
         self._tickets: dict[int, Ticket] = {}
@@ -74,7 +81,7 @@ class Queue:
         self._asked: Ticket | None = None
         self._wake: asyncio.Future[None] | None = None
         self._serving: asyncio.Task[None] | None = None
-        self.lines: dict[LineKey, Line] = {}
+        self.lines = Lines(now)
         self.endings: Counter[Ending] = Counter()
 
     @property
@@ -89,7 +96,7 @@ class Queue:
         says what else there is to refuse. Raises `TrafficShaped` as `enter` does.
         """
         flow = self._flows.get(chain)
-        lines = [*self._lines_of(chain)] if flow is None else [flow.line]
+        lines = [*self.lines.of(chain)] if flow is None else [flow.line]
         if not lines:
             return None
         line = max(lines, key=lambda each: each.predict_s(chain, demand))
@@ -105,7 +112,7 @@ class Queue:
         bucket has no queue, where the caller has no room left in it, and where the
         call would have to wait for too long.
         """
-        line = self._line(refusal.scope, refusal.limit)
+        line = self.lines.at(refusal.scope, refusal.limit)
         line.learn(refusal, demand)
         return self._enter(chain, demand, line, refusal)
 
@@ -113,7 +120,7 @@ class Queue:
         self, chain: Chain, demand: Demand, line: Line, refusal: Refusal
     ) -> Ticket:
         rules = rules_of(chain, line.scope)
-        wait_s = self._predict_s(chain, demand, line)
+        wait_s = self.lines.predict_s(chain, demand, line)
         if rules is None:
             ending: Ending = "not-queued"
         elif self._depths[chain.caller_id] >= rules.max_depth:
@@ -122,7 +129,7 @@ class Queue:
             ending = "too-long"
         else:
             return self._admit(chain, demand, line, rules)
-        self._forget(line)
+        self.lines.forget(line)
         self.endings[ending] += 1
         raise exceeded(msgspec.structs.replace(refusal, wait_s=wait_s), demand)
 
@@ -139,19 +146,20 @@ class Queue:
 
     def _admit(self, chain: Chain, demand: Demand, line: Line, rules: Rules) -> Ticket:
         """Put a call behind those of its kind."""
-        loop, number, now_s = self._loop, next(self._numbers), self._loop.time()
+        loop, number, now_s = self._loop, next(self._numbers), self._now()
         flow = self._flows.get(chain)
         if flow is None:
             flow = self._flows[chain] = Flow(chain, line)
         ticket = Ticket(
             number, demand, flow, now_s, now_s + rules.max_wait_s, loop.create_future()
         )
-        ticket.alarm = loop.call_at(ticket.deadline_s + _GRACE_S, self._expire, ticket)
+        alarm_s = rules.max_wait_s + _GRACE_S
+        ticket.alarm = loop.call_later(alarm_s, self._expire, ticket)
         self._tickets[number] = ticket
         self._depths[chain.caller_id] += 1
         flow.calls[number] = demand
         flow.line.join(flow, [demand])
-        self._forget(line)
+        self.lines.forget(line)
         self._plan(flow.line)
         if self._serving is None:
             self._serving = loop.create_task(self._serve())
@@ -176,12 +184,15 @@ class Queue:
         due = self._due
         while due and (due[0][2].due_s != due[0][0] or not due[0][2]):
             heappop(due)
-        return due[0][2] if due and due[0][0] <= self._loop.time() else None
+        return due[0][2] if due and due[0][0] <= self._now() + _ALIKE_S else None
 
     async def _sleep(self) -> None:
         """Sleep until a line is due."""
         self._wake = wake = self._loop.create_future()
-        timer = self._loop.call_at(self._due[0][0], _set, wake) if self._due else None
+        timer = None
+        if self._due:
+            ahead_s = self._due[0][0] - self._now()
+            timer = self._loop.call_later(_whole_ms(ahead_s), _set, wake)
         try:
             await wake
         finally:
@@ -196,7 +207,7 @@ class Queue:
             line.due_s = NEVER
         else:
             wait_s = line.wait_s(flow.calls[flow.head])
-            self._plan_at(line, self._loop.time() + wait_s)
+            self._plan_at(line, self._now() + wait_s)
 
     def _plan_at(self, line: Line, due_s: float) -> None:
         if abs(line.due_s - due_s) < _ALIKE_S:
@@ -254,10 +265,10 @@ class Queue:
         """Let a call go that the store has granted."""
         chain, demand = ticket.flow.chain, ticket.demand
         self._remove(ticket, "passed", replan=False)
-        for each in self._lines_of(chain):
+        for each in self.lines.of(chain):
             each.serve(chain, demand, here=each is line)
             self._plan(each)
-        ticket.waited_s = self._loop.time() - ticket.began_s
+        ticket.waited_s = self._now() - ticket.began_s
         ticket.turn.set_result(lease)
         if self._waited is not None:
             self._waited(line.scope.kind, ticket.waited_s)
@@ -269,24 +280,24 @@ class Queue:
         if refusal.limit not in SHAPED or rules is None:
             self._fail(ticket, exceeded(refusal, demand))
             return
-        holding = self._line(refusal.scope, refusal.limit)
+        holding = self.lines.at(refusal.scope, refusal.limit)
         holding.learn(refusal, demand)
-        if self._loop.time() >= ticket.deadline_s:
+        if self._now() >= ticket.deadline_s:
             self._expire(ticket)
         elif holding is line:
-            self._plan_at(line, self._loop.time() + refusal.wait_s)
+            self._plan_at(line, self._now() + refusal.wait_s)
         else:
             soon = refusal.wait_s <= line.interval_s(demand)
             if soon or holding.key in ticket.seen:
                 self._claim(flow)
             self._move(flow, holding)
-        self._forget(holding)
+        self.lines.forget(holding)
 
     def _claim(self, flow: Flow) -> None:
         """Let nobody be served before a flow out of any of its buckets."""
         for scope, limit in buckets_of(flow.chain):
             if rules_of(flow.chain, scope) is not None:
-                self._line(scope, limit).claims[flow] = None
+                self.lines.at(scope, limit).claims[flow] = None
 
     def _move(self, flow: Flow, line: Line) -> None:
         """Let a flow wait in another line."""
@@ -294,7 +305,7 @@ class Queue:
         before.leave(flow, flow.calls.values())
         line.join(flow, flow.calls.values())
         self._plan(line)
-        self._forget(before)
+        self.lines.forget(before)
 
     def _remove(self, ticket: Ticket, ending: Ending, *, replan: bool = True) -> None:
         """Let a call wait no more."""
@@ -308,11 +319,11 @@ class Queue:
         self.endings[ending] += 1
         flow.line.leave(flow, [ticket.demand])
         touched = {flow.line.key: flow.line}
-        for line in self._lines_of(chain):
+        for line in self.lines.of(chain):
             if line.claims.pop(flow, NEVER) is None:
                 touched[line.key] = line
         for line in touched.values():
-            self._forget(line)
+            self.lines.forget(line)
             if replan and line:
                 self._plan(line)
         if not self._tickets and self._wake is not None and not self._wake.done():
@@ -343,25 +354,6 @@ class Queue:
         self._counters.settle(lease, NOTHING)
         self._counters.flush()
 
-    def _line(self, scope: Scope, limit: LimitName) -> Line:
-        """Return the line of a bucket."""
-        key = scope.key, limit
-        line = self.lines.get(key)
-        if line is None:
-            line = self.lines[key] = Line(scope, limit, now=self._loop.time)
-        return line
-
-    def _forget(self, line: Line) -> None:
-        """Forget a line in which nobody waits."""
-        if not line:
-            self.lines.pop(line.key, None)
-
-    def _lines_of(self, chain: Chain) -> Iterator[Line]:
-        """Yield the lines of a chain in which anybody waits."""
-        for scope, limit in buckets_of(chain):
-            if (line := self.lines.get((scope.key, limit))) is not None:
-                yield line
-
     def _held_up(self, ticket: Ticket) -> Line | None:
         """Return where others must be served before a call whose turn it is here.
 
@@ -369,7 +361,7 @@ class Queue:
         it has not.
         """
         flow = ticket.flow
-        for line in self._lines_of(flow.chain):
+        for line in self.lines.of(flow.chain):
             claimant = line.claimant
             if claimant is not None and claimant is not flow:
                 return line
@@ -377,11 +369,10 @@ class Queue:
                 return line
         return None
 
-    def _predict_s(self, chain: Chain, demand: Demand, line: Line) -> float:
-        """Return how long a call would wait that comes now."""
-        lines = {each.key: each for each in self._lines_of(chain)}
-        lines[line.key] = line
-        return max(each.predict_s(chain, demand) for each in lines.values())
+
+def _whole_ms(delay_s: float) -> float:
+    """Return a delay rounded up: timers of some loops know nothing smaller."""
+    return max(0, math.ceil(delay_s * _MS_PER_S - _ROUNDING)) / _MS_PER_S
 
 
 def _set(wake: asyncio.Future[None]) -> None:

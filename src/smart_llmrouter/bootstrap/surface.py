@@ -96,7 +96,9 @@ def lasting(
         ingester=ingester,
         inbound=Inbound(tally, now=time.monotonic),
         counters=counters,
-        queue=None if counters is None else Queue(counters, loop, waited=tally.waited),
+        queue=None
+        if counters is None
+        else Queue(counters, loop, now=time.monotonic, waited=tally.waited),
     )
 
 

@@ -55,7 +55,7 @@ class Scene:
         self.waits: list[float] = []
         self.kinds: list[ScopeKind] = []
         self.told: Callable[[float], None] = self.waits.append
-        self.queue = Queue(self.store, self.loop, waited=self.tell)
+        self.queue = Queue(self.store, self.loop, now=self.loop.time, waited=self.tell)
         self.gate = Gate(allowances, self.store, self.queue)
         self.began_s = self.loop.time()
         self.passed: list[tuple[str, float]] = []
