@@ -107,6 +107,7 @@ class Line:
         self.due_s = NEVER
         self.claims: dict[Flow, None] = {}
         self._now = now
+        self._amount = 0.0
         self._served = 0.0
         self._tags: dict[str, float] = {}
         self._turns: dict[str, _Turns] = {}
@@ -161,6 +162,11 @@ class Line:
                 ahead += other.ahead_of(tag, self._tag_of(other_id))
         return self._until(ahead + min(cost_of(demand, self.limit), self._size))
 
+    def longest_s(self, demand: Demand) -> float:
+        """Return how long a call would wait that comes now and is the last of all."""
+        need = min(cost_of(demand, self.limit), self._size)
+        return self._until(self._amount + need)
+
     def refusal(self, wait_s: float) -> Refusal:
         """Return the refusal of a call that must not wait for so long."""
         return Refusal(
@@ -181,15 +187,19 @@ class Line:
             self._push(tag, caller_id)
         turns.flows[flow] = None
         for each in calls:
+            cost = cost_of(each, self.limit)
             turns.calls += 1
-            turns.amount += cost_of(each, self.limit)
+            turns.amount += cost
+            self._amount += cost
 
     def leave(self, flow: Flow, calls: Iterable[Demand]) -> None:
         """Let these calls of a flow wait here no more; without calls it is gone."""
         turns = self._turns[flow.chain.caller_id]
         for each in calls:
+            cost = cost_of(each, self.limit)
             turns.calls -= 1
-            turns.amount -= cost_of(each, self.limit)
+            turns.amount -= cost
+            self._amount -= cost
         if not flow.calls or flow.line is not self:
             del turns.flows[flow]
             if not turns.flows:
@@ -271,7 +281,10 @@ class Lines(dict[LineKey, Line]):
             if (line := self.get((scope.key, limit))) is not None:
                 yield line
 
-    def predict_s(self, chain: Chain, demand: Demand, line: Line) -> float:
-        """Return how long a call would wait that comes now, in `line` and others."""
-        lines = {each.key: each for each in self.of(chain)} | {line.key: line}
-        return max(each.predict_s(chain, demand) for each in lines.values())
+    def predict_s(self, chain: Chain, demand: Demand) -> float:
+        """Return how long a call would wait that comes now, in fair order."""
+        return max(each.predict_s(chain, demand) for each in self.of(chain))
+
+    def surely_within(self, most_s: float, chain: Chain, demand: Demand) -> bool:
+        """Say whether a call would not wait for longer even if it were the last."""
+        return all(each.longest_s(demand) <= most_s for each in self.of(chain))

@@ -99,7 +99,7 @@ class Queue:
         lines = [*self.lines.of(chain)] if flow is None else [flow.line]
         if not lines:
             return None
-        line = max(lines, key=lambda each: each.predict_s(chain, demand))
+        line = max(lines, key=lambda each: each.longest_s(demand))
         wait_s = line.wait_s(demand)
         if wait_s > _PROBED_S:
             return None
@@ -120,18 +120,26 @@ class Queue:
         self, chain: Chain, demand: Demand, line: Line, refusal: Refusal
     ) -> Ticket:
         rules = rules_of(chain, line.scope)
-        wait_s = self.lines.predict_s(chain, demand, line)
-        if rules is None:
-            ending: Ending = "not-queued"
-        elif self._depths[chain.caller_id] >= rules.max_depth:
-            ending = "full"
-        elif wait_s > rules.max_wait_s:
-            ending = "too-long"
-        else:
+        ending = self._refusing(chain, demand, rules)
+        if rules is not None and ending is None:
             return self._admit(chain, demand, line, rules)
+        wait_s = self.lines.predict_s(chain, demand)
         self.lines.forget(line)
-        self.endings[ending] += 1
+        self.endings[ending or "not-queued"] += 1
         raise exceeded(msgspec.structs.replace(refusal, wait_s=wait_s), demand)
+
+    def _refusing(
+        self, chain: Chain, demand: Demand, rules: Rules | None
+    ) -> Ending | None:
+        """Say why a call must not wait; `None`: it may."""
+        if rules is None:
+            return "not-queued"
+        if self._depths[chain.caller_id] >= rules.max_depth:
+            return "full"
+        lines, most_s = self.lines, rules.max_wait_s
+        if lines.surely_within(most_s, chain, demand):
+            return None
+        return "too-long" if lines.predict_s(chain, demand) > most_s else None
 
     async def turn_of(self, ticket: Ticket) -> Lease:
         """Wait for a call's turn; whoever stops waiting leaves the queue.
