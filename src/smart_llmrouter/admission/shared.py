@@ -16,14 +16,14 @@ import asyncio
 from collections.abc import Awaitable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import hiredis
 import structlog
 
 from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
-from smart_llmrouter.admission.shared_away import Away
+from smart_llmrouter.admission.shared_away import Away, LocalLease
 from smart_llmrouter.admission.shared_commands import Commands
 from smart_llmrouter.admission.shared_owner import Life, OwnerName, Settlement
 from smart_llmrouter.admission.shared_records import Charged, records_of, settlement_of
@@ -52,6 +52,8 @@ log = structlog.get_logger()
 
 _GRANTED: Final = 1
 _REFUSED: Final = 0
+_NO_MINUTE: Final = -2
+_FOREIGN: Final = "a lease goes back to the counters that gave it"
 _NOT_LOADED: Final = "NOSCRIPT"
 _MS_PER_S: Final = 1000
 _SCOPES_AT_ONCE: Final = 100
@@ -88,9 +90,11 @@ class _Asking:
         else:
             shared.lapsed(self)
 
-    def _granted(self, reply: list[int]) -> None:
+    def _granted(self, reply: list[Any]) -> None:
         life = self.life
         life.held += 1
+        if isinstance(reply[-1], bytes):
+            self.shared.away.note(self.terms, reply.pop())
         lease = lease_of(reply, self.terms, self.demand, owner=life.name)
         if self.answer.done():
             # Nobody waits any more.
@@ -128,7 +132,7 @@ class Shared:
         self._owner = owner
         self._commands = commands
         self._keys = keys
-        self._away = away
+        self.away = away
         self._terms: dict[Chain, Terms] = {}
         self._lives: dict[str, Life] = {}
         self._born = 0
@@ -162,7 +166,7 @@ class Shared:
     def take(self, scopes: Chain, demand: Demand) -> Verdict | Awaitable[Verdict]:
         """Take all that a call needs out of all limits, or nothing."""
         if not self.link.up:
-            return self._away.take(scopes, demand)
+            return self.away.take(scopes, demand)
         terms = self._terms.get(scopes)
         if terms is None or not terms.hold_for(demand.began_ms):
             terms = self._terms[scopes] = Terms(
@@ -182,8 +186,12 @@ class Shared:
         self, lease: Lease, *, tokens: int, nusd: int
     ) -> Verdict | Awaitable[Verdict]:
         """Take more for a call in flight; while the store is away it may go on."""
+        if isinstance(lease, LocalLease):
+            if lease.shared is None:
+                return self.away.grow(lease, tokens, nusd)
+            lease = lease.shared
         if not isinstance(lease, SharedLease):
-            return self._away.grow(lease, tokens, nusd)
+            raise TypeError(_FOREIGN)
         if not self.link.up:
             return lease
         answer: asyncio.Future[Verdict] = self.loop.create_future()
@@ -209,9 +217,11 @@ class Shared:
 
     def settle(self, lease: Lease, spent: Spent) -> None:
         """Give back what was reserved, and count what was used instead."""
-        if not isinstance(lease, SharedLease):
-            self._away.settle(lease, spent)
+        if isinstance(lease, LocalLease):
+            self._settle_local(lease, spent)
             return
+        if not isinstance(lease, SharedLease):
+            raise TypeError(_FOREIGN)
         if lease.settled:
             return
         lease.settled = True
@@ -222,6 +232,18 @@ class Shared:
     def forget(self) -> None:
         """Drop the terms of chains, which are made again from their scopes."""
         self._terms.clear()
+        self.away.forget()
+
+    def _settle_local(self, lease: LocalLease, spent: Spent) -> None:
+        if lease.spent is None:
+            lease.spent = spent
+            self.away.settle(lease, spent)
+            self._told_local(lease)
+
+    def _told_local(self, lease: LocalLease) -> None:
+        """Settle a lease of our own in the store, if that knows it and it is over."""
+        if lease.spent is not None and lease.shared is not None:
+            self.settle(lease.shared, lease.spent)
 
     def flush(self) -> None:
         """Tell the store what has been settled, at once."""
@@ -257,7 +279,7 @@ class Shared:
         """Return why nothing can be counted now, in safe words; `None`: all is well."""
         if self.link.up:
             return None
-        return f"the counter store is away ({self.link.reason}); {self._away.told}"
+        return f"the counter store is away ({self.link.reason}); {self.away.told}"
 
     async def asked(self, what: bytes) -> Reply:
         """Return the answer to a command. Raises `CountersAway`."""
@@ -298,7 +320,7 @@ class Shared:
         if asking.answer.done():
             return
         try:
-            asking.say(self._away.take(asking.chain, asking.demand))
+            asking.say(self.away.take(asking.chain, asking.demand))
         except CountersAway:
             asking.fail()
 
@@ -368,11 +390,46 @@ class Shared:
             self._life = self._next_life()
             self._life.epoch = 1
             await connection.asked(self._commands.open(self._life, self._owner))
-        for life in lives:
+        self._tell_what_was_used()
+        for life in self._lives.values():
             self._settle_again(life)
+        for lease in self.away.in_flight():
+            self._tell(lease)
+
+    def _tell_what_was_used(self) -> None:
+        """Have the store told what was used while it was away."""
+        for owed in self.away.owed():
+            self._born += 1
+            name = f"{self._life.name} away {self._born}"
+            demand = Demand(request_id=name, began_ms=owed.began_ms)
+            step = -1 if owed.recent else _NO_MINUTE
+            self._life.number(Settlement(owed.terms, demand, step, owed.spent))
+
+    def _tell(self, lease: LocalLease) -> None:
+        """Have the store know a lease that it did not grant."""
+        life, demand = self._life, lease.demand
+        terms = Terms(self._keys, lease.chain.scopes, demand.began_ms)
+        lease.told = True
+
+        def told(reply: Reply) -> None:
+            if isinstance(reply, list) and reply[0] == _GRANTED:
+                if isinstance(reply[-1], bytes):
+                    reply.pop()
+                life.held += 1
+                lease.shared = lease_of(reply, terms, demand, owner=life.name)
+                self._told_local(lease)
+                self.flush()
+                return
+            lease.told = False
+            life.number(Settlement(terms, demand, -1, NOTHING))
+            if lease.spent is not None:
+                self.away.owe(lease, lease.spent)
+
+        self.link.send(self._commands.take(life, terms, demand, forced=True), told)
 
     def lost(self) -> None:
         """Count in another way while the store is away."""
+        self.away.lost()
 
     def _next_life(self) -> Life:
         self._born += 1
@@ -398,6 +455,7 @@ class Shared:
             )
             if life is self._life and told[0] != _GRANTED:
                 self._begin_life()
+        self.away.meet(cast("int", told[1]))
         for name in told[2:]:
             await self._sweep(cast("bytes", name).decode())
 

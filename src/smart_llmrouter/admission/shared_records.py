@@ -36,6 +36,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     tokens: int
     nusd: int
     told: list[list[Any]]
+    ids: Any = None
     request_id: str = ""
 
     @property

@@ -218,12 +218,11 @@ def _warned(told: Sequence[int], terms: Terms) -> Iterator[Warned]:
 
 def refusal_of(answer: Sequence[int], terms: Terms, *, wall: WallClock) -> Refusal:
     """Read the answer to a demand that was refused."""
-    _, index, number, left, wait_us, resets_ms = answer
+    _, index, number, left, wait_us, ends_ms = answer
     scope, limit, now_s = terms.scopes[index - 1], LIMITS[number - 1], wall()
-    resets_at_s = now_s + resets_ms / _MS_PER_S if resets_ms else None
-    if number > _MINUTE_LIMITS:
-        period = cast("PeriodName", limit.partition(".")[0])
-        resets_at_s = _seconds(terms.ends_ms[index - 1, period])
+    resets_at_s = ends_ms / _MS_PER_S if ends_ms else None
+    if resets_at_s is not None and number <= _MINUTE_LIMITS:
+        resets_at_s += now_s
     wait_s = wait_us / _US_PER_S if wait_us >= 0 else inf
     if wait_us == _PERIODS_END and resets_at_s is not None:
         # A millisecond more, for a call's beginning is cut to one.

@@ -15,6 +15,7 @@ from smart_llmrouter.admission.demand import Spent
 from smart_llmrouter.admission.shared import Shared
 from smart_llmrouter.admission.shared_away import Away, Closed
 from smart_llmrouter.admission.shared_commands import Commands
+from smart_llmrouter.admission.shared_local import Local
 from smart_llmrouter.admission.shared_owner import OwnerName
 from smart_llmrouter.admission.shared_scripts import scripts
 from smart_llmrouter.admission.shared_terms import Keys
@@ -82,14 +83,15 @@ async def open_counters(
 async def _shared(
     state: State, *, seat: int, workers: int
 ) -> tuple[Shared, ValkeyLink]:
-    del workers
     keys = Keys(state.counters_namespace)
     away: Away = Closed()
+    if state.counters_away == "local":
+        away = Local(keys, workers=workers, now=time.monotonic, wall=time.time)
     commands = Commands(
         keys,
         await asyncio.to_thread(scripts),
         lease_s=state.counters_lease_s,
-        tell_left=False,
+        tell_left=away.tells_left,
     )
     owner = await asyncio.to_thread(_owner, state.directory, seat)
     shared = Shared(owner, commands, keys=keys, away=away, wall=time.time)

@@ -21,7 +21,8 @@ local NEVER, PERIODS_END = 1e15, -2
 local STEP_MS, STEPS = 100, 601
 local LONGEST_GAP_MS = --[[longest-gap]] 5000 --[[/longest-gap]]
 local MOST_DEAD = 8
-local PERIODS_KEPT = 3
+local RESETS_KEPT = 8
+local PERIODS_KEPT_MS = {d = 3 * 86400000, m = 63 * 86400000, l = 3 * 86400000}
 
 local clock_now, clock_dead
 
@@ -222,33 +223,53 @@ local function period_id(s, id, began)
   return from == 0 and id or kind .. string.format('%.0f', from)
 end
 
+-- Returns when the period has ended to which a call belongs, 0: never.
+local function period_end(s, id, began, ends)
+  for _, reset in ipairs(s.r[string.sub(id, 1, 1)] or {}) do
+    if reset > began and (ends == 0 or reset < ends) then ends = reset end
+  end
+  return ends
+end
+
+local function began_at(id)
+  return tonumber(string.sub(id, 2)) or 0
+end
+
 local function period(s, id)
   local p = s.p[id]
   if p then return p end
-  local kind, alike, oldest = string.sub(id, 1, 1), 0, id
-  for other in pairs(s.p) do
-    if string.sub(other, 1, 1) == kind then
-      alike = alike + 1
-      if other < oldest then oldest = other end
+  local kind = string.sub(id, 1, 1)
+  local oldest = began_at(id) - PERIODS_KEPT_MS[kind]
+  for other, held in pairs(s.p) do
+    if string.sub(other, 1, 1) == kind and began_at(other) < oldest
+      and other ~= kind and held[4] + held[5] + held[6] == 0 then
+      s.p[other] = nil
     end
   end
-  if alike >= PERIODS_KEPT and oldest ~= id then s.p[oldest] = nil end
   p = {0, 0, 0, 0, 0, 0, 0}
   s.p[id] = p
   return p
 end
 
--- Returns a lease as it is remembered: an array of six, of which the last, the scopes, is
--- packed already.
-local function record(step, began, minute, tokens, nusd, scopes)
-  return '\150' .. pack(step, began, minute, tokens, nusd) .. scopes
+-- Returns a lease as it is remembered: an array of seven, of which the scopes are packed
+-- already. `ids` are the periods of each scope that are not as the calendar has them.
+local function record(step, began, minute, tokens, nusd, scopes, ids)
+  return '\151' .. pack(step, began, minute, tokens, nusd) .. scopes .. pack(ids)
+end
+
+-- Returns the period in which a lease holds something: what was granted before a reset
+-- was told stays where it was.
+local function id_of(kept, i, at, id, began)
+  if not kept then return period_id(at.s, id, began) end
+  local ids = kept[7][i] or kept[7][tostring(i)]
+  return ids and ids[id] or id
 end
 
 -- Returns what a refusal says of its wait: microseconds, -1: for good, -2: until the
 -- period has ended.
 local function told_wait(worst)
   if worst.wait >= NEVER then return -1 end
-  if worst.ends then return PERIODS_END end
+  if worst.at_end then return PERIODS_END end
   return ceil(worst.wait * 1000)
 end
 

@@ -16,12 +16,13 @@ for i = 1, #scopes do
   local at = read_scope(KEYS[3 + i], owner)
   read[i] = at
   for _, given in ipairs(scopes[i][9]) do
-    local caps, ends, number = given[3], given[2], given[5]
-    local p = period(at.s, period_id(at.s, given[1], began))
+    local caps, number = given[3], given[5]
+    local ends = period_end(at.s, given[1], began, given[2])
+    local p = period(at.s, id_of(kept, i, at, given[1], began))
     for unit = 2, 3 do
       local cap, total = caps[unit], p[unit] + p[3 + unit]
       if cap >= 0 and needs[unit] > 0 and total + needs[unit] > cap then
-        local wait, at_end = 1000, nil
+        local wait, at_end = 1000, false
         if needs[unit] > cap or ends == 0 and p[unit] + needs[unit] > cap then
           wait = NEVER
         elseif p[unit] + needs[unit] > cap then
@@ -29,20 +30,20 @@ for i = 1, #scopes do
         end
         if wait > worst.wait then
           worst = {scope = i, limit = 5 + (number - 1) * 3 + unit,
-            left = max(0, cap - total), wait = wait, ends = at_end}
+            left = max(0, cap - total), wait = wait, ends = ends, at_end = at_end}
         end
       end
     end
   end
 end
 if worst.scope then
-  return {0, worst.scope, worst.limit, worst.left, told_wait(worst), 0}
+  return {0, worst.scope, worst.limit, worst.left, told_wait(worst), worst.ends}
 end
 for i = 1, #scopes do
   local at = read[i]
   if at.o then
     for _, given in ipairs(scopes[i][9]) do
-      local id = period_id(at.s, given[1], began)
+      local id = id_of(kept, i, at, given[1], began)
       local p, mine = period(at.s, id), at.o.p[id]
       if mine then
         for unit = 2, 3 do
@@ -55,5 +56,5 @@ for i = 1, #scopes do
   end
 end
 call('HSET', KEYS[3], lease,
-  record(kept[1], began, kept[3], kept[4] + needs[2], kept[5] + needs[3], ARGV[2]))
+  record(kept[1], began, kept[3], kept[4] + needs[2], kept[5] + needs[3], ARGV[2], kept[7]))
 return {1}

@@ -8,7 +8,7 @@ for i = 1, #resets do known = known or resets[i] == begins end
 if not known then
   resets[#resets + 1] = begins
   table.sort(resets)
-  while #resets > PERIODS_KEPT do table.remove(resets, 1) end
+  while #resets > RESETS_KEPT do table.remove(resets, 1) end
 end
 at.s.r[ARGV[1]] = resets
 save(at)

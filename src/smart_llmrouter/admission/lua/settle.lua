@@ -2,7 +2,7 @@
 -- KEYS: clock, owners, the owner's leases, the scopes.
 -- ARGV: owner, the scopes (packed), and packed: number of the settlement (0: only if the
 --       lease is there), lease, when the call began, step in which it was taken (-1: not
---       known), tokens taken then, requests, tokens and nusd used, whether it is the
+--       known; -2: in none of this minute), tokens taken then, requests, tokens and nusd used, whether it is the
 --       oldest that is sent.
 -- Returns 1, or 0 where that was done before, or -1 where an earlier one is missing.
 local owner, scopes, given = ARGV[1], unpack(ARGV[2]), unpack(ARGV[3])
@@ -20,8 +20,8 @@ elseif not got[2] then
   return 0
 end
 local tokens, nusd = 0, 0
-if got[2] then
-  local kept = unpack(got[2])
+local kept = got[2] and unpack(got[2])
+if kept then
   step, began, minute, tokens, nusd = kept[1], kept[2], kept[3], kept[4], kept[5]
   call('HDEL', KEYS[3], lease)
 elseif used[1] + used[2] + used[3] == 0 and step < 0 then
@@ -29,10 +29,10 @@ elseif used[1] + used[2] + used[3] == 0 and step < 0 then
 end
 local held = {1, tokens, nusd}
 
-local function settle_period(at, each)
-  local id = period_id(at.s, each[1], began)
+local function settle_period(i, at, each)
+  local id = id_of(kept, i, at, each[1], began)
   local mine = at.o and at.o.p[id]
-  if got[2] and mine then
+  if kept and mine then
     local p, rest = period(at.s, id), 0
     for unit = 1, 3 do
       local back = min(mine[unit], held[unit])
@@ -50,14 +50,14 @@ end
 
 for i = 1, #scopes do
   local at = read_scope(KEYS[3 + i], owner)
-  if got[2] and at.o and at.o.c > 0 then
+  if kept and at.o and at.o.c > 0 then
     at.s.c, at.o.c = max(0, at.s.c - 1), at.o.c - 1
   end
-  for _, each in ipairs(scopes[i][9]) do settle_period(at, each) end
+  for _, each in ipairs(scopes[i][9]) do settle_period(i, at, each) end
   if step >= 0 then
     give_back(at, step, max(0, 1 - used[1]), max(0, minute - used[2]))
     if used[2] > minute then count_now(at, 0, used[2] - minute) end
-  else
+  elseif step == -1 then
     count_now(at, used[1], used[2])
   end
   save(at, scopes[i][8])

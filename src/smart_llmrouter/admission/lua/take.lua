@@ -35,7 +35,8 @@ local function check_bucket(i, limit, level, amount, size, rate)
 end
 
 local function check_period(i, at, given)
-  local id, ends, caps, number = given[1], given[2], given[3], given[5]
+  local id, caps, number = given[1], given[3], given[5]
+  local ends = period_end(at.s, id, began, given[2])
   local p = period(at.s, period_id(at.s, id, began))
   local needs = {1, tokens, nusd}
   for unit = 1, 3 do
@@ -43,11 +44,11 @@ local function check_period(i, at, given)
     if cap >= 0 and need > 0 and used + p[3 + unit] + need > cap then
       local limit, left = 5 + (number - 1) * 3 + unit, cap - used - p[3 + unit]
       if need > cap or ends == 0 and used + need > cap then
-        refuse(i, limit, left, NEVER)
+        refuse(i, limit, left, NEVER, {ends = ends})
       elseif used + need > cap then
-        refuse(i, limit, left, max(1, ends - began + 1), {ends = true})
+        refuse(i, limit, left, max(1, ends - began + 1), {ends = ends, at_end = true})
       else
-        refuse(i, limit, left, 1000)
+        refuse(i, limit, left, 1000, {ends = ends})
       end
     end
   end
@@ -76,14 +77,19 @@ if worst.scope then
   for i = 1, #scopes do
     if read[i].dirty then save(read[i], scopes[i][8]) end
   end
-  return {0, worst.scope, worst.limit, worst.left, told_wait(worst), worst.resets or 0}
+  return {0, worst.scope, worst.limit, worst.left, told_wait(worst),
+    worst.resets or worst.ends or 0}
 end
 
 local requests_limit, requests_left, tokens_limit, tokens_left = 0, NEVER, 0, NEVER
-local warned, lefts = {}, {}
+local warned, lefts, ids = {}, {}, {}
 
 local function reserve(i, at, given)
   local id = period_id(at.s, given[1], began)
+  if id ~= given[1] then
+    ids[i] = ids[i] or {}
+    ids[i][given[1]] = id
+  end
   local p, caps, marks, number = period(at.s, id), given[3], given[4], given[5]
   local needs = {1, tokens, nusd}
   local held = at.o.p[id]
@@ -126,7 +132,7 @@ for i = 1, #scopes do
   end
   save(at, given[8])
 end
-call('HSET', KEYS[3], lease, record(step, began, tokens, tokens, nusd, ARGV[3]))
+call('HSET', KEYS[3], lease, record(step, began, tokens, tokens, nusd, ARGV[3], ids))
 local answer = {1, step, requests_limit, max(0, requests_left), tokens_limit,
   max(0, tokens_left), ceil((step + STEPS) * STEP_MS - now)}
 for _, value in ipairs(warned) do answer[#answer + 1] = value end
