@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smart_llmrouter.admission.verdicts import Lease
+from smart_llmrouter.admission.verdicts import Lease, Refusal
 from smart_llmrouter.config.allowances import Cap, Limits
 from smart_llmrouter.core.errors.faults import CountersAway
 from tests.support.counter_stores import chain, granted, refused, scope
@@ -36,9 +36,7 @@ async def noticed(*counting: Process) -> None:
 async def reached(*counting: Process) -> None:
     """Wait until all of them have the store again, and have told it everything."""
     for each in counting:
-        await eventually(
-            lambda one=each: one.counters.condition() is None, what="the store"
-        )
+        await eventually(each.reached, what="the store")
 
 
 async def test_each_grants_its_share(tmp_path: Path, server: ValkeyServer) -> None:
@@ -54,8 +52,8 @@ async def test_each_grants_its_share(tmp_path: Path, server: ValkeyServer) -> No
 
         places = [await first.grant(CALLS) for _ in range(4)]
         full = refused(await first.take(CALLS))
-        for each in places:
-            first.settle(each, requests=0)
+        for place in places:
+            first.settle(place, requests=0)
         within = await first.grant(CALLS, tokens=400)
         spent = refused(await first.take(CALLS, tokens=1))
         first.settle(within, tokens=400)
@@ -148,4 +146,5 @@ async def test_a_stream_may_grow_within_the_share(
         refusal = process.counters.grow(lease, tokens=50, nusd=0)
 
     assert grown is lease
-    assert refused(refusal).scope is ALICE
+    assert isinstance(refusal, Refusal)
+    assert refusal.scope is ALICE

@@ -60,6 +60,10 @@ class Process:
         (standing,) = await self.counters.standing([scope])
         return {each.limit: (each.used, each.reserved) for each in standing.uses}
 
+    def reached(self) -> bool:
+        """Say whether the store is there."""
+        return self.counters.condition() is None
+
     async def die(self) -> None:
         """End without a word."""
         await self.counters.link.close()
