@@ -111,6 +111,9 @@ class Account:
             allowance is each for each in self.superseded
         ):
             return False
+        if allowance == self.scope.allowance:
+            self.scope = scope
+            return False
         self.superseded.append(self.scope.allowance)
         self.scope = scope
         self._adopt_limits()
