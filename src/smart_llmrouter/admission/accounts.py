@@ -190,6 +190,7 @@ class Account:
         self.turn = turn
         self.from_ms = max((tally.from_ms for tally in turn), default=-inf)
         self.until_ms = min((tally.until_ms for tally in turn), default=inf)
+        self.rolls_at_s = -inf  # what is granted from now on is of another turn
 
     def find_bounds(self) -> None:
         """Find anew which totals must not be passed, and which are worth a warning."""

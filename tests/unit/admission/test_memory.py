@@ -179,6 +179,21 @@ async def test_a_reset_that_is_told_before_its_time(store: InMemory) -> None:
     assert await store.use(alice) == {"lifetime.tokens": (0, 50)}
 
 
+async def test_what_is_on_record_comes_after_the_resets(store: InMemory) -> None:
+    """At a start a store is told both, before the first call."""
+    alice = scope(day=Cap(tokens=100))
+    await store.counters.reset(alice, "day", at_ms=store.clocks.now_ms)
+    memory_of(store).load(alice, {"day": Used(1, 10, 0)})
+
+    lease = granted(await store.take(chain(alice), tokens=20))
+    granted(await store.grow(lease, tokens=30))
+    reserved = await store.use(alice)
+    await store.settle(lease, tokens=25)
+
+    assert reserved == {"day.tokens": (10, 50)}
+    assert await store.use(alice) == {"day.tokens": (35, 0)}
+
+
 async def test_a_call_that_lasts_longer_than_a_minute(store: InMemory) -> None:
     """It has rolled out by then; only what it used beyond counts."""
     alice = scope(limits=Limits(rpm=1, tpm=100))
