@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
+    invariant,
     precondition,
     rule,
 )
@@ -71,6 +72,7 @@ class CountersMachine(RuleBasedStateMachine):
         """Read the configuration, in the evening or at noon."""
         self.clocks.wall.now_s = wall_s
         self.reads(caps, limits)
+        self.they_agree()
 
     def reads(self, caps: tuple[Cap, Cap, Cap], limits: Limits) -> None:
         """Let scopes have these limits."""
@@ -297,6 +299,7 @@ class CountersMachine(RuleBasedStateMachine):
             )
         )
         self.clocks.turn(self.store.settling_s)
+        self.they_agree()
 
     def recorded(
         self, each: Scope, now: dict[tuple[str, PeriodName], tuple[object, ...]]
@@ -380,6 +383,11 @@ class ValkeyMachine(CountersMachine):
     """The store that many processes share: each step asks a real server."""
 
     store_name = "valkey"
+
+    @invariant()
+    def they_always_agree(self) -> None:
+        """Ask after every step."""
+        self.they_agree()
 
     def __init__(self) -> None:
         """Have a server that all examples share."""
