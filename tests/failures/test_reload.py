@@ -39,7 +39,7 @@ from tests.support.wait import eventually
 
 RELOADS = 100 if not SOAK else 1000
 SEED = random.randrange(2**32)
-ALL = pytest.mark.parametrize("workers", [1])
+ALL = pytest.mark.parametrize("workers", [1, 2])
 
 pytestmark = pytest.mark.timeout(600 if SOAK else 120)
 

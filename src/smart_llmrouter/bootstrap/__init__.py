@@ -29,6 +29,7 @@ from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.bootstrap.counters import begin_owning, open_counters
 from smart_llmrouter.bootstrap.editions import Editions, serving_editions
 from smart_llmrouter.bootstrap.embedded import embedded_store
+from smart_llmrouter.bootstrap.following import Following
 from smart_llmrouter.bootstrap.hangups import Hangups
 from smart_llmrouter.bootstrap.opening import CannotStart, open_policies
 from smart_llmrouter.bootstrap.reloading import Reloading
@@ -131,13 +132,16 @@ async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
         ingester=lambda: condition_of(crew.staffing().ingester, snapshot.state),
         crew=crew,
         seat=seat.number,
+        edition=seat.edition,
     ) as edge:
         serving = Server(
             edge.editions.hub, grace_s=server.shutdown_grace_s, tls=seat.tls
         )
         serving.stop_as_told()
+        following = Following(edge.editions, serving, crew, edition=seat.edition)
         _settle_memory()
-        await serving.serve(listening, on_listening=seat.ready)
+        async with following.running():
+            await serving.serve(listening, on_listening=seat.ready)
         await _stragglers(edge.tally)
         crew.leave()
 
@@ -158,6 +162,7 @@ async def _edge(
     ingester: Callable[[], str],
     crew: Crew,
     seat: int = 1,
+    edition: int = 0,
 ) -> AsyncIterator[_Edge]:
     tally = Tally()
     editions: Editions | None = None
@@ -176,7 +181,7 @@ async def _edge(
             crew=crew,
             counters=counters,
         )
-        async with serving_editions(snapshot, kept) as serving:
+        async with serving_editions(snapshot, kept, number=edition) as serving:
             editions = serving
             yield _Edge(serving, tally)
 

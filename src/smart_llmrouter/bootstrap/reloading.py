@@ -83,7 +83,10 @@ class Reloading:
             return
         reloads, now_s = self._crew.reloads, self._wall_clock()
         self._crew.reloads = reloads.taken(
-            snapshot.fingerprint, now_s, awaits_restart=awaiting
+            snapshot.fingerprint,
+            now_s,
+            edition=reloads.edition + 1,
+            awaits_restart=awaiting,
         )
         take(edition, self._editions, self._server, number=self._crew.reloads.edition)
         log.info(

@@ -10,6 +10,8 @@ import typer
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
+    from smart_llmrouter.bootstrap.hangups import Hangups
+    from smart_llmrouter.bootstrap.rereading import Reread
     from smart_llmrouter.config.snapshot import Snapshot
 
 
@@ -40,7 +42,7 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
         if snapshot.server.workers == 1:
             uvloop.run(bootstrap.serve(snapshot, reread=reread, hangups=hangups))
         else:
-            _serve_with_workers(snapshot)
+            _serve_with_workers(snapshot, reread, hangups)
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -49,7 +51,9 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
         raise typer.Exit(1) from None
 
 
-def _serve_with_workers(snapshot: "Snapshot") -> None:
+def _serve_with_workers(
+    snapshot: "Snapshot", reread: "Reread", hangups: "Hangups"
+) -> None:
     import uvloop
 
     from smart_llmrouter.bootstrap import serve_as_worker
@@ -57,6 +61,9 @@ def _serve_with_workers(snapshot: "Snapshot") -> None:
 
     serve_with_workers(
         snapshot,
-        lambda seat: uvloop.run(serve_as_worker(snapshot, seat)),
+        lambda newest, seat: uvloop.run(serve_as_worker(newest, seat)),
         now=time.monotonic,
+        wall_clock=time.time,
+        reread=reread,
+        hangups=hangups,
     )

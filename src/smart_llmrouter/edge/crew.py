@@ -19,6 +19,7 @@ import msgspec
 
 from smart_llmrouter.admission.queue import Queue
 from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.edge.offers import Offers
 from smart_llmrouter.edge.reloads import Reloads
 from smart_llmrouter.engine.counts import Counts
 from smart_llmrouter.engine.tally import Tally
@@ -31,6 +32,7 @@ PUBLISH_EVERY_S: Final = 1.0
 _ANSWER_WITHIN_S: Final = 0.25
 _POLL_S: Final = 0.001
 _RING: Final = b"?"
+_ABLE: Final[str | None] = None
 
 
 class TargetReport(msgspec.Struct, frozen=True):
@@ -49,7 +51,9 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     """What one worker has counted and finds at this moment.
 
     `journal` says why its next record could not be written, `None` where it can.
-    `edition` is which configuration it serves by, counted as in `edge.reloads`.
+    `edition` is which configuration it serves by, counted as in `edge.reloads`, and
+    `answered` the last one that it was offered: `unable` says why it cannot serve by
+    that, `None` that it can.
     """
 
     pid: int
@@ -60,6 +64,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 0
     edition: int = 0
     queued: int = 0
+    answered: int = 0
+    unable: str | None = None
 
 
 class Staffing(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,15 +189,27 @@ class Board:
         self.staffing = SharedValue("staffing")
         self.reports = [SharedValue(f"worker-{each + 1}") for each in range(workers)]
         self.bells = [_bell() for _ in range(workers)]
+        self.offers = Offers()
 
     def publish(self, staffing: Staffing) -> None:
         """Say who is up."""
         self.staffing.write(msgspec.msgpack.encode(staffing))
 
+    def report(self, index: int) -> WorkerReport | None:
+        """Return the last word of the worker with this index, from 0."""
+        return _decoded(self.reports[index])
+
+    def ring(self) -> None:
+        """Ring all bells: each worker looks at the offers, and publishes."""
+        for rings, _ in self.bells:
+            with suppress(OSError):
+                rings.send(_RING)
+
     def close(self) -> None:
         """Let go of everything in this process."""
         for value in (self.staffing, *self.reports):
             value.close()
+        self.offers.close()
         for rings, hears in self.bells:
             rings.close()
             hears.close()
@@ -209,6 +227,7 @@ class Seat:
     """A worker's place: its number, counted from 1, and what it shares with others.
 
     With one `tls` for all, a TLS session goes on in whichever worker it comes back to.
+    `edition` is which configuration it begins with.
     """
 
     number: int
@@ -216,6 +235,7 @@ class Seat:
     ready: Callable[[], None]
     """To be called when this worker accepts calls."""
     tls: ssl.SSLContext | None = None
+    edition: int = 0
 
 
 class Colleagues:
@@ -233,6 +253,19 @@ class Colleagues:
         before = _decoded(seat.board.reports[self._index])
         self._before = Counts() if before is None else before.counts
         self._next: asyncio.TimerHandle | None = None
+        self._answered, self._unable = seat.edition, _ABLE
+        self.heed: Callable[[], None] = lambda: None
+        """Called now and then, and whenever the bell is rung: there may be an offer."""
+
+    @property
+    def offers(self) -> Offers:
+        """What the parent wants."""
+        return self._board.offers
+
+    def answer(self, number: int, unable: str | None) -> None:
+        """Tell the parent that an edition can be served by, or why it cannot."""
+        self._answered, self._unable = number, unable
+        self._publish()
 
     def staffing(self) -> Staffing:
         """Say what the parent last said."""
@@ -279,16 +312,23 @@ class Colleagues:
             while self._hears.recv(len(_RING)):
                 pass
         self._publish()
+        self.heed()
 
     def _publish_now_and_then(self) -> None:
         self._publish()
+        self.heed()
         self._next = self._loop.call_later(PUBLISH_EVERY_S, self._publish_now_and_then)
 
     def _publish(self) -> None:
         if self._own is None:
             return
         own = self._own()
-        total = msgspec.structs.replace(own, counts=self._before.plus(own.counts))
+        total = msgspec.structs.replace(
+            own,
+            counts=self._before.plus(own.counts),
+            answered=self._answered,
+            unable=self._unable,
+        )
         self._board.reports[self._index].write(msgspec.msgpack.encode(total))
 
     async def _fresh(self) -> None:

@@ -19,7 +19,7 @@ OUTCOMES: Final[Mapping[Outcome, str]] = {
 class Reloads(msgspec.Struct, frozen=True, kw_only=True):
     """Which configuration is served, and what became of the others.
 
-    `edition` counts the configurations that were taken since the start. Times are in
+    `edition` is the number of the one that is served, which grows. Times are in
     seconds since 1970 UTC. `last` is how the last reload ended, `None` before the
     first. `awaits_restart` are the keys that were changed and only a restart changes.
     """
@@ -35,12 +35,17 @@ class Reloads(msgspec.Struct, frozen=True, kw_only=True):
     awaits_restart: tuple[str, ...] = ()
 
     def taken(
-        self, fingerprint: str, at_s: float, *, awaits_restart: tuple[str, ...]
+        self,
+        fingerprint: str,
+        at_s: float,
+        *,
+        edition: int,
+        awaits_restart: tuple[str, ...],
     ) -> "Reloads":
         """Return what is so after another configuration has taken effect."""
         return Reloads(
             fingerprint=fingerprint,
-            edition=self.edition + 1,
+            edition=edition,
             loaded_s=at_s,
             last=TAKEN,
             last_s=at_s,

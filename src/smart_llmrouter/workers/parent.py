@@ -17,6 +17,9 @@ import structlog
 from smart_llmrouter.bootstrap import CannotStart
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.edge.crew import Board, Staffing
+from smart_llmrouter.edge.reloads import Reloads
+from smart_llmrouter.workers.changing import LOOK_EVERY_S as LOOK_AT_OFFERS_S
+from smart_llmrouter.workers.changing import Changing
 from smart_llmrouter.workers.kept import Kept
 from smart_llmrouter.workers.pulse import HUNG_S, LOOK_EVERY_S, SILENT_S, Pulse
 from smart_llmrouter.workers.signals import HURRY, STOP, Signals
@@ -46,21 +49,30 @@ class Parent:
         grace_s: float,
         now: Monotonic,
         store: Kept | None = None,
+        changing: Changing | None = None,
     ) -> None:
         """Let calls in flight go on for `grace_s` after the first signal to stop.
 
         `store` is a counter store of the router's own, which all others need: it is
-        there before them, and ends after them.
+        there before them, and ends after them. By `changing` the workers are taken from
+        one configuration to the next, and what they shall be then holds here, too.
         """
         self._workers = workers
         self._ingester = ingester
         self._board = board
         self._signals = signals
-        self._grace_s = grace_s
+        self._first_grace_s = grace_s
+        self._changing = changing
         self._now = now
         self._stores = () if store is None else (store,)
         self._told: Staffing | None = None
         self._pulses = [Pulse() for _ in workers]
+
+    @property
+    def _grace_s(self) -> float:
+        if self._changing is None:
+            return self._first_grace_s
+        return self._changing.snapshot.server.shutdown_grace_s
 
     def start(self) -> bool:
         """Start everything; return `True` when all workers accept calls.
@@ -105,7 +117,17 @@ class Parent:
         for worker in self._workers:
             self._keep(worker)
         self._keep_others()
+        self._change()
         self._publish()
+
+    def _change(self) -> None:
+        """Go on with a change of the configuration, or begin one that was asked for."""
+        changing = self._changing
+        if changing is None:
+            return
+        changing.look(self._workers)
+        if not changing.pending and self._signals.reload_wanted():
+            changing.begin()
 
     def _feel(self, worker: Kept, index: int) -> None:
         """Find out whether a worker still does something."""
@@ -196,7 +218,8 @@ class Parent:
             if child.due_s is not None
         ]
         soonest_s = min(due, default=math.inf) - self._now()
-        return min(LOOK_EVERY_S, max(0.0, soonest_s))
+        changing = self._changing is not None and self._changing.pending
+        return min(LOOK_AT_OFFERS_S if changing else LOOK_EVERY_S, max(0.0, soonest_s))
 
     def _wait(self, within_s: float) -> None:
         """Wait for a signal or for a child's word, but not longer than `within_s`."""
@@ -223,6 +246,7 @@ class Parent:
             ),
             restarts=tuple(each.restarts for each in self._workers),
             ingester=self._ingester.pid,
+            reloads=Reloads() if self._changing is None else self._changing.reloads,
         )
         if staffing != self._told:
             self._told = staffing

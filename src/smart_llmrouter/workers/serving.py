@@ -11,8 +11,10 @@ import structlog
 
 from smart_llmrouter.bootstrap import CannotStart, only_router, prepared
 from smart_llmrouter.bootstrap.embedded import is_embedded
+from smart_llmrouter.bootstrap.hangups import Hangups
+from smart_llmrouter.bootstrap.rereading import Reread
 from smart_llmrouter.config.snapshot import Snapshot, State
-from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.core.clock import Monotonic, WallClock
 from smart_llmrouter.edge.crew import Board, Seat
 from smart_llmrouter.edge.server import let_others_share
 from smart_llmrouter.ledger.supervisor import without_secrets
@@ -22,6 +24,7 @@ from smart_llmrouter.stores.valkey_server import (
     spawn_embedded,
     wait_for_embedded,
 )
+from smart_llmrouter.workers.changing import Changing
 from smart_llmrouter.workers.kept import Kept
 from smart_llmrouter.workers.parent import Parent
 from smart_llmrouter.workers.signals import Signals
@@ -29,22 +32,32 @@ from smart_llmrouter.workers.starting import Started, fork_worker, spawn_ingeste
 
 log = structlog.get_logger()
 
-RunWorker = Callable[[Seat], None]
+RunWorker = Callable[[Snapshot, Seat], None]
 """Serve as a worker, in a process of its own, until it is told to stop."""
 
 
-def serve(snapshot: Snapshot, run_worker: RunWorker, *, now: Monotonic) -> None:
+def serve(
+    snapshot: Snapshot,
+    run_worker: RunWorker,
+    *,
+    now: Monotonic,
+    wall_clock: WallClock,
+    reread: Reread,
+    hangups: Hangups,
+) -> None:
     """Serve with `server.workers` processes until SIGINT or SIGTERM.
 
-    Raises `CannotStart` when something that is needed cannot be had, by the parent or
-    by one of the workers. Call it where there is no other thread and no event loop.
+    On SIGHUP, which `hangups` catches, all of them take the configuration anew as
+    `reread` finds it. Raises `CannotStart` when something that is needed cannot be had,
+    by the parent or by one of the workers. Call it where there is no other thread and
+    no event loop.
     """
     with only_router(snapshot.state.directory):
         begun = prepared(snapshot)
         with (
             closing(begun.listening) as bound,
             closing(Board(snapshot.server.workers)) as board,
-            Signals() as signals,
+            Signals(hangups) as signals,
         ):
             # It never accepts: it holds the port, so that no other router gets it.
             let_others_share(bound)
@@ -53,11 +66,20 @@ def serve(snapshot: Snapshot, run_worker: RunWorker, *, now: Monotonic) -> None:
                 partial(spawn_ingester, snapshot.state, cpus=begun.cpus),
                 now=now,
             )
+            changing = Changing(
+                snapshot,
+                board,
+                reread,
+                tls=begun.tls,
+                now=now,
+                wall_clock=wall_clock,
+            )
             store = _own_store(snapshot.state, now=now)
             parent = Parent(
                 _workers(
                     snapshot.server.workers,
                     run_worker,
+                    changing,
                     seat=partial(Seat, board=board, tls=begun.tls),
                     now=now,
                     parents_own=lambda: [
@@ -72,6 +94,7 @@ def serve(snapshot: Snapshot, run_worker: RunWorker, *, now: Monotonic) -> None:
                 grace_s=snapshot.server.shutdown_grace_s,
                 now=now,
                 store=store,
+                changing=changing,
             )
             # What is frozen stays shared between the workers.
             gc.collect()
@@ -114,6 +137,7 @@ def _live(parent: Parent, bound: socket, *, workers: int) -> None:
 def _workers(
     count: int,
     run_worker: RunWorker,
+    changing: Changing,
     *,
     seat: Callable[..., Seat],
     now: Monotonic,
@@ -123,7 +147,10 @@ def _workers(
 
     def fork(number: int) -> Started:
         return fork_worker(
-            lambda ready: run_worker(seat(number=number, ready=ready)),
+            lambda ready: run_worker(
+                changing.snapshot,
+                seat(number=number, ready=ready, edition=changing.edition),
+            ),
             parents_own=[
                 *parents_own(),
                 *(end for each in workers for end in each.files),

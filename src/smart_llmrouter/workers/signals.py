@@ -6,21 +6,24 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Final, Self
 
+from smart_llmrouter.bootstrap.hangups import Hangups
+
 STOP: Final = signal.SIGTERM
 """Tells a worker to end gracefully; how often it comes makes no difference."""
 HURRY: Final = signal.SIGUSR2
 """Tells a worker to end what is in flight at once."""
 
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
-OWN: Final = frozenset({*_STOPS, signal.SIGCHLD, HURRY})
+OWN: Final = frozenset({*_STOPS, signal.SIGCHLD, signal.SIGHUP, HURRY})
 """What the parent handles, and its children must not handle in its way."""
 
 
 class Signals:
     """SIGTERM, SIGINT and the ends of children, while the block runs."""
 
-    def __init__(self) -> None:
-        """Be ready to watch."""
+    def __init__(self, hangups: Hangups | None = None) -> None:
+        """Be ready to watch; `hangups` catch SIGHUP already."""
+        self._hangups = hangups
         self.asked = 0
         """How often a stop was asked for."""
         self.woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -33,6 +36,10 @@ class Signals:
     def stop_wanted(self) -> bool:
         """Say whether a stop was asked for."""
         return self.asked > 0
+
+    def reload_wanted(self) -> bool:
+        """Say whether a reload was asked for since this was last asked."""
+        return self._hangups is not None and self._hangups.take()
 
     def __enter__(self) -> Self:
         """Watch from now on."""
@@ -71,11 +78,13 @@ def _on_child(_number: int, _frame: FrameType | None) -> None:
 
 
 def forget_the_parents() -> None:
-    """In a child: take signals as a new process does, but leave SIGINT to the parent.
+    """In a child: take signals as a new process does, but leave some to the parent.
 
-    A terminal interrupts all processes at once, and the parent says what it means.
+    A terminal interrupts all processes at once, or hangs up on all of them, and the
+    parent says what it means.
     """
     signal.set_wakeup_fd(-1)
     for number in OWN:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
