@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from smart_llmrouter.mockprovider.script import Step
@@ -37,7 +38,7 @@ from tests.support.puppet import (
 )
 from tests.support.wait import eventually
 
-RELOADS = 100 if not SOAK else 1000
+RELOADS = 100
 SEED = random.randrange(2**32)
 ALL = pytest.mark.parametrize("workers", [1, 2])
 
@@ -389,6 +390,106 @@ async def test_all_processes_may_be_told(tmp_path: Path, workers: int) -> None:
 
     assert after == processes
     assert report["status"] == "ready"
+
+
+async def test_a_worker_that_is_started_later_begins_with_the_newest(
+    tmp_path: Path,
+) -> None:
+    """It was forked by a parent that has taken another configuration by then."""
+    async with routed(tmp_path, workers=2) as (gateway, _), AsyncExitStack() as stack:
+        gateway.settings["callers"] = [caller("k2", metrics_admin=True)]
+        gateway.write()
+        await gateway.reload()
+        before = await serving(gateway)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+
+        async def all_new() -> bool:
+            new = not set(before).intersection(await serving(gateway))
+            return new and await are_well(gateway)
+
+        await eventually(all_new, within_s=20, what="two new workers")
+        lines = await lines_to_all(gateway, stack)
+        gone = await statuses(lines, chat(key="k1", model="nobody"))
+        known = await statuses(lines, chat(key="k2", model="nobody"))
+        ready = await gateway.report()
+
+    assert gone == {(401, "unauthorized")}
+    assert known == {(403, "model-not-allowed")}
+    assert (ready["status"], ready["parts"]["configuration"]) == ("ready", "ok")
+
+
+async def are_well(gateway: Gateway) -> bool:
+    """Say whether both workers are up, and serve by the same configuration."""
+    try:
+        report = await gateway.report()
+    except httpx2.TransportError:
+        return False
+    return bool(
+        report["workers"]["up"] == 2 and report["parts"]["configuration"] == "ok"
+    )
+
+
+async def test_workers_that_die_meanwhile(tmp_path: Path) -> None:
+    """Whoever is there in the end serves by what the file said last."""
+    chance = random.Random(SEED)
+    async with routed(tmp_path, workers=2) as (gateway, _), AsyncExitStack() as stack:
+        for turn in range(5):
+            gateway.settings["upstream"]["total_timeout_s"] = 300 + turn
+            gateway.settings["callers"] = [caller(f"t{turn}", metrics_admin=True)]
+            gateway.write()
+            os.kill(gateway.pid, signal.SIGHUP)
+            await asyncio.sleep(chance.random() / 4)
+            for pid in (await serving(gateway))[:1]:
+                if pid != gateway.pid:
+                    os.kill(pid, signal.SIGKILL)
+
+        await eventually(lambda: are_well(gateway), within_s=40, what="two workers")
+        last = await gateway.reload()
+        await eventually(lambda: are_well(gateway), within_s=40, what="two workers")
+        lines = await lines_to_all(gateway, stack)
+        known = await statuses(lines, chat(key="t4", model="nobody"))
+
+    assert last["configuration"]["last_reload"]["outcome"] == "taken", f"seed {SEED}"
+    assert known == {(403, "model-not-allowed")}, f"seed {SEED}"
+
+
+async def test_limits_hold_against_what_was_counted(tmp_path: Path) -> None:
+    """A limit that is raised, lowered or new sees what was used before it."""
+    async with running_mock() as mock:
+        mock.always(Step(words=2, prompt_tokens=10, completion_tokens=10))
+        settings = settings_for(mock.base_url)
+        settings["callers"] = [caller(limits={"rpm": 3})]
+        async with (
+            running_gateway(tmp_path, settings) as gateway,
+            line_to(gateway) as line,
+        ):
+            first = [await called(line) for _ in range(4)]
+            settings["callers"] = [caller(limits={"rpm": 5})]
+            gateway.write()
+            await gateway.reload()
+            raised = [await called(line) for _ in range(3)]
+            settings["callers"] = [caller()]
+            settings["groups"]["chat"]["budgets"] = {"day": {"requests": 7}}
+            gateway.write()
+            await gateway.reload()
+            new = [await called(line) for _ in range(4)]
+            settings["groups"]["chat"]["budgets"] = {"day": {"requests": 2}}
+            gateway.write()
+            await gateway.reload()
+            lowered = await called(line)
+
+    assert first == [None, None, None, "rpm-exceeded"]
+    assert raised == [None, None, "rpm-exceeded"]
+    assert new == [None, None, "quota-exhausted", "quota-exhausted"]
+    assert lowered == "quota-exhausted"
+
+
+async def called(line: Line) -> str | None:
+    """Make a call, and return the code of its error; `None`: it was answered."""
+    line.send(chat())
+    answer = await line.answer()
+    return None if answer.status == 200 else answer.error_code
 
 
 SCRIPT = "def route(ctx): return {target!r}"

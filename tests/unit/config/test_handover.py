@@ -9,7 +9,7 @@ from tests.support.configuration import KEY, SMALL, changed, loaded
 
 FULL = changed(
     "    targets:\n",
-    "    rules: {rules: [{when: streaming, use: [acme/mini]}]}\n"
+    "    rules: {rules: [{when: stream, use: [acme/mini]}]}\n"
     "    limits: {rpm: 10}\n    targets:\n",
     changed("strategy: failover", "strategy: rules"),
 )
