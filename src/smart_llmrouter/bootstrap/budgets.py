@@ -8,18 +8,16 @@ that somebody resets.
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from smart_llmrouter.admission.calendar import bounds_ms
-from smart_llmrouter.admission.demand import Spent
-from smart_llmrouter.admission.memory import Memory, Used
+from smart_llmrouter.admission.memory import Memory
+from smart_llmrouter.bootstrap.recorded import on_record
+from smart_llmrouter.bootstrap.recounting import loads_of, recount
 from smart_llmrouter.config.allowances import (
-    Allowance,
     Allowances,
     PeriodName,
     Scope,
@@ -27,14 +25,6 @@ from smart_llmrouter.config.allowances import (
 from smart_llmrouter.config.scopes import scope_of
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.errors.faults import CountersAway
-from smart_llmrouter.ledger import budget_sums
-from smart_llmrouter.ledger.budget_sums import (
-    Periods,
-    ScopeUse,
-    budget_uses,
-    has_budgets,
-)
-from smart_llmrouter.ledger.catch_up import all_rows
 from smart_llmrouter.stores.budget_events import (
     MadeReset,
     Resets,
@@ -42,8 +32,7 @@ from smart_llmrouter.stores.budget_events import (
     last_resets,
     resets_after,
 )
-from smart_llmrouter.stores.sqlite import DatabaseUnusable, connect, database_path
-from smart_llmrouter.stores.usage_store import DatabaseAway
+from smart_llmrouter.stores.sqlite import connect, database_path
 
 LOOK_EVERY_S: Final = 0.5
 """How often a router looks for budgets that were reset."""
@@ -57,27 +46,11 @@ K = TypeVar("K")
 log = structlog.get_logger()
 
 
-class Loadable(Protocol):
-    """Counters that know nothing of what was before they were made."""
-
-    def load(self, scope: Scope, used: Mapping[PeriodName, Used]) -> None:
-        """Add what calls have used in the periods that are now."""
-
-
 class Resettable(Protocol):
     """Counters whose budgets can be begun anew."""
 
     async def reset(self, scope: Scope, period: PeriodName, *, at_ms: int) -> None:
         """Begin a budget's period anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class OnRecord:
-    """What the rows say at one moment, and which resets they know of."""
-
-    periods: Periods
-    uses: Mapping[str, ScopeUse]
-    last_event: int
 
 
 @asynccontextmanager
@@ -130,105 +103,21 @@ async def _tell_of_resets(
 
 
 async def rebuild(
-    snapshot: Snapshot, counters: Loadable, *, before: Allowances | None = None
+    snapshot: Snapshot, counters: Memory, *, before: Allowances | None = None
 ) -> int:
     """Tell counters what is on record, and return which reset was the last.
 
     At a start, of all budgets; call it before the first call is taken. At a reload, of
-    those that the allowances `before` did not have; call it when nothing more is to be
-    waited for before the new ones hold. What is then in flight counts in the budgets
-    that are new to a caller only from the next start on.
+    those that the allowances `before` did not have: see `recount`.
 
     Raises `DatabaseAway` where the rows cannot be had.
     """
-    wanted = snapshot.allowances
     if before is not None:
-        wanted = added_budgets(before, wanted)
-    found = await asyncio.to_thread(on_record, snapshot.state, wanted)
-    now_ms = time.time() * _MS_PER_S
-    for key, use in found.uses.items():
-        counters.load(
-            scope_of(snapshot.allowances, key) or use.scope,
-            {
-                name: Used(*each.used)
-                for name, each in use.periods.items()
-                # A day may have ended since it was read.
-                if now_ms < each.until_ms
-            },
-        )
+        return await recount(snapshot, counters, before=before)
+    found = await asyncio.to_thread(on_record, snapshot.state, snapshot.allowances)
+    for each in loads_of(found, snapshot.allowances):
+        counters.load(each.scope, each.used)
     return found.last_event
-
-
-def on_record(state: State, allowances: Allowances) -> OnRecord:
-    """Return what was used of all budgets, by all calls whose answer was seen.
-
-    Blocks until the journal is in the database, where there are budgets. Raises
-    `DatabaseAway`.
-    """
-    with _rows(state, all_of_them=has_budgets(allowances)) as connection:
-        at_ms = int(time.time() * _MS_PER_S)
-        periods = Periods(at_ms, last_resets(connection, at_ms=at_ms), bounds_ms)
-        uses = budget_uses(connection, allowances, periods)
-        return OnRecord(periods, uses, events_until(connection, at_ms=at_ms))
-
-
-def charged_of(
-    state: State, request_ids: Collection[str], *, since_ms: int
-) -> dict[str, Spent]:
-    """Return what these calls were charged, of those that are on record.
-
-    They began at `since_ms` or later. Blocks until the journal is in the database.
-    Raises `DatabaseAway`.
-    """
-    with _rows(state) as connection:
-        found = budget_sums.charged_of(connection, request_ids, since_ms=since_ms)
-    return {request_id: Spent(*used) for request_id, used in found.items()}
-
-
-@contextmanager
-def _rows(state: State, *, all_of_them: bool = True) -> Iterator[sqlite3.Connection]:
-    url = state.database_url.reveal()
-    try:
-        with (
-            all_rows(state.directory, url, sleep=time.sleep, monotonic=time.monotonic)
-            if all_of_them
-            else closing(connect(database_path(url), mode="ro"))
-        ) as connection:
-            yield connection
-    except (sqlite3.Error, DatabaseUnusable, OSError) as error:
-        raise DatabaseAway(str(error)) from error
-
-
-def added_budgets(before: Allowances, after: Allowances) -> Allowances:
-    """Return of the allowances `after` only those budgets that there were not before.
-
-    A budget is one of a scope and a period; other caps make no other budget of it.
-    """
-    return Allowances(
-        callers=_added(before.callers, after.callers),
-        owners=_added(before.owners, after.owners),
-        projects=_added(before.projects, after.projects),
-        environments=_added(before.environments, after.environments),
-        groups=_added(before.groups, after.groups),
-        per_caller=_added(before.per_caller, after.per_caller),
-    )
-
-
-def _added(
-    before: Mapping[K, Allowance], after: Mapping[K, Allowance]
-) -> dict[K, Allowance]:
-    added = {}
-    for key, allowance in after.items():
-        known = before[key].budgets.caps if key in before else {}
-        caps = {
-            period: cap
-            for period, cap in allowance.budgets.caps.items()
-            if period not in known
-        }
-        if caps:
-            budgets = replace(allowance.budgets, caps=caps)
-            added[key] = replace(allowance, budgets=budgets)
-    return added
 
 
 class ResetWatcher:

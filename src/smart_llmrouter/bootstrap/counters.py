@@ -20,7 +20,8 @@ from smart_llmrouter.admission.shared_owner import OwnerName
 from smart_llmrouter.admission.shared_scripts import scripts
 from smart_llmrouter.admission.shared_terms import Keys
 from smart_llmrouter.admission.shared_upkeep import kept_up
-from smart_llmrouter.bootstrap.budgets import charged_of, counted, told_of_resets
+from smart_llmrouter.bootstrap.budgets import counted, told_of_resets
+from smart_llmrouter.bootstrap.recorded import charged_of
 from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.snapshot import EMBEDDED_VALKEY, MEMORY, Snapshot, State
 from smart_llmrouter.stores.valkey_address import parse_address

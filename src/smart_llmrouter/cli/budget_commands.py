@@ -109,7 +109,7 @@ def show(
 
 
 def _by_records(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetReport":
-    from smart_llmrouter.bootstrap.budgets import on_record
+    from smart_llmrouter.bootstrap.recorded import on_record
     from smart_llmrouter.ledger.budget_report import BudgetReport, budget_lines
 
     found = on_record(snapshot.state, snapshot.allowances)
@@ -175,7 +175,7 @@ def reset(
 
 
 def _used(snapshot: "Snapshot", scope: "Scope", period: Period) -> "Used":
-    from smart_llmrouter.bootstrap.budgets import on_record
+    from smart_llmrouter.bootstrap.recorded import on_record
     from smart_llmrouter.ledger.budget_sums import NOTHING_USED
 
     found = on_record(snapshot.state, snapshot.allowances)

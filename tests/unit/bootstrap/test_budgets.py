@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from smart_llmrouter.admission.calendar import bounds_ms
 from smart_llmrouter.admission.counters import Chain, chain_of
 from smart_llmrouter.admission.demand import Demand, Spent
 from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.admission.verdicts import Lease, Refusal
 from smart_llmrouter.bootstrap.budgets import (
     ResetWatcher,
-    added_budgets,
-    charged_of,
-    on_record,
     rebuild,
 )
+from smart_llmrouter.bootstrap.recorded import charged_of, on_record
+from smart_llmrouter.bootstrap.recounting import changed_budgets
 from smart_llmrouter.config.allowances import Allowances, Scope
 from smart_llmrouter.config.scopes import scope_of
 from smart_llmrouter.config.snapshot import Snapshot
@@ -141,8 +141,8 @@ async def test_budgets_that_are_new_at_a_reload_know_what_was_used(
     assert await used(counters, after) == {"day.requests": 1, "month.tokens": 10}
 
 
-def test_only_budgets_that_were_not_there_are_added() -> None:
-    """Other caps, or another time zone, make no new budget."""
+def test_only_budgets_that_are_new_or_move_are_counted_anew() -> None:
+    """Other caps make no other budget."""
     before = Allowances(
         callers={"a": with_budgets("day"), "b": with_budgets("day", "month")},
         per_caller={"g": with_budgets("day")},
@@ -156,11 +156,47 @@ def test_only_budgets_that_were_not_there_are_added() -> None:
         per_caller={"g": with_budgets("day")},
     )
 
-    added = added_budgets(before, after)
+    changed = changed_budgets(before, after)
 
-    periods = {key: list(each.budgets.caps) for key, each in added.callers.items()}
-    assert periods == {"a": ["month"], "c": ["lifetime"]}
-    assert added.per_caller == {}
+    periods = {key: list(each.budgets.caps) for key, each in changed.callers.items()}
+    assert periods == {"a": ["day", "month"], "c": ["lifetime"]}
+    assert changed.per_caller == {}
+
+
+@pytest.fixture
+def days() -> dict[str, float]:
+    """Return when today began, by the time zone."""
+    zones = [f"Etc/GMT{hours:+d}" for hours in range(-14, 13)]
+    return {zone: bounds_ms("day", time.time() * 1000, zone)[0] for zone in zones}
+
+
+async def test_a_day_of_another_time_zone_has_what_was_used_in_it(
+    state: StateDirectory, days: dict[str, float]
+) -> None:
+    """At a reload, what was used before it began counts no more, and back again."""
+    long, short = min(days, key=days.__getitem__), max(days, key=days.__getitem__)
+    of_long, of_short = (
+        snapshot_in(
+            state,
+            budgets=f"    budgets: {{timezone: {zone}, day: {{requests: 9}}}}\n",
+        )
+        for zone in (long, short)
+    )
+    state.journalled([a_call(1), a_call(2, ts_ms=int(days[short]) - 1)])
+    counters = memory()
+    await rebuild(of_long, counters)
+    lease = counters.take(chain(of_long), demand())
+    assert isinstance(lease, Lease)
+    counters.settle(lease, Spent(1, 10, 0))
+    state.journalled([a_call(3)])
+    first = await used(counters, of_long)
+
+    await rebuild(of_short, counters, before=of_long.allowances)
+    second = await used(counters, of_short)
+    await rebuild(of_long, counters, before=of_short.allowances)
+
+    assert (first, second) == ({"day.requests": 3}, {"day.requests": 2})
+    assert await used(counters, of_long) == {"day.requests": 3}
 
 
 def reset(state: StateDirectory, *, period: str = "day", at_ms: int) -> None:

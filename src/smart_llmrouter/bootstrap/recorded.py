@@ -1,0 +1,80 @@
+"""What calls have used of budgets: from the rows of this and all earlier routers."""
+
+import sqlite3
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from smart_llmrouter.admission.calendar import bounds_ms
+from smart_llmrouter.admission.demand import Spent
+from smart_llmrouter.config.allowances import Allowances
+from smart_llmrouter.config.snapshot import State
+from smart_llmrouter.ledger import budget_sums
+from smart_llmrouter.ledger.budget_sums import (
+    Periods,
+    PeriodUse,
+    ScopeUse,
+    budget_uses,
+    has_budgets,
+)
+from smart_llmrouter.ledger.catch_up import all_rows
+from smart_llmrouter.stores.budget_events import events_until, last_resets
+from smart_llmrouter.stores.sqlite import DatabaseUnusable, connect, database_path
+from smart_llmrouter.stores.usage_store import DatabaseAway
+
+_MS_PER_S: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What the rows say at one moment, and which resets they know of."""
+
+    periods: Periods
+    uses: Mapping[str, ScopeUse]
+    last_event: int
+
+    def still_in(self, use: PeriodUse) -> bool:
+        """Say whether a period has not ended since this was read."""
+        return time.time() * _MS_PER_S < use.until_ms
+
+
+def on_record(state: State, allowances: Allowances) -> OnRecord:
+    """Return what was used of all budgets, by all calls whose answer was seen.
+
+    Blocks until the journal is in the database, where there are budgets. Raises
+    `DatabaseAway`.
+    """
+    with _rows(state, all_of_them=has_budgets(allowances)) as connection:
+        at_ms = int(time.time() * _MS_PER_S)
+        periods = Periods(at_ms, last_resets(connection, at_ms=at_ms), bounds_ms)
+        uses = budget_uses(connection, allowances, periods)
+        return OnRecord(periods, uses, events_until(connection, at_ms=at_ms))
+
+
+def charged_of(
+    state: State, request_ids: Collection[str], *, since_ms: int
+) -> dict[str, Spent]:
+    """Return what these calls were charged, of those that are on record.
+
+    They began at `since_ms` or later. Blocks until the journal is in the database.
+    Raises `DatabaseAway`.
+    """
+    with _rows(state) as connection:
+        found = budget_sums.charged_of(connection, request_ids, since_ms=since_ms)
+    return {request_id: Spent(*used) for request_id, used in found.items()}
+
+
+@contextmanager
+def _rows(state: State, *, all_of_them: bool = True) -> Iterator[sqlite3.Connection]:
+    url = state.database_url.reveal()
+    try:
+        with (
+            all_rows(state.directory, url, sleep=time.sleep, monotonic=time.monotonic)
+            if all_of_them
+            else closing(connect(database_path(url), mode="ro"))
+        ) as connection:
+            yield connection
+    except (sqlite3.Error, DatabaseUnusable, OSError) as error:
+        raise DatabaseAway(str(error)) from error
