@@ -39,12 +39,15 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 if SOAK else 120)]
 
 @asynccontextmanager
 async def budgeted(
-    tmp_path: Path, **budgets: object
+    tmp_path: Path, *, workers: int = 1, **budgets: object
 ) -> AsyncGenerator[tuple[Gateway, Mock]]:
     """Run a router whose one caller has these budgets, and a mock behind it."""
     async with running_mock() as mock:
         settings = configuration(
-            {"acme": provider(mock.base_url)}, callers=[caller(budgets=budgets)]
+            {"acme": provider(mock.base_url)},
+            callers=[caller(budgets=budgets)],
+            server={"workers": workers},
+            state={"counters": "memory" if workers == 1 else "embedded-valkey"},
         )
         async with running_gateway(tmp_path, settings) as gateway:
             yield gateway, mock
@@ -117,12 +120,14 @@ async def test_killed_under_load_it_never_spends_twice(tmp_path: Path) -> None:
     assert MOST <= len(mock.received) <= MOST + ROUNDS * CALLERS, f"seed {SEED}"
 
 
-async def test_a_router_that_runs_sees_that_a_budget_was_reset(tmp_path: Path) -> None:
-    """Without being started again, and within seconds."""
-    async with budgeted(tmp_path, day={"requests": 2}) as (gateway, _):
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_router_that_runs_sees_that_a_budget_was_reset(
+    tmp_path: Path, workers: int
+) -> None:
+    """Without being started again, and within seconds; also where workers share."""
+    async with budgeted(tmp_path, workers=workers, day={"requests": 2}) as (gateway, _):
         before = await statuses(gateway, 2)
         refused = await ask(gateway)
-
         done = await asyncio.to_thread(budget, gateway, "reset", f"caller:{WHO}", "day")
 
         async def passes() -> bool:
@@ -134,6 +139,7 @@ async def test_a_router_that_runs_sees_that_a_budget_was_reset(tmp_path: Path) -
     assert (before, refused.status_code) == ([200, 200], 429)
     assert "had used 2 of 2 calls" in done
     assert '"used": 1' in shown
+    assert f'"source": "{"records" if workers == 1 else "store"}"' in shown
 
 
 def budget(gateway: Gateway, *words: str) -> str:
