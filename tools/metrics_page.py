@@ -7,7 +7,8 @@ from prometheus_client import Metric
 from prometheus_client.process_collector import ProcessCollector
 
 from smart_llmrouter.core.build_info import UNKNOWN, BuildInfo
-from smart_llmrouter.edge.metrics import FAMILIES, PREFIX, WORKER, CountsCollector
+from smart_llmrouter.edge.families import FAMILIES, PREFIX, WORKER
+from smart_llmrouter.edge.metrics import CountsCollector
 from smart_llmrouter.engine.tally import NO_GROUP
 
 HEAD: Final = """\
@@ -43,7 +44,10 @@ LABELS: Final[Mapping[str, str]] = {
     ),
     "stream": "`true` or `false`: whether a stream was asked for",
     "code": "the code of the error, as on the page [Errors](errors.md)",
-    "kind": "`input` (cached tokens included) or `output` (reasoning included)",
+    "kind": (
+        "of `tokens`: `input` (cached tokens included) or `output` (reasoning"
+        " included); of reservations: `reserved` or `used`"
+    ),
     "target": "`provider/model`, by their keys in the configuration",
     "state": "`closed`, `half-open` or `open`: [Health](health-and-capacity.md)",
     "full": "what there was no more room in: `router`, or the part of one `address`",
@@ -64,9 +68,10 @@ LABELS: Final[Mapping[str, str]] = {
         " `too-long` (it would have), `not-queued` (there nobody waits)"
     ),
     "scope": (
-        "whose pace held the call up last: of a `caller`, `owner`, `project`,"
-        " `environment`, `group` or `group-caller`"
+        "whose limit it is, or whose pace held the call up last: of a `caller`,"
+        " `owner`, `project`, `environment`, `group` or `group-caller`"
     ),
+    "limit": "as the configuration spells it, such as `rpm` or `day.usd`",
     WORKER: "the number of the worker, from 1 to `server.workers`",
     "le": "the upper bound of the bucket in seconds",
 }

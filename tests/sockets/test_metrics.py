@@ -161,7 +161,7 @@ async def test_labels_are_bounded(watched: Router) -> None:
         "group": {"chat", NO_GROUP},
         "status": {"200", "403"},
         "stream": {"true", "false"},
-        "kind": {"input", "output"},
+        "kind": {"input", "output", "reserved", "used"},
         "target": {"acme/mini"},
         "outcome": {"answered", "taken", "refused", "failed"},
         "code": {kind.code for kind in _kinds()},

@@ -168,7 +168,7 @@ def speak_for(surface: Surface, kept: Lasting, *, edition: int = 0) -> None:
 
     From now on its bounds are those for what comes in, too.
     """
-    known = surface.known
+    known, counters = surface.known, kept.counters
     kept.inbound.bound(surface.snapshot.server)
     kept.crew.speak_for(
         own_report(
@@ -178,6 +178,7 @@ def speak_for(surface: Surface, kept: Lasting, *, edition: int = 0) -> None:
             journal=kept.journal.probe,
             edition=edition,
             queue=kept.queue,
+            counters=lambda: None if counters is None else counters.condition(),
         )
     )
 
@@ -230,9 +231,11 @@ def _carriers(
     user_agent = read_build_info().user_agent
     watch, tally = kept.watch, kept.tally
     if kept.counters is None:
-        admission = Admission(Gate(Allowances(), Uncounted()))
+        admission = Admission(Gate(Allowances(), Uncounted()), tally)
     else:
-        admission = Admission(Gate(snapshot.allowances, kept.counters, kept.queue))
+        admission = Admission(
+            Gate(snapshot.allowances, kept.counters, kept.queue), tally
+        )
     routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
     planning = build_planning(snapshot, known, routes, policies)
     recorder = _recorder(snapshot, kept)

@@ -54,6 +54,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     `edition` is which configuration it serves by, counted as in `edge.reloads`, and
     `answered` the last one that it was offered: `unable` says why it cannot serve by
     that, `None` that it can.
+    `counters` says why limits cannot be counted, `None` where they can.
     """
 
     pid: int
@@ -66,6 +67,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     queued: int = 0
     answered: int = 0
     unable: str | None = None
+    counters: str | None = None
 
 
 class Staffing(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +109,7 @@ def own_report(
     journal: Callable[[], JournalCondition],
     edition: int = 0,
     queue: Queue | None = None,
+    counters: Callable[[], str | None] = lambda: None,
 ) -> OwnReport:
     """Return what makes a report of all these whenever it is called."""
 
@@ -131,6 +134,7 @@ def own_report(
             connections=tally.connections,
             queued=0 if queue is None else queue.depth,
             journal=journal().reason,
+            counters=counters(),
             edition=edition,
             targets={
                 label: TargetReport(

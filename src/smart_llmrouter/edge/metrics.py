@@ -1,8 +1,7 @@
 """`GET /metrics`: what all workers have counted, in Prometheus' exposition format.
 
 Counting is the tally's work, on the path; this only shows it when asked, and shows the
-same whichever worker is asked. All names begin with `smart_llmrouter_`, and every label
-has a bounded set of values.
+same whichever worker is asked.
 """
 
 import asyncio
@@ -35,146 +34,52 @@ from smart_llmrouter.edge.crew import (
 )
 from smart_llmrouter.edge.entrance import FULL_FOR
 from smart_llmrouter.edge.failures import REASONS
+from smart_llmrouter.edge.families import (
+    ATTEMPTS,
+    AUTH_FAILURES,
+    BUDGET_WARNINGS,
+    BUILD,
+    CALLS,
+    CIRCUITS,
+    CONFIGURATION,
+    CONNECTIONS,
+    CONNECTIONS_REFUSED,
+    COST,
+    COUNTERS_UP,
+    DURATION,
+    ERRORS,
+    FIRST_TOKEN,
+    FULL,
+    IN_FLIGHT,
+    LIMIT_REFUSALS,
+    LOADED,
+    OPENINGS,
+    PREFIX,
+    QUEUE_ENDINGS,
+    QUEUE_WAIT,
+    QUEUED,
+    REFUSED,
+    RELOADS,
+    RESERVED_TOKENS,
+    RESERVED_USD,
+    RESTARTS,
+    RESTING,
+    THROTTLED,
+    TOKENS,
+    UNREAD,
+    UNWRITTEN,
+    WORKER,
+    WORKERS,
+    WORKERS_UP,
+    Family,
+)
 from smart_llmrouter.edge.reloads import Reloads
 from smart_llmrouter.engine.counts import Counts, Durations
 from smart_llmrouter.engine.tally import LATENCY_BUCKETS_S
 from smart_llmrouter.routing.circuit import CIRCUIT_STATES
 
-PREFIX: Final = "smart_llmrouter_"
 _US_PER_S: Final = 1_000_000
-_GROUP: Final = "group"
-_TARGET: Final = "target"
-WORKER: Final = "worker"
-"""The label of what is told of each worker's process."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """One metric: its name without the prefix, what it means, and its labels."""
-
-    name: str
-    told: str
-    labels: tuple[str, ...] = ()
-
-    @property
-    def full_name(self) -> str:
-        """Return the name under which it is shown, but for the endings of samples."""
-        return PREFIX + self.name
-
-
-BUILD: Final = Family(
-    name="build", told="The build that is running.", labels=("version", "commit")
-)
-CONFIGURATION: Final = Family(
-    name="configuration",
-    told="The configuration that is served.",
-    labels=("fingerprint",),
-)
-LOADED: Final = Family(
-    name="configuration_loaded_timestamp_seconds",
-    told="When the configuration took effect, in seconds since 1970 UTC.",
-)
-RELOADS: Final = Family(
-    name="configuration_reloads",
-    told="How often the configuration was read again, and what became of it.",
-    labels=("outcome",),
-)
-IN_FLIGHT: Final = Family(name="calls_in_flight", told="Calls being served.")
-WORKERS: Final = Family(name="workers", told="Workers that the router shall have.")
-WORKERS_UP: Final = Family(name="workers_up", told="Workers that serve.")
-RESTARTS: Final = Family(
-    name="worker_restarts",
-    told="Workers that were started again after one had ended.",
-)
-UNWRITTEN: Final = Family(
-    name="journal_write_failures", told="Calls whose record could not be written."
-)
-UNREAD: Final = Family(
-    name="journal_unread_bytes",
-    told="Bytes of the journal that are not in the database yet.",
-)
-CALLS: Final = Family(
-    name="calls", told="Finished calls.", labels=(_GROUP, "status", "stream")
-)
-ERRORS: Final = Family(
-    name="call_errors", told="Failed calls.", labels=(_GROUP, "code")
-)
-TOKENS: Final = Family(
-    name="tokens", told="Tokens that providers reported.", labels=(_GROUP, "kind")
-)
-ATTEMPTS: Final = Family(
-    name="attempts", told="Attempts at targets.", labels=(_TARGET, "outcome")
-)
-CIRCUITS: Final = Family(
-    name="target_circuits",
-    told="Workers in which the circuit of a target is in this state.",
-    labels=(_TARGET, "state"),
-)
-RESTING: Final = Family(
-    name="target_resting_seconds",
-    told="Until the next call that a target gets from any worker; 0: now.",
-    labels=(_TARGET,),
-)
-OPENINGS: Final = Family(
-    name="target_circuit_openings",
-    told="How often the circuit of a target opened, after failed probes too.",
-    labels=(_TARGET,),
-)
-FULL: Final = Family(
-    name="target_capacity_refusals",
-    told="How often a target was passed over because of its shaping.",
-    labels=(_TARGET,),
-)
-COST: Final = Family(
-    name="cost_usd", told="Computed cost in dollars.", labels=(_GROUP,)
-)
-REFUSED: Final = Family(
-    name="refused_requests",
-    told="Requests turned away before their caller was known.",
-    labels=("code",),
-)
-QUEUED: Final = Family(
-    name="queued_calls", told="Calls that wait for their turn, because they are shaped."
-)
-QUEUE_ENDINGS: Final = Family(
-    name="queue_endings",
-    told="Calls that came too fast, by what became of them.",
-    labels=("ending",),
-)
-QUEUE_WAIT: Final = Family(
-    name="queue_wait_seconds",
-    told="How long calls waited that passed, by whose pace held them up.",
-    labels=("scope",),
-)
-CONNECTIONS: Final = Family(name="connections", told="Open connections of callers.")
-CONNECTIONS_REFUSED: Final = Family(
-    name="connections_refused",
-    told="Connections of callers that found no room.",
-    labels=("full",),
-)
-AUTH_FAILURES: Final = Family(
-    name="auth_failures", told="Failed authentications.", labels=("reason",)
-)
-THROTTLED: Final = Family(
-    name="auth_failures_throttled",
-    told="Failed authentications that were told that there are too many.",
-)
-DURATION: Final = Family(
-    name="call_duration_seconds",
-    told="From arrival to the record.",
-    labels=(_GROUP,),
-)
-FIRST_TOKEN: Final = Family(
-    name="time_to_first_token_seconds",
-    told="From arrival to the target's first meaningful event.",
-    labels=(_GROUP,),
-)
-FAMILIES: Final = (
-    BUILD, CONFIGURATION, LOADED, RELOADS, WORKERS, WORKERS_UP, RESTARTS, IN_FLIGHT,
-    UNWRITTEN, UNREAD, CALLS, ERRORS, TOKENS, ATTEMPTS, CIRCUITS, RESTING, OPENINGS,
-    FULL, COST, REFUSED, QUEUED, QUEUE_ENDINGS, CONNECTIONS, CONNECTIONS_REFUSED,
-    AUTH_FAILURES, THROTTLED, DURATION, FIRST_TOKEN, QUEUE_WAIT,
-)  # fmt: skip
+_NOTHING_RESERVED: Final = {"reserved": 0, "used": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +94,7 @@ class Shown:
     in_flight: int = 0
     connections: int = 0
     queued: int = 0
+    counters_up: bool = True
     staffing: Staffing = field(default_factory=Staffing)
     unread_bytes: int | None = 0
     targets: Mapping[str, Sequence[TargetReport]] = field(default_factory=dict)
@@ -217,6 +123,7 @@ class CountsCollector(Collector):
         yield _gauge(IN_FLIGHT, shown.in_flight)
         yield _gauge(CONNECTIONS, shown.connections)
         yield _gauge(QUEUED, shown.queued)
+        yield _gauge(COUNTERS_UP, shown.counters_up)
         yield _single(UNWRITTEN, counts.unwritable)
         if shown.unread_bytes is not None:
             yield _gauge(UNREAD, shown.unread_bytes)
@@ -279,6 +186,14 @@ def _counters(counts: Counts) -> Iterator[Metric]:
         (((group,), nusd / NUSD_PER_USD) for group, nusd in counts.cost_nusd.items()),
     )
     yield _counter(REFUSED, _by_one(counts.refusals))
+    yield _counter(LIMIT_REFUSALS, _by_limit(counts.limit_refusals))
+    yield _counter(BUDGET_WARNINGS, _by_limit(counts.budget_warnings))
+    tokens = _NOTHING_RESERVED | counts.reservation_tokens
+    yield _counter(RESERVED_TOKENS, _by_one(tokens))
+    nusd = _NOTHING_RESERVED | counts.reservation_nusd
+    yield _counter(
+        RESERVED_USD, (((kind,), each / NUSD_PER_USD) for kind, each in nusd.items())
+    )
     endings = dict.fromkeys(ENDINGS, 0) | counts.queue_endings
     yield _counter(QUEUE_ENDINGS, _by_one(endings))
     full = dict.fromkeys(FULL_FOR, 0) | counts.connections_refused
@@ -298,6 +213,11 @@ def _configuration(reloads: Reloads) -> Iterator[Metric]:
     yield _counter(
         RELOADS, (((outcome,), count) for outcome, count in reloads.counts.items())
     )
+
+
+def _by_limit(counts: Mapping[str, int]) -> Iterable[tuple[tuple[str, ...], float]]:
+    """Split what is counted by the kind of the scope and the limit, as in records."""
+    return ((tuple(name.split(":", 1)), count) for name, count in counts.items())
 
 
 def _by_one(counts: Mapping[str, int]) -> Iterable[tuple[tuple[str, ...], float]]:
@@ -379,6 +299,7 @@ class Metrics:
             in_flight=sum(report.in_flight for report in living),
             connections=sum(report.connections for report in living),
             queued=sum(report.queued for report in living),
+            counters_up=all(report.counters is None for report in living),
             staffing=staffing,
             unread_bytes=unread_bytes,
             targets=_by_label(living),

@@ -59,6 +59,7 @@ class Readiness:
         parts = {
             "configuration": _configuration(staffing.reloads, reports, living),
             "journal": _journal(living),
+            "counters": _counters(living),
             "database": await self._database(),
             "ingester": self._ingester(),
             "workers": _workers(staffing),
@@ -123,6 +124,11 @@ def _utc(ts_s: float) -> str:
 def _journal(living: Sequence[WorkerReport]) -> str:
     """Say `ok`, or why a worker cannot write; there is one disk for all of them."""
     return next((each.journal for each in living if each.journal is not None), OK)
+
+
+def _counters(living: Sequence[WorkerReport]) -> str:
+    """Say `ok`, or why a worker cannot count limits; they share what counts them."""
+    return next((each.counters for each in living if each.counters is not None), OK)
 
 
 def _workers(staffing: Staffing) -> str:

@@ -13,6 +13,7 @@ from smart_llmrouter.core.errors import LimitExceeded
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.limit_headers import granted_lines, refused_lines
 from smart_llmrouter.engine.spending import Limited
+from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.vigil import Vigil
 
 _MS_PER_S: Final = 1000
@@ -21,9 +22,10 @@ _MS_PER_S: Final = 1000
 class Admission:
     """Lets calls pass the gate, or says which limit refuses them."""
 
-    def __init__(self, gate: Gate) -> None:
-        """Ask `gate`."""
+    def __init__(self, gate: Gate, tally: Tally) -> None:
+        """Ask `gate`, and count in `tally` what it says."""
         self._gate = gate
+        self._tally = tally
 
     def chain_for(self, entry: Entry) -> Chain | None:
         """Return whose limits a call must keep, whose group is known; `None`: none."""
@@ -48,7 +50,8 @@ class Admission:
                 vigil.rest()
         except LimitExceeded as refused:
             kind = refused.scope.partition(":")[0]
-            entry.limit = f"{kind}:{refused.limit}"
+            entry.limit = limit = f"{kind}:{refused.limit}"
+            self._tally.limit_refusals[limit] += 1
             entry.limit_lines = refused_lines(
                 refused, arrival.dialect, arrival.ts_ms / _MS_PER_S
             )
@@ -60,11 +63,16 @@ class Admission:
         if reservation.queued_s:
             entry.queued_s = reservation.queued_s
         if lease.warned:
-            first = lease.warned[0]
-            entry.warning = f"{first.scope.kind}:{first.period}.{first.unit}"
+            warnings = [
+                f"{each.scope.kind}:{each.period}.{each.unit}" for each in lease.warned
+            ]
+            entry.warning = warnings[0]
+            for warning in warnings:
+                self._tally.budget_warnings[warning] += 1
         return Limited(
             entry,
             reservation,
             demand.tokens - demand.input_tokens,
             follows=chain.tokens or chain.money,
+            counted=self._tally.reservations,
         )

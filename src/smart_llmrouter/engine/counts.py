@@ -38,12 +38,17 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     connections_refused: dict[str, int] = {}
     auth_failures: dict[str, int] = {}
     throttled: int = 0
+    limit_refusals: dict[str, int] = {}
+    budget_warnings: dict[str, int] = {}
+    reservation_tokens: dict[str, int] = {}
+    reservation_nusd: dict[str, int] = {}
     queue_endings: dict[str, int] = {}
     queue_waits: dict[str, Durations] = {}
 
     @classmethod
     def of(cls, tally: Tally) -> Self:
         """Return what `tally` holds now."""
+        reserved = tally.reservations
         return cls(
             calls=tally.calls,
             errors=tally.errors,
@@ -57,6 +62,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             connections_refused=dict(tally.connections_refused),
             auth_failures=dict(tally.auth_failures),
             throttled=tally.throttled,
+            limit_refusals=dict(tally.limit_refusals),
+            budget_warnings=dict(tally.budget_warnings),
+            reservation_tokens=_told(reserved.reserved_tokens, reserved.used_tokens),
+            reservation_nusd=_told(reserved.reserved_nusd, reserved.used_nusd),
             queue_waits=_frozen(tally.queue_waits),
         )
 
@@ -87,9 +96,20 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             ),
             auth_failures=_added(self.auth_failures, other.auth_failures),
             throttled=self.throttled + other.throttled,
+            limit_refusals=_added(self.limit_refusals, other.limit_refusals),
+            budget_warnings=_added(self.budget_warnings, other.budget_warnings),
+            reservation_tokens=_added(
+                self.reservation_tokens, other.reservation_tokens
+            ),
+            reservation_nusd=_added(self.reservation_nusd, other.reservation_nusd),
             queue_endings=_added(self.queue_endings, other.queue_endings),
             queue_waits=_added_durations(self.queue_waits, other.queue_waits),
         )
+
+
+def _told(reserved: int, used: int) -> dict[str, int]:
+    told = {"reserved": reserved, "used": used}
+    return told if reserved or used else {}
 
 
 def _frozen(histograms: Mapping[str, Histogram]) -> dict[str, Durations]:

@@ -15,6 +15,7 @@ from smart_llmrouter.admission.gate import FREE, Reservation
 from smart_llmrouter.core.errors import LimitExceeded
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.reckoning import Seen, dearest_nusd, spent_by
+from smart_llmrouter.engine.tally import Reservations
 
 _EVENT: Final = b"data:"
 _LEAST_MORE: Final = 256
@@ -87,13 +88,15 @@ UNLIMITED: Final = Unlimited()
 class Limited(msgspec.Struct, eq=False):
     """The spending of a call that limits or budgets count.
 
-    `left` are the tokens that it may still answer out of what is reserved.
+    `left` are the tokens that it may still answer out of what is reserved. `counted` is
+    where reservations are added up.
     """
 
     entry: Entry
     reservation: Reservation
     left: int
     follows: bool
+    counted: Reservations
     refused: LimitExceeded | None = None
     _events: int = 0
     _settled: bool = False
@@ -133,8 +136,16 @@ class Limited(msgspec.Struct, eq=False):
             self._growing.cancel()
         seen = Seen(events=self._events, body=body, complete=complete)
         reservation = self.reservation
-        spent = spent_by(self.entry, seen, reservation.demand.input_tokens)
+        demand, counted = reservation.demand, self.counted
+        spent = spent_by(self.entry, seen, demand.input_tokens)
         reservation.settle(spent)
+        # What nothing limits was not reserved.
+        if demand.tokens:
+            counted.reserved_tokens += demand.tokens
+            counted.used_tokens += spent.tokens
+        if demand.nusd:
+            counted.reserved_nusd += demand.nusd
+            counted.used_nusd += spent.nusd
 
     def __enter__(self) -> Self:
         """Hold what was granted."""

@@ -69,6 +69,15 @@ class Series(msgspec.Struct, eq=False):
         self.cost_nusd += total_nusd or 0
 
 
+class Reservations(msgspec.Struct, eq=False):
+    """What calls have reserved that have ended, and what they have used of it."""
+
+    reserved_tokens: int = 0
+    used_tokens: int = 0
+    reserved_nusd: int = 0
+    used_nusd: int = 0
+
+
 class Tally:
     """What the process has counted since it started."""
 
@@ -86,6 +95,10 @@ class Tally:
         self.connections_refused: defaultdict[str, int] = defaultdict(int)
         self.auth_failures: defaultdict[str, int] = defaultdict(int)
         self.throttled = 0
+        # By the kind of the scope and the limit, as in records: `caller:rpm`.
+        self.limit_refusals: defaultdict[str, int] = defaultdict(int)
+        self.budget_warnings: defaultdict[str, int] = defaultdict(int)
+        self.reservations = Reservations()
         self._series: dict[tuple[str, int, bool, str | None], Series] = {}
 
     def series(

@@ -167,6 +167,7 @@ async def test_readiness_follows_the_journal_first(
         "configuration": "ok",
         "journal": journal or "ok",
         "database": await database(),
+        "counters": "ok",
         "ingester": "ok",
         "workers": "ok",
     }
