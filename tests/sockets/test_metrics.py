@@ -26,6 +26,7 @@ PACE = {
     "queue": {"max_wait_ms": 5000, "max_depth": 1},
 }
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
+FEW = {"day": {"requests": 2}, "warn_at_percent": 50}
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ async def watched(tmp_path: Path, mock: Mock) -> AsyncIterator[Router]:
             caller("k1"),
             caller("admin", metrics_admin=True),
             caller("paced", shaping=PACE),
+            caller("few", budgets=FEW),
         ],
     )
     async with running_router(tmp_path, settings) as running:
@@ -133,6 +135,9 @@ async def test_every_metric_is_documented(watched: Router, mock: Mock) -> None:
         await client.post(CHAT, json=BODY)
     async with watched.http("paced") as client:
         await asyncio.gather(*(client.post(CHAT, json=BODY) for _ in range(2)))
+    async with watched.http("few") as client:
+        for _ in range(3):
+            await client.post(CHAT, json=BODY)
 
     families = (await metrics_of(watched)).values()
 
