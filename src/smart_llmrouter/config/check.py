@@ -20,6 +20,7 @@ from smart_llmrouter.config.rules import (
     identities,
     names,
     policies,
+    queues,
     scripts,
     secrecy,
     sections,
@@ -89,6 +90,7 @@ def check(
         findings += sections.sections_say_something(document)
         findings += timing.timeouts_make_sense(document, schema.settings)
         findings += sharing.counters_are_shared(document, schema.settings)
+        findings += queues.queues_have_an_effect(document, schema.settings)
         findings += graph.groups_can_serve(document, schema.settings)
         findings += graph.models_say_what_they_can(document, schema.settings)
         findings += graph.rests_have_an_order(document, schema.settings)
