@@ -100,7 +100,10 @@ async def told(
         found.update(await process.use(ALICE))
         return found | expected == found
 
-    await eventually(knows, what=f"{expected}")
+    try:
+        await eventually(knows, what=f"{expected}")
+    except AssertionError as error:
+        raise AssertionError(found) from error
     return found
 
 

@@ -134,6 +134,7 @@ class Shared:
         self._keys = keys
         self.away = away
         self._terms: dict[Chain, Terms] = {}
+        self._newest: dict[str, Scope] = {}
         self._lives: dict[str, Life] = {}
         self._born = 0
         self._life = self._next_life()
@@ -169,12 +170,23 @@ class Shared:
             return self.away.take(scopes, demand)
         terms = self._terms.get(scopes)
         if terms is None or not terms.hold_for(demand.began_ms):
-            terms = self._terms[scopes] = Terms(
-                self._keys, scopes.scopes, demand.began_ms
-            )
+            terms = self._terms_of(scopes.scopes, demand.began_ms)
+            self._terms[scopes] = terms
         asking = _Asking(self, self._life, scopes, terms, demand)
         self._ask(asking)
         return asking.answer
+
+    def _terms_of(self, scopes: Sequence[Scope], began_ms: float) -> Terms:
+        self._newest.update((each.key, each) for each in scopes)
+        return Terms(self._keys, scopes, began_ms)
+
+    def _terms_now(self, lease: SharedLease) -> Terms:
+        """Return the terms of a lease by the newest limits that are known."""
+        terms = lease.terms
+        scopes = [self._newest.get(each.key, each) for each in terms.scopes]
+        if all(new is old for new, old in zip(scopes, terms.scopes, strict=True)):
+            return terms
+        return Terms(self._keys, scopes, lease.demand.began_ms)
 
     def _ask(self, asking: _Asking) -> None:
         what = self._commands.take(
@@ -200,14 +212,15 @@ class Shared:
             refused = isinstance(reply, list) and reply[0] == _REFUSED
             if not answer.done():
                 answer.set_result(
-                    refusal_of(cast("list[int]", reply), lease.terms, wall=self.wall)
+                    refusal_of(cast("list[int]", reply), terms, wall=self.wall)
                     if refused
                     else lease
                 )
 
+        terms = self._terms_now(lease)
         what = self._commands.grow(
             lease.owner,
-            lease.terms,
+            terms,
             lease.demand.request_id,
             tokens=tokens,
             nusd=nusd,
@@ -264,7 +277,7 @@ class Shared:
     async def standing(self, scopes: Sequence[Scope]) -> Sequence[Standing]:
         """Return how the limits of scopes stand. Raises `CountersAway`."""
         now_s = self.wall()
-        terms = Terms(self._keys, scopes, now_s * _MS_PER_S)
+        terms = self._terms_of(scopes, now_s * _MS_PER_S)
         told = await self.asked(self._commands.read(terms, int(now_s * _MS_PER_S)))
         return [
             standing_of(each, terms, index, now_s=now_s)

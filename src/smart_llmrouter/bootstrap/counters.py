@@ -24,12 +24,16 @@ from smart_llmrouter.bootstrap.budgets import counted, told_of_resets
 from smart_llmrouter.bootstrap.recorded import charged_of
 from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.snapshot import EMBEDDED_VALKEY, MEMORY, Snapshot, State
-from smart_llmrouter.stores.valkey_address import parse_address
+from smart_llmrouter.stores.valkey_address import AddressUnusable, parse_address
 from smart_llmrouter.stores.valkey_link import Chance, ValkeyLink
 from smart_llmrouter.stores.valkey_server import embedded_url
 
 _OWNER: Final = "counters-owner"
 _ID_BYTES: Final = 6
+_NOT_SHARED: Final = (
+    "several workers cannot count limits and budgets in memory: `state.counters` must"
+    " name a store that they share"
+)
 
 
 def begin_owning(state: State) -> None:
@@ -59,11 +63,13 @@ async def open_counters(
     `allowances` are those of now, where they may become others. A store that is away is
     waited for a second, and reached as soon as it is there.
 
-    Raises `AddressUnusable` where the store can never be reached, and `DatabaseAway`
-    where memory cannot begin with what is on record.
+    Raises `AddressUnusable` where the store can never be reached, or not be shared, and
+    `DatabaseAway` where memory cannot begin with what is on record.
     """
     state = snapshot.state
     if state.counters.reveal() == MEMORY:
+        if snapshot.server.workers > 1 and snapshot.allowances:
+            raise AddressUnusable(_NOT_SHARED)
         async with counted(snapshot, allowances=allowances) as memory:
             yield memory
         return

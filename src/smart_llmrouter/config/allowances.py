@@ -6,7 +6,7 @@ a 0 of the configuration means "no limit" and is not here.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from smart_llmrouter.config.policies import Flow
 from smart_llmrouter.core.identity import Caller
@@ -125,6 +125,18 @@ class Allowances:
     environments: Mapping[tuple[str, str], Allowance] = field(default_factory=dict)
     groups: Mapping[str, Allowance] = field(default_factory=dict)
     per_caller: Mapping[str, Allowance] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Say whether anything is limited for anybody."""
+        holders: tuple[Mapping[Any, Allowance], ...] = (
+            self.callers,
+            self.owners,
+            self.projects,
+            self.environments,
+            self.groups,
+            self.per_caller,
+        )
+        return any(any(each.values()) for each in holders)
 
     def scopes_of(self, caller: Caller, group: str) -> tuple[Scope, ...]:
         """Return whose limits a call of `caller` to `group` must keep, if any."""

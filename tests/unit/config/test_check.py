@@ -537,18 +537,51 @@ def test_time_outs_that_are_never_reached_are_warned_about() -> None:
     ]
 
 
-def test_several_workers_that_share_no_counters_are_warned_about() -> None:
-    """It works, and limits let more pass than they say; one worker is no matter."""
-    found = loaded(f"server: {{workers: 4}}\n{SMALL}")
-    one = loaded(f"server: {{workers: 1}}\n{SMALL}").findings
+LIMITED = SMALL.replace(
+    "    allow: [chat]\n", "    allow: [chat]\n    limits: {rpm: 60}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "limited",
+    [
+        LIMITED,
+        SMALL.replace(
+            "    targets:", "    per_caller: {limits: {concurrent: 2}}\n    targets:"
+        ),
+        SMALL.replace("- id: search\n", "- id: search\n    budgets: {day: {usd: 5}}\n"),
+        SMALL.replace(
+            "- id: alice\n",
+            "- id: alice\n    shaping: {requests_per_second: 1, burst: 1}\n",
+        ),
+    ],
+)
+def test_several_workers_must_share_what_they_count(limited: str) -> None:
+    """Each of them alone would let all of it pass."""
+    (found,) = loaded(f"server: {{workers: 4}}\n{limited}").findings
+
+    assert found.is_error
+    assert (found.line, found.key_path) == (1, "server.workers")
+    assert "4 times" in found.message
+    assert "embedded-valkey" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"server: {{workers: 4}}\n{SMALL}",
+        f"server: {{workers: 1}}\n{LIMITED}",
+        f"server: {{workers: 4}}\nstate: {{counters: embedded-valkey}}\n{LIMITED}",
+        f"server: {{workers: 4}}\nstate: {{counters: 'valkey://host'}}\n{LIMITED}",
+        f"server: {{workers: 4}}\n{LIMITED.replace('rpm: 60', 'rpm: 0')}",
+    ],
+)
+def test_where_nothing_is_counted_apart_there_is_nothing_to_say(text: str) -> None:
+    """Nothing is limited, one counts, or they share."""
+    found = loaded(text)
 
     assert found.snapshot is not None
-    assert found.snapshot.server.workers == 4
-    assert [(each.severity, each.line, each.key_path) for each in found.findings] == [
-        ("warning", 1, "server.workers")
-    ]
-    assert "4 times" in found.findings[0].message
-    assert one == ()
+    assert [each for each in found.findings if each.key_path == "server.workers"] == []
 
 
 def test_what_is_not_built_is_warned_about_where_it_is_set() -> None:

@@ -270,7 +270,8 @@ end
 local function told_wait(worst)
   if worst.wait >= NEVER then return -1 end
   if worst.at_end then return PERIODS_END end
-  return ceil(worst.wait * 1000)
+  -- A microsecond more: a wait that was told must be enough, whatever rounding loses.
+  return ceil(worst.wait * 1000) + 1
 end
 
 local function fullness(at, number, size, rate)

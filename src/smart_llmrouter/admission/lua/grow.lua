@@ -1,4 +1,5 @@
--- Takes more of the budgets for a call in flight, of all of them or of none.
+-- Takes more of the budgets for a call in flight, of all of them or of none: of those in
+-- which it holds something, by the limits of now.
 -- KEYS: clock, owners, the owner's leases, the scopes.
 -- ARGV: owner, the scopes (packed), and packed: lease, tokens, nusd.
 -- Returns 1, or 0 and which budget refuses.
@@ -18,10 +19,11 @@ for i = 1, #scopes do
   for _, given in ipairs(scopes[i][9]) do
     local caps, number = given[3], given[5]
     local ends = period_end(at.s, given[1], began, given[2])
-    local p = period(at.s, id_of(kept, i, at, given[1], began))
+    local id = id_of(kept, i, at, given[1], began)
+    local p, mine = period(at.s, id), at.o and at.o.p[id]
     for unit = 2, 3 do
       local cap, total = caps[unit], p[unit] + p[3 + unit]
-      if cap >= 0 and needs[unit] > 0 and total + needs[unit] > cap then
+      if mine and cap >= 0 and needs[unit] > 0 and total + needs[unit] > cap then
         local wait, at_end = 1000, false
         if needs[unit] > cap or ends == 0 and p[unit] + needs[unit] > cap then
           wait = NEVER
@@ -56,5 +58,5 @@ for i = 1, #scopes do
   end
 end
 call('HSET', KEYS[3], lease,
-  record(kept[1], began, kept[3], kept[4] + needs[2], kept[5] + needs[3], ARGV[2], kept[7]))
+  record(kept[1], began, kept[3], kept[4] + needs[2], kept[5] + needs[3], pack(kept[6]), kept[7]))
 return {1}

@@ -1,19 +1,23 @@
-"""What several workers do not share is worth a warning."""
+"""Several workers must count together what is limited."""
 
 from collections.abc import Iterator
 
+from smart_llmrouter.config.compile_allowances import allowances
 from smart_llmrouter.config.document import Document
 from smart_llmrouter.config.findings import Finding
 from smart_llmrouter.config.schema import Settings
 
 
 def counters_are_shared(document: Document, settings: Settings) -> Iterator[Finding]:
-    """Yield a warning where several workers count each by itself."""
+    """Yield an error where several workers would count limits each by itself."""
     workers = settings.server.workers
-    if workers > 1 and settings.state.counters == "memory":
-        yield document.warning(
+    if workers == 1 or settings.state.counters != "memory":
+        return
+    if allowances(settings):
+        yield document.error(
             ("server", "workers"),
-            "limits and budgets count in each worker by itself: all together let up to"
-            f" {workers} times as much pass",
-            "divide them by the number of workers, or keep one worker",
+            "limits and budgets would count in each worker by itself: all together"
+            f" would let up to {workers} times as much pass",
+            "write state.counters: embedded-valkey, or the URL of a Valkey or Redis;"
+            " or keep one worker",
         )

@@ -143,8 +143,8 @@ class Server(Section):
         ge=1,
         le=256,
         description=(
-            "Processes that serve on this address, best one for each core. Limits and"
-            " budgets count in each by itself until `state.counters` is shared."
+            "Processes that serve on this address, best one for each core. Where"
+            " anything is limited they need `state.counters` that they share."
         ),
     )
     default_group: Name | None = Field(
