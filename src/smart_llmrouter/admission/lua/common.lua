@@ -19,6 +19,8 @@ local pack, unpack = cmsgpack.pack, cmsgpack.unpack
 
 local NEVER, PERIODS_END = 1e15, -2
 local STEP_MS, STEPS = 100, 601
+-- A wait that was told must be enough, whatever floating point loses on the way.
+local ROUNDING_MS = 0.001
 local LONGEST_GAP_MS = --[[longest-gap]] 5000 --[[/longest-gap]]
 local MOST_DEAD = 8
 local RESETS_KEPT = 8
@@ -192,7 +194,7 @@ local function wait_for(at, over, of_tokens)
     if freed >= over or not following then break end
     step = following
   end
-  return (step + STEPS) * STEP_MS - clock_now
+  return (step + STEPS) * STEP_MS - clock_now + ROUNDING_MS
 end
 
 -- Returns in how many milliseconds all has rolled out of the minute.
@@ -270,8 +272,7 @@ end
 local function told_wait(worst)
   if worst.wait >= NEVER then return -1 end
   if worst.at_end then return PERIODS_END end
-  -- A microsecond more: a wait that was told must be enough, whatever rounding loses.
-  return ceil(worst.wait * 1000) + 1
+  return ceil(worst.wait * 1000)
 end
 
 local function fullness(at, number, size, rate)

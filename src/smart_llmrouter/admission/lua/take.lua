@@ -30,7 +30,7 @@ end
 local function check_bucket(i, limit, level, amount, size, rate)
   local missing = min(amount, size) - level
   if amount > 0 and missing > 1e-9 * size then
-    refuse(i, limit, floor(level), missing * 1000 / rate)
+    refuse(i, limit, floor(level), missing * 1000 / rate + ROUNDING_MS)
   end
 end
 
