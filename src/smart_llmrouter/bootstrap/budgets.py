@@ -25,6 +25,7 @@ from smart_llmrouter.config.allowances import (
 from smart_llmrouter.config.scopes import scope_of
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.errors.faults import CountersAway
+from smart_llmrouter.ledger.budget_sums import has_budgets
 from smart_llmrouter.stores.budget_events import (
     MadeReset,
     Resets,
@@ -41,6 +42,7 @@ RESET_AHEAD_MS: Final = 1000
 """How long before its time a reset is written down, so that routers know in time."""
 
 _MS_PER_S: Final = 1000
+_OVERLAP_S: Final = 2.0
 
 K = TypeVar("K")
 log = structlog.get_logger()
@@ -137,6 +139,9 @@ class ResetWatcher:
         self._allowances = allowances
         self._last_event = last_event
         self._away = False
+        self._seen: Allowances | None = None
+        self._any = False
+        self._awake = True
 
     async def watch(self) -> None:
         """Look now and then, until cancelled."""
@@ -165,7 +170,13 @@ class ResetWatcher:
             )
 
     async def look(self) -> None:
-        """Look once. What cannot be read or told now is told the next time."""
+        """Look once. What cannot be read or told now is told the next time.
+
+        While nobody has a budget there is nothing to look for.
+        """
+        if not self._has_budgets():
+            self._awake = False
+            return
         try:
             made = await asyncio.to_thread(self._made)
         except (sqlite3.Error, OSError) as error:
@@ -179,8 +190,19 @@ class ResetWatcher:
                 await self._tell(each)
                 self._last_event = each.event
 
+    def _has_budgets(self) -> bool:
+        allowances = self._allowances()
+        if allowances is not self._seen:
+            self._seen, self._any = allowances, has_budgets(allowances)
+        return self._any
+
     def _made(self) -> list[MadeReset]:
         with closing(connect(database_path(self._url), mode="ro")) as connection:
+            if not self._awake:
+                # What was reset before, those have looked at who began to count.
+                before_ms = int((time.time() - _OVERLAP_S) * _MS_PER_S)
+                self._last_event = events_until(connection, at_ms=before_ms)
+                self._awake = True
             return resets_after(connection, self._last_event)
 
     async def _tell(self, made: MadeReset) -> None:

@@ -242,6 +242,34 @@ async def test_a_router_that_runs_learns_of_a_reset(state: StateDirectory) -> No
     assert await used(counters, snapshot) == {"day.requests": 1, "month.tokens": 40}
 
 
+async def test_budgets_that_come_later_are_watched_from_then_on(
+    state: StateDirectory,
+) -> None:
+    """While there are none, nobody looks; what was reset before is no news."""
+    without, snapshot = snapshot_in(state, budgets=""), snapshot_in(state)
+    counters, now_ms = memory(), int(time.time() * 1000)
+    serving = [without]
+    watcher = ResetWatcher(
+        without.state,
+        counters,
+        allowances=lambda: serving[-1].allowances,
+        last_event=0,
+    )
+    state.journalled(a_call(n, ts_ms=now_ms - 1) for n in range(3))
+    reset(state, at_ms=now_ms - 60_000)
+    await watcher.look()
+    serving.append(snapshot)
+    await rebuild(snapshot, counters, before=without.allowances)
+    await watcher.look()
+    counted = await used(counters, snapshot)
+
+    reset(state, at_ms=now_ms)
+    await watcher.look()
+
+    assert counted["day.requests"] == 3
+    assert (await used(counters, snapshot))["day.requests"] == 0
+
+
 async def test_a_database_that_is_away_is_looked_at_again(
     state: StateDirectory,
 ) -> None:
