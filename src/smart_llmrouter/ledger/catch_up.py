@@ -14,7 +14,7 @@ from typing import Final
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.ingester_loop import ingester_lock
-from smart_llmrouter.stores.segments import segment_sizes
+from smart_llmrouter.stores.segments import line_ends
 from smart_llmrouter.stores.sqlite import connect, database_path
 from smart_llmrouter.stores.usage_store import DatabaseAway, UsageStore
 
@@ -39,7 +39,7 @@ def catch_up(
     are waited for, too.
     """
     journal = state_directory / "journal"
-    wanted = segment_sizes(journal)
+    wanted = line_ends(journal)
     deadline_s = monotonic() + longest_wait_s
     path, query = database_path(database_url), _DECISIONS if decided else _RECORDS
     while unread := _unread_bytes(journal, wanted, path, query=query):

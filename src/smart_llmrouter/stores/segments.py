@@ -16,6 +16,7 @@ from typing import Final
 
 _NAME: Final = re.compile(r"[0-9]{15}-[a-z0-9]{1,32}-[0-9]{6}\.jsonl")
 _WRITER_ID: Final = re.compile(r"[a-z0-9]{1,32}")
+_LOOK_BYTES: Final = 1 << 12
 MAX_LINE_BYTES: Final = 1 << 20
 """What is longer than this is no line of ours, and is given up on piece by piece."""
 
@@ -44,6 +45,30 @@ def segment_sizes(directory: Path) -> dict[str, int]:
         with suppress(FileNotFoundError):
             sizes[name] = (directory / name).stat().st_size
     return sizes
+
+
+def line_ends(directory: Path) -> dict[str, int]:
+    """Return up to where each segment holds whole lines now.
+
+    Behind that there may be half a line of a writer that is gone.
+    """
+    ends = {}
+    for name in list_segments(directory):
+        with suppress(FileNotFoundError), (directory / name).open("rb") as file:
+            ends[name] = _last_end(file.fileno())
+    return ends
+
+
+def _last_end(fd: int) -> int:
+    size, looked = os.fstat(fd).st_size, _LOOK_BYTES
+    while True:
+        start = max(0, size - looked)
+        found = os.pread(fd, size - start, start).rfind(b"\n")
+        if found >= 0 or start == 0:
+            return start + found + 1
+        if looked > MAX_LINE_BYTES:
+            return size
+        looked *= 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,24 @@ def test_an_ingester_that_runs_is_waited_for_and_then_not(
     assert 5.0 <= hands.now_s < 5.2
 
 
+def test_half_a_line_is_not_waited_for(state: StateDirectory) -> None:
+    """A write that failed in the middle leaves one, until its segment is finished."""
+    writer = state.writer()
+    writer.append(encode_record(a_record(1)))
+    [name] = state.segments()
+    with (state.journal / name).open("ab") as segment:
+        segment.write(encode_record(a_record(2))[:-20])
+    state.ingester().advance()
+    hands = Hands()
+
+    with ingester_lock(state.path) as acquired:
+        assert acquired()
+        unread = caught_up(state, hands)
+
+    assert (unread, hands.naps) == (0, [])
+    writer.close()
+
+
 def test_a_locked_database_makes_the_report_incomplete(state: StateDirectory) -> None:
     """A report never fails because the last records cannot be added now."""
     state.journalled([a_record(1)])

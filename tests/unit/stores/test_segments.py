@@ -6,6 +6,7 @@ import pytest
 
 from smart_llmrouter.stores.segments import (
     MAX_LINE_BYTES,
+    line_ends,
     list_segments,
     open_segment,
     segment_name,
@@ -29,6 +30,28 @@ def test_only_segments_are_listed_and_sorted(tmp_path: Path) -> None:
 
     assert list_segments(tmp_path) == [NAME, later]
     assert segment_sizes(tmp_path) == {NAME: 1, later: 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "end"),
+    [
+        (b"", 0),
+        (b"half", 0),
+        (b"one\n", 4),
+        (b"one\nhalf", 4),
+        (b"one\n" + b"h" * 100_000, 4),
+        (b"l" * 100_000 + b"\n", 100_001),
+        (b"no line\n" + b"x" * (40 * MAX_LINE_BYTES), 8 + 40 * MAX_LINE_BYTES),
+    ],
+    ids=["empty", "half", "one", "and half", "long half", "long", "no line of ours"],
+)
+def test_where_the_whole_lines_of_a_segment_end(
+    tmp_path: Path, content: bytes, end: int
+) -> None:
+    """Whatever is behind them, and however long they are."""
+    (tmp_path / NAME).write_bytes(content)
+
+    assert line_ends(tmp_path) == {NAME: end}
 
 
 @pytest.mark.parametrize("at_most", [1, 3, 7, 100])
