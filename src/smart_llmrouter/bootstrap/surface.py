@@ -47,7 +47,7 @@ from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.engine.telling import TellingJournal
 from smart_llmrouter.engine.token_counters import Counters as TokenCounters
 from smart_llmrouter.engine.vigil import Watch
-from smart_llmrouter.ledger.caller_usage import caller_usage
+from smart_llmrouter.ledger.caller_usage import CallerUsage
 from smart_llmrouter.ledger.ingester_loop import unread_bytes
 from smart_llmrouter.routing.policy import Policy
 from smart_llmrouter.stores.journal import JournalWriter
@@ -55,7 +55,9 @@ from smart_llmrouter.stores.sqlite import condition, database_path
 from smart_llmrouter.upstream.transport import Transport
 
 _PROBE_WITHIN_S: Final = 2.0
-_USAGE_WITHIN_S: Final = 5.0
+_PIECE_S: Final = 2.0
+_RECORDED_WITHIN_S: Final = 600.0
+_LONGEST_CALL_S: Final = 86_400.0
 
 NO_POLICIES: Final[Mapping[str, Policy]] = {}
 
@@ -336,15 +338,19 @@ def _usage_reports(
     snapshot: Snapshot, kept: Lasting, *, unread_bytes: Callable[[], int | None]
 ) -> UsageReports:
     """Put together what tells callers what they have used."""
-    path = database_path(snapshot.state.database_url.reveal())
+    total_s = snapshot.upstream.total_timeout_s or _LONGEST_CALL_S
+    usage = CallerUsage(
+        database_path(snapshot.state.database_url.reveal()),
+        settled_after_s=total_s + _RECORDED_WITHIN_S,
+        now=time.monotonic,
+        wall=time.time,
+    )
 
-    def read_rows(caller_id: str, days: range) -> Rows:
+    def read_rows(caller_id: str, days: range) -> Rows | None:
         # Looked at first: what comes while rows are read may not be among them.
         complete = unread_bytes() == 0
-        lines = caller_usage(
-            path, caller_id, days, within_s=_USAGE_WITHIN_S, now=time.monotonic
-        )
-        return Rows(lines, complete)
+        lines = usage.of(caller_id, days, within_s=_PIECE_S, complete=complete)
+        return None if lines is None else Rows(lines, complete)
 
     async def standings(scopes: Sequence[Scope]) -> Sequence[Standing]:
         counters = kept.counters

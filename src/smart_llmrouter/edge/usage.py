@@ -44,6 +44,7 @@ _KEPT_FOR_EACH_S: Final = 10.0
 _MOST_KEPT: Final = 256
 _LOWEST_PRIORITY: Final = 19
 _WAIT_S: Final = 10.0
+_MAKE_WITHIN_S: Final = 600.0
 _OWN: Final[frozenset[ScopeKind]] = frozenset({"caller", "group-caller"})
 
 log = structlog.get_logger()
@@ -62,16 +63,16 @@ Standings = Callable[[Sequence[Scope]], Awaitable[Sequence[Standing]]]
 class ReadRows(Protocol):
     """Reads what a caller has used on some days since 1970, which may block."""
 
-    def __call__(self, caller_id: str, days: range, /) -> Rows:
-        """Return it. Raises `UsageUnread`."""
+    def __call__(self, caller_id: str, days: range, /) -> Rows | None:
+        """Return it, or `None`: asking again gets further. Raises `UsageUnread`."""
 
 
 class UsageReports:
     """Tells callers what they have used, and keeps what it told for a moment.
 
-    Rows are read in one thread, which gets the core when nobody else wants it, one
-    caller after the other; and what took long is kept for ten times as long. So whoever
-    asks again and again holds up nobody's calls.
+    Rows are read in one thread, which gets the core when nobody else wants it, a piece
+    for one caller after the other; and what took long is kept for ten times as long. So
+    whoever asks again and again holds up nobody's calls.
     """
 
     def __init__(
@@ -105,9 +106,14 @@ class UsageReports:
                 kept = self._begin(caller, days)
                 break
             # A caller has one report made at a time.
-            await asyncio.wait([kept.making])
-        # Others may wait for the same, and go on when one of them leaves.
-        return await asyncio.shield(kept.making)
+            if not (await asyncio.wait([kept.making], timeout=_WAIT_S))[0]:
+                raise UsageUnavailable
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                # Others may wait for the same, and it goes on when one of them leaves.
+                return await asyncio.shield(kept.making)
+        except TimeoutError:
+            raise UsageUnavailable from None
 
     def _begin(self, caller: Caller, days: range) -> "_Kept":
         kept = _Kept(days, asyncio.create_task(self._made(caller, days)), now=self._now)
@@ -140,16 +146,19 @@ class UsageReports:
         }
 
     async def _usage(self, caller: Caller, days: range) -> Document:
-        def read() -> Document:
-            return _usage(self._read_rows(caller.id, days), days)
+        def read() -> Document | None:
+            rows = self._read_rows(caller.id, days)
+            return None if rows is None else _usage(rows, days)
 
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(_WAIT_S):
-                return await loop.run_in_executor(self._reader, read)
+            async with asyncio.timeout(_MAKE_WITHIN_S):
+                while (told := await loop.run_in_executor(self._reader, read)) is None:
+                    pass  # Whoever else waits had a turn in between.
         except (TimeoutError, UsageUnread) as unread:
             log.warning("usage cannot be read", reason=str(unread) or "takes too long")
             raise UsageUnavailable from None
+        return told
 
 
 class _Kept:

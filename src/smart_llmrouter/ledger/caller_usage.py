@@ -4,14 +4,22 @@ Only the standard library is needed here, because the router loads it.
 """
 
 import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.core.clock import Monotonic, WallClock
 from smart_llmrouter.stores.sqlite import connect
 
 DAY_MS: Final = 86_400_000
+_HOUR_MS: Final = 3_600_000
+_MS_PER_S: Final = 1000
+_MOST_LINES: Final = 100_000
+"""Some 40 MB; of more the days that were asked for least recently are read again."""
+_MOST_S: Final = 10.0
+"""How long one look at the rows may take, also where nothing can be kept."""
 _LOOK_EVERY: Final = 10_000
 """Steps of the database's machine, a millisecond or less, between looks at the time."""
 _TOKENS: Final = (
@@ -25,23 +33,24 @@ _TOKENS: Final = (
 _SUMMED: Final = (*_TOKENS, "total_cost_nusd")
 # What calls have in common is looked up once for all of them, not once a call.
 _QUERY: Final = f"""
-SELECT day, resolved_group, sum(calls),
+SELECT caller_id, day, resolved_group, sum(calls),
     sum(CASE WHEN error_code IS NULL THEN 0 ELSE calls END),
     {", ".join(f"sum({name})" for name in _SUMMED)}
 FROM (
     SELECT ts_ms / {DAY_MS} AS day, labels_id, count(*) AS calls,
         {", ".join(f"sum({name}) AS {name}" for name in _SUMMED)}
-    FROM request_measures
-    WHERE ts_ms >= ? AND ts_ms < ?
-        AND labels_id IN (SELECT id FROM request_labels WHERE caller_id = ?)
-    GROUP BY 1, 2
+    FROM request_measures WHERE ts_ms >= ? AND ts_ms < ? %s GROUP BY 1, 2
 ) JOIN request_labels ON request_labels.id = labels_id
-GROUP BY 1, 2 ORDER BY 1, 2
+GROUP BY 1, 2, 3
 """  # noqa: S608 - constants
+_OF_ALL: Final = _QUERY % ""
+_OF_ONE: Final = _QUERY % (
+    "AND labels_id IN (SELECT id FROM request_labels WHERE caller_id = ?)"
+)
 
 
 class UsageUnread(Exception):
-    """The rows cannot be read now, or not in time."""
+    """The rows cannot be read now."""
 
 
 class Amounts(NamedTuple):
@@ -70,27 +79,139 @@ class UsageLine(NamedTuple):
     amounts: Amounts
 
 
-def caller_usage(
-    path: Path,
-    caller_id: str,
-    days: range,
-    *,
-    within_s: float,
-    now: Monotonic,
-) -> list[UsageLine]:
-    """Return what a caller has used on some days, which are counted from 1970 on.
+_Kept = dict[str, list[UsageLine]]
+"""What was read of some time, by the caller."""
 
-    Raises `UsageUnread` where that cannot be had in `within_s` seconds.
+
+class CallerUsage:
+    """Adds up rows, and keeps what cannot change any more.
+
+    Reading takes seconds for a million rows, of all callers together. So each
+    hour is read once for all callers as soon as all of its calls must have ended; only
+    what is younger is read each time. It is used by one thread at a time.
     """
-    by_s = now() + within_s
-    bounds = (days.start * DAY_MS, days.stop * DAY_MS, caller_id)
-    try:
-        with closing(connect(path, mode="ro")) as connection:
-            connection.set_progress_handler(lambda: now() > by_s, _LOOK_EVERY)
-            rows = connection.execute(_QUERY, bounds).fetchall()
-    except sqlite3.Error as error:
-        raise UsageUnread(type(error).__name__) from error
+
+    def __init__(
+        self, path: Path, *, settled_after_s: float, now: Monotonic, wall: WallClock
+    ) -> None:
+        """Read the database at `path`.
+
+        A call has ended, and its row is there, `settled_after_s` seconds after it
+        began; what was read when the journal was not is never kept.
+        """
+        self._path = path
+        self._settled_after_ms = settled_after_s * _MS_PER_S
+        self._now = now
+        self._wall = wall
+        self._kept: OrderedDict[range, _Kept] = OrderedDict()
+        self._kept_lines = 0
+
+    def of(
+        self, caller_id: str, days: range, *, within_s: float, complete: bool
+    ) -> list[UsageLine] | None:
+        """Return what a caller has used on some days, which are counted from 1970 on.
+
+        `None` is that there is more to read than `within_s` seconds are enough for:
+        what was read is kept, so that asking again gets further. `complete` says that
+        the journal holds no more than the rows. Raises `UsageUnread`.
+        """
+        began_s = self._now()
+        settled_ms = self._wall() * _MS_PER_S - self._settled_after_ms
+        found: list[UsageLine] = []
+        try:
+            with closing(connect(self._path, mode="ro")) as connection:
+                connection.set_progress_handler(
+                    lambda: self._now() > began_s + _MOST_S, _LOOK_EVERY
+                )
+                for span in self._spans(days):
+                    keep = complete and span.stop <= settled_ms
+                    fresh = keep and span not in self._kept
+                    found += self._lines(connection, caller_id, span, keep=keep)
+                    # Where not all can be kept, asking again would not get further.
+                    late = fresh and self._now() > began_s + within_s
+                    if late and self._kept_lines < _MOST_LINES // 2:
+                        return None
+        except sqlite3.Error as error:
+            raise UsageUnread(type(error).__name__) from error
+        return _added_up(found)
+
+    def _spans(self, days: range) -> Iterator[range]:
+        """Split days into pieces, of which the day is one that was read already."""
+        for day in days:
+            whole = range(day * DAY_MS, (day + 1) * DAY_MS)
+            if whole in self._kept:
+                yield whole
+            else:
+                yield from _hours(whole)
+                self._merge(whole)
+
+    def _lines(
+        self,
+        connection: sqlite3.Connection,
+        caller_id: str,
+        span: range,
+        *,
+        keep: bool,
+    ) -> Iterable[UsageLine]:
+        kept = self._kept.get(span)
+        if kept is not None:
+            self._kept.move_to_end(span)
+            return kept.get(caller_id, ())
+        bounds = (span.start, span.stop)
+        if not keep:
+            rows = connection.execute(_OF_ONE, (*bounds, caller_id)).fetchall()
+            return [line for _, line in map(_line, rows)]
+        by_caller: dict[str, list[UsageLine]] = {}
+        for row in connection.execute(_OF_ALL, bounds).fetchall():
+            whose, line = _line(row)
+            by_caller.setdefault(whose, []).append(line)
+        self._keep(span, by_caller)
+        return by_caller.get(caller_id, ())
+
+    def _merge(self, whole: range) -> None:
+        """Keep a day as one, where all its hours are kept."""
+        hours = _hours(whole)
+        if not all(hour in self._kept for hour in hours):
+            return
+        together: dict[str, list[UsageLine]] = {}
+        for hour in hours:
+            kept = self._kept.pop(hour)
+            self._kept_lines -= _size(kept)
+            for caller_id, lines in kept.items():
+                together.setdefault(caller_id, []).extend(lines)
+        merged = {whose: _added_up(lines) for whose, lines in together.items()}
+        self._keep(whole, merged)
+
+    def _keep(self, span: range, by_caller: _Kept) -> None:
+        self._kept[span] = by_caller
+        self._kept_lines += _size(by_caller)
+        while self._kept_lines > _MOST_LINES and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_lines -= _size(dropped)
+
+
+def _hours(day: range) -> list[range]:
     return [
-        UsageLine(day, group, Amounts(*(each or 0 for each in amounts)))
-        for day, group, *amounts in rows
+        range(start_ms, start_ms + _HOUR_MS)
+        for start_ms in range(day.start, day.stop, _HOUR_MS)
     ]
+
+
+def _size(kept: _Kept) -> int:
+    return 1 + sum(map(len, kept.values()))
+
+
+def _line(row: Sequence[Any]) -> tuple[str, UsageLine]:
+    """Read a row of the database: whose it is, and what it says."""
+    caller_id, day, group, *amounts = row
+    return caller_id, UsageLine(day, group, Amounts(*(each or 0 for each in amounts)))
+
+
+def _added_up(lines: Iterable[UsageLine]) -> list[UsageLine]:
+    """Return one line for each day and group, in their order."""
+    found: dict[tuple[int, str | None], Amounts] = {}
+    for line in lines:
+        key = (line.day, line.group)
+        found[key] = found.get(key, Amounts()).plus(line.amounts)
+    ordered = sorted(found, key=lambda key: (key[0], key[1] or ""))
+    return [UsageLine(*key, found[key]) for key in ordered]

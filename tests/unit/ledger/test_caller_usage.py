@@ -8,12 +8,13 @@ import pytest
 from smart_llmrouter.ledger.caller_usage import (
     DAY_MS,
     Amounts,
+    CallerUsage,
     UsageLine,
     UsageUnread,
-    caller_usage,
 )
 from smart_llmrouter.ledger.record import UsageRecord
-from tests.support.ledger import a_record, state_in
+from tests.support.clock import Clock
+from tests.support.ledger import StateDirectory, a_record, state_in
 
 DAY = 20_000
 
@@ -23,18 +24,42 @@ def at(day: int, ms: int, **fields: object) -> UsageRecord:
     return a_record(ms % DAY_MS, ts_ms=day * DAY_MS + ms, **fields)
 
 
+def caught_up(state: StateDirectory) -> None:
+    """Bring all records into the database."""
+    ingester = state.ingester()
+    while ingester.advance().more:
+        pass
+
+
+def filled(directory: Path, *records: UsageRecord) -> StateDirectory:
+    """Return a state directory with these records in its database."""
+    state = state_in(directory)
+    state.journalled(records)
+    caught_up(state)
+    return state
+
+
+def book(path: Path, *, day: int = DAY + 9, hour: int = 0) -> CallerUsage:
+    """Return what reads a database at some time; all calls end within half an hour."""
+    wall_s = day * DAY_MS / 1000 + hour * 3600
+    return CallerUsage(
+        path, settled_after_s=1800, now=time.monotonic, wall=lambda: wall_s
+    )
+
+
 def lines(
     directory: Path, *records: UsageRecord, days: range = range(DAY, DAY + 1)
 ) -> list[UsageLine]:
     """Write records down, and return what the usual caller has used on these days."""
-    state = state_in(directory)
-    state.journalled(records)
-    ingester = state.ingester()
-    while ingester.advance().more:
-        pass
-    return caller_usage(
-        state.database, "alice-search-dev", days, within_s=10, now=time.monotonic
+    state = filled(directory, *records)
+    usage = book(state.database)
+    settled = usage.of("alice-search-dev", days, within_s=10, complete=True)
+    young = book(state.database, day=DAY - 9).of(
+        "alice-search-dev", days, within_s=10, complete=True
     )
+    assert settled is not None
+    assert settled == young
+    return settled
 
 
 def test_days_groups_and_kinds(tmp_path: Path) -> None:
@@ -97,24 +122,59 @@ def test_no_database_is_told(tmp_path: Path) -> None:
     path = tmp_path / "usage.sqlite"
 
     with pytest.raises(UsageUnread, match="OperationalError"):
-        caller_usage(path, "a", range(1), within_s=1, now=time.monotonic)
+        book(path).of("a", range(1), within_s=10, complete=True)
 
     assert not path.exists()
 
 
-def test_reading_ends_when_it_takes_too_long(tmp_path: Path) -> None:
-    """However many rows there are."""
-    state = state_in(tmp_path)
-    state.journalled(at(DAY, number) for number in range(3000))
-    ingester = state.ingester()
-    while ingester.advance().more:
-        pass
+def test_reading_gets_further_each_time(tmp_path: Path) -> None:
+    """What does not fit into the time is gone on with, and not begun anew."""
+    state = filled(
+        tmp_path,
+        *(at(DAY + number % 3, number) for number in range(9000)),
+    )
+    clock = Clock()
 
-    with pytest.raises(UsageUnread):
-        caller_usage(
-            state.database,
-            "alice-search-dev",
-            range(DAY, DAY + 1),
-            within_s=-1,
-            now=time.monotonic,
-        )
+    def passing() -> float:
+        clock.turn(0.01)
+        return clock()
+
+    usage = CallerUsage(
+        state.database,
+        settled_after_s=0,
+        now=passing,
+        wall=lambda: (DAY + 9) * DAY_MS / 1000,
+    )
+
+    found = [
+        usage.of("alice-search-dev", range(DAY, DAY + 3), within_s=0.1, complete=True)
+        for _ in range(40)
+    ]
+
+    whole = [UsageLine(DAY + day, None, Amounts(calls=3000)) for day in range(3)]
+    assert found[0] is None
+    assert found[-1] == whole
+    assert all(each in (None, whole) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("complete", "by_day"),
+    [(True, {DAY: 1, DAY + 1: 1}), (False, {DAY: 2, DAY + 1: 2})],
+)
+def test_what_is_settled_is_read_once(
+    tmp_path: Path, *, complete: bool, by_day: dict[int, int]
+) -> None:
+    """A day, and each hour of the last one, for all callers; but not what may grow."""
+    state = filled(tmp_path, at(DAY, 0))
+    usage = book(state.database, day=DAY + 1, hour=2)
+    days = range(DAY, DAY + 2)
+    usage.of("bob", days, within_s=10, complete=complete)
+    hour_ms = DAY_MS // 24
+
+    state.journalled([at(DAY, 1), at(DAY + 1, 2), at(DAY + 1, hour_ms + 3)])
+    caught_up(state)
+    lines = usage.of("alice-search-dev", days, within_s=10, complete=complete)
+
+    assert lines == [
+        UsageLine(day, None, Amounts(calls=calls)) for day, calls in by_day.items()
+    ]

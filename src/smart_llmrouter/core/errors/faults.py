@@ -75,7 +75,7 @@ AGAIN_AFTER_S: Final = 30
 
 
 class UsageUnavailable(RouterFault):
-    """The usage of the caller cannot be read now, or not in a few seconds."""
+    """The usage of the caller cannot be read now, or is still being added up."""
 
     status = 503
     code = "usage-unavailable"
@@ -83,8 +83,8 @@ class UsageUnavailable(RouterFault):
     def __init__(self) -> None:
         """Say what may help."""
         super().__init__(
-            "your usage cannot be read now; ask for fewer days (`from`, `to`), or "
-            "again later",
+            "your usage is being added up, or cannot be read now; ask again later, or "
+            "for fewer days (`from`, `to`)",
             retry_after_s=AGAIN_AFTER_S,
         )
 
