@@ -28,6 +28,7 @@ from tests.support.gateway import (
 from tests.support.line import Answered, Line, chat, line_to
 from tests.support.mock import running_mock
 from tests.support.puppet import completion, running_puppet
+from tests.support.usage import limits_told
 from tests.support.wait import eventually
 
 CALLS: Final = 500
@@ -101,17 +102,6 @@ async def until_told_otherwise(line: Line, key: str, waits: random.Random) -> An
         await asyncio.sleep(wait_s + waits.random())
 
 
-async def used(gateway: Gateway, key: str) -> dict[str, tuple[float, float]]:
-    """Return what a caller is told: what is used of its limits, and reserved."""
-    async with gateway.http(key) as client:
-        told = (await client.get("/v1/usage")).json()
-    (scope,) = told["limits"]
-    return {
-        each["limit"]: (float(each["used"]), float(each["reserved"]))
-        for each in scope["limits"]
-    }
-
-
 def refused_by(answers: list[Answered]) -> Counter[tuple[str, str]]:
     """Count the refusals by their code, and the limit that they name."""
     told = [
@@ -154,7 +144,7 @@ async def test_of_500_calls_at_once_as_many_pass_as_may_be_in_flight(
         for _ in range(8):
             (await puppet.call()).write(completion())
         again = [await line.answer() for line in others[:8]]
-        told = await used(gateway, "k1")
+        told = await limits_told(gateway, "k1")
 
     assert more == 0
     assert [answer.status for answer in passed] == [200] * 8
@@ -199,7 +189,7 @@ async def test_of_500_persistent_callers_as_many_pass_as_there_is_room_for(
                 answers[key] = await asyncio.gather(
                     *(until_told_otherwise(line, key, waits) for line in lines)
                 )
-                told[key] = await used(gateway, key)
+                told[key] = await limits_told(gateway, key)
         received = len(mock.received)
 
     for key, (_, passing, refusal) in allowances.items():
