@@ -169,7 +169,7 @@ class Remote:
     def __init__(self, exact: "Exact | Memory", *, takes_s: float = 0.0) -> None:
         """Decide as `exact` does; that takes so long each time."""
         self.exact = exact
-        self._takes_s = takes_s
+        self.takes_s = takes_s
         self._turn = asyncio.Lock()
         self.hold = asyncio.Event()
         self.hold.set()
@@ -177,7 +177,7 @@ class Remote:
     async def take(self, scopes: Chain, demand: Demand) -> Verdict:
         """Decide now, and answer later."""
         async with self._turn:
-            await asyncio.sleep(self._takes_s)
+            await asyncio.sleep(self.takes_s)
             verdict = self.exact.take(scopes, demand)
         await self.hold.wait()
         return verdict

@@ -65,10 +65,6 @@ class Flow:
         """The number of the call that came first."""
         return next(iter(self.calls))
 
-    def amount(self, limit: LimitName) -> float:
-        """Return how much all calls take out of a bucket."""
-        return sum(cost_of(each, limit) for each in self.calls.values())
-
 
 class _Turns:
     """What one caller has waiting in a line."""
@@ -239,12 +235,14 @@ class Line:
         waiting = self._next
         if len(waiting) > _MOST_STALE + 2 * len(self._turns):
             tags, turns = self._tags, self._turns
-            kept = {each[2]: each for each in reversed(waiting)}
-            waiting[:] = [
+            valid = [
                 each
-                for name, each in kept.items()
-                if name in turns and tags[name] == each[0]
+                for each in waiting
+                if each[2] in turns and tags[each[2]] == each[0]
             ]
+            # Of several that say the same of a caller, the oldest is kept.
+            oldest = {each[2]: each for each in sorted(valid, reverse=True)}
+            waiting[:] = oldest.values()
             heapify(waiting)
         heappush(waiting, (tag, next(self._order), caller_id))
 

@@ -158,11 +158,16 @@ class Queue:
         flow = self._flows.get(chain)
         if flow is None:
             flow = self._flows[chain] = Flow(chain, line)
-        ticket = Ticket(
-            number, demand, flow, now_s, now_s + rules.max_wait_s, loop.create_future()
-        )
         alarm_s = rules.max_wait_s + _GRACE_S
-        ticket.alarm = loop.call_later(alarm_s, self._expire, ticket)
+        ticket = Ticket(
+            number,
+            demand,
+            flow,
+            began_s=now_s,
+            deadline_s=now_s + rules.max_wait_s,
+            turn=loop.create_future(),
+            alarm=loop.call_later(alarm_s, self._alarmed, number),
+        )
         self._tickets[number] = ticket
         self._depths[chain.caller_id] += 1
         flow.calls[number] = demand
@@ -222,7 +227,9 @@ class Queue:
             return
         line.due_s = due_s
         if len(self._due) > _MOST_STALE + 2 * len(self.lines):
-            self._due = [each for each in self._due if each[2].due_s == each[0]]
+            self._due = [
+                each for each in self._due if each[2] and each[2].due_s == each[0]
+            ]
             heapify(self._due)
         heappush(self._due, (due_s, next(self._numbers), line))
         wake = self._wake
@@ -318,8 +325,7 @@ class Queue:
     def _remove(self, ticket: Ticket, ending: Ending, *, replan: bool = True) -> None:
         """Let a call wait no more."""
         flow, chain = ticket.flow, ticket.flow.chain
-        if ticket.alarm is not None:
-            ticket.alarm.cancel()
+        ticket.alarm.cancel()
         del self._tickets[ticket.number], flow.calls[ticket.number]
         self._depths[chain.caller_id] -= 1
         if not flow.calls:
@@ -342,10 +348,15 @@ class Queue:
             self._remove(ticket, "refused")
             ticket.turn.set_exception(error)
 
+    def _alarmed(self, number: int) -> None:
+        """See to a call that has waited for as long as it may."""
+        ticket = self._tickets[number]
+        # What the store is deciding now may still pass.
+        if ticket is not self._asked and not ticket.turn.done():
+            self._expire(ticket)
+
     def _expire(self, ticket: Ticket) -> None:
         """Refuse a call that has waited for as long as it may."""
-        if ticket is self._asked or ticket.turn.done():
-            return
         line, chain, demand = ticket.flow.line, ticket.flow.chain, ticket.demand
         self._remove(ticket, "late")
         wait_s = line.predict_s(chain, demand)

@@ -39,7 +39,7 @@ class Ticket(msgspec.Struct, eq=False):
     began_s: float
     deadline_s: float
     turn: asyncio.Future[Lease]
-    alarm: asyncio.TimerHandle | None = None
+    alarm: asyncio.TimerHandle
     waited_s: float = 0.0
     seen: set[LineKey] = msgspec.field(default_factory=set)
 

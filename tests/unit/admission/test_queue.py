@@ -462,6 +462,64 @@ async def test_whoever_leaves_while_the_store_decides_its_turn() -> None:
 
 
 @virtually
+async def test_whoever_leaves_just_before_its_turn() -> None:
+    """The store is not asked for it, and nobody else is held up."""
+    async with scene(of_group(shaped(1, wait_s=60))) as now:
+        await now.call("a")
+        call, after = now.start("a"), now.start("b")
+        # In the same turn of the loop, but after the timer of the line.
+        now.loop.call_later(1 + 1e-10, call.cancel)
+
+        assert await after == pytest.approx(1.0)
+        assert call.cancelled()
+        assert now.queue.endings == {"passed": 1, "left": 1}
+
+
+@virtually
+async def test_whoever_leaves_while_the_store_refuses_it() -> None:
+    """Nobody hears of it, and others go on."""
+    async with scene(of_group(shaped(1, wait_s=60)), remote=True) as now:
+        assert isinstance(now.store, Remote)
+        await now.call("a")
+        call, after = now.start("a"), now.start("b")
+        await asyncio.sleep(0.5)
+        now.store.takes_s = 0.1
+        # At 1.0 the store is asked, and at 1.1 it answers.
+        await asyncio.sleep(0.55)
+        chain = now.gate.chain(caller("c"), "chat")
+        assert chain is not None
+        now.exact.take(chain, demand())
+        call.cancel()
+
+        assert await after == pytest.approx(2.15, abs=0.01)
+        assert call.cancelled()
+        assert now.queue.endings == {"passed": 1, "left": 1}
+
+
+@pytest.mark.parametrize("taken", [False, True])
+@virtually
+async def test_a_store_that_is_slow_at_the_end_of_a_wait(*, taken: bool) -> None:
+    """What it grants then passes still; what it refuses has waited for too long."""
+    async with scene(of_group(shaped(1, wait_s=1.2)), remote=True) as now:
+        assert isinstance(now.store, Remote)
+        await now.call("a")
+        call = now.start("a")
+        await asyncio.sleep(0.5)
+        now.store.takes_s = 0.5
+        # At 1.0 the store is asked, and at 1.5 it answers.
+        await asyncio.sleep(0.9)
+        chain = now.gate.chain(caller("c"), "chat")
+        assert chain is not None
+        if taken:
+            now.exact.take(chain, demand())
+        await asyncio.wait([call])
+
+        assert now.now_s == 1.5
+        assert now.queue.endings == {"late" if taken else "passed": 1}
+        assert isinstance(call.exception(), TrafficShaped | None)
+
+
+@virtually
 async def test_a_call_that_has_waited_too_long() -> None:
     """Others came before it: it is refused when its longest wait is over."""
     async with scene(of_group(shaped(1, wait_s=3))) as now:
