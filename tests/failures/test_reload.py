@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ from tests.support.puppet import (
     content_event,
     running_puppet,
 )
+from tests.support.secure_gateway import SecureGateway
+from tests.support.upstream_server import CERTIFICATES, KEY_FILE
 from tests.support.wait import eventually
 
 RELOADS = 100
@@ -490,6 +493,60 @@ async def called(line: Line) -> str | None:
     line.send(chat())
     answer = await line.answer()
     return None if answer.status == 200 else answer.error_code
+
+
+@ALL
+async def test_a_renewed_certificate_is_shown(tmp_path: Path, workers: int) -> None:
+    """By all workers, on the socket that listens already; an unusable one is not."""
+    shown, other = (
+        (CERTIFICATES / name).read_text() for name in ("good.pem", "wrong-name.pem")
+    )
+    certificate = tmp_path / "cert.pem"
+    certificate.write_text(shown)
+    settings = settings_for("http://127.0.0.1:9/v1", workers=workers)
+    settings["server"]["tls"] = {
+        "cert_file": str(certificate),
+        "key_file": str(KEY_FILE),
+    }
+    gateway = SecureGateway(tmp_path, settings)
+    try:
+        await gateway.start()
+        before = await certificates_of(gateway)
+        certificate.write_text(other)
+        os.kill(gateway.pid, signal.SIGHUP)
+        await eventually(lambda: "configuration reloaded" in gateway.log)
+        renewed = await certificates_of(gateway)
+        certificate.write_text("nonsense")
+        os.kill(gateway.pid, signal.SIGHUP)
+        await eventually(lambda: "configuration refused" in gateway.log)
+        after = await certificates_of(gateway)
+    finally:
+        await gateway.stop()
+
+    assert before == {leaf_of(shown)}
+    assert renewed == after == {leaf_of(other)}
+
+
+def leaf_of(chain: str) -> bytes:
+    """Return the first certificate of a PEM file."""
+    end = "-----END CERTIFICATE-----"
+    return ssl.PEM_cert_to_DER_cert(
+        chain[chain.index("-----BEGIN CERT") : chain.index(end)] + end + "\n"
+    )
+
+
+async def certificates_of(gateway: Gateway) -> set[bytes]:
+    """Return the certificates that are shown on sixteen new connections."""
+    host, port = gateway.settings["server"]["listen"].split(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    found = set()
+    for _ in range(16):
+        _, writer = await asyncio.open_connection(host, int(port), ssl=context)
+        secured = writer.get_extra_info("ssl_object")
+        found.add(secured.getpeercert(binary_form=True))
+        writer.close()
+    return found
 
 
 SCRIPT = "def route(ctx): return {target!r}"

@@ -9,7 +9,7 @@ from socket import socket
 
 import structlog
 
-from smart_llmrouter.bootstrap import CannotStart, only_router, prepared
+from smart_llmrouter.bootstrap import CannotStart, Prepared, only_router, prepared
 from smart_llmrouter.bootstrap.embedded import is_embedded
 from smart_llmrouter.bootstrap.hangups import Hangups
 from smart_llmrouter.bootstrap.rereading import Reread
@@ -61,11 +61,6 @@ def serve(
         ):
             # It never accepts: it holds the port, so that no other router gets it.
             let_others_share(bound)
-            ingester = Kept(
-                "ingester",
-                partial(spawn_ingester, snapshot.state, cpus=begun.cpus),
-                now=now,
-            )
             changing = Changing(
                 snapshot,
                 board,
@@ -74,33 +69,53 @@ def serve(
                 now=now,
                 wall_clock=wall_clock,
             )
-            store = _own_store(snapshot.state, now=now)
-            parent = Parent(
-                _workers(
-                    snapshot.server.workers,
-                    run_worker,
-                    changing,
-                    seat=partial(Seat, board=board, tls=begun.tls),
-                    now=now,
-                    parents_own=lambda: [
-                        *signals.pipe,
-                        bound.fileno(),
-                        *ingester.files,
-                    ],
-                ),
-                ingester,
-                board=board,
-                signals=signals,
-                grace_s=snapshot.server.shutdown_grace_s,
-                now=now,
-                store=store,
-                changing=changing,
+            parent = _parent(
+                run_worker, changing, begun, board, signals=signals, now=now
             )
             # What is frozen stays shared between the workers.
             gc.collect()
             gc.freeze()
             _live(parent, bound, workers=snapshot.server.workers)
     log.info("stopped")
+
+
+def _parent(
+    run_worker: RunWorker,
+    changing: Changing,
+    begun: Prepared,
+    board: Board,
+    *,
+    signals: Signals,
+    now: Monotonic,
+) -> Parent:
+    """Put together what keeps all processes running, none of which runs yet."""
+    snapshot = changing.snapshot
+    ingester = Kept(
+        "ingester", partial(spawn_ingester, snapshot.state, cpus=begun.cpus), now=now
+    )
+    store = _own_store(snapshot.state, now=now)
+    workers = _workers(
+        snapshot.server.workers,
+        run_worker,
+        changing,
+        seat=partial(Seat, board=board, tls=begun.tls),
+        now=now,
+        parents_own=lambda: [
+            *signals.pipe,
+            begun.listening.fileno(),
+            *ingester.files,
+        ],
+    )
+    return Parent(
+        workers,
+        ingester,
+        board=board,
+        signals=signals,
+        grace_s=snapshot.server.shutdown_grace_s,
+        now=now,
+        store=store,
+        changing=changing,
+    )
 
 
 def _own_store(state: State, *, now: Monotonic) -> Kept | None:
