@@ -94,7 +94,8 @@ class Recorder:
         self._router_version = router_version
         self._now = now
         self._bounds = bounds
-        self._doubtful = False
+        # A recorder before this one may have found the journal unwritable.
+        self._doubtful = tally.unwritable > 0
         self._records: list[bytes] = []
         self._endings: list[Ending] = []
         self._kinds: dict[Likeness, _Kind] = {}

@@ -260,6 +260,15 @@ async def test_no_call_is_begun_until_the_journal_can_be_written_again() -> None
     assert await closed(recorder, 1) == [Told([None])]
 
 
+async def test_what_one_recorder_has_found_the_next_one_asks_about() -> None:
+    """Another configuration has another recorder, but the disk is still full."""
+    journal, tally = ShortJournal(room=0), Tally()
+    await closed(recorder_on(journal, tally), 1)
+
+    with pytest.raises(JournalUnwritable):
+        recorder_on(journal, tally).check()
+
+
 async def test_an_answer_that_cannot_be_ended_hinders_no_other() -> None:
     """It is a defect, and in the log as one."""
     recorder, ending = recorder_on(ShortJournal(), Tally()), Told()
