@@ -661,3 +661,23 @@ async def retired(gateway: Gateway, workers: int) -> None:
     await eventually(
         lambda: len(script_processes(gateway.pid)) == workers, what="one script each"
     )
+
+
+@ALL
+async def test_bounds_for_strangers_change(tmp_path: Path, workers: int) -> None:
+    """Those of failed authentications hold from then on, in each worker."""
+    async with running_mock() as mock:
+        settings = settings_for(mock.base_url, workers=workers)
+        async with running_gateway(tmp_path, settings) as gateway:
+            nobody = b"GET /v1/models HTTP/1.1\r\nhost: router\r\n\r\n"
+            async with AsyncExitStack() as stack:
+                lines = await lines_to_all(gateway, stack)
+                before = await statuses(lines, nobody)
+                gateway.settings["server"]["auth_failures_per_minute"] = 1
+                gateway.write()
+                await gateway.reload()
+                await statuses(lines, nobody)
+                after = await statuses(lines, nobody)
+
+    assert before == {(401, "unauthorized")}
+    assert after == {(429, "too-many-auth-failures")}

@@ -20,6 +20,7 @@ from smart_llmrouter.config.rules import (
     identities,
     names,
     policies,
+    proxies,
     queues,
     scripts,
     secrecy,
@@ -89,6 +90,7 @@ def check(
     if schema.settings is not None:
         findings += sections.sections_say_something(document)
         findings += timing.timeouts_make_sense(document, schema.settings)
+        findings += proxies.proxies_are_not_everybody(document, schema.settings)
         findings += sharing.counters_are_shared(document, schema.settings)
         findings += queues.queues_have_an_effect(document, schema.settings)
         findings += graph.groups_can_serve(document, schema.settings)
