@@ -50,7 +50,13 @@ class Commands:
                 terms,
                 self._script("take"),
                 [*self._of(life.name), *terms.keys],
-                [life.name.encode(), b"%d" % life.epoch, terms.packed, self._tell_left],
+                [
+                    life.name.encode(),
+                    b"%d" % life.epoch,
+                    terms.limits,
+                    self._tell_left,
+                    terms.places,
+                ],
             )
         given = _encode(
             (
@@ -67,7 +73,7 @@ class Commands:
     def settle(self, life: str, settlement: Settlement) -> bytes:
         """Settle a lease."""
         terms, demand, spent = settlement.terms, settlement.demand, settlement.spent
-        prefix = self._short(life, "settle", terms)
+        prefix = self._short(life, "settle", terms, terms.places)
         given = _encode(
             (
                 settlement.number,
@@ -84,11 +90,12 @@ class Commands:
         return b"%b$%d\r\n%b\r\n" % (prefix, len(given), given)
 
     def grow(
-        self, life: str, terms: Told, request_id: str, *, tokens: int, nusd: int
+        self, life: str, terms: Terms, request_id: str, *, tokens: int, nusd: int
     ) -> bytes:
         """Take more for a call in flight."""
         given = _encode((request_id, tokens, nusd))
-        return self._short(life, "grow", terms) + bulk(given)
+        prefix = self._short(life, "grow", terms, terms.limits)
+        return prefix + bulk(given)
 
     def open(self, life: Life, owner: OwnerName) -> bytes:
         """Begin a life, or go on with it on another connection."""
@@ -116,7 +123,7 @@ class Commands:
     def read(self, terms: Terms, now_ms: int) -> bytes:
         """Ask how scopes stand."""
         keys = [self._keys.clock, self._keys.owners, *terms.keys]
-        return self._call("read", keys, [terms.packed, now_ms])
+        return self._call("read", keys, [terms.limits, now_ms])
 
     def reset(self, scope: str, letter: str, at_ms: int) -> bytes:
         """Begin a period anew."""
@@ -141,7 +148,7 @@ class Commands:
     def _script(self, name: ScriptName) -> bytes:
         return self._scripts[name].digest
 
-    def _short(self, life: str, name: ScriptName, terms: Told) -> bytes:
+    def _short(self, life: str, name: ScriptName, terms: Told, told: bytes) -> bytes:
         """Return how a command for a lease begins: all but what is the call's own."""
         key = f"{name} {life}"
         prefix = terms.prefixes.get(key)
@@ -151,7 +158,7 @@ class Commands:
                 terms,
                 self._script(name),
                 [*self._of(life), *terms.keys],
-                [life.encode(), terms.packed],
+                [life.encode(), told],
             )
         return prefix
 

@@ -71,36 +71,41 @@ class Keys:
 
 
 class Told:
-    """What scripts are told of scopes: their keys, and `packed`, all the rest.
+    """What scripts are told of scopes: their keys, and `places`, where to count.
 
     `prefixes` belongs to whoever sends it: what commands begin with.
     """
 
-    __slots__ = ("keys", "packed", "prefixes")
+    __slots__ = ("keys", "places", "prefixes")
 
-    def __init__(self, keys: Iterable[bytes], packed: bytes) -> None:
+    def __init__(self, keys: Iterable[bytes], places: bytes) -> None:
         """Keep it."""
         self.keys = tuple(keys)
-        self.packed = packed
+        self.places = places
         self.prefixes: dict[str, bytes] = {}
 
 
 class Terms(Told):
-    """A chain's scopes as they are for calls that begin within some bounds of time."""
+    """A chain's scopes as they are for calls that begin within some bounds of time.
 
-    __slots__ = ("ends_ms", "from_ms", "scopes", "until_ms")
+    `limits` is what scripts are told of what the scopes may use.
+    """
+
+    __slots__ = ("ends_ms", "from_ms", "limits", "scopes", "until_ms")
 
     def __init__(self, keys: Keys, scopes: Sequence[Scope], began_ms: float) -> None:
         """Be right for calls that begin at `began_ms`, and for others near it."""
         self.scopes = tuple(scopes)
         self.from_ms, self.until_ms = -inf, inf
         self.ends_ms: dict[tuple[int, PeriodName], float] = {}
-        told = []
+        told, places = [], []
         for index, scope in enumerate(self.scopes):
             periods = list(self._periods(index, scope, began_ms))
-            told.append([*_limits_of(scope), periods])
+            told.append([*_limits_of(scope), _kept_ms(scope), periods])
+            places.append([scope.key, _kept_ms(scope), [each[0] for each in periods]])
         names = (keys.scope(each.key) for each in scopes)
-        super().__init__(names, msgspec.msgpack.encode(told))
+        self.limits = msgspec.msgpack.encode(told)
+        super().__init__(names, msgspec.msgpack.encode(places))
 
     def _periods(
         self, index: int, scope: Scope, began_ms: float
@@ -131,9 +136,7 @@ class Terms(Told):
 
 def _limits_of(scope: Scope) -> Sequence[object]:
     allowance = scope.allowance
-    limits, caps = allowance.limits, allowance.budgets.caps
-    flow = flow_of(allowance)
-    kept_ms = _KEPT_WITH_BUDGETS_MS if caps else _KEPT_WITHOUT_BUDGETS_MS
+    limits, flow = allowance.limits, flow_of(allowance)
     return (
         scope.key,
         limits.rpm or 0,
@@ -142,8 +145,15 @@ def _limits_of(scope: Scope) -> Sequence[object]:
         flow.requests_per_second,
         flow.burst,
         flow.input_tokens_per_second,
-        0 if "lifetime" in caps else kept_ms,
     )
+
+
+def _kept_ms(scope: Scope) -> int:
+    """Return for how long a scope is kept that nobody uses; 0: for ever."""
+    caps = scope.allowance.budgets.caps
+    if "lifetime" in caps:
+        return 0
+    return _KEPT_WITH_BUDGETS_MS if caps else _KEPT_WITHOUT_BUDGETS_MS
 
 
 def caps_of(cap: Cap | None) -> list[int]:

@@ -253,10 +253,10 @@ local function period(s, id)
   return p
 end
 
--- Returns a lease as it is remembered: an array of seven, of which the scopes are packed
+-- Returns a lease as it is remembered: an array of seven, of which the places are packed
 -- already. `ids` are the periods of each scope that are not as the calendar has them.
-local function record(step, began, minute, tokens, nusd, scopes, ids)
-  return '\151' .. pack(step, began, minute, tokens, nusd) .. scopes .. pack(ids)
+local function record(step, began, minute, tokens, nusd, places, ids)
+  return '\151' .. pack(step, began, minute, tokens, nusd) .. places .. pack(ids)
 end
 
 -- Returns the period in which a lease holds something: what was granted before a reset

@@ -1,11 +1,11 @@
 -- Gives back what a lease holds, and counts what its call has used: once.
 -- KEYS: clock, owners, the owner's leases, the scopes.
--- ARGV: owner, the scopes (packed), and packed: number of the settlement (0: only if the
+-- ARGV: owner, the places of the scopes (packed), and packed: number of the settlement (0: only if the
 --       lease is there), lease, when the call began, step in which it was taken (-1: not
 --       known; -2: in none of this minute), tokens taken then, requests, tokens and nusd used, whether it is the
 --       oldest that is sent.
 -- Returns 1, or 0 where that was done before, or -1 where an earlier one is missing.
-local owner, scopes, given = ARGV[1], unpack(ARGV[2]), unpack(ARGV[3])
+local owner, given = ARGV[1], unpack(ARGV[3])
 local number, lease, began, step, minute = given[1], given[2], given[3], given[4], given[5]
 local used = {given[6], given[7], given[8]}
 tell_time()
@@ -27,10 +27,11 @@ if kept then
 elseif used[1] + used[2] + used[3] == 0 and step < 0 then
   return 1
 end
+local scopes = kept and kept[6] or unpack(ARGV[2])
 local held = {1, tokens, nusd}
 
-local function settle_period(i, at, each)
-  local id = id_of(kept, i, at, each[1], began)
+local function settle_period(i, at, id)
+  id = id_of(kept, i, at, id, began)
   local mine = at.o and at.o.p[id]
   if kept and mine then
     local p, rest = period(at.s, id), 0
@@ -53,13 +54,13 @@ for i = 1, #scopes do
   if kept and at.o and at.o.c > 0 then
     at.s.c, at.o.c = max(0, at.s.c - 1), at.o.c - 1
   end
-  for _, each in ipairs(scopes[i][9]) do settle_period(i, at, each) end
+  for _, id in ipairs(scopes[i][3]) do settle_period(i, at, id) end
   if step >= 0 then
     give_back(at, step, max(0, 1 - used[1]), max(0, minute - used[2]))
     if used[2] > minute then count_now(at, 0, used[2] - minute) end
   elseif step == -1 then
     count_now(at, used[1], used[2])
   end
-  save(at, scopes[i][8])
+  save(at, scopes[i][2])
 end
 return 1

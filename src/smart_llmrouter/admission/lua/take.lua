@@ -1,10 +1,11 @@
 -- Takes all that a call needs out of all of its scopes, or nothing.
 -- KEYS: clock, owners, the owner's leases, the scopes.
--- ARGV: owner, epoch, the scopes (packed), whether to tell what is left, and packed:
---       lease, when the call began, input tokens, tokens, nusd, whether it must be granted.
+-- ARGV: owner, epoch, the scopes (packed), whether to tell what is left, their places
+--       (packed), and packed: lease, when the call began, input tokens, tokens, nusd,
+--       whether it must be granted.
 -- Returns -1 where the owner is not alive; 0 and what refuses; 1 and how the minute is.
 local owner, epoch, scopes = ARGV[1], tonumber(ARGV[2]), unpack(ARGV[3])
-local lease, began, input, tokens, nusd, forced = spread(unpack(ARGV[5]))
+local lease, began, input, tokens, nusd, forced = spread(unpack(ARGV[6]))
 local now = tell_time()
 
 local alive = call('HGET', KEYS[2], owner)
@@ -132,7 +133,7 @@ for i = 1, #scopes do
   end
   save(at, given[8])
 end
-call('HSET', KEYS[3], lease, record(step, began, tokens, tokens, nusd, ARGV[3], ids))
+call('HSET', KEYS[3], lease, record(step, began, tokens, tokens, nusd, ARGV[5], ids))
 local answer = {1, step, requests_limit, max(0, requests_left), tokens_limit,
   max(0, tokens_left), ceil((step + STEPS) * STEP_MS - now)}
 for _, value in ipairs(warned) do answer[#answer + 1] = value end
