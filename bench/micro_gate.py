@@ -39,6 +39,13 @@ _EVERYTHING: Final = Allowance(
     ),
 )
 _KINDS: Final[tuple[ScopeKind, ...]] = get_args(ScopeKind)
+CHAINS: Final = {
+    name: chain_of(
+        "bench", tuple(Scope(kind, f"{kind}:bench", _EVERYTHING) for kind in kinds)
+    )
+    for name, kinds in {"one scope": _KINDS[:1], "all six scopes": _KINDS}.items()
+}
+"""Scopes that limit everything there is to limit."""
 _CALLS: Final = 50
 _REPEAT: Final = 400
 

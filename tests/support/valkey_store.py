@@ -107,6 +107,8 @@ class InValkey(Store):
             )
         if not self._link.up:
             await self._link.open()
+            # As once a second: who is dead by now is swept away.
+            await self._shared.renew()
 
     async def take(
         self,
