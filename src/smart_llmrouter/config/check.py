@@ -14,6 +14,7 @@ from smart_llmrouter.config.document import Document
 from smart_llmrouter.config.findings import Finding, in_reading_order
 from smart_llmrouter.config.outline import Outline, outline
 from smart_llmrouter.config.rules import (
+    allowances,
     connections,
     dialects,
     graph,
@@ -91,6 +92,7 @@ def check(
         findings += sections.sections_say_something(document)
         findings += timing.timeouts_make_sense(document, schema.settings)
         findings += proxies.proxies_are_not_everybody(document, schema.settings)
+        findings += allowances.allowances_have_an_effect(document, schema.settings)
         findings += sharing.counters_are_shared(document, schema.settings)
         findings += queues.queues_have_an_effect(document, schema.settings)
         findings += graph.groups_can_serve(document, schema.settings)

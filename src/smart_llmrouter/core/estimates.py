@@ -30,6 +30,8 @@ import msgspec
 
 IMAGE_TOKENS: Final = 5_000
 UNSEEN_FILE_TOKENS: Final = 50_000
+DEFAULT_OUTPUT_TOKENS: Final = 4_096
+"""What is reserved for an answer of a model that declares no `max_output_tokens`."""
 
 # All weights are in twelfths of a token, so that sums are exact.
 _TOKEN: Final = 12

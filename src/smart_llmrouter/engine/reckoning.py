@@ -11,22 +11,18 @@ target was at work, nothing was used; where none was asked at all, not even a re
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
 from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
 from smart_llmrouter.config.snapshot import Target
-from smart_llmrouter.core.estimates import text_tokens
+from smart_llmrouter.core.estimates import DEFAULT_OUTPUT_TOKENS, text_tokens
 from smart_llmrouter.core.money import Price
 from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.core.usage import Cost, Usage, cost_of
 from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
-
-DEFAULT_OUTPUT_TOKENS: Final = 4_096
-"""What is reserved for an answer of a model that declares no `max_output_tokens`."""
 
 
 def demand_of(
