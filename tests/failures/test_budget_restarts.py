@@ -85,6 +85,27 @@ async def test_a_budget_outlives_every_kill(tmp_path: Path) -> None:
     assert sum(row["attempts"] for row in rows) == most
 
 
+async def test_the_minute_outlives_a_kill(tmp_path: Path) -> None:
+    """Three calls a minute are three, however often the router starts in it."""
+    async with running_mock() as mock:
+        settings = configuration(
+            {"acme": provider(mock.base_url)}, callers=[caller(limits={"rpm": 3})]
+        )
+        async with running_gateway(tmp_path, settings) as gateway:
+            before = await statuses(gateway, 2)
+            await gateway.stop(how=signal.SIGKILL)
+            await gateway.start()
+            between = await statuses(gateway, 1)
+            await gateway.stop(how=signal.SIGKILL)
+            await gateway.start()
+            refused = await ask(gateway)
+
+    assert before + between == [200] * 3
+    assert (refused.status_code, len(mock.received)) == (429, 3)
+    assert "rpm-exceeded" in refused.text
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+
+
 async def asked(mock: Mock, count: int) -> None:
     """Wait until the provider was asked so often."""
     await eventually(

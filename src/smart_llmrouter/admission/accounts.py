@@ -295,6 +295,16 @@ class Account:
             tally.warned |= set(self._above_mark(book, tally))
         self.find_bounds()
 
+    def load_minute(self, taken: Mapping[int, tuple[int, int]], now_s: float) -> None:
+        """Add requests and tokens to the steps of these numbers, as far as they count.
+
+        Without limits of a minute nothing does.
+        """
+        if self.minute is not None:
+            self.minute.load(taken)
+            self.minute.expire(now_s)
+            self.find_bounds()
+
     def used(self, tally: Tally) -> tuple[Amounts, Amounts]:
         """Return what is settled and what is held in a tally."""
         if tally not in self.turn:

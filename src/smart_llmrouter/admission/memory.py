@@ -4,7 +4,7 @@ One process owns them, and nothing else runs while it looks and takes. What they
 lost with the process, and told to the next one by `load`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from smart_llmrouter.admission.accounts import UNLIMITED, Account
 from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import Demand, Spent
 from smart_llmrouter.admission.refusals import Moment, tightest, tightest_growth
-from smart_llmrouter.admission.rolling import Step, reset_after_s
+from smart_llmrouter.admission.rolling import Step, number_at, reset_after_s
 from smart_llmrouter.admission.standings import standing_of
 from smart_llmrouter.admission.verdicts import (
     Lease,
@@ -35,6 +35,17 @@ class Used(msgspec.Struct, frozen=True, gc=False):
     requests: int = 0
     tokens: int = 0
     nusd: int = 0
+
+
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """What calls have used that were granted at one moment of the last minute.
+
+    `at_ms` is in milliseconds since 1970 UTC.
+    """
+
+    at_ms: int
+    requests: int
+    tokens: int
 
 
 class Held(Lease):
@@ -233,6 +244,21 @@ class Memory:
             },
             self._wall() * 1000,
         )
+
+    def load_minute(self, scope: Scope, taken: Iterable[Taken]) -> None:
+        """Add to the rolling minute what these counters have not seen.
+
+        It counts for as long as if it had been taken here at that time; what seems to
+        come from the future counts from now on.
+        """
+        account = self._account(scope)
+        now_s, now_ms = self._now(), self._wall() * 1000
+        steps: dict[int, tuple[int, int]] = {}
+        for each in taken:
+            number = number_at(now_s - max(0.0, now_ms - each.at_ms) / 1000)
+            requests, tokens = steps.get(number, (0, 0))
+            steps[number] = (requests + each.requests, tokens + each.tokens)
+        account.load_minute(steps, now_s)
 
     def condition(self) -> str | None:
         """Return that all is well: memory is always there."""

@@ -6,8 +6,8 @@ which something was granted exist, at most 601 of them.
 """
 
 from collections import deque
-from collections.abc import Callable
-from math import inf
+from collections.abc import Callable, Mapping
+from math import floor, inf
 from typing import Final
 
 from smart_llmrouter.admission.tallies import Turn
@@ -46,6 +46,10 @@ def tokens_of(step: Step) -> int:
     return step.tokens
 
 
+def _number_of(step: Step) -> int:
+    return step.number
+
+
 class Minute:
     """The steps of the last minute.
 
@@ -60,6 +64,20 @@ class Minute:
         self.requests = requests
         self.tokens = tokens
         self.steps: deque[Step] = deque()
+
+    def load(self, taken: Mapping[int, tuple[int, int]]) -> None:
+        """Add steps from before it was counted here: their requests and tokens.
+
+        By the numbers of the steps.
+        """
+        loaded = []
+        for number, (requests, tokens) in taken.items():
+            step = Step(number, ())
+            step.requests, step.tokens = requests, tokens
+            self.requests -= requests
+            self.tokens -= tokens
+            loaded.append(step)
+        self.steps = deque(sorted([*loaded, *self.steps], key=_number_of))
 
     def begin(self, now_s: float, turn: Turn) -> Step:
         """Begin a step; those that are over a minute old count no more."""
@@ -121,6 +139,11 @@ class Minute:
             if amount_of(step):
                 return reset_after_s(step, now_s)
         return 0.0
+
+
+def number_at(at_s: float) -> int:
+    """Return the number of the step that is then."""
+    return floor(at_s * STEPS_A_SECOND)
 
 
 def ends_s(step: Step) -> float:

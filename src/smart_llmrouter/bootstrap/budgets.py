@@ -14,8 +14,8 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from smart_llmrouter.admission.memory import Memory
-from smart_llmrouter.bootstrap.recorded import on_record
+from smart_llmrouter.admission.memory import Memory, Taken
+from smart_llmrouter.bootstrap.recorded import minutes_on_record, on_record
 from smart_llmrouter.bootstrap.recounting import loads_of, recount
 from smart_llmrouter.config.allowances import (
     Allowances,
@@ -109,16 +109,21 @@ async def rebuild(
 ) -> int:
     """Tell counters what is on record, and return which reset was the last.
 
-    At a start, of all budgets; call it before the first call is taken. At a reload, of
-    those that the allowances `before` did not have: see `recount`.
+    At a start, of all budgets and minutes; call it before the first call is taken. At a
+    reload, of budgets that the allowances `before` did not have: see `recount`.
 
     Raises `DatabaseAway` where the rows cannot be had.
     """
     if before is not None:
         return await recount(snapshot, counters, before=before)
     found = await asyncio.to_thread(on_record, snapshot.state, snapshot.allowances)
+    minutes = await asyncio.to_thread(
+        minutes_on_record, snapshot.state, snapshot.allowances
+    )
     for each in loads_of(found, snapshot.allowances):
         counters.load(each.scope, each.used)
+    for minute in minutes:
+        counters.load_minute(minute.scope, (Taken(*use) for use in minute.uses))
     return found.last_event
 
 

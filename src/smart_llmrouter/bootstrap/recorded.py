@@ -2,10 +2,12 @@
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
+
+import structlog
 
 from smart_llmrouter.admission.calendar import bounds_ms
 from smart_llmrouter.admission.demand import Spent
@@ -19,12 +21,15 @@ from smart_llmrouter.ledger.budget_sums import (
     budget_uses,
     has_budgets,
 )
-from smart_llmrouter.ledger.catch_up import all_rows
+from smart_llmrouter.ledger.catch_up import LONGEST_WAIT_S, all_rows, catch_up
+from smart_llmrouter.ledger.minute_sums import MinuteUse, has_minutes, minute_uses
 from smart_llmrouter.stores.budget_events import events_until, last_resets
 from smart_llmrouter.stores.sqlite import DatabaseUnusable, connect, database_path
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
 _MS_PER_S: Final = 1000
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,29 @@ def charged_of(
     with _rows(state) as connection:
         found = budget_sums.charged_of(connection, request_ids, since_ms=since_ms)
     return {request_id: Spent(*used) for request_id, used in found.items()}
+
+
+def minutes_on_record(state: State, allowances: Allowances) -> Sequence[MinuteUse]:
+    """Return what was used of all rolling minutes, as far as it counts still.
+
+    Blocks a few seconds for what the journal holds, where a minute is limited: were
+    there more to read, the minute would be over before that is done. Raises
+    `DatabaseAway`.
+    """
+    if not has_minutes(allowances):
+        return []
+    with _rows(state, all_of_them=False) as connection:
+        unread = catch_up(
+            state.directory,
+            state.database_url.reveal(),
+            sleep=time.sleep,
+            monotonic=time.monotonic,
+            longest_wait_s=LONGEST_WAIT_S,
+        )
+        if unread:
+            log.warning("the last minute is not known in full", unread_bytes=unread)
+        now_ms = int(time.time() * _MS_PER_S)
+        return minute_uses(connection, allowances, now_ms=now_ms)
 
 
 @contextmanager

@@ -128,6 +128,10 @@ class Allowances:
 
     def __bool__(self) -> bool:
         """Say whether anything is limited for anybody."""
+        return any(self.each())
+
+    def each(self) -> Iterator[Allowance]:
+        """Yield what somebody may use, whoever it is."""
         holders: tuple[Mapping[Any, Allowance], ...] = (
             self.callers,
             self.owners,
@@ -136,7 +140,8 @@ class Allowances:
             self.groups,
             self.per_caller,
         )
-        return any(any(each.values()) for each in holders)
+        for each in holders:
+            yield from each.values()
 
     def scopes_of(self, caller: Caller, group: str) -> tuple[Scope, ...]:
         """Return whose limits a call of `caller` to `group` must keep, if any."""

@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import inf
 from typing import Final, NamedTuple
 
-from smart_llmrouter.config.allowances import Allowances, Budgets, PeriodName, Scope
+from smart_llmrouter.config.allowances import Allowances, PeriodName, Scope
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.stores.budget_events import Resets
 
@@ -23,20 +23,22 @@ BoundsOf = Callable[[PeriodName, float, str], tuple[float, float]]
 Both in milliseconds since 1970 UTC, and infinite where it has none.
 """
 
-_TOKENS: Final = "coalesce(charged_tokens, input_tokens + output_tokens, 0)"
+TOKENS: Final = "coalesce(charged_tokens, input_tokens + output_tokens, 0)"
+"""How many tokens a row was charged."""
+
 _NUSD: Final = "coalesce(charged_cost_nusd, total_cost_nusd, 0)"
 # What calls have in common is looked up once for all of them, not once a call.
 _SUMS: Final = f"""
 SELECT caller_id, caller_user, caller_project, caller_environment, resolved_group,
     sum(calls), sum(tokens), sum(nusd)
 FROM (
-    SELECT labels_id, count(*) AS calls, sum({_TOKENS}) AS tokens, sum({_NUSD}) AS nusd
+    SELECT labels_id, count(*) AS calls, sum({TOKENS}) AS tokens, sum({_NUSD}) AS nusd
     FROM request_measures WHERE ts_ms >= ? AND ts_ms < ? GROUP BY labels_id
 ) JOIN request_labels ON request_labels.id = labels_id
 WHERE attempts >= 1 AND resolved_group IS NOT NULL GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608 - constants
 _CALLS: Final = f"""
-SELECT request_id, attempts >= 1, {_TOKENS}, {_NUSD}
+SELECT request_id, attempts >= 1, {TOKENS}, {_NUSD}
 FROM request_measures JOIN request_labels ON request_labels.id = labels_id
 WHERE ts_ms >= ?
 """  # noqa: S608 - constants
@@ -108,7 +110,7 @@ class Periods:
         return PeriodUse(max(begins_ms, reset_ms), ends_ms)
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Whose calls these are, and of which group."""
 
     caller_id: str
@@ -172,7 +174,7 @@ def _with(known: ScopeUse, used: Used, stretch: tuple[float, float]) -> ScopeUse
 
 def has_budgets(allowances: Allowances) -> bool:
     """Say whether there is any budget."""
-    return any(budgets.caps for budgets in _all_budgets(allowances))
+    return any(each.budgets.caps for each in allowances.each())
 
 
 def charged_of(
@@ -196,9 +198,10 @@ def _stretches(
 ) -> Iterator[tuple[float, float]]:
     """Return stretches of time in none of which a period begins, ends or is reset."""
     edges = set()
-    for budgets in _all_budgets(allowances):
-        for period in budgets.caps:
-            edges |= {*periods.bounds_of(period, periods.at_ms, budgets.timezone)}
+    for each in allowances.each():
+        for period in each.budgets.caps:
+            timezone = each.budgets.timezone
+            edges |= {*periods.bounds_of(period, periods.at_ms, timezone)}
     if not edges:
         return
     first_ms = min(edges)
@@ -206,26 +209,13 @@ def _stretches(
     yield from pairwise(sorted({*(e for e in edges if e < before_ms), before_ms}))
 
 
-def _all_budgets(allowances: Allowances) -> Iterator[Budgets]:
-    for holders in (
-        allowances.callers,
-        allowances.owners,
-        allowances.projects,
-        allowances.environments,
-        allowances.groups,
-        allowances.per_caller,
-    ):
-        for allowance in holders.values():
-            yield allowance.budgets
-
-
 def _sums(
     connection: sqlite3.Connection, since_ms: float, until_ms: float
-) -> Iterator[tuple[_Place, Used]]:
+) -> Iterator[tuple[Place, Used]]:
     """Return what was used from one instant on, up to but without the other."""
     rows = connection.execute(_SUMS, (_whole(since_ms), _whole(until_ms)))
     for *place, calls, tokens, nusd in rows:
-        yield _Place(*place), Used(calls, tokens, nusd)
+        yield Place(*place), Used(calls, tokens, nusd)
 
 
 def _whole(ms: float) -> int:

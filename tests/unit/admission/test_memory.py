@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from smart_llmrouter.admission.demand import NOTHING
-from smart_llmrouter.admission.memory import Memory, Used
+from smart_llmrouter.admission.memory import Memory, Taken, Used
 from smart_llmrouter.admission.verdicts import Lease
 from smart_llmrouter.config.allowances import Cap, Limits, Scope
 from smart_llmrouter.config.policies import Flow
@@ -160,6 +160,69 @@ async def test_nobody_is_warned_again_after_a_restart(store: InMemory) -> None:
 
     assert first.warned == ()
     assert [(each.period, each.used) for each in second.warned] == [("month", 90)]
+
+
+async def test_a_minute_that_began_before_the_start(store: InMemory) -> None:
+    """Each call counts until its own minute is over, as if it had been taken here."""
+    alice = scope(limits=Limits(rpm=3, tpm=100), day=Cap(tokens=1000))
+    now_ms = store.clocks.now_ms
+    agos = ((70, 0, 500), (50, 1, 20), (20, 1, 30))
+    memory_of(store).load_minute(
+        alice, [Taken(now_ms - s * 1000, requests, n) for s, requests, n in agos]
+    )
+
+    before = await store.use(alice)
+    granted(await store.take(chain(alice), tokens=40))
+    requests = refused(await store.take(chain(alice)))
+    store.clocks.turn(requests.wait_s)
+    after = await store.use(alice)
+    tokens = refused(await store.take(chain(alice), tokens=31))
+
+    assert before == {"rpm": (2, 0), "tpm": (50, 0), "day.tokens": (0, 0)}
+    assert requests.limit == "rpm"
+    assert requests.wait_s == pytest.approx(10.1, abs=0.01)
+    assert (after["rpm"][0], after["tpm"][0]) == (2, 70)
+    assert (tokens.limit, tokens.left) == ("tpm", 30)
+    assert tokens.wait_s == pytest.approx(30, abs=0.01)
+
+
+async def test_a_minute_is_told_beside_what_is_counted_already(
+    store: InMemory,
+) -> None:
+    """What is older rolls out first, and what is settled goes back to its own step."""
+    alice = scope(limits=Limits(rpm=9, tpm=90))
+    lease = granted(await store.take(chain(alice), tokens=10))
+    taken = [Taken(store.clocks.now_ms - 59_000, 4, 40)] * 2
+
+    memory_of(store).load_minute(alice, taken)
+    full = refused(await store.take(chain(alice)))
+    store.clocks.turn(full.wait_s)
+    await store.settle(lease, tokens=3)
+
+    assert full.wait_s == pytest.approx(1.1, abs=0.01)
+    assert await store.use(alice) == {"rpm": (1, 0), "tpm": (3, 0)}
+
+
+async def test_a_minute_that_comes_from_the_future_begins_now(
+    store: InMemory,
+) -> None:
+    """The clock on the wall was set back: nobody knows when that was."""
+    alice = scope(limits=Limits(rpm=1))
+    memory_of(store).load_minute(alice, [Taken(store.clocks.now_ms + 30_000, 1, 0)])
+
+    refusal = refused(await store.take(chain(alice)))
+
+    assert refusal.wait_s == pytest.approx(60.1, abs=0.01)
+
+
+async def test_a_minute_that_nothing_limits_is_not_kept(store: InMemory) -> None:
+    """Nobody would ever look at it."""
+    alice = scope(limits=Limits(concurrent=1))
+    memory_of(store).load_minute(alice, [Taken(store.clocks.now_ms, 5, 5)])
+
+    limited = scope(limits=Limits(rpm=1))
+
+    assert await store.use(limited) == {"rpm": (0, 0)}
 
 
 async def test_a_reset_that_is_told_before_its_time(store: InMemory) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from smart_llmrouter.admission.calendar import bounds_ms
 from smart_llmrouter.admission.counters import Chain, chain_of
 from smart_llmrouter.admission.demand import Demand, Spent
 from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.admission.verdicts import Lease, Refusal
+from smart_llmrouter.bootstrap import recorded
 from smart_llmrouter.bootstrap.budgets import (
     ResetWatcher,
     rebuild,
@@ -103,6 +105,44 @@ async def test_a_new_router_knows_what_was_used(state: StateDirectory) -> None:
     refusal = counters.take(chain(snapshot), demand())
     assert isinstance(refusal, Refusal)
     assert (refusal.limit, refusal.left) == ("day.requests", 0)
+
+
+async def test_a_new_router_knows_the_minute(state: StateDirectory) -> None:
+    """Also of what is only in the journal, and where nobody has a budget."""
+    snapshot = snapshot_in(state, budgets="    limits: {rpm: 3, tpm: 100}\n")
+    counters, now_ms = memory(), int(time.time() * 1000)
+    state.journalled([a_call(1, ts_ms=now_ms - 70_000), a_call(2)])
+    state.ingester().advance()
+    state.journalled([a_call(3, ts_ms=now_ms - 30_000), a_call(4, ts_ms=now_ms - 9000)])
+
+    await rebuild(snapshot, counters)
+
+    assert await used(counters, snapshot) == {"rpm": 3, "tpm": 30}
+    refusal = counters.take(chain(snapshot), demand())
+    assert isinstance(refusal, Refusal)
+    assert (refusal.limit, refusal.left) == ("rpm", 0)
+    assert 28 < refusal.wait_s < 30.2
+
+
+async def test_a_minute_that_cannot_be_known_keeps_no_router_from_starting(
+    state: StateDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is over before the journal is read; what is in the database counts."""
+    monkeypatch.setattr(recorded, "LONGEST_WAIT_S", 0.05)
+    snapshot = snapshot_in(state, budgets="    limits: {rpm: 3}\n")
+    counters = memory()
+    state.journalled([a_call(1)])
+    state.ingester().advance()
+    state.journalled([a_call(2)])
+
+    with ingester_lock(state.path) as acquired, capture_logs() as logs:
+        assert acquired()
+        await rebuild(snapshot, counters)
+
+    assert await used(counters, snapshot) == {"rpm": 1}
+    [line] = logs
+    assert line["event"] == "the last minute is not known in full"
+    assert line["unread_bytes"] > 0
 
 
 async def test_a_router_without_budgets_waits_for_nothing(
