@@ -18,6 +18,7 @@ from smart_llmrouter.stores.valkey_address import parse_address
 from smart_llmrouter.stores.valkey_link import Chance, ValkeyLink
 from tests.support.counter_stores import Reset, Settled, Store
 from tests.support.valkey import server_of_this_process
+from tests.support.wait import eventually
 
 _LEASE_S = 15
 _TURNED = "call('HMGET', KEYS[1] .. '-turned', 's', 'us')"
@@ -69,6 +70,7 @@ class InValkey(Store):
             wall=self.clocks.wall,
         )
         address = parse_address(server_of_this_process().url)
+        self._opened = False
         self._link = ValkeyLink(address, shared, chance=Chance(lambda: 0.0))
         self._links.append(self._link)
         shared.use(self._link)
@@ -107,8 +109,10 @@ class InValkey(Store):
                 server_of_this_process().ask,
                 *("HSET", key, "s", int(whole), "us", microseconds),
             )
-        if not self._link.up:
+        if not self._opened:
+            self._opened = True
             await self._link.open()
+            await eventually(lambda: self._link.up, what="the store")
             # As once a second: who is dead by now is swept away.
             await self._shared.renew()
 

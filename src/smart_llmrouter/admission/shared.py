@@ -25,8 +25,8 @@ from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
 from smart_llmrouter.admission.shared_away import Away, LocalLease
 from smart_llmrouter.admission.shared_commands import Commands
+from smart_llmrouter.admission.shared_dead import Dead
 from smart_llmrouter.admission.shared_owner import Life, OwnerName, Settlement
-from smart_llmrouter.admission.shared_records import Charged, records_of, settlement_of
 from smart_llmrouter.admission.shared_terms import (
     LETTERS,
     Keys,
@@ -56,7 +56,6 @@ _NO_MINUTE: Final = -2
 _FOREIGN: Final = "a lease goes back to the counters that gave it"
 _NOT_LOADED: Final = "NOSCRIPT"
 _MS_PER_S: Final = 1000
-_SCOPES_AT_ONCE: Final = 100
 
 
 class _Asking:
@@ -133,6 +132,7 @@ class Shared:
         self._commands = commands
         self._keys = keys
         self.away = away
+        self.dead = Dead(self.asked, commands, keys=keys, owner=owner)
         self._terms: dict[Chain, Terms] = {}
         self._newest: dict[str, Scope] = {}
         self._lives: dict[str, Life] = {}
@@ -470,59 +470,13 @@ class Shared:
                 self._begin_life()
         self.away.meet(cast("int", told[1]))
         for name in told[2:]:
-            await self._sweep(cast("bytes", name).decode())
-
-    async def _sweep(self, name: str) -> None:
-        """Release what a dead owner held."""
-        leases = await self.asked(self._commands.leases(name))
-        found = records_of(cast("list[bytes]", leases))
-        scopes = sorted({scope for each in found for scope in each.scopes})
-        for at in range(0, max(1, len(scopes)), _SCOPES_AT_ONCE):
-            some = scopes[at : at + _SCOPES_AT_ONCE]
-            last = at + _SCOPES_AT_ONCE >= len(scopes)
-            await self.asked(self._commands.sweep(name, some, last=last))
-        if found:
-            log.warning("leases of a dead process are released", owner=name)
-
-    async def mend(self, charged: Charged) -> None:
-        """Settle what dead predecessors had in flight, by what is on record of it.
-
-        Raises `CountersAway`, and what `charged` raises.
-        """
-        instance = self._owner.instance
-        told = await self.asked(self._commands.family(instance))
-        for name in sorted(each.decode() for each in cast("list[bytes]", told)):
-            if self._owner.mends(name):
-                await self._mend(name, charged)
-                await self.asked(self._commands.forget(instance, name))
-
-    async def _mend(self, name: str, charged: Charged) -> None:
-        leases = await self.asked(self._commands.close(name))
-        found = records_of(cast("list[bytes]", leases))
-        if not found:
-            return
-        began_ms = min(each.began_ms for each in found)
-        known = await charged([each.request_id for each in found], since_ms=began_ms)
-        for record in found:
-            spent = known.get(record.request_id, NOTHING)
-            settlement = settlement_of(record, self._keys, spent)
-            await self.asked(self._commands.settle(name, settlement))
-        log.warning(
-            "calls of a dead process are settled",
-            owner=name,
-            calls=len(found),
-            on_record=len(known),
-        )
+            await self.dead.sweep(cast("bytes", name).decode())
 
     async def leave(self) -> None:
         """Say that this process ends; what it still holds is released."""
         with suppress(CountersAway):
             for life in list(self._lives.values()):
-                await self.asked(self._commands.close(life.name))
-                await self._sweep(life.name)
-                if life.over:
-                    forget = self._commands.forget(self._owner.instance, life.name)
-                    await self.asked(forget)
+                await self.dead.bury(life.name, forget=life.over)
 
 
 def _ignore(_reply: Reply) -> None:

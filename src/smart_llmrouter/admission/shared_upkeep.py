@@ -52,7 +52,7 @@ async def _mend(shared: Shared, charged: Charged) -> None:
     """Settle what dead predecessors had in flight, as soon as the store is there."""
     while True:
         try:
-            await shared.mend(charged)
+            await shared.dead.mend(charged)
             return
         except CountersAway:
             await asyncio.sleep(_RENEW_EVERY_S)
