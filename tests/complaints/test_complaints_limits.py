@@ -73,7 +73,9 @@ def settings_for(base_url: str, **allowance: Any) -> dict[str, Any]:  # noqa: AN
 
 async def test_parallel_calls_pass_a_cap_on_tokens(store: Store) -> None:
     """Each is small enough, and nobody has answered yet; all together are too much."""
-    capped = chain(scope(limits=Limits(tpm=100)))
+    holder = scope(limits=Limits(tpm=100))
+    capped = chain(holder)
+    assert (await store.use(holder))["tpm"] == (0, 0)
 
     taken = await asyncio.gather(*(store.take(capped, tokens=60) for _ in range(5)))
 
