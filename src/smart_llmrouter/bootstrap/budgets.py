@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -33,7 +33,8 @@ from smart_llmrouter.stores.budget_events import (
     last_resets,
     resets_after,
 )
-from smart_llmrouter.stores.sqlite import connect, database_path
+from smart_llmrouter.stores.sqlite import database_path
+from smart_llmrouter.stores.sqlite_reader import Reader
 
 LOOK_EVERY_S: Final = 0.5
 """How often a router looks for budgets that were reset."""
@@ -77,6 +78,7 @@ async def counted(
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        await watcher.close()
 
 
 @asynccontextmanager
@@ -99,9 +101,12 @@ async def _tell_of_resets(
     state: State, counters: Resettable, allowances: Callable[[], Allowances]
 ) -> None:
     watcher = ResetWatcher(state, counters, allowances=allowances, last_event=0)
-    while not await watcher.begin():  # noqa: ASYNC110 - others tell, or a disk
-        await asyncio.sleep(LOOK_EVERY_S)
-    await watcher.watch()
+    try:
+        while not await watcher.begin():  # noqa: ASYNC110 - others tell, or a disk
+            await asyncio.sleep(LOOK_EVERY_S)
+        await watcher.watch()
+    finally:
+        await watcher.close()
 
 
 async def rebuild(
@@ -139,7 +144,7 @@ class ResetWatcher:
         last_event: int,
     ) -> None:
         """Tell of resets that come after `last_event`, by the allowances of then."""
-        self._url = state.database_url.reveal()
+        self._reader = Reader(database_path(state.database_url.reveal()))
         self._counters = counters
         self._allowances = allowances
         self._last_event = last_event
@@ -153,6 +158,10 @@ class ResetWatcher:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             await self.look()
+
+    async def close(self) -> None:
+        """Let go of the database for good, when the last look is over."""
+        await asyncio.to_thread(self._reader.close)
 
     async def begin(self) -> bool:
         """Tell counters that outlive routers of the last resets; say if that worked."""
@@ -169,7 +178,7 @@ class ResetWatcher:
 
     def _last_resets(self) -> tuple[Resets, int]:
         at_ms = int(time.time() * _MS_PER_S) + RESET_AHEAD_MS
-        with closing(connect(database_path(self._url), mode="ro")) as connection:
+        with self._reader.connection() as connection:
             return last_resets(connection, at_ms=at_ms), events_until(
                 connection, at_ms=at_ms
             )
@@ -202,7 +211,7 @@ class ResetWatcher:
         return self._any
 
     def _made(self) -> list[MadeReset]:
-        with closing(connect(database_path(self._url), mode="ro")) as connection:
+        with self._reader.connection() as connection:
             if not self._awake:
                 # What was reset before, those have looked at who began to count.
                 before_ms = int((time.time() - _OVERLAP_S) * _MS_PER_S)

@@ -279,6 +279,7 @@ async def test_a_router_that_runs_learns_of_a_reset(state: StateDirectory) -> No
     assert isinstance(after, Lease)
     counters.settle(after, Spent(1, 10, 0))
     await watcher.look()
+    await watcher.close()
     assert await used(counters, snapshot) == {"day.requests": 1, "month.tokens": 40}
 
 
@@ -305,6 +306,7 @@ async def test_budgets_that_come_later_are_watched_from_then_on(
 
     reset(state, at_ms=now_ms)
     await watcher.look()
+    await watcher.close()
 
     assert counted["day.requests"] == 3
     assert (await used(counters, snapshot))["day.requests"] == 0
@@ -335,6 +337,7 @@ async def test_a_database_that_is_away_is_looked_at_again(
     elsewhere.rename(state.database)
 
     await watcher.look()
+    await watcher.close()
 
     assert (missed, told) == ([], [f"caller:{WHO} day 5"])
 
