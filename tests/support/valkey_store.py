@@ -40,7 +40,7 @@ class InValkey(Store):
     lives and says so.
     """
 
-    settling_s = _LEASE_S
+    settling_s = _LEASE_S + 1
     outlives = True
     precision_s = 0.001
 

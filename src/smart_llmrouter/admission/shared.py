@@ -190,7 +190,11 @@ class Shared:
 
     def _ask(self, asking: _Asking) -> None:
         what = self._commands.take(
-            asking.life, asking.terms, asking.demand, forced=False
+            asking.life,
+            asking.terms,
+            asking.demand,
+            now_ms=int(self.wall() * _MS_PER_S),
+            forced=False,
         )
         self.link.send(what, asking)
 
@@ -438,7 +442,9 @@ class Shared:
             if lease.spent is not None:
                 self.away.owe(lease, lease.spent)
 
-        self.link.send(self._commands.take(life, terms, demand, forced=True), told)
+        self.link.send(
+            self._commands.take(life, terms, demand, now_ms=0, forced=True), told
+        )
 
     def lost(self) -> None:
         """Count in another way while the store is away."""

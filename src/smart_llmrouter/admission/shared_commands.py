@@ -40,8 +40,10 @@ class Commands:
         """What loads all scripts."""
         return [script.load for script in self._scripts.values()]
 
-    def take(self, life: Life, terms: Terms, demand: Demand, *, forced: bool) -> bytes:
-        """Take what a call needs."""
+    def take(
+        self, life: Life, terms: Terms, demand: Demand, *, now_ms: int, forced: bool
+    ) -> bytes:
+        """Take what a call needs; `now_ms` is by the wall's clock here."""
         name = f"take {life.name} {life.epoch}"
         prefix = terms.prefixes.get(name)
         if prefix is None:
@@ -66,6 +68,7 @@ class Commands:
                 demand.tokens,
                 demand.nusd,
                 forced,
+                now_ms,
             )
         )
         return b"%b$%d\r\n%b\r\n" % (prefix, len(given), given)

@@ -2,10 +2,10 @@
 -- KEYS: clock, owners, the owner's leases, the scopes.
 -- ARGV: owner, epoch, the scopes (packed), whether to tell what is left, their places
 --       (packed), and packed: lease, when the call began, input tokens, tokens, nusd,
---       whether it must be granted.
+--       whether it must be granted, and what time it is for the asker.
 -- Returns -1 where the owner is not alive; 0 and what refuses; 1 and how the minute is.
 local owner, epoch, scopes = ARGV[1], tonumber(ARGV[2]), unpack(ARGV[3])
-local lease, began, input, tokens, nusd, forced = spread(unpack(ARGV[6]))
+local lease, began, input, tokens, nusd, forced, wall = spread(unpack(ARGV[6]))
 local now = tell_time()
 
 local alive = call('HGET', KEYS[2], owner)
@@ -47,7 +47,7 @@ local function check_period(i, at, given)
       if need > cap or ends == 0 and used + need > cap then
         refuse(i, limit, left, NEVER, {ends = ends})
       elseif used + need > cap then
-        refuse(i, limit, left, max(1, ends - began + 1), {ends = ends, at_end = true})
+        refuse(i, limit, left, max(1, ends - wall + 1), {ends = ends, at_end = true})
       else
         refuse(i, limit, left, 1000, {ends = ends})
       end
