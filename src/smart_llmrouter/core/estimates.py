@@ -20,13 +20,19 @@ window that is full already. So this is meant to be over and never under:
 For prose and code in many languages this is 1.4 times as much, or more, as the largest
 of three public tokenizers counts. Whatever is added to the end of a text, or to a
 request, its estimate does not become less.
+
+A request weighs what its parts weigh: each field, and each item of the conversation.
+Agents send the same parts again with each request, so the weight of a part is
+remembered under a hash of its bytes, which says nothing of what is in it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from string import ascii_lowercase, ascii_uppercase, digits
-from typing import Final, TypeGuard
+from typing import Final, Generic, TypeGuard, TypeVar
 
 import msgspec
+
+P = TypeVar("P", bound=Hashable)
 
 IMAGE_TOKENS: Final = 5_000
 UNSEEN_FILE_TOKENS: Final = 50_000
@@ -86,7 +92,14 @@ _OF_MEDIA: Final = frozenset(
 
 _NESTING: Final = (dict, list)
 
+_MOST_REMEMBERED: Final = 16_384
+_KIND: Final = "type"
+_TOOLS_FIELD: Final = "tools"
+_LIST: Final = b"["
+
 _decode: Final = msgspec.json.Decoder().decode
+_decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def input_tokens(body: bytes) -> int:
@@ -95,12 +108,52 @@ def input_tokens(body: bytes) -> int:
     What is no JSON object is taken for text.
     """
     try:
-        request = _decode(body)
+        return _whole_tokens(_REQUEST + _weight_of_request(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        request = None
-    if not isinstance(request, dict):
         return _whole_tokens(_REQUEST + _weight_of_bytes(body))
-    return _whole_tokens(_REQUEST + _overheads(request) + _weight_of(request))
+
+
+class _Remembered(Generic[P]):
+    """The weights of parts that were weighed before, by the hash of each."""
+
+    __slots__ = ("_weigh", "_weights")
+
+    def __init__(self, weigh: Callable[[P], int]) -> None:
+        """Let `weigh` find the weight of what is new."""
+        self._weigh = weigh
+        self._weights: dict[int, int] = {}
+
+    def weight_of(self, part: P) -> int:
+        """Return what a part weighs. Raises what weighing it raises."""
+        key = hash(part)
+        weight = self._weights.get(key)
+        if weight is None:
+            weight = self._weigh(part)
+            if len(self._weights) >= _MOST_REMEMBERED:
+                self._weights.clear()
+            self._weights[key] = weight
+        return weight
+
+
+def _weight_of_request(body: bytes) -> int:
+    """Add up the parts of a request. Raises as decoding does."""
+    fields = _decode_fields(body)
+    if _KIND in fields:
+        # It may call itself a medium: then it is one part.
+        request = _decode(body)
+        return _ITEM * _items_in(request) + _weight_of(request) + _tools_in(request)
+    weight = _FIELD * (1 + len(fields)) + _NAMES.weight_of(tuple(fields))
+    items = len(_CONVERSATIONS)
+    value, tools = _VALUES.weight_of, _TOOLS.weight_of
+    for name, raw in fields.items():
+        part = bytes(raw)
+        if name in _CONVERSATIONS and part[:1] == _LIST:
+            turns = _decode_items(part)
+            items += len(turns) - 1
+            weight += _FIELD + sum([value(bytes(turn)) for turn in turns])
+        else:
+            weight += tools(part) if name == _TOOLS_FIELD else value(part)
+    return weight + _ITEM * items
 
 
 def text_tokens(text: str) -> int:
@@ -108,18 +161,28 @@ def text_tokens(text: str) -> int:
     return _whole_tokens(_weight_of_texts([text]))
 
 
-def _overheads(request: Mapping[str, object]) -> int:
-    items = 0
-    for name in _CONVERSATIONS:
-        turns = request.get(name)
-        items += len(turns) if isinstance(turns, list) else 1
-    tools = request.get("tools")
-    if isinstance(tools, list) and tools:
-        return _ITEM * items + _ANY_TOOLS + _TOOL * len(tools)
-    return _ITEM * items
+def _items_in(request: Mapping[str, object]) -> int:
+    """Count the items of the conversation; one that is no list is one."""
+    turns = [request.get(name) for name in _CONVERSATIONS]
+    return sum(len(each) if isinstance(each, list) else 1 for each in turns)
 
 
-def _weight_of(request: Mapping[str, object]) -> int:
+def _tools_in(request: Mapping[str, object]) -> int:
+    """Weigh what tools need beside what is written of them."""
+    tools = request.get(_TOOLS_FIELD)
+    return _ANY_TOOLS + _TOOL * len(tools) if isinstance(tools, list) and tools else 0
+
+
+def _weight_of_value(part: bytes) -> int:
+    return _weight_of([_decode(part)]) - _FIELD
+
+
+def _weight_of_tools(part: bytes) -> int:
+    tools = _decode(part)
+    return _weight_of([tools]) - _FIELD + _tools_in({_TOOLS_FIELD: tools})
+
+
+def _weight_of(request: Mapping[str, object] | list[object]) -> int:
     """Add up all that is in a request; deep ones are no reason to recurse."""
     weight = 0
     texts: list[str] = []
@@ -208,6 +271,11 @@ def _weight_of_bytes(text: bytes) -> int:
         + kinds.count(_NO_WORD) * _NO_WORD_MORE
         + starts * _WORD
     )
+
+
+_NAMES: Final = _Remembered[tuple[str, ...]](_weight_of_texts)
+_VALUES: Final = _Remembered[bytes](_weight_of_value)
+_TOOLS: Final = _Remembered[bytes](_weight_of_tools)
 
 
 def _whole_tokens(weight: int) -> int:
