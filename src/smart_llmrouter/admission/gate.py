@@ -58,17 +58,23 @@ class Reservation(msgspec.Struct, eq=False):
             return None
         verdict = counters.grow(self.lease, tokens=tokens, nusd=nusd)
         if isinstance(verdict, Lease | Refusal):
-            return self._cut_by(verdict)
-        return self._grown(verdict)
+            return self._cut_by(verdict, tokens, nusd)
+        return self._grown(verdict, tokens, nusd)
 
-    async def _grown(self, verdict: Awaitable[Verdict]) -> LimitExceeded | None:
-        return self._cut_by(await verdict)
+    async def _grown(
+        self, verdict: Awaitable[Verdict], tokens: int, nusd: int
+    ) -> LimitExceeded | None:
+        return self._cut_by(await verdict, tokens, nusd)
 
-    def _cut_by(self, verdict: Verdict) -> LimitExceeded | None:
+    def _cut_by(self, verdict: Verdict, tokens: int, nusd: int) -> LimitExceeded | None:
         if isinstance(verdict, Lease):
             return None
-        cuts = verdict.scope.allowance.budgets.on_overrun == "cut"
-        return exceeded(verdict, self.demand) if cuts else None
+        if verdict.scope.allowance.budgets.on_overrun != "cut":
+            return None
+        wanted = Demand(
+            self.demand.request_id, self.demand.began_ms, tokens=tokens, nusd=nusd
+        )
+        return exceeded(verdict, wanted, more=True)
 
     def __enter__(self) -> Self:
         """Hold the reservation."""

@@ -60,14 +60,17 @@ _WHOSE: Final[dict[ScopeKind, str]] = {
 }
 
 
-def exceeded(refusal: Refusal, demand: Demand) -> LimitExceeded:
-    """Return the error that tells the caller of `demand` what refuses it."""
+def exceeded(refusal: Refusal, demand: Demand, *, more: bool = False) -> LimitExceeded:
+    """Return the error that tells the caller of `demand` what refuses it.
+
+    With `more` that is what a call in flight needs beside what it has.
+    """
     kind = _KINDS[refusal.limit]
     value, left = _value(refusal), _amount(kind.unit, max(0, refusal.left))
     shown = f"${value}" if kind.unit == "usd" else value
     limit = f"{kind.words.format(shown)} of {whose(refusal.scope)}"
     return kind.error(
-        f"{limit} {_state(refusal, demand, kind.unit)}{_ahead(refusal)}",
+        f"{limit} {_state(refusal, demand, kind.unit, more=more)}{_ahead(refusal)}",
         scope=refusal.scope.key,
         limit=refusal.limit,
         value=value,
@@ -98,11 +101,12 @@ def _amount(unit: Unit, amount: int) -> str:
     return usd_text(amount) if unit == "usd" else str(amount)
 
 
-def _state(refusal: Refusal, demand: Demand, unit: Unit) -> str:
+def _state(refusal: Refusal, demand: Demand, unit: Unit, *, more: bool) -> str:
     """Say how the limit stands, against what the call asks for."""
     need = {"requests": 1, "tokens": demand.tokens, "usd": demand.nusd}[unit]
     sign = "$" if unit == "usd" else ""
-    needs = f"this call may use {sign}{_amount(unit, need)}"
+    beside = " more" if more else ""
+    needs = f"this call may use {sign}{_amount(unit, need)}{beside}"
     if need > refusal.value and math.isinf(refusal.wait_s):
         return f"can never be enough: {needs}"
     if refusal.left <= 0 or unit == "requests":

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import NOTHING, Spent
 from smart_llmrouter.admission.gate import FREE, Gate, Reservation
+from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.config.allowances import (
     Allowance,
     Allowances,
@@ -220,3 +221,19 @@ def test_a_budget_that_is_nearly_used_up() -> None:
     ]
     with pytest.raises(QuotaExhausted):
         gate.reserve(chain, demand())
+
+
+def test_a_cut_stream_is_told_what_it_wanted_more() -> None:
+    """The refusal has the growth that was refused, not what the call began with."""
+    budgets = Budgets(caps={"day": Cap(tokens=1_000)}, on_overrun="cut")
+    allowances = Allowances(callers={ALICE.id: Allowance(budgets=budgets)})
+    gate = Gate(allowances, Memory(now=Clock(), wall=Clock()))
+    chain = gate.chain(ALICE, "chat")
+    assert chain is not None
+    reservation = gate.reserve(chain, demand("req_1", tokens=800))
+    assert isinstance(reservation, Reservation)
+
+    cut = reservation.grow(tokens=256, nusd=0)
+
+    assert isinstance(cut, QuotaExhausted)
+    assert "has 200 left, and this call may use 256 more" in str(cut)

@@ -75,6 +75,21 @@ def test_values_that_are_right(line: str) -> None:
         ),
         ("server: {workers: 257}", "server.workers", "the number must be at most 256"),
         (
+            "server: {max_connections: -1}",
+            "server.max_connections",
+            "the number must be at least 0",
+        ),
+        (
+            "server: {max_connections_per_address: -1}",
+            "server.max_connections_per_address",
+            "the number must be at least 0",
+        ),
+        (
+            "server: {auth_failures_per_minute: -1}",
+            "server.auth_failures_per_minute",
+            "the number must be at least 0",
+        ),
+        (
             "server: {max_request_bytes: 1}",
             "server.max_request_bytes",
             "the number must be at least 1024",

@@ -154,21 +154,21 @@ class Server(Section):
         default=33_554_432,
         description="Largest request body; `413 request-too-large` above it.",
     )
-    max_connections: Annotated[Whole, Field(le=1_000_000)] = Field(
+    max_connections: Annotated[Whole, Field(ge=0, le=1_000_000)] = Field(
         default=10_000,
         description=(
             "Most open connections of a process. A further one is answered"
             " `503 too-many-connections` and closed. 0 means no bound."
         ),
     )
-    max_connections_per_address: Annotated[Whole, Field(le=1_000_000)] = Field(
+    max_connections_per_address: Annotated[Whole, Field(ge=0, le=1_000_000)] = Field(
         default=0,
         description=(
             "Most open connections of a process from one address (a /64 of IPv6) that"
             " is no trusted proxy. 0 means no bound."
         ),
     )
-    auth_failures_per_minute: Annotated[Whole, Field(le=1_000_000)] = Field(
+    auth_failures_per_minute: Annotated[Whole, Field(ge=0, le=1_000_000)] = Field(
         default=60,
         description=(
             "Failed authentications of one address (a /64 of IPv6) that are told what"
