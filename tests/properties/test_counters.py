@@ -13,7 +13,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from smart_llmrouter.admission.memory import Used
+from smart_llmrouter.admission.memory import Taken, Used
 from smart_llmrouter.admission.verdicts import Lease, Refusal, Verdict
 from smart_llmrouter.config.allowances import Cap, Limits, PeriodName, Scope
 from smart_llmrouter.config.policies import Flow
@@ -154,6 +154,7 @@ class CountersMachine(RuleBasedStateMachine):
         call = Call(
             keys=keys,
             granted_s=now_s,
+            granted_ms=self.clocks.now_ms,
             tokens=tokens,
             nusd=nusd,
             input_tokens=input_tokens,
@@ -286,6 +287,7 @@ class CountersMachine(RuleBasedStateMachine):
         for call in self.leases:
             call.state = "lost"
         self.leases, self.over = {}, []
+        minutes = [(each, self.rows(each.key)) for each in model.scopes.values()]
         if not self.store.outlives:
             self.forget(now)
         self.run(
@@ -296,10 +298,19 @@ class CountersMachine(RuleBasedStateMachine):
                     for (key, period), resets in model.resets.items()
                     for at_ms in resets
                 ],
+                minutes,
             )
         )
         self.clocks.turn(self.store.settling_s)
         self.they_agree()
+
+    def rows(self, key: str) -> list[Taken]:
+        """Return what the records say that calls of a scope have used, and when."""
+        return [
+            Taken(call.granted_ms, call.used[0], call.used[1])
+            for call in self.model.calls
+            if call.state == "settled" and key in call.keys
+        ]
 
     def recorded(
         self, each: Scope, now: dict[tuple[str, PeriodName], tuple[object, ...]]
@@ -312,11 +323,11 @@ class CountersMachine(RuleBasedStateMachine):
         }
 
     def forget(self, now: dict[tuple[str, PeriodName], tuple[object, ...]]) -> None:
-        """Forget what a store in memory forgets."""
+        """Forget what a store in memory forgets, and know what records tell it."""
         model = self.model
         model.began_s = self.clocks.monotonic()
         for call in model.calls:
-            call.in_minute = call.in_buckets = False
+            self.rebuild(call)
             call.tallies = {
                 place: tally
                 for place, tally in call.tallies.items()
@@ -327,6 +338,15 @@ class CountersMachine(RuleBasedStateMachine):
             for place, tally in now.items()
             for unit in model.warnings(place, tally)
         }
+
+    def rebuild(self, call: Call) -> None:
+        """Know of a call what is on record, by the clock on the wall of now."""
+        call.in_buckets = False
+        call.in_minute = call.state == "settled"
+        ago_ms = max(0.0, self.clocks.wall() * 1000 - call.granted_ms)
+        call.granted_s = self.clocks.monotonic() - ago_ms / 1000
+        # What it used beyond its reservation counts from the grant, too.
+        call.tokens = max(call.tokens, call.used[1])
 
     # Not an invariant: being asked must not be what keeps a store right.
     @rule()

@@ -8,7 +8,7 @@ from typing import Final
 
 from smart_llmrouter.admission.counters import Chain, Counters, chain_of
 from smart_llmrouter.admission.demand import Demand, Spent
-from smart_llmrouter.admission.memory import Memory, Used
+from smart_llmrouter.admission.memory import Memory, Taken, Used
 from smart_llmrouter.admission.verdicts import Lease, Refusal, Verdict
 from smart_llmrouter.config.allowances import (
     Allowance,
@@ -29,6 +29,7 @@ NOON_S: Final = 1_772_366_400.0
 
 Settled = tuple[Scope, Mapping[PeriodName, Used]]
 Reset = tuple[Scope, PeriodName, int]
+Minute = tuple[Scope, Sequence[Taken]]
 
 
 @dataclass(slots=True)
@@ -55,8 +56,8 @@ class Store(ABC):
     settling_s: float = 0.0
     """How long after `restart` nothing of the calls is left that were in flight."""
     outlives: bool = False
-    """Whether it knows after `restart` what was used in this minute and on other days,
-    how full buckets are, and who was warned."""
+    """Whether it knows after `restart` of itself what was used in this minute and on
+    other days, how full buckets are, and who was warned."""
     precision_s: float = 1e-5
     """By how much it may say that a wait is longer than it must be."""
 
@@ -72,12 +73,16 @@ class Store(ABC):
 
     @abstractmethod
     async def restart(
-        self, settled: Sequence[Settled], resets: Sequence[Reset] = ()
+        self,
+        settled: Sequence[Settled],
+        resets: Sequence[Reset] = (),
+        minutes: Sequence[Minute] = (),
     ) -> None:
         """Die without a word, and start again.
 
-        `settled` is what the records say has been used in the periods that are now. A
-        store that outlives its processes has no need of it.
+        `settled` is what the records say has been used in the periods that are now, and
+        `minutes` what calls have used that were granted lately. A store that outlives
+        its processes has no need of it.
         """
 
     @abstractmethod
@@ -134,7 +139,10 @@ class InMemory(Store):
         return Memory(now=self.clocks.monotonic, wall=self.clocks.wall)
 
     async def restart(
-        self, settled: Sequence[Settled], resets: Sequence[Reset] = ()
+        self,
+        settled: Sequence[Settled],
+        resets: Sequence[Reset] = (),
+        minutes: Sequence[Minute] = (),
     ) -> None:
         """Forget all, and be told what the records say."""
         memory = Memory(now=self.clocks.monotonic, wall=self.clocks.wall)
@@ -142,6 +150,8 @@ class InMemory(Store):
             await memory.reset(scope, period, at_ms=at_ms)
         for scope, used in settled:
             memory.load(scope, used)
+        for scope, taken in minutes:
+            memory.load_minute(scope, taken)
         self.counters = memory
 
     async def close(self) -> None:

@@ -26,6 +26,7 @@ class Call:
 
     keys: Sequence[str]
     granted_s: float
+    granted_ms: int
     tokens: int
     nusd: int
     input_tokens: int

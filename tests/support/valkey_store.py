@@ -16,7 +16,7 @@ from smart_llmrouter.admission.verdicts import Lease, Verdict
 from smart_llmrouter.config.allowances import Scope
 from smart_llmrouter.stores.valkey_address import parse_address
 from smart_llmrouter.stores.valkey_link import Chance, ValkeyLink
-from tests.support.counter_stores import Reset, Settled, Store
+from tests.support.counter_stores import Minute, Reset, Settled, Store
 from tests.support.valkey import server_of_this_process
 from tests.support.wait import eventually
 
@@ -78,10 +78,13 @@ class InValkey(Store):
         return shared
 
     async def restart(
-        self, settled: Sequence[Settled], resets: Sequence[Reset] = ()
+        self,
+        settled: Sequence[Settled],
+        resets: Sequence[Reset] = (),
+        minutes: Sequence[Minute] = (),
     ) -> None:
         """Die without a word, and start again: the store has it all."""
-        del settled, resets
+        del settled, resets, minutes
         await self._link.close()
         self.counters = self.fresh()
 

@@ -77,6 +77,24 @@ async def test_a_call_belongs_to_the_day_in_which_it_began(store: Store) -> None
     assert await store.use(alice) == {"day.tokens": (7, 0), "month.tokens": (77, 0)}
 
 
+async def test_a_call_under_way_at_midnight_takes_nothing_of_the_next_day(
+    store: Store,
+) -> None:
+    """What it holds is of the day before, and of the month."""
+    alice = scope(day=Cap(tokens=100), month=Cap(tokens=1000))
+    calls = chain(alice)
+    late = granted(await store.take(calls, tokens=80))
+
+    store.clocks.turn(_TO_MIDNIGHT_S)
+    whole = granted(await store.take(calls, tokens=100))
+    refusal = refused(await store.take(calls, tokens=1))
+    await store.settle(late, tokens=70)
+    await store.settle(whole, tokens=60)
+
+    assert (refusal.limit, refusal.left) == ("day.tokens", 0)
+    assert await store.use(alice) == {"day.tokens": (60, 0), "month.tokens": (130, 0)}
+
+
 async def test_a_clock_that_is_set_back_over_midnight_loses_nothing(
     store: Store,
 ) -> None:

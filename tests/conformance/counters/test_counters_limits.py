@@ -60,6 +60,58 @@ async def test_tokens_beyond_the_reservation_count_when_known(store: Store) -> N
     assert 39.9 <= refusal.wait_s <= 40.11
 
 
+async def test_what_was_given_back_does_not_roll_out_again(store: Store) -> None:
+    """When a minute is over, nothing is used of it, and not less than nothing."""
+    alice = scope(limits=Limits(tpm=100))
+    lease = granted(await store.take(chain(alice), tokens=80))
+    await store.settle(lease, tokens=20)
+
+    store.clocks.turn(61)
+    empty = await store.use(alice)
+    granted(await store.take(chain(alice), tokens=100))
+    refusal = refused(await store.take(chain(alice), tokens=1))
+
+    assert empty == {"tpm": (0, 0)}
+    assert (refusal.limit, refusal.left) == ("tpm", 0)
+
+
+async def test_a_call_counts_for_no_less_than_a_minute(store: Store) -> None:
+    """However near the end of its step it was granted."""
+    calls = chain(scope(limits=Limits(rpm=1)))
+    store.clocks.turn(0.0625)
+    granted(await store.take(calls))
+
+    store.clocks.turn(59.96875)
+    refusal = refused(await store.take(calls))
+    store.clocks.turn(0.15625)
+    granted(await store.take(calls))
+
+    assert 0.03 < refusal.wait_s <= 0.1
+
+
+async def test_a_call_that_grew_counts_in_the_minute_when_it_ends(
+    store: Store,
+) -> None:
+    """What it was granted counts from then, and what it used beyond from its end."""
+    alice = scope(limits=Limits(tpm=100), lifetime=Cap(tokens=1000))
+    calls = chain(alice)
+    long = granted(await store.take(calls, tokens=10))
+    short = granted(await store.take(calls, tokens=10))
+
+    granted(await store.grow(long, tokens=20))
+    granted(await store.grow(short, tokens=20))
+    found = [(await store.use(alice))["tpm"]]
+    store.clocks.turn(30)
+    await store.settle(long, tokens=40)
+    await store.settle(short, tokens=4)
+    found.append((await store.use(alice))["tpm"])
+    for _ in range(2):
+        store.clocks.turn(30.5)
+        found.append((await store.use(alice))["tpm"])
+
+    assert found == [(20, 0), (44, 0), (30, 0), (0, 0)]
+
+
 async def test_a_call_that_asked_nobody_has_used_nothing(store: Store) -> None:
     """It counts neither in the minute nor in a budget."""
     alice = scope(limits=Limits(rpm=1, tpm=10), day=Cap(requests=1, nusd=5))

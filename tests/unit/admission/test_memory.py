@@ -38,14 +38,28 @@ async def test_a_limit_that_is_added_begins_empty(store: InMemory) -> None:
     """What calls took before nobody has counted, nor is it given back later."""
     free = scope(day=Cap(tokens=1000))
     before = granted(await store.take(chain(free), tokens=50))
+    used_up = granted(await store.take(chain(free), tokens=30))
 
     limited = scope(day=Cap(tokens=1000), limits=Limits(rpm=2, tpm=60))
     granted(await store.take(chain(limited), tokens=40))
     await store.settle(before, requests=0)
+    await store.settle(used_up, tokens=10)
 
     use = await store.use(limited)
     assert (use["rpm"], use["tpm"]) == ((1, 0), (40, 0))
-    assert use["day.tokens"] == (0, 40)
+    assert use["day.tokens"] == (10, 40)
+
+
+async def test_what_began_before_a_limit_gives_nothing_back(store: InMemory) -> None:
+    """Also where there is no budget to count in: nobody's minute is less than empty."""
+    free = scope(limits=Limits(concurrent=9))
+    before = granted(await store.take(chain(free), tokens=50))
+
+    limited = scope(limits=Limits(tpm=60))
+    granted(await store.take(chain(limited), tokens=40))
+    await store.settle(before, tokens=20)
+
+    assert await store.use(limited) == {"tpm": (40, 0)}
 
 
 async def test_a_limit_that_is_taken_away_and_comes_back(store: InMemory) -> None:
@@ -201,6 +215,19 @@ async def test_a_minute_is_told_beside_what_is_counted_already(
 
     assert full.wait_s == pytest.approx(1.1, abs=0.01)
     assert await store.use(alice) == {"rpm": (1, 0), "tpm": (3, 0)}
+
+
+async def test_a_minute_that_is_over_at_the_start_refuses_nobody(
+    store: InMemory,
+) -> None:
+    """Not even the very first call."""
+    alice = scope(limits=Limits(rpm=1))
+    memory_of(store).load_minute(alice, [Taken(store.clocks.now_ms - 61_000, 1, 0)])
+
+    lease = granted(await store.take(chain(alice)))
+
+    assert lease.requests is not None
+    assert lease.requests.left == 0
 
 
 async def test_a_minute_that_comes_from_the_future_begins_now(
