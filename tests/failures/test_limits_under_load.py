@@ -17,6 +17,7 @@ import pytest
 
 from smart_llmrouter.core.estimates import input_tokens
 from smart_llmrouter.mockprovider.script import Step
+from tests.conftest import SOAK
 from tests.support.gateway import (
     CAPABLE,
     Gateway,
@@ -204,3 +205,28 @@ async def test_of_500_persistent_callers_as_many_pass_as_there_is_room_for(
         assert told[key]["day.tokens"] == (passing * TOKENS, 0)
         assert told[key]["day.usd"] == (passing * COST_NUSD / 10**9, 0)
     assert received == sum(passing for _, passing, _ in allowances.values())
+
+
+@pytest.mark.skipif(not SOAK, reason="waits for most of a minute")
+@pytest.mark.soak
+@every_way
+async def test_who_waits_for_the_minute_passes(tmp_path: Path, processes: str) -> None:
+    """As long as is told, and by the clock on the wall."""
+    async with running_mock() as mock:
+        limits = {"limits": {"rpm": 20}}
+        async with (
+            gateway_for(tmp_path, mock.base_url, processes, limits) as gateway,
+            lines_to(gateway, 21) as lines,
+        ):
+            first = []
+            for line in lines:
+                line.send(ASKED)
+                first.append(await line.answer())
+            wait_s = int(first[-1].headers["retry-after"])
+            await asyncio.sleep(wait_s)
+            lines[-1].send(ASKED)
+            after = await lines[-1].answer()
+
+    assert [answer.status for answer in first] == [200] * 20 + [429]
+    assert 50 < wait_s <= 61
+    assert after.status == 200
