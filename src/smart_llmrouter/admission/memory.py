@@ -294,8 +294,4 @@ def _window(
 ) -> Window | None:
     if limit is None:
         return None
-    return Window(
-        limit=limit,
-        left=max(0, left),
-        reset_s=reset_after_s(account.step, now_s),
-    )
+    return Window(limit, max(0, left), reset_after_s(account.step, now_s))

@@ -49,7 +49,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     resets_at_s: float | None = None
 
 
-class Window(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Window(msgspec.Struct, frozen=True, gc=False):
     """How one limit of a minute stands: `reset_s` is until all of it is left again."""
 
     limit: int

@@ -97,6 +97,8 @@ _KIND: Final = "type"
 _TOOLS_FIELD: Final = "tools"
 _LIST: Final = b"["
 
+_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _decode: Final = msgspec.json.Decoder().decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -108,8 +110,17 @@ def input_tokens(body: bytes) -> int:
     What is no JSON object is taken for text.
     """
     try:
-        return _whole_tokens(_REQUEST + _weight_of_request(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        fields = _decode_fields(body)
+    except _NO_JSON:
+        return _whole_tokens(_REQUEST + _weight_of_bytes(body))
+    return tokens_of_fields(fields, body)
+
+
+def tokens_of_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
+    """Return the same where the `fields` of the request are at hand already."""
+    try:
+        return _whole_tokens(_REQUEST + _weight_of_fields(fields, body))
+    except _NO_JSON:
         return _whole_tokens(_REQUEST + _weight_of_bytes(body))
 
 
@@ -135,9 +146,8 @@ class _Remembered(Generic[P]):
         return weight
 
 
-def _weight_of_request(body: bytes) -> int:
+def _weight_of_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
     """Add up the parts of a request. Raises as decoding does."""
-    fields = _decode_fields(body)
     if _KIND in fields:
         # It may call itself a medium: then it is one part.
         request = _decode(body)

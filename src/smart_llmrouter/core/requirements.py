@@ -27,11 +27,12 @@ a target lacks is told in stable codes, one for each requirement:
     policy                the group's policy has left it out
 """
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
 
-from smart_llmrouter.core.estimates import input_tokens
+from smart_llmrouter.core.estimates import input_tokens, tokens_of_fields
 from smart_llmrouter.core.request import DialectName, FormatKind
 
 DIALECT: Final = "dialect"
@@ -74,7 +75,8 @@ class Requirements(msgspec.Struct, kw_only=True, gc=False):
     caller asks for none; `reasoning_level` is the effort, `reasoning_budget` the
     tokens. `goes_on` says that the provider must know an answer by its id. Images come
     as URLs, as data, or as the ids of files that the provider keeps (`image_files`).
-    `other_urls` are those of documents, sound and video.
+    `other_urls` are those of documents, sound and video. `fields` are those of the body
+    as they stand there, where they are at hand.
     """
 
     body: bytes
@@ -98,6 +100,7 @@ class Requirements(msgspec.Struct, kw_only=True, gc=False):
     output_cap: int | None = None
     choices: int = 1
     goes_on: bool = False
+    fields: Mapping[str, msgspec.Raw] | None = None
     _estimate: int | None = None
 
     @property
@@ -130,5 +133,8 @@ class Requirements(msgspec.Struct, kw_only=True, gc=False):
     def estimated_input_tokens(self) -> int:
         """How many tokens the input has at most; counted when first asked for."""
         if self._estimate is None:
-            self._estimate = input_tokens(self.body)
+            fields, body = self.fields, self.body
+            self._estimate = (
+                input_tokens(body) if fields is None else tokens_of_fields(fields, body)
+            )
         return self._estimate

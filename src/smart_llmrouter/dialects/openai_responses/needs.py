@@ -96,7 +96,9 @@ def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
 
     What cannot be understood needs nothing.
     """
-    needs = Requirements(body=body, dialect="openai-responses", stream=peek.stream)
+    needs = Requirements(
+        body=body, dialect="openai-responses", stream=peek.stream, fields=peek.members
+    )
     read_needs(needs, peek, _READERS)
     return needs
 
