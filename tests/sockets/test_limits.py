@@ -280,6 +280,21 @@ async def test_who_leaves_is_charged_what_was_seen(tmp_path: Path, mock: Mock) -
     assert record.charged_cost_nusd >= 20 * 10_000
 
 
+async def test_a_whole_stream_without_usage_is_charged_its_events(
+    tmp_path: Path, mock: Mock
+) -> None:
+    """A provider that never says what a stream has used does not make it free."""
+    mock.always(Step(words=200, no_usage=True))
+    budgets = {"day": {"tokens": 5_000}}
+    async with limited(tmp_path, mock, budgets=budgets) as router:
+        answer = await ask(router, max_tokens=None, stream=True)
+        record = await router.record()
+
+    assert "[DONE]" in answer.text
+    assert (record.status, record.output_tokens) == (200, None)
+    assert (record.charged_tokens or 0) >= 200
+
+
 @pytest.mark.parametrize("on_overrun", ["finish", "cut"])
 async def test_a_stream_that_outgrows_its_budget(
     tmp_path: Path, mock: Mock, on_overrun: str

@@ -184,6 +184,7 @@ class Pipeline:
         """Send a stream on, event by event, and its last one after the record."""
         with closing(win.answer):
             error_class: str | None = CALLER_LEFT
+            last = b""
             try:
                 if vigil.beating is not None:
                     await vigil.beating
@@ -208,7 +209,7 @@ class Pipeline:
                 self._attempts.ended(win, entry, error_class)
                 entry.usage = win.meter.usage
                 entry.notes = win.lane.noted()
-                spending.settle(complete=error_class is None)
+                spending.settle(last=last, complete=error_class is None)
                 entry.answer_id = win.meter.answer_id
                 self._pin(win.meter.stored_id, win.proofs, entry)
             check_presence(entry)

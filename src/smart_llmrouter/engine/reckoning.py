@@ -107,7 +107,9 @@ def _filled(usage: Usage, seen: Seen, input_tokens: int) -> Usage:
     read = input_tokens if usage.input_tokens is None else usage.input_tokens
     written = usage.output_tokens
     if written is None:
-        written = text_tokens(seen.body.decode("utf-8", "replace"))
-    if not seen.complete:
+        # A plain answer has a body and no events, a stream events and no body.
+        text = seen.body.decode("utf-8", "replace")
+        written = max(text_tokens(text), seen.events)
+    elif not seen.complete:
         written = max(written, seen.events)
     return msgspec.structs.replace(usage, input_tokens=read, output_tokens=written)

@@ -41,8 +41,15 @@ class Spending(Protocol):
     def saw(self, block: bytes) -> None:
         """Take note of events that were sent on."""
 
-    def settle(self, *, body: bytes = b"", complete: bool = False) -> None:
-        """Count what was used; once, however often it is called."""
+    def settle(
+        self, *, body: bytes = b"", last: bytes = b"", complete: bool = False
+    ) -> None:
+        """Count what was used; once, however often it is called.
+
+        `body` is the whole of a plain answer. `last` are those events of a stream that
+        `saw` was not told of, for they are sent on after the record. `complete` says
+        that nothing of the answer is missing.
+        """
 
     def __enter__(self) -> Self:
         """Hold what was granted."""
@@ -66,7 +73,9 @@ class Unlimited:
     def saw(self, block: bytes) -> None:
         """Take no note."""
 
-    def settle(self, *, body: bytes = b"", complete: bool = False) -> None:
+    def settle(
+        self, *, body: bytes = b"", last: bytes = b"", complete: bool = False
+    ) -> None:
         """Count nothing."""
 
     def __enter__(self) -> Self:
@@ -127,14 +136,17 @@ class Limited(msgspec.Struct, eq=False):
         if not growing.cancelled() and growing.exception() is None:
             self.refused = growing.result()
 
-    def settle(self, *, body: bytes = b"", complete: bool = False) -> None:
+    def settle(
+        self, *, body: bytes = b"", last: bytes = b"", complete: bool = False
+    ) -> None:
         """Count what was used, once."""
         if self._settled:
             return
         self._settled = True
         if self._growing is not None:
             self._growing.cancel()
-        seen = Seen(events=self._events, body=body, complete=complete)
+        events = self._events + last.count(_EVENT)
+        seen = Seen(events=events, body=body, complete=complete)
         reservation = self.reservation
         demand, counted = reservation.demand, self.counted
         spent = spent_by(self.entry, seen, demand.input_tokens)
