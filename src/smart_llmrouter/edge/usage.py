@@ -25,6 +25,7 @@ from smart_llmrouter.core.clock import Monotonic, WallClock
 from smart_llmrouter.core.errors import (
     AGAIN_AFTER_S,
     InvalidRequest,
+    RouterError,
     UsageUnavailable,
 )
 from smart_llmrouter.core.identity import Caller
@@ -180,10 +181,20 @@ class _Kept:
 
     def _made(self, making: "asyncio.Task[Document]") -> None:
         now_s = self._now()
-        failed = making.cancelled() or making.exception() is not None
-        took_s = now_s - self._began_s
-        kept_s = AGAIN_AFTER_S if failed else max(_KEPT_S, _KEPT_FOR_EACH_S * took_s)
+        kept_s = _kept_failure_s(making)
+        if kept_s is None:
+            kept_s = max(_KEPT_S, _KEPT_FOR_EACH_S * (now_s - self._began_s))
         self._until_s = now_s + kept_s
+
+
+def _kept_failure_s(making: "asyncio.Task[Document]") -> float | None:
+    """Return how long a failure is told again, as it says itself; `None`: is none."""
+    if making.cancelled():
+        return AGAIN_AFTER_S
+    error = making.exception()
+    if isinstance(error, RouterError) and error.retry_after_s is not None:
+        return error.retry_after_s
+    return None if error is None else AGAIN_AFTER_S
 
 
 def _be_last() -> None:

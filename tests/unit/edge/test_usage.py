@@ -11,7 +11,11 @@ import pytest
 
 from smart_llmrouter.admission.verdicts import Standing, Use
 from smart_llmrouter.config.allowances import Allowance, Allowances, Limits, Scope
-from smart_llmrouter.core.errors import InvalidRequest, UsageUnavailable
+from smart_llmrouter.core.errors import (
+    CountersAway,
+    InvalidRequest,
+    UsageUnavailable,
+)
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.edge.usage import MOST_DAYS, Rows, UsageReports
 from smart_llmrouter.ledger.caller_usage import Amounts, UsageLine, UsageUnread
@@ -37,6 +41,7 @@ class Told:
     scopes: list[str] = field(default_factory=list)
     takes_s: float = 0.0
     fails: bool = False
+    away: bool = False
     goes_on: threading.Event = field(default_factory=threading.Event)
     reports: UsageReports = field(init=False)
 
@@ -54,6 +59,8 @@ class Told:
     async def standings(self, scopes: Sequence[Scope]) -> Sequence[Standing]:
         """Say the same of each scope, or what is to be said of its kind."""
         self.scopes += [scope.key for scope in scopes]
+        if self.away:
+            raise CountersAway
         return [
             Standing(
                 kind=scope.kind,
@@ -287,6 +294,18 @@ async def test_what_cannot_be_read_is_not_tried_again_at_once() -> None:
     await told.of()
 
     assert len(told.asked) == 2
+
+
+async def test_a_store_that_is_back_is_asked_when_that_was_promised() -> None:
+    """What was told while it was away is not told for longer than it said."""
+    told = Told(allowances=Allowances(callers={known().id: LIMITED}), away=True)
+
+    with pytest.raises(CountersAway) as raised:
+        await told.of()
+    told.away = False
+    told.clock.turn(raised.value.retry_after_s or 0)
+
+    assert (await told.of())["limits"]
 
 
 async def test_a_caller_has_one_report_made_at_a_time() -> None:
