@@ -15,6 +15,7 @@ from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from smart_llmrouter.bootstrap.recorded import OnRecord
     from smart_llmrouter.config.allowances import Scope
     from smart_llmrouter.config.snapshot import Snapshot
     from smart_llmrouter.ledger.budget_report import BudgetReport
@@ -109,12 +110,24 @@ def show(
 
 
 def _by_records(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetReport":
-    from smart_llmrouter.bootstrap.recorded import on_record
     from smart_llmrouter.ledger.budget_report import BudgetReport, budget_lines
 
-    found = on_record(snapshot.state, snapshot.allowances)
+    found = _on_record(snapshot)
     lines = budget_lines(scopes, found.periods, found.uses)
     return BudgetReport(lines, at_ms=int(found.periods.at_ms), source="records")
+
+
+def _on_record(snapshot: "Snapshot") -> "OnRecord":
+    from smart_llmrouter.bootstrap.recorded import on_record
+    from smart_llmrouter.stores import sqlite
+
+    path = sqlite.database_path(snapshot.state.database_url.reveal())
+    if not sqlite.has_content(path):
+        raise sqlite.DatabaseMissing(
+            f"there is no usage database at {path} yet; "
+            "`smart-llmrouter serve` creates it"
+        )
+    return on_record(snapshot.state, snapshot.allowances)
 
 
 def _by_store(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetReport | None":
@@ -175,11 +188,9 @@ def reset(
 
 
 def _used(snapshot: "Snapshot", scope: "Scope", period: Period) -> "Used":
-    from smart_llmrouter.bootstrap.recorded import on_record
     from smart_llmrouter.ledger.budget_sums import NOTHING_USED
 
-    found = on_record(snapshot.state, snapshot.allowances)
-    use = found.uses.get(scope.key)
+    use = _on_record(snapshot).uses.get(scope.key)
     return NOTHING_USED if use is None else use.periods[period.value].used
 
 

@@ -277,3 +277,17 @@ def test_without_the_rows_nothing_is_shown(state: StateDirectory) -> None:
     assert done.exit_code == 1
     assert done.stderr.startswith("error: ")
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("words", [("show",), ("reset", WHO, "day", "--yes")])
+def test_before_the_first_start_it_says_what_is_missing(
+    state: StateDirectory, words: tuple[str, ...]
+) -> None:
+    """Where the database would be, and who makes it."""
+    state.database.unlink()
+
+    done = run(state, *words)
+
+    assert done.exit_code == 1
+    assert f"there is no usage database at {state.database} yet" in done.stderr
+    assert "`smart-llmrouter serve` creates it" in done.stderr
