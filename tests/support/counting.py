@@ -134,7 +134,7 @@ class Model:
             for call in self.calls
             if key in call.keys
             for step in call.steps()
-            if int(now_s * 10) - step[0] <= 600
+            if int(now_s * 10) - step[0] < 600
         )
 
     def refusals(
@@ -243,7 +243,7 @@ def _rolled_out(steps: Sequence[tuple[int, int]], over: int, now_s: float) -> fl
     for step, amount in steps:
         over -= amount
         if over <= 0:
-            return (step + 601) / 10 - now_s
+            return (step + 600) / 10 - now_s
     raise AssertionError("more must roll out than there is")
 
 

@@ -4,8 +4,8 @@ One decision is one step, which nothing else comes between: all limits of all sc
 are looked at together, and either all of the call is taken or nothing. All stores keep
 these rules, which `tests/conformance/counters` checks:
 
-    a minute      rolls. What a call takes counts for 60 s from when it was granted,
-                  and up to 0.1 s longer: a minute is counted in steps of that. When it
+    a minute      rolls, in steps of 0.1 s. What a call takes counts for 60 s from
+                  the beginning of the step in which it was granted. When it
                   is settled, what it did not use is given back to the step in which it
                   was taken; what it used beyond is counted at the settlement, also
                   where the call has grown

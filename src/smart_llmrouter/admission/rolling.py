@@ -1,8 +1,8 @@
 """The rolling minute of a scope, in steps of a tenth of a second.
 
 A step holds what the calls granted in it have taken, and rolls out of the minute as a
-whole: so what a call takes counts for 60 s, and up to a step longer. Only the steps in
-which something was granted exist, at most 601 of them.
+whole: so what a call takes counts until 60 s after its step has begun. Only the steps
+in which something was granted exist, at most 600 of them.
 """
 
 from collections import deque
@@ -89,8 +89,8 @@ class Minute:
     def expire(self, now_s: float) -> bool:
         """Count no more what is over a minute old; say whether there was something."""
         steps, before = self.steps, len(self.steps)
-        oldest = int(now_s * STEPS_A_SECOND) - _STEPS
-        while steps and steps[0].number < oldest:
+        last_out = int(now_s * STEPS_A_SECOND) - _STEPS
+        while steps and steps[0].number <= last_out:
             step = steps.popleft()
             step.counted = False
             self.requests += step.requests
@@ -153,5 +153,5 @@ def ends_s(step: Step) -> float:
 
 def reset_after_s(step: Step, now_s: float) -> float:
     """Return in how many seconds a step will have rolled out."""
-    gone_s = (step.number + 1 + _STEPS) / STEPS_A_SECOND
+    gone_s = (step.number + _STEPS) / STEPS_A_SECOND
     return max(gone_s - now_s, 0.0) + _ROUNDING_S

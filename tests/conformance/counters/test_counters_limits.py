@@ -75,18 +75,20 @@ async def test_what_was_given_back_does_not_roll_out_again(store: Store) -> None
     assert (refusal.limit, refusal.left) == ("tpm", 0)
 
 
-async def test_a_call_counts_for_no_less_than_a_minute(store: Store) -> None:
-    """However near the end of its step it was granted."""
+async def test_a_call_counts_for_a_minute_but_for_a_step(store: Store) -> None:
+    """Never for longer, so that whoever waits 60 s passes; nor for less than 59.9 s."""
     calls = chain(scope(limits=Limits(rpm=1)))
     store.clocks.turn(0.0625)
     granted(await store.take(calls))
 
-    store.clocks.turn(59.96875)
+    at_once = refused(await store.take(calls))
+    store.clocks.turn(59.90625)
     refusal = refused(await store.take(calls))
-    store.clocks.turn(0.15625)
+    store.clocks.turn(0.09375)
     granted(await store.take(calls))
 
-    assert 0.03 < refusal.wait_s <= 0.1
+    assert 59.9 < at_once.wait_s <= 60
+    assert 0 < refusal.wait_s <= 0.1
 
 
 async def test_a_call_that_grew_counts_in_the_minute_when_it_ends(

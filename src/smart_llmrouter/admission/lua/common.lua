@@ -18,7 +18,7 @@ local spread = unpack
 local pack, unpack = cmsgpack.pack, cmsgpack.unpack
 
 local NEVER, PERIODS_END = 1e15, -2
-local STEP_MS, STEPS = 100, 601
+local STEP_MS, STEPS = 100, 600
 -- A wait that was told must be enough, whatever floating point loses on the way.
 local ROUNDING_MS = 0.001
 local LONGEST_GAP_MS = --[[longest-gap]] 5000 --[[/longest-gap]]

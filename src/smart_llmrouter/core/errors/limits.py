@@ -6,12 +6,8 @@ from typing import Final
 
 from smart_llmrouter.core.errors.root import RouterError
 
-LONGEST_RETRY_AFTER_S: Final = 61
-"""A `Retry-After` above a minute makes clients give up, or wait without an end.
-
-A second more lets the whole of a minute's limit be waited for, which is counted for up
-to a tenth of a second longer.
-"""
+LONGEST_RETRY_AFTER_S: Final = 60
+"""A `Retry-After` above this makes clients give up, or wait without an end."""
 
 
 class LimitExceeded(RouterError):
