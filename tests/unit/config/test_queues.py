@@ -102,3 +102,19 @@ def test_every_holder_is_looked_at() -> None:
             "groups.chat.per_caller",
         )
     }
+
+
+@pytest.mark.parametrize(("total_s", "times"), [("2", 1), ("2.1", 0), ("0", 0)])
+def test_a_wait_for_which_there_is_no_time(total_s: str, times: int) -> None:
+    """It is told where a call would be over before its longest wait is."""
+    shaping = "{requests_per_second: 1, queue: {max_wait_ms: 2000, max_depth: 5}}"
+    text = SMALL.replace(
+        "    strategy: failover\n",
+        f"    strategy: failover\n    shaping: {shaping}\n",
+        1,
+    )
+
+    findings = loaded(f"upstream: {{total_timeout_s: {total_s}}}\n{text}").findings
+
+    paths = [brief(each)[1] for each in findings]
+    assert paths.count(f"{GROUP}.queue.max_wait_ms") == times

@@ -1,11 +1,14 @@
 """Paces and queues without an effect are worth a warning."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from smart_llmrouter.config.document import Document
 from smart_llmrouter.config.findings import Finding, KeyPath
 from smart_llmrouter.config.schema import Settings
 from smart_llmrouter.config.schema.allowances import Allowances, Queue, Shaping
+
+_MS_PER_S: Final = 1000
 
 
 def queues_have_an_effect(document: Document, settings: Settings) -> Iterator[Finding]:
@@ -22,6 +25,7 @@ def queues_have_an_effect(document: Document, settings: Settings) -> Iterator[Fi
             )
         if shaping.queue is not None:
             yield from _of_queue(document, path, shaping, shaping.queue)
+            yield from _in_time(document, path, settings, shaping.queue)
 
 
 def _of_queue(
@@ -47,6 +51,19 @@ def _of_queue(
             (*path, "weight"),
             "only callers take turns: this weight changes nothing",
             "give it to callers",
+        )
+
+
+def _in_time(
+    document: Document, shaping_path: KeyPath, settings: Settings, queue: Queue
+) -> Iterator[Finding]:
+    total_s = settings.upstream.total_timeout_s
+    if total_s and queue.max_wait_ms >= total_s * _MS_PER_S:
+        yield document.warning(
+            (*shaping_path, "queue", "max_wait_ms"),
+            "a call that waits so long has no time left: it takes"
+            " upstream.total_timeout_s in all",
+            "lower it, or raise upstream.total_timeout_s",
         )
 
 
