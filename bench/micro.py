@@ -27,7 +27,7 @@ from bench.micro_routing import routing_steps
 from bench.report import aligned, steps_table
 from bench.workload import TOKEN, chat_body, write_configuration
 from smart_llmrouter.admission.gate import Gate
-from smart_llmrouter.admission.uncounted import Uncounted
+from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.allocator import keep_freed_blocks
@@ -106,7 +106,7 @@ def _request_steps(snapshot: Snapshot) -> Iterator[tuple[str, Step]]:
     body, streamed = chat_body(stream=False), chat_body(stream=True)
     large = chat_body(stream=False, size_bytes=64 * 1024)
     request, model = parse_request(body), msgspec.json.encode("mock-mini")
-    gate = Gate(snapshot.allowances, Uncounted())
+    gate = Gate(snapshot.allowances, Memory(now=time.monotonic, wall=time.time))
     caller = next(iter(snapshot.callers_by_digest.values()))
     yield (
         "authenticate a token",

@@ -8,7 +8,6 @@ signals or the database matter, see `tests.support.gateway`.
 import asyncio
 import json
 import threading
-import time
 from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -22,7 +21,6 @@ import uvloop
 
 from smart_llmrouter import bootstrap
 from smart_llmrouter.admission.counters import Counters
-from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.bootstrap.surface import build_edge
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
@@ -123,7 +121,7 @@ async def serving(
             policies=policies,
             tally=Tally(),
             ingester=lambda: "ok",
-            counters=counters or Memory(now=time.monotonic, wall=time.time),
+            counters=counters,
         )
         server = Server(hub, grace_s=1)
         listening = listening_socket("127.0.0.1", 0)

@@ -11,12 +11,10 @@ from typing import Final
 
 from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.admission.gate import Gate
+from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.admission.queue import Queue
-from smart_llmrouter.admission.uncounted import Uncounted
-from smart_llmrouter.admission.verdicts import Standing
 from smart_llmrouter.bootstrap.routing import Known, build_planning
 from smart_llmrouter.bootstrap.transports import image_fetcher
-from smart_llmrouter.config.allowances import Allowances, Scope
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.ids import RequestIds
@@ -72,8 +70,8 @@ class Lasting:
     crew: Crew
     ingester: Callable[[], str]
     inbound: Inbound
-    counters: Counters | None = None
-    queue: Queue | None = None
+    counters: Counters
+    queue: Queue
 
 
 def lasting(
@@ -81,13 +79,12 @@ def lasting(
     *,
     tally: Tally,
     ingester: Callable[[], str],
+    counters: Counters,
     crew: Crew | None = None,
-    counters: Counters | None = None,
 ) -> Lasting:
     """Put together what outlives configurations, on the running loop.
 
-    `crew` are the other workers; there are none by default. `counters` count what is
-    limited; without them, nothing is.
+    `crew` are the other workers; there are none by default.
     """
     loop = asyncio.get_running_loop()
     return Lasting(
@@ -98,9 +95,7 @@ def lasting(
         ingester=ingester,
         inbound=Inbound(tally, now=time.monotonic),
         counters=counters,
-        queue=None
-        if counters is None
-        else Queue(counters, loop, now=time.monotonic, waited=tally.waited),
+        queue=Queue(counters, loop, now=time.monotonic, waited=tally.waited),
     )
 
 
@@ -160,8 +155,7 @@ def serve_by(surface: Surface, kept: Lasting, hub: Hub, *, edition: int) -> None
     server = surface.snapshot.server
     hub.take(surface.hot, surface.site, client_timeout_s=server.client_timeout_s)
     surface.known.health.in_force()
-    if kept.counters is not None:
-        kept.counters.forget()
+    kept.counters.forget()
     speak_for(surface, kept, edition=edition)
 
 
@@ -180,7 +174,7 @@ def speak_for(surface: Surface, kept: Lasting, *, edition: int = 0) -> None:
             journal=kept.journal.probe,
             edition=edition,
             queue=kept.queue,
-            counters=lambda: None if counters is None else counters.condition(),
+            counters=counters.condition,
         )
     )
 
@@ -215,8 +209,9 @@ def build_edge(
     """Put the public surface together for one configuration, on the running loop.
 
     `policies` are those of groups that have one, by the group's name; there are none by
-    default. `counters` count what is limited; without them, nothing is.
+    default. `counters` count what is limited; by default that is done in memory.
     """
+    counters = counters or Memory(now=time.monotonic, wall=time.time)
     kept = lasting(journal, tally=tally, ingester=ingester, counters=counters)
     surface = build_surface(snapshot, kept, transport, policies=policies)
     return build_hub(surface, kept)
@@ -232,12 +227,8 @@ def _carriers(
     """Put together what answers requests, counts them, and explains them."""
     user_agent = read_build_info().user_agent
     watch, tally = kept.watch, kept.tally
-    if kept.counters is None:
-        admission = Admission(Gate(Allowances(), Uncounted()), tally)
-    else:
-        admission = Admission(
-            Gate(snapshot.allowances, kept.counters, kept.queue), tally
-        )
+    gate = Gate(snapshot.allowances, kept.counters, kept.queue)
+    admission = Admission(gate, tally)
     routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
     planning = build_planning(snapshot, known, routes, policies)
     recorder = _recorder(snapshot, kept)
@@ -274,10 +265,9 @@ def _carriers(
 
 def _recorder(snapshot: Snapshot, kept: Lasting) -> Recorder:
     """Put together what closes entries, as records in the journal."""
-    journal, tally, counters = kept.journal, kept.tally, kept.counters
     return Recorder(
-        journal if counters is None else TellingJournal(journal, counters.flush),
-        tally,
+        TellingJournal(kept.journal, kept.counters.flush),
+        kept.tally,
         loop=asyncio.get_running_loop(),
         sync_always=snapshot.state.journal_sync == "always",
         config_fingerprint=snapshot.fingerprint,
@@ -352,13 +342,9 @@ def _usage_reports(
         lines = usage.of(caller_id, days, within_s=_PIECE_S, complete=complete)
         return None if lines is None else Rows(lines, complete)
 
-    async def standings(scopes: Sequence[Scope]) -> Sequence[Standing]:
-        counters = kept.counters
-        return () if counters is None else await counters.standing(scopes)
-
     return UsageReports(
         snapshot.allowances,
-        standings=standings,
+        standings=kept.counters.standing,
         read_rows=read_rows,
         now=time.monotonic,
         wall_clock=time.time,
