@@ -7,6 +7,7 @@ no `Chain`, and is `FREE`.
 
 import asyncio
 from collections.abc import Awaitable
+from math import inf
 from typing import Final, Self
 
 import msgspec
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 
 _MOST_CHAINS: Final = 65_536
 _PERCENT: Final = 100
+_MS_PER_S: Final = 1000
 
 
 class Reservation(msgspec.Struct, eq=False):
@@ -74,7 +76,11 @@ class Reservation(msgspec.Struct, eq=False):
         wanted = Demand(
             self.demand.request_id, self.demand.began_ms, tokens=tokens, nusd=nusd
         )
-        return exceeded(verdict, wanted, more=True)
+        # What the stream itself has reserved will be used: the period must end first.
+        ends_s = verdict.resets_at_s
+        wait_s = inf if ends_s is None else ends_s - wanted.began_ms / _MS_PER_S
+        refusal = msgspec.structs.replace(verdict, wait_s=wait_s)
+        return exceeded(refusal, wanted, more=True)
 
     def __enter__(self) -> Self:
         """Hold the reservation."""

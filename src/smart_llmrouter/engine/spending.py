@@ -18,7 +18,7 @@ from smart_llmrouter.engine.reckoning import Seen, dearest_nusd, spent_by
 from smart_llmrouter.engine.tally import Reservations
 
 _EVENT: Final = b"data:"
-_LEAST_MORE: Final = 256
+_LEAST_MORE: Final = 64
 """How many tokens more are reserved at a time, at least."""
 _SHARE_MORE: Final = 4
 
