@@ -27,6 +27,7 @@ from smart_llmrouter.admission.shared_away import Away, LocalLease
 from smart_llmrouter.admission.shared_commands import Commands
 from smart_llmrouter.admission.shared_dead import Dead
 from smart_llmrouter.admission.shared_owner import Life, OwnerName, Settlement
+from smart_llmrouter.admission.shared_seeds import Seed, Seeds
 from smart_llmrouter.admission.shared_terms import (
     LETTERS,
     Keys,
@@ -132,6 +133,7 @@ class Shared:
         self._commands = commands
         self._keys = keys
         self.away = away
+        self._seeds = Seeds(commands.seed)
         self.dead = Dead(self.asked, commands, keys=keys, owner=owner)
         self._terms: dict[Chain, Terms] = {}
         self._newest: dict[str, Scope] = {}
@@ -292,6 +294,16 @@ class Shared:
         """Begin a budget's period anew. Raises `CountersAway`."""
         await self.asked(self._commands.reset(scope.key, LETTERS[period], at_ms))
 
+    async def seed(self, seeds: Sequence[Seed]) -> None:
+        """Begin periods with what is on record, where nobody has counted in them yet.
+
+        Where the store is away, that is done before anything else when it is reached.
+        """
+        self._seeds.add(seeds)
+        if self._link is not None and self._link.up:
+            with suppress(CountersAway):
+                await self._seeds.sow(self.asked)
+
     def condition(self) -> str | None:
         """Return why nothing can be counted now, in safe words; `None`: all is well."""
         if self.link.up:
@@ -396,6 +408,7 @@ class Shared:
         self._loop = asyncio.get_running_loop()
         for each in self._commands.load:
             connection.send(each, _ignore)
+        await self._seeds.sow(connection.asked)
         lives = list(self._lives.values())
         for life in lives:
             life.epoch += 1

@@ -8,6 +8,7 @@ import msgspec
 from smart_llmrouter.admission.demand import Demand
 from smart_llmrouter.admission.shared_owner import Life, OwnerName, Settlement
 from smart_llmrouter.admission.shared_scripts import Script, ScriptName
+from smart_llmrouter.admission.shared_seeds import Seed
 from smart_llmrouter.admission.shared_terms import Keys, Terms, Told
 from smart_llmrouter.stores.valkey_connection import bulk, command
 
@@ -132,6 +133,12 @@ class Commands:
         """Begin a period anew."""
         keys = [self._keys.clock, self._keys.owners, self._keys.scope(scope)]
         return self._call("reset", keys, [letter, at_ms])
+
+    def seed(self, seeds: Sequence[Seed]) -> bytes:
+        """Begin periods of some scopes with what is on record."""
+        scopes = (self._keys.scope(each.scope.key) for each in seeds)
+        keys = [self._keys.clock, self._keys.owners, *scopes]
+        return self._call("seed", keys, [_encode([each.told() for each in seeds])])
 
     def leases(self, name: str) -> bytes:
         """Ask for the leases of an owner."""

@@ -10,7 +10,16 @@ from typing import Final, Literal
 from smart_llmrouter.stores.valkey_connection import command
 
 ScriptName = Literal[
-    "take", "grow", "settle", "read", "reset", "open", "renew", "sweep", "close"
+    "take",
+    "grow",
+    "settle",
+    "read",
+    "reset",
+    "seed",
+    "open",
+    "renew",
+    "sweep",
+    "close",
 ]
 NAMES: Final[tuple[ScriptName, ...]] = (
     "take",
@@ -18,6 +27,7 @@ NAMES: Final[tuple[ScriptName, ...]] = (
     "settle",
     "read",
     "reset",
+    "seed",
     "open",
     "renew",
     "sweep",

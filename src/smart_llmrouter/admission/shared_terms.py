@@ -101,8 +101,8 @@ class Terms(Told):
         told, places = [], []
         for index, scope in enumerate(self.scopes):
             periods = list(self._periods(index, scope, began_ms))
-            told.append([*_limits_of(scope), _kept_ms(scope), periods])
-            places.append([scope.key, _kept_ms(scope), [each[0] for each in periods]])
+            told.append([*_limits_of(scope), kept_ms(scope), periods])
+            places.append([scope.key, kept_ms(scope), [each[0] for each in periods]])
         names = (keys.scope(each.key) for each in scopes)
         self.limits = msgspec.msgpack.encode(told)
         super().__init__(names, msgspec.msgpack.encode(places))
@@ -118,12 +118,11 @@ class Terms(Told):
             self.from_ms = max(self.from_ms, from_ms)
             self.until_ms = min(self.until_ms, until_ms)
             self.ends_ms[index, period] = until_ms
-            letter, timed = LETTERS[period], until_ms < inf
             caps = caps_of(budgets.caps[period])
             percent = budgets.warn_at_percent
             yield (
-                f"{letter}{from_ms:.0f}" if timed else letter,
-                until_ms if timed else 0,
+                period_id(period, from_ms),
+                until_ms if until_ms < inf else 0,
                 caps,
                 [-(-cap * percent // _PERCENT) for cap in caps],
                 number,
@@ -148,7 +147,13 @@ def _limits_of(scope: Scope) -> Sequence[object]:
     )
 
 
-def _kept_ms(scope: Scope) -> int:
+def period_id(period: PeriodName, from_ms: float) -> str:
+    """Return what a period is called that begins then."""
+    letter = LETTERS[period]
+    return f"{letter}{from_ms:.0f}" if from_ms > -inf else letter
+
+
+def kept_ms(scope: Scope) -> int:
     """Return for how long a scope is kept that nobody uses; 0: for ever."""
     caps = scope.allowance.budgets.caps
     if "lifetime" in caps:

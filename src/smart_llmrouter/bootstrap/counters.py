@@ -22,6 +22,7 @@ from smart_llmrouter.admission.shared_terms import Keys
 from smart_llmrouter.admission.shared_upkeep import kept_up
 from smart_llmrouter.bootstrap.budgets import counted, told_of_resets
 from smart_llmrouter.bootstrap.recorded import charged_of
+from smart_llmrouter.bootstrap.seeding import seeds_at_start
 from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.snapshot import EMBEDDED_VALKEY, MEMORY, Snapshot, State
 from smart_llmrouter.stores.valkey_address import AddressUnusable, parse_address
@@ -64,7 +65,7 @@ async def open_counters(
     waited for a second, and reached as soon as it is there.
 
     Raises `AddressUnusable` where the store can never be reached, or not be shared, and
-    `DatabaseAway` where memory cannot begin with what is on record.
+    `DatabaseAway` where what is on record of budgets cannot be read.
     """
     state = snapshot.state
     if state.counters.reveal() == MEMORY:
@@ -73,7 +74,10 @@ async def open_counters(
         async with counted(snapshot, allowances=allowances) as memory:
             yield memory
         return
+    seeds = await seeds_at_start(snapshot)
     shared, link = await _shared(state, seat=seat, workers=snapshot.server.workers)
+    await shared.seed(seeds)
+    await link.open()
     try:
         async with (
             kept_up(
@@ -106,7 +110,6 @@ async def _shared(
         parse_address(store_url(state)), shared, chance=Chance(random.random)
     )
     shared.use(link)
-    await link.open()
     return shared, link
 
 

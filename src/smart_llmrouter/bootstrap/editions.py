@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from smart_llmrouter.admission.memory import Memory
+from smart_llmrouter.admission.shared import Shared
 from smart_llmrouter.bootstrap.budgets import rebuild
 from smart_llmrouter.bootstrap.opening import (
     CannotStart,
     check_certificate,
     open_policies,
 )
+from smart_llmrouter.bootstrap.seeding import seed_changed
 from smart_llmrouter.bootstrap.surface import (
     Lasting,
     Surface,
@@ -94,10 +96,11 @@ class Editions:
         where the rows cannot be had.
         """
         counters, before = self._kept.counters, self.current.snapshot.allowances
-        if not isinstance(counters, Memory):
-            return
         try:
-            await rebuild(edition.snapshot, counters, before=before)
+            if isinstance(counters, Memory):
+                await rebuild(edition.snapshot, counters, before=before)
+            elif isinstance(counters, Shared):
+                await seed_changed(edition.snapshot, counters, before=before)
         except DatabaseAway as away:
             raise CannotStart(
                 f"what was used of new budgets cannot be read: {away.reason}"

@@ -213,6 +213,18 @@ local function resets_in(at, of_tokens)
   return last and ceil((last + STEPS) * STEP_MS - clock_now) or 0
 end
 
+-- Notes that a period began anew; told twice, it is done once.
+local function note_reset(at, kind, begins)
+  local resets = at.s.r[kind] or {}
+  for i = 1, #resets do
+    if resets[i] == begins then return end
+  end
+  resets[#resets + 1] = begins
+  table.sort(resets)
+  while #resets > RESETS_KEPT do table.remove(resets, 1) end
+  at.s.r[kind] = resets
+end
+
 -- Returns the period to which a call belongs: its kind and when it began, by the calendar
 -- or by the last reset before the call.
 local function period_id(s, id, began)
