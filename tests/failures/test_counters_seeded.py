@@ -120,10 +120,11 @@ class Router:
         self.counters.flush()
 
     async def call(self) -> None:
-        """Make a call of ten tokens."""
+        """Make a call of ten tokens, of which the store knows in the end."""
         lease = await self.take()
         assert isinstance(lease, Lease)
         self.settle(lease)
+        await self.used()
 
     async def used(self) -> dict[str, int]:
         """Return what is used of each budget."""
@@ -185,9 +186,11 @@ async def test_what_was_reserved_first_is_not_counted_twice(
         assert isinstance(lease, Lease)
         state.journalled([a_call(1)])
         async with running(snapshot, 2) as second:
+            before = await second.used()
             first.settle(lease)
-            found = await second.used()
+            found = await first.used()
 
+    assert before == {"day.requests": 0, "month.tokens": 0}
     assert found == {"day.requests": 1, "month.tokens": 10}
 
 
