@@ -271,18 +271,22 @@ async def behind_tls(server: ValkeyServer) -> AsyncIterator[int]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATES / "good.pem", KEY_FILE)
     tasks = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+        try:
+            with suppress(OSError):
+                while data := await reader.read(65536):
+                    writer.write(data)
+                    await writer.drain()
+        finally:
+            writer.close()
 
     async def connected(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         inner_reader, inner_writer = await asyncio.open_unix_connection(server.socket)
+        writers.extend((writer, inner_writer))
         for pair in ((reader, inner_writer), (inner_reader, writer)):
             tasks.add(asyncio.create_task(pour(*pair)))
 
@@ -291,9 +295,12 @@ async def behind_tls(server: ValkeyServer) -> AsyncIterator[int]:
         yield listening.sockets[0].getsockname()[1]
     finally:
         listening.close()
-        for task in tasks:
-            task.cancel()
+        for writer in writers:
+            writer.transport.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 async def test_all_keys_are_in_one_slot(process: Process, server: ValkeyServer) -> None:
