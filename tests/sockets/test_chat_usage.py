@@ -188,7 +188,12 @@ async def test_all_that_a_record_says(tmp_path: Path, mock: Mock) -> None:
         "cache_write_5m_tokens",
         "cache_write_1h_tokens",
         "cache_write_cost_nusd",
+        "charged_tokens",
+        "charged_cost_nusd",
+        "queued_us",
         "disconnect",
+        "refused_by",
+        "budget_warning",
     }
     assert (record.caller_user, record.caller_project) == ("alice", "search")
     assert (record.caller_environment, record.client) == ("dev", "curl")

@@ -141,8 +141,12 @@ async def line_to(
     if receive_buffer is not None:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     opened.setblocking(False)  # noqa: FBT003 - the socket's own signature
-    await asyncio.get_running_loop().sock_connect(opened, (host, int(port)))
-    reader, writer = await asyncio.open_connection(sock=opened, limit=1024 * 1024)
+    try:
+        await asyncio.get_running_loop().sock_connect(opened, (host, int(port)))
+        reader, writer = await asyncio.open_connection(sock=opened, limit=1024 * 1024)
+    except BaseException:
+        opened.close()
+        raise
     try:
         yield Line(reader, writer)
     finally:

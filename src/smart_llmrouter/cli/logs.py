@@ -31,8 +31,12 @@ class _Unfailing(io.TextIOBase):
             sys.stderr.flush()
 
 
-def log_to_stderr(level: int = logging.INFO) -> None:
-    """Write structured logs to standard error, those of libraries included."""
+def log_to_stderr(level: int = logging.INFO, *, for_ever: bool = False) -> None:
+    """Write structured logs to standard error, those of libraries included.
+
+    `for_ever` says that nothing of this will change while the process lives, which
+    makes each line cheaper.
+    """
     shared: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -45,7 +49,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing())),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=for_ever,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -34,7 +34,7 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     from smart_llmrouter.config.findings import ConfigurationError
     from smart_llmrouter.config.load import load, load_snapshot
 
-    log_to_stderr()
+    log_to_stderr(for_ever=True)
     hangups = bootstrap.Hangups()
     reread = partial(load, config, environment=os.environ)
     try:
