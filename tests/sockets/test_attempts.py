@@ -13,19 +13,13 @@ import msgspec
 import pytest
 
 from smart_llmrouter.mockprovider.script import Raw, Step
-from tests.support.gateway import (
-    CAPABLE,
-    PRICE,
-    caller,
-    configuration,
-    free_port,
-    provider,
-)
+from tests.support.gateway import CAPABLE, PRICE, caller, configuration, provider
 from tests.support.line import chat, line_to
 from tests.support.mock import Mock
 from tests.support.provider_errors import QUOTA_ERRORS, ProviderError
 from tests.support.puppet import running_puppet
 from tests.support.router import Router, running_router
+from tests.support.upstream_server import refusing_port
 from tests.support.wait import eventually
 
 CHAT = "/v1/chat/completions"
@@ -129,11 +123,12 @@ async def test_nothing_else_is_asked_of_the_same_target_twice(
 
 async def test_nobody_listening_is_asked_again(tmp_path: Path) -> None:
     """A connection that was not made has cost nobody anything."""
-    settings = configuration({"gone": provider(f"http://127.0.0.1:{free_port()}/v1")})
-    settings["groups"]["chat"]["same_target_retries"] = 2
-    async with running_router(tmp_path, settings) as router:
-        answer = await ask(router)
-        record = await router.record()
+    with refusing_port() as port:
+        settings = configuration({"gone": provider(f"http://127.0.0.1:{port}/v1")})
+        settings["groups"]["chat"]["same_target_retries"] = 2
+        async with running_router(tmp_path, settings) as router:
+            answer = await ask(router)
+            record = await router.record()
 
     assert (answer.status_code, record.attempts) == (502, 3)
     assert record.error_class == "upstream_connect_failed"

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from smart_llmrouter.mockprovider.script import Raw, Step, StreamError
-from tests.support.gateway import configuration, free_port, provider
+from tests.support.gateway import configuration, provider
 from tests.support.mock import Mock
 from tests.support.router import Router, running_router
+from tests.support.upstream_server import refusing_port
 from tests.support.wait import eventually
 
 CHAT = "/v1/chat/completions"
@@ -126,11 +127,12 @@ async def test_a_target_that_refuses_connections(
     tmp_path: Path, mock: Mock, *, stream: bool
 ) -> None:
     """Nobody listening is a failure like any other."""
-    nobody = provider(f"http://127.0.0.1:{free_port()}/v1")
-    settings = configuration({"nobody": nobody, "acme": provider(mock.base_url)})
-    async with running_router(tmp_path, settings) as router:
-        answer = await ask(router, stream=stream)
-        record = await router.record()
+    with refusing_port() as port:
+        nobody = provider(f"http://127.0.0.1:{port}/v1")
+        settings = configuration({"nobody": nobody, "acme": provider(mock.base_url)})
+        async with running_router(tmp_path, settings) as router:
+            answer = await ask(router, stream=stream)
+            record = await router.record()
 
     assert answer.headers["x-router-target"] == "acme/mini"
     assert record.attempts == 2

@@ -14,7 +14,6 @@ from smart_llmrouter.core.secrets import Secret
 from smart_llmrouter.engine.policies.external import ExternalPolicy
 from smart_llmrouter.routing.features import question_document
 from smart_llmrouter.routing.policy import PolicyFault, Verdict
-from tests.support.gateway import free_port
 from tests.support.policies import question
 from tests.support.transports import KINDS, Kind
 from tests.support.upstream_server import (
@@ -25,6 +24,7 @@ from tests.support.upstream_server import (
     chunked,
     head,
     plain,
+    refusing_port,
     running_upstream,
 )
 
@@ -219,11 +219,12 @@ async def test_a_service_that_does_not_answer(
 
 async def test_a_service_that_is_not_there(kind: Kind) -> None:
     """Nobody listens."""
-    external = External(url=f"http://127.0.0.1:{free_port()}/route")
+    with refusing_port() as port:
+        external = External(url=f"http://127.0.0.1:{port}/route")
 
-    async with kind.open() as transport:
-        policy = ExternalPolicy(external, transport, user_agent="tests/1")
-        code = await fault_of(policy)
+        async with kind.open() as transport:
+            policy = ExternalPolicy(external, transport, user_agent="tests/1")
+            code = await fault_of(policy)
 
     assert code == "unreachable"
 

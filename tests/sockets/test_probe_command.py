@@ -10,8 +10,9 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner, Result
 
 from smart_llmrouter.cli.main import app
-from tests.support.gateway import configuration, free_port, provider
+from tests.support.gateway import configuration, provider
 from tests.support.mock import mock_process
+from tests.support.upstream_server import refusing_port
 
 SCRIPT: Final = {"models": {"weak": {"lacks": ["tools", "images", "output-cap"]}}}
 ABLE: Final = {
@@ -122,7 +123,8 @@ def test_a_target_that_does_not_exist(tmp_path: Path, target: str, said: str) ->
 
 def test_a_target_that_is_not_there(tmp_path: Path) -> None:
     """The reason is one line."""
-    done = probe(tmp_path, f"http://127.0.0.1:{free_port()}/v1", "acme/mini")
+    with refusing_port() as port:
+        done = probe(tmp_path, f"http://127.0.0.1:{port}/v1", "acme/mini")
 
     assert done.exit_code == 1
     assert done.stderr.startswith(

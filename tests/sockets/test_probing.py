@@ -16,8 +16,8 @@ from smart_llmrouter.engine.probe_questions import Outcome, questions
 from smart_llmrouter.engine.probe_report import configuration_of
 from smart_llmrouter.engine.probing import Finding, Prober, TargetUnusable
 from smart_llmrouter.mockprovider.script import Lack, Step, StreamError
-from tests.support.gateway import free_port
 from tests.support.mock import Mock, running_mock
+from tests.support.upstream_server import refusing_port
 
 KEY: Final = "sk-canary-0123456789abcdefghij"
 UPSTREAM: Final = Upstream(
@@ -237,8 +237,11 @@ async def test_a_target_that_answers_nothing(step: Step, reason: str) -> None:
 
 async def test_nobody_is_there() -> None:
     """The reason is that of the connection."""
-    with pytest.raises(TargetUnusable, match="upstream_connect_failed"):
-        await probed(target_at(f"http://127.0.0.1:{free_port()}/v1"))
+    with (
+        refusing_port() as port,
+        pytest.raises(TargetUnusable, match="upstream_connect_failed"),
+    ):
+        await probed(target_at(f"http://127.0.0.1:{port}/v1"))
 
 
 async def test_what_a_provider_says_is_shown_without_our_key() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from smart_llmrouter.upstream.addresses import Address
 from smart_llmrouter.upstream.racing import Race
-from tests.support.upstream_server import full_backlog
+from tests.support.upstream_server import full_backlog, refusing_port
 
 UNREACHABLE = "255.255.255.255"
 UNKNOWN_FAMILY = 99
@@ -16,11 +16,11 @@ UNKNOWN_FAMILY = 99
 
 @pytest.fixture
 def listening() -> Iterator[int]:
-    """Return a port of 127.0.0.2 that accepts."""
-    with socket.socket() as accepting:
-        accepting.bind(("127.0.0.2", 0))
+    """Return a port that 127.0.0.2 accepts on, and 127.0.0.1 refuses."""
+    with refusing_port() as port, socket.socket() as accepting:
+        accepting.bind(("127.0.0.2", port))
         accepting.listen(9)
-        yield accepting.getsockname()[1]
+        yield port
 
 
 def at(host: str, port: int, family: int = socket.AF_INET) -> Address:
@@ -55,12 +55,13 @@ async def test_what_fails_at_once_takes_no_head_start(listening: int) -> None:
 async def test_the_last_refusal_is_told() -> None:
     """When nobody is left, the race is over, with the reason of the last."""
     failed: list[Address] = []
-    race = Race([at(UNREACHABLE, 9), at("127.0.0.1", 9)], on_failed=failed.append)
+    with refusing_port() as port:
+        addresses = [at(UNREACHABLE, port), at("127.0.0.1", port)]
 
-    with pytest.raises(ConnectionRefusedError):
-        await race.won()
+        with pytest.raises(ConnectionRefusedError):
+            await Race(addresses, on_failed=failed.append).won()
 
-    assert len(failed) == 2
+    assert failed == addresses
 
 
 async def test_a_race_without_anybody_is_lost() -> None:

@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 import json
 import os
+import random
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,11 @@ from tests.support.wait import eventually
 
 SECRET: Final = "5ec2e7" + "0" * 58
 """The secret part of every token in tests; it opens nothing."""
+
+
+_NOT_DEALT_OUT: Final = range(10_240, 32_768)
+_TRIES: Final = 100
+_CHANCE: Final = random.SystemRandom()
 
 
 def token(key: str = "k1") -> str:
@@ -121,10 +127,18 @@ def configuration(
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody holds now, for a process that is to listen there.
+
+    It is none of those that the system deals out by itself: until that process is up,
+    no connection and no test that lets the system choose comes upon it. Where nobody
+    shall listen, hold one; see `tests.support.upstream_server.refusing_port`.
+    """
+    # Each process of a parallel run has the same seed; their ports must differ.
+    for port in _CHANCE.sample(_NOT_DEALT_OUT, k=_TRIES):
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @dataclass(slots=True)
