@@ -113,13 +113,19 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def children_of(pid: int) -> list[int]:
     """Return the processes that a process has started and that still run."""
+    found: list[int] = []
+    for thread in _threads_of(pid):
+        # It may have ended since it was listed.
+        with contextlib.suppress(OSError):
+            listed = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+            found += map(int, listed.split())
+    return found
+
+
+def _threads_of(pid: int) -> list[int]:
+    """Return the threads of a process; none when it has ended."""
     with contextlib.suppress(OSError):
-        tasks = Path(f"/proc/{pid}/task").iterdir()
-        return [
-            int(child)
-            for task in tasks
-            for child in (task / "children").read_text().split()
-        ]
+        return [int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()]
     return []
 
 
@@ -140,9 +146,11 @@ def command_of(pid: int) -> str:
 
 def move_to_core(pid: int, core: int) -> None:
     """Let a running process and its threads run on one core only."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        if os.sched_getaffinity(int(task.name)) != {core}:
-            os.sched_setaffinity(int(task.name), {core})
+    for thread in _threads_of(pid):
+        # It may have ended since it was listed.
+        with contextlib.suppress(ProcessLookupError):
+            if os.sched_getaffinity(thread) != {core}:
+                os.sched_setaffinity(thread, {core})
 
 
 def raise_file_limit() -> None:

@@ -67,11 +67,8 @@ def store_of(gateway: Gateway) -> int:
 
 def workers_of(gateway: Gateway) -> list[int]:
     """Return the process ids of the workers."""
-    return [
-        pid
-        for pid in children(gateway.pid)
-        if b"valkey" not in arguments(pid) and b"ingest_command" not in arguments(pid)
-    ]
+    own = arguments(gateway.pid)
+    return [pid for pid in children(gateway.pid) if arguments(pid) == own]
 
 
 async def test_a_killed_worker_holds_nothing_for_longer_than_its_lease(

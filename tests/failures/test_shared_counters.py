@@ -77,11 +77,8 @@ def store_of(gateway: Gateway) -> int:
 
 def workers_of(gateway: Gateway) -> list[int]:
     """Return the process ids of the workers."""
-    return [
-        pid
-        for pid in children(gateway.pid)
-        if b"valkey" not in arguments(pid) and b"ingest_command" not in arguments(pid)
-    ]
+    own = arguments(gateway.pid)
+    return [pid for pid in children(gateway.pid) if arguments(pid) == own]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -94,7 +94,8 @@ async def readiness(gateway: Gateway) -> dict[str, Any]:
 
 def workers_of(gateway: Gateway) -> list[int]:
     """Return the process ids of the workers."""
-    return [pid for pid in children(gateway.pid) if not is_ingester(pid)]
+    own = arguments(gateway.pid)
+    return [pid for pid in children(gateway.pid) if arguments(pid) == own]
 
 
 def ingester_of(gateway: Gateway) -> int:

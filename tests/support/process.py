@@ -1,7 +1,15 @@
-"""What the kernel says about a process: memory, threads, files, children, arguments."""
+"""What the kernel says about a process: memory, threads, files, children, arguments.
+
+A process may end at any moment. Who asks for its memory, threads or files knows that it
+is there, and gets an error where it is not; the rest can be asked about any process.
+"""
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+# The second comes from a file that was opened while the process was there.
+_ENDED: Final = (FileNotFoundError, ProcessLookupError)
 
 
 def resident_bytes(pid: int) -> int:
@@ -32,25 +40,40 @@ def open_files(pid: int) -> int:
 def children(pid: int) -> list[int]:
     """Return the ids of the living processes that a process has started."""
     found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        # A thread may have ended since it was listed.
-        with suppress(FileNotFoundError, ProcessLookupError):
-            found += [int(child) for child in (task / "children").read_text().split()]
+    for thread in threads(pid):
+        # It may have ended since it was listed.
+        with suppress(*_ENDED):
+            listed = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+            found += [int(child) for child in listed.split()]
     return sorted(child for child in found if is_running(child))
+
+
+def threads(pid: int) -> list[int]:
+    """Return the ids of the threads of a process; none where it has ended."""
+    try:
+        return [int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()]
+    except _ENDED:
+        return []
 
 
 def is_running(pid: int) -> bool:
     """Say whether a process is there and no zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-    except FileNotFoundError:
+    except _ENDED:
         return False
-    return state != "Z"
+    return state not in "ZX"
 
 
 def arguments(pid: int) -> bytes:
-    """Return the command line of a process, as everybody on the machine can read it."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+    """Return the command line of a process, as everybody on the machine can read it.
+
+    It is empty where the process has ended.
+    """
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except _ENDED:
+        return b""
 
 
 def _status(pid: int, name: str) -> int:
