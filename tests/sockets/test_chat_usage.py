@@ -191,9 +191,14 @@ async def test_all_that_a_record_says(tmp_path: Path, mock: Mock) -> None:
         "charged_tokens",
         "charged_cost_nusd",
         "queued_us",
+        "reasoning_cost_nusd",
+        "image_cost_nusd",
+        "failed_attempts_cost_nusd",
         "disconnect",
         "refused_by",
         "budget_warning",
+        "cache",
+        "cache_reason",
     }
     assert (record.caller_user, record.caller_project) == ("alice", "search")
     assert (record.caller_environment, record.client) == ("dev", "curl")

@@ -8,10 +8,10 @@ come first, which differ from call to call; the labels follow, which many calls 
 to the byte, so that a reader need not look into those that it has seen before.
 
 What is rare is not in every line. Of a call that wrote into its provider's cache, was
-charged otherwise than by its usage, or waited for its turn, the id stands in an array
-with what that came to, up to the last that is known. Of the last seven labels those are
-left out that are as usual. So a line of before there were any of these is a line of
-today.
+charged otherwise than by its usage, waited for its turn, or has costs of a rare kind,
+the id stands in an array with what that came to, up to the last that is known. Of the
+last nine labels those are left out that are as usual. So a line of before there were
+any of these is a line of today.
 Behind the record there may be how the call was decided: see `ledger.decision_line`.
 """
 
@@ -45,9 +45,13 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     `charged_tokens` and `charged_cost_nusd` are what budgets were charged, where that
     is not the usage above: of a call that was cut off it is what it may have used.
     `queued_us` is how long it waited for its turn, `None` where it did not.
+    `reasoning_cost_nusd` is that part of the output's cost which is of reasoning, and
+    `image_cost_nusd` what images of the input cost. `failed_attempts_cost_nusd` is what
+    other attempts than the last one cost, as far as their usage is known.
     `refused_by` is the limit that refused it, and `budget_warning` the budget of which
     it was the first of its period to be above the mark: the kind of the scope and the
-    limit, such as `caller:rpm` and `group:day.usd`, never whose they are.
+    limit, such as `caller:rpm` and `group:day.usd`, never whose they are. `cache` is
+    what the response cache did, and `cache_reason` why; both are `None` where none is.
     """
 
     # The order is that of a line: fields are neither moved nor taken away.
@@ -71,6 +75,9 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     charged_tokens: int | None = None
     charged_cost_nusd: int | None = None
     queued_us: int | None = None
+    reasoning_cost_nusd: int | None = None
+    image_cost_nusd: int | None = None
+    failed_attempts_cost_nusd: int | None = None
     caller_id: str
     caller_user: str
     caller_project: str
@@ -100,17 +107,20 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
     disconnect: Disconnect | None = None
     refused_by: str | None = None
     budget_warning: str | None = None
+    cache: str | None = None
+    cache_reason: str | None = None
 
 
 _FIELDS: Final = msgspec.structs.fields(UsageRecord)
 MEASURES: Final = 14
 """How many of a record's first fields are measures that every line has."""
-_WRITES: Final = 3
-_NOTHING_RARE: Final = (None,) * 6
+_WRITES, _CHARGES, _RARE = 3, 6, 9
+"""Up to where what is rare is written: writes, charges with the wait, and costs."""
+_NOTHING_RARE: Final = (None,) * _RARE
 _LONG: Final = MEASURES + len(_NOTHING_RARE)
 _LONG_BEGINS: Final = b"[["
 _CALLER_LABELS: Final = 5
-_USUAL_ENDS: Final = (None, None, None, False, (), False, "relay")
+_USUAL_ENDS: Final = (None, None, None, None, None, False, (), False, "relay")
 """The last labels, from the end, where they are left out."""
 MEASURE_NAMES: Final = tuple(field.name for field in _FIELDS[:MEASURES])
 _RARE_NAMES: Final = tuple(field.name for field in _FIELDS[MEASURES:_LONG])
@@ -120,9 +130,11 @@ _Count = int | None
 RareCall = (
     tuple[str, _Count, _Count, _Count]
     | tuple[str, _Count, _Count, _Count, _Count, _Count, _Count]
+    | tuple[str, _Count, _Count, _Count, _Count, _Count, _Count, _Count, _Count, _Count]
 )
 """The id of a call, and what is rare: its writes into a cache, tokens for 5 minutes and
-1 hour and cost; where there is more, tokens and cost charged, and its wait."""
+1 hour and cost; where there is more, tokens and cost charged, and its wait; and then
+the costs of reasoning, of images, and of attempts that failed."""
 CallMeasures = tuple[
     str | RareCall, int, int, _Count, _Count, _Count, _Count, _Count, _Count,
     _Count, _Count, _Count, _Count, _Count,
@@ -208,8 +220,9 @@ def encode_record(record: UsageRecord) -> bytes:
     values = _values(record)
     measures, rare = values[:MEASURES], values[MEASURES:_LONG]
     if rare != _NOTHING_RARE:
-        if rare[_WRITES:] == _NOTHING_RARE[_WRITES:]:
-            rare = rare[:_WRITES]
+        for end in (_CHARGES, _WRITES):
+            if rare[end:] == _NOTHING_RARE[: len(rare) - end]:
+                rare = rare[:end]
         measures = ((measures[0], *rare), *measures[1:])
     return b"%b,%b" % (_encode(measures)[:-1], _encode_labels(values[_LONG:]))
 

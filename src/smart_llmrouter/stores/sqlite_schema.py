@@ -9,9 +9,9 @@ from typing import Final
 
 from smart_llmrouter.stores.decision_schema import DECISION_RELATIONS, DECISION_SCHEMA
 
-HEAD_REVISION: Final = "usage_0005"
+HEAD_REVISION: Final = "usage_0006"
 OLDER_REVISIONS: Final = frozenset(
-    {"usage_0001", "usage_0002", "usage_0003", "usage_0004"}
+    {"usage_0001", "usage_0002", "usage_0003", "usage_0004", "usage_0005"}
 )
 """What `smart-llmrouter db upgrade` can bring to the head."""
 
@@ -38,6 +38,9 @@ CREATE TABLE request_measures (
     charged_tokens BIGINT,
     charged_cost_nusd BIGINT,
     queued_us BIGINT,
+    reasoning_cost_nusd BIGINT,
+    image_cost_nusd BIGINT,
+    failed_attempts_cost_nusd BIGINT,
     CONSTRAINT pk_request_measures PRIMARY KEY (ts_ms, request_id)
 ) WITHOUT ROWID
 """
@@ -74,6 +77,8 @@ CREATE TABLE request_labels (
     disconnect VARCHAR,
     refused_by VARCHAR,
     budget_warning VARCHAR,
+    cache VARCHAR,
+    cache_reason VARCHAR,
     CONSTRAINT pk_request_labels PRIMARY KEY (id),
     CONSTRAINT uq_request_labels_digest UNIQUE (digest)
 )
@@ -98,6 +103,7 @@ CREATE VIEW request_usage AS SELECT
     upstream_reported_cost_nusd,
     cache_write_5m_tokens, cache_write_1h_tokens, cache_write_cost_nusd,
     charged_tokens, charged_cost_nusd, queued_us,
+    reasoning_cost_nusd, image_cost_nusd, failed_attempts_cost_nusd,
     caller_id, caller_user, caller_project, caller_environment, token_id, client,
     inbound_dialect, status, attempts, config_fingerprint, router_version,
     requested_model, resolved_group, strategy, target_provider, target_model,
@@ -105,7 +111,7 @@ CREATE VIEW request_usage AS SELECT
     price_fingerprint,
     CASE WHEN target_dialect IS NOT NULL THEN lane END AS lane,
     usage_estimated, notes_count, fallback_used, disconnect,
-    refused_by, budget_warning
+    refused_by, budget_warning, cache, cache_reason
 FROM request_measures LEFT JOIN request_labels ON request_labels.id = labels_id
 """
 _FIELD_EVENTS: Final = """

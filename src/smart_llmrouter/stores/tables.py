@@ -157,6 +157,29 @@ def _charges() -> list[Column[int]]:
     ]
 
 
+def _rare_costs() -> list[Column[int]]:
+    return [
+        number(
+            "reasoning_cost_nusd",
+            "That part of the output's cost which is of reasoning",
+            unit="nano-dollars",
+            empty="there was no reasoning, or the price is unknown",
+        ),
+        number(
+            "image_cost_nusd",
+            "What images of the input cost beside its tokens",
+            unit="nano-dollars",
+            empty="there were none, or they have no price",
+        ),
+        number(
+            "failed_attempts_cost_nusd",
+            "What other attempts than the last one cost",
+            unit="nano-dollars",
+            empty="there were none, or nobody said what they used",
+        ),
+    ]
+
+
 def _labels() -> list[Column[str] | Column[int] | Column[bool]]:
     return [
         text("caller_id", "The caller's id in the configuration"),
@@ -249,6 +272,12 @@ def _label_ends(
             "`warn_at_percent`, such as `group:day.tokens`",
             empty="it was of none",
         ),
+        text(
+            "cache",
+            "What the response cache did, such as `hit` or `stored`",
+            empty="it is switched off, or the call did not get that far",
+        ),
+        text("cache_reason", "Why it did that", empty="there is nothing to explain"),
     ]
 
 
@@ -267,6 +296,7 @@ REQUEST_USAGE: Final = Table(
     *_measures(),
     *_cache_writes(),
     *_charges(),
+    *_rare_costs(),
     *_labels(),
     *_label_ends(lane_empty=_NO_TARGET),
     comment="One row a finished call",
@@ -289,6 +319,7 @@ REQUEST_MEASURES: Final = Table(
     number("labels_id", "The `id` of the call's labels"),
     *_cache_writes(),
     *_charges(),
+    *_rare_costs(),
     # In the order of time, so that an interval is one stretch of the table.
     PrimaryKeyConstraint("ts_ms", "request_id"),
     sqlite_with_rowid=False,

@@ -27,13 +27,13 @@ from smart_llmrouter.stores.sqlite import (
 Measures = tuple[object, ...]
 """A row of `request_measures`, in the order of `request_usage`, but for its labels.
 
-Where nothing is rare about a call, the last six columns are left out.
+Where nothing is rare about a call, the last nine columns are left out.
 """
 
 Labels = bytes
 """A row of `request_labels`: JSON values in the table's order, and a `]` at the end.
 
-Equal labels are equal byte by byte. Of the last seven columns those may be missing that
+Equal labels are equal byte by byte. Of the last nine columns those may be missing that
 are as usual; instead of how many notes there are stand the notes.
 """
 
@@ -54,17 +54,23 @@ _ADD_ROW: Final = (
 _COLUMNS: Final = 15
 _ADD_LONG_ROW: Final = (
     "INSERT INTO request_measures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-    "?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _ADD_LABELS: Final = (
     "INSERT INTO request_labels VALUES (NULL, ?, "
     "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-    "?, ?) ON CONFLICT DO NOTHING"
+    "?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
-_LABELS: Final = 29
+_LABELS: Final = 31
 _NOTES_AT: Final = 24
 _NO_NOTES: Final[list[dict[str, str]]] = []
-_USUAL_ENDS: Final = ("relay", False, _NO_NOTES, False, None, None, None)
+_USUAL_ENDS: Final = (
+    "relay",
+    False,
+    _NO_NOTES,
+    *(False, None, None, None),
+    *(None, None),
+)
 _ADD_NOTE: Final = (
     "INSERT INTO label_notes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )

@@ -52,6 +52,12 @@ RECORDS = {
     "writes and a wait": a_record(15, cache_write_1h_tokens=1, queued_us=1),
     "a refusal": a_record(16, refused_by="caller:rpm"),
     "a warning": a_record(17, budget_warning="group-caller:day.usd"),
+    "reasoning that cost": a_record(19, reasoning_cost_nusd=7),
+    "images and a failed attempt": a_record(
+        20, image_cost_nusd=5, failed_attempts_cost_nusd=0, queued_us=3
+    ),
+    "a hit": a_record(21, cache="hit"),
+    "no cache for it": a_record(22, cache="bypass", cache_reason="tools"),
     "commas in an id": a_record(9, request_id="a,b,[[c"),
     "brackets in an id": a_record(18, request_id="a],b", cache_write_5m_tokens=1),
 }
@@ -115,12 +121,11 @@ def test_a_line_of_one_who_wrote_into_a_cache_is_as_it_was() -> None:
 def test_a_line_put_together_from_parts_is_the_same(record: UsageRecord) -> None:
     """The path encodes what calls share only once."""
     values = msgspec.structs.astuple(record)
-    writes, charges = values[14:17], values[17:20]
     measures = values[:14]
-    if charges != (None, None, None):
-        measures = ((values[0], *writes, *charges), *values[1:14])
-    elif writes != (None, None, None):
-        measures = ((values[0], *writes), *values[1:14])
+    for end in (23, 20, 17):
+        if values[end - 3 : end] != (None, None, None):
+            measures = ((values[0], *values[14:end]), *values[1:14])
+            break
     caller = caller_labels(
         record.caller_id,
         record.caller_user,
@@ -146,14 +151,15 @@ def test_a_line_put_together_from_parts_is_the_same(record: UsageRecord) -> None
         b"5",
         OF_BEFORE.replace(b'"req_1"', b'["req_1",1,2]'),
         OF_BEFORE.replace(b'"req_1"', b'["req_1",1,2,3,"4"]'),
-        OF_BEFORE.replace(b'"req_1"', b'["req_1",1,2,3,4,5,6,7]'),
+        OF_BEFORE.replace(b'"req_1"', b'["req_1",1,2,3,4,5,6,7,8,9,10]'),
         OF_BEFORE.replace(b'"req_1"', b'[["req_1"],1,2,3]'),
         OF_BEFORE.replace(b'"price_1"', b'"price_1","sideways"'),
         OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[],1'),
         OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[],true,"stayed"'),
         OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[],true,null,1'),
         OF_BEFORE.replace(
-            b'"price_1"', b'"price_1","relay",false,[],true,null,null,null,null'
+            b'"price_1"',
+            b'"price_1","relay",false,[],true,null,null,null,null,null,null',
         ),
         OF_BEFORE.replace(b'"price_1"', b'"price_1","relay",false,[{"field":"x"}]'),
     ],
