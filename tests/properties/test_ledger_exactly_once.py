@@ -12,12 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.stores.journal import JournalWriter
-from smart_llmrouter.stores.usage_store import (
-    Decided,
-    Labels,
-    Measures,
-    UsageStore,
-)
+from smart_llmrouter.stores.sqlite_store import SqliteStore
+from smart_llmrouter.stores.usage_store import Decided, Labels, Measures
 from tests.support.decisions import kept_decisions, various_decision, various_line
 from tests.support.ledger import (
     StateDirectory,
@@ -32,7 +28,7 @@ class Killed(BaseException):
     """Stands for `kill -9`: nothing after it runs."""
 
 
-class FragileStore(UsageStore):
+class FragileStore(SqliteStore):
     """A real store whose process dies at a chosen call, before or after it works."""
 
     def __init__(self, url: str, *, calls_to_live: int, after: bool) -> None:

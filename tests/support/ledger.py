@@ -17,7 +17,7 @@ from smart_llmrouter.ledger.ingester_loop import INGESTER_ARGUMENTS, settings_li
 from smart_llmrouter.ledger.record import UsageRecord, encode_record
 from smart_llmrouter.stores.journal import JournalWriter
 from smart_llmrouter.stores.sqlite import create_or_check_schema, sqlite_url
-from smart_llmrouter.stores.usage_store import UsageStore
+from smart_llmrouter.stores.usage_store import open_store
 
 NOON_MS = 1_790_000_000_000
 
@@ -110,7 +110,7 @@ class StateDirectory:
 
     def ingester(self, *, block_bytes: int = 1 << 16) -> Ingester:
         """Return an ingester in this process."""
-        return Ingester(self.journal, UsageStore(self.url), block_bytes=block_bytes)
+        return Ingester(self.journal, open_store(self.url), block_bytes=block_bytes)
 
     def ingester_process(self, *, cpus: Iterable[int] = ()) -> subprocess.Popen[bytes]:
         """Start the ingester as the router does."""

@@ -8,7 +8,6 @@ import asyncio
 import fcntl
 import gc
 import os
-import sqlite3
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -44,8 +43,9 @@ from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
 from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
+from smart_llmrouter.stores.backends import create_or_check_schema
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
-from smart_llmrouter.stores.sqlite import DatabaseUnusable, create_or_check_schema
+from smart_llmrouter.stores.unusable import DatabaseUnusable
 from smart_llmrouter.stores.usage_store import DatabaseAway
 from smart_llmrouter.stores.valkey_address import AddressUnusable
 from smart_llmrouter.stores.valkey_server import EmbeddedUnusable
@@ -279,9 +279,9 @@ def _starting() -> Iterator[None]:
         JournalUnwritable,
     ) as error:
         raise CannotStart(str(error)) from None
-    except sqlite3.Error as error:
+    except DatabaseAway as away:
         raise CannotStart(
-            f"the usage database cannot be opened ({type(error).__name__}); see "
+            f"the usage database cannot be opened ({away.reason}); see "
             "`state.database` and the permissions of `state.directory`"
         ) from None
     except OSError as error:

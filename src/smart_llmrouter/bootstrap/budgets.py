@@ -6,7 +6,6 @@ that somebody resets.
 """
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -33,8 +32,8 @@ from smart_llmrouter.stores.budget_events import (
     last_resets,
     resets_after,
 )
-from smart_llmrouter.stores.sqlite import database_path
-from smart_llmrouter.stores.sqlite_reader import Reader
+from smart_llmrouter.stores.reading import Reader
+from smart_llmrouter.stores.usage_store import DatabaseAway
 
 LOOK_EVERY_S: Final = 0.5
 """How often a router looks for budgets that were reset."""
@@ -144,7 +143,7 @@ class ResetWatcher:
         last_event: int,
     ) -> None:
         """Tell of resets that come after `last_event`, by the allowances of then."""
-        self._reader = Reader(database_path(state.database_url.reveal()))
+        self._reader = Reader(state.database_url.reveal())
         self._counters = counters
         self._allowances = allowances
         self._last_event = last_event
@@ -171,7 +170,7 @@ class ResetWatcher:
                 scope = scope_of(self._allowances(), key)
                 if scope is not None and period in scope.allowance.budgets.caps:
                     await self._counters.reset(scope, period, at_ms=at_ms)
-        except (sqlite3.Error, OSError, CountersAway):
+        except (DatabaseAway, CountersAway):
             return False
         self._last_event = last_event
         return True
@@ -193,9 +192,9 @@ class ResetWatcher:
             return
         try:
             made = await asyncio.to_thread(self._made)
-        except (sqlite3.Error, OSError) as error:
+        except DatabaseAway as away:
             if not self._away:
-                log.warning("resets of budgets unknown", reason=type(error).__name__)
+                log.warning("resets of budgets unknown", reason=away.reason)
             self._away = True
             return
         self._away = False

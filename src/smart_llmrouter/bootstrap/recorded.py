@@ -1,9 +1,8 @@
 """What calls have used of budgets: from the rows of this and all earlier routers."""
 
-import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +23,8 @@ from smart_llmrouter.ledger.budget_sums import (
 from smart_llmrouter.ledger.catch_up import LONGEST_WAIT_S, all_rows, catch_up
 from smart_llmrouter.ledger.minute_sums import MinuteUse, has_minutes, minute_uses
 from smart_llmrouter.stores.budget_events import events_until, last_resets
-from smart_llmrouter.stores.sqlite import DatabaseUnusable, connect, database_path
+from smart_llmrouter.stores.reading import Reading, connect_for_reading
+from smart_llmrouter.stores.unusable import DatabaseUnusable
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
 _MS_PER_S: Final = 1000
@@ -95,14 +95,14 @@ def minutes_on_record(state: State, allowances: Allowances) -> Sequence[MinuteUs
 
 
 @contextmanager
-def _rows(state: State, *, all_of_them: bool = True) -> Iterator[sqlite3.Connection]:
+def _rows(state: State, *, all_of_them: bool = True) -> Iterator[Reading]:
     url = state.database_url.reveal()
     try:
         with (
             all_rows(state.directory, url, sleep=time.sleep, monotonic=time.monotonic)
             if all_of_them
-            else closing(connect(database_path(url), mode="ro"))
+            else connect_for_reading(url)
         ) as connection:
             yield connection
-    except (sqlite3.Error, DatabaseUnusable, OSError) as error:
+    except (DatabaseUnusable, OSError) as error:
         raise DatabaseAway(str(error)) from error

@@ -48,8 +48,8 @@ from smart_llmrouter.engine.vigil import Watch
 from smart_llmrouter.ledger.caller_usage import CallerUsage
 from smart_llmrouter.ledger.ingester_loop import unread_bytes
 from smart_llmrouter.routing.policy import Policy
+from smart_llmrouter.stores.backends import condition
 from smart_llmrouter.stores.journal import JournalWriter
-from smart_llmrouter.stores.sqlite import condition, database_path
 from smart_llmrouter.upstream.transport import Transport
 
 _PROBE_WITHIN_S: Final = 2.0
@@ -330,7 +330,7 @@ def _usage_reports(
     """Put together what tells callers what they have used."""
     total_s = snapshot.upstream.total_timeout_s or _LONGEST_CALL_S
     usage = CallerUsage(
-        database_path(snapshot.state.database_url.reveal()),
+        snapshot.state.database_url.reveal(),
         settled_after_s=total_s + _RECORDED_WITHIN_S,
         now=time.monotonic,
         wall=time.time,

@@ -119,14 +119,9 @@ def _by_records(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetRepor
 
 def _on_record(snapshot: "Snapshot") -> "OnRecord":
     from smart_llmrouter.bootstrap.recorded import on_record
-    from smart_llmrouter.stores import sqlite
+    from smart_llmrouter.stores.backends import require_database
 
-    path = sqlite.database_path(snapshot.state.database_url.reveal())
-    if not sqlite.has_content(path):
-        raise sqlite.DatabaseMissing(
-            f"there is no usage database at {path} yet; "
-            "`smart-llmrouter serve` creates it"
-        )
+    require_database(snapshot.state.database_url.reveal())
     return on_record(snapshot.state, snapshot.allowances)
 
 
@@ -284,10 +279,8 @@ def _without(scope: "Scope", period: Period) -> str:
 @contextmanager
 def _failures_told() -> Iterator[None]:
     """End with one line about what went wrong."""
-    import sqlite3
-
     from smart_llmrouter.config.findings import ConfigurationError
-    from smart_llmrouter.stores.sqlite import DatabaseUnusable
+    from smart_llmrouter.stores.unusable import DatabaseUnusable
     from smart_llmrouter.stores.usage_store import DatabaseAway
 
     try:
@@ -297,9 +290,9 @@ def _failures_told() -> Iterator[None]:
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    except (DatabaseUnusable, DatabaseAway) as error:
+    except DatabaseUnusable as error:
         _fail(str(error), code=1)
-    except (sqlite3.Error, OSError) as error:
+    except (DatabaseAway, OSError) as error:
         _fail(f"the usage database cannot be used ({error})", code=1)
 
 

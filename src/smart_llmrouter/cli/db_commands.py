@@ -20,13 +20,10 @@ def upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
     Everything is moved or nothing: an upgrade that is interrupted leaves the database
     as it was. Does nothing where the schema is this version's already.
     """
-    import sqlite3
-
-    from sqlalchemy.exc import SQLAlchemyError
-
     from smart_llmrouter.cli.usage_commands import state_of
     from smart_llmrouter.config.findings import ConfigurationError
-    from smart_llmrouter.stores.sqlite import DatabaseUnusable
+    from smart_llmrouter.stores.unusable import DatabaseUnusable
+    from smart_llmrouter.stores.usage_store import DatabaseAway
 
     try:
         before, after = _upgraded(state_of(config))
@@ -35,9 +32,8 @@ def upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
         raise typer.Exit(1) from None
     except DatabaseUnusable as error:
         _fail(str(error))
-    except (sqlite3.Error, SQLAlchemyError) as error:
-        cause = getattr(error, "orig", None) or error
-        _fail(f"the usage database could not be upgraded, and is as before: {cause}")
+    except DatabaseAway as away:
+        _fail(f"the usage database could not be upgraded, and is as before: {away}")
     except OSError as error:
         _fail(f"{error.filename or 'database'}: {error.strerror}")
     if before == after:

@@ -25,7 +25,7 @@ from smart_llmrouter.ledger.ingester_loop import (
     ingester_lock,
     keep_ingesting,
 )
-from smart_llmrouter.stores.usage_store import UsageStore
+from smart_llmrouter.stores.usage_store import open_store
 
 _STDIN: Final = 0
 _LOCK_POLL_S: Final = 0.1
@@ -123,7 +123,7 @@ def ingest() -> None:
             if stop.wait(_LOCK_POLL_S):
                 return
         courtesy = Courtesy(os.sched_yield, monotonic=time.monotonic)
-        store = UsageStore(settings.database_url, between=courtesy.show)
+        store = open_store(settings.database_url, between=courtesy.show)
         ingester = Ingester(state / "journal", store, courtesy=courtesy)
         patient = PatientIngester(ingester, state_directory=state, log=log)
         keep_ingesting(

@@ -211,14 +211,13 @@ def _tell(
 
 def _show(text_of: Callable[[], str], *, out: Path | None) -> None:
     """Print the text or write it to `out`; end with one line about what went wrong."""
-    import sqlite3
-
     from sqlalchemy.exc import SQLAlchemyError
 
     from smart_llmrouter.config.findings import ConfigurationError
     from smart_llmrouter.ledger.dimensions import UnknownDimension
     from smart_llmrouter.ledger.interval import BadMoment
-    from smart_llmrouter.stores.sqlite import DatabaseUnusable
+    from smart_llmrouter.stores.unusable import DatabaseUnusable
+    from smart_llmrouter.stores.usage_store import DatabaseAway
 
     try:
         text = text_of()
@@ -231,7 +230,7 @@ def _show(text_of: Callable[[], str], *, out: Path | None) -> None:
         raise typer.Exit(1) from None
     except (DatabaseUnusable, NotOnRecord) as error:
         _fail(str(error), code=1)
-    except (sqlite3.Error, SQLAlchemyError) as error:
+    except (DatabaseAway, SQLAlchemyError) as error:
         _fail(f"the usage database cannot be read ({type(error).__name__})", code=1)
     except OSError as error:
         _fail(f"{error.filename or 'output'}: {error.strerror}", code=1)

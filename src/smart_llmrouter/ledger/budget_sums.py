@@ -6,7 +6,6 @@ provider, with what the call was charged. The journal must have been read before
 `ledger.catch_up`.
 """
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple
 from smart_llmrouter.config.allowances import Allowances, PeriodName, Scope
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.stores.budget_events import Resets
+from smart_llmrouter.stores.reading import Queries
 
 BoundsOf = Callable[[PeriodName, float, str], tuple[float, float]]
 """When the period of a time zone begins to which an instant belongs, and when it ends.
@@ -136,7 +136,7 @@ class Place(NamedTuple):
 
 
 def budget_uses(
-    connection: sqlite3.Connection,
+    connection: Queries,
     allowances: Allowances,
     periods: Periods,
     *,
@@ -178,7 +178,7 @@ def has_budgets(allowances: Allowances) -> bool:
 
 
 def charged_of(
-    connection: sqlite3.Connection, request_ids: Collection[str], *, since_ms: int
+    connection: Queries, request_ids: Collection[str], *, since_ms: int
 ) -> dict[str, Used]:
     """Return what these calls were charged, of those that are on record.
 
@@ -210,7 +210,7 @@ def _stretches(
 
 
 def _sums(
-    connection: sqlite3.Connection, since_ms: float, until_ms: float
+    connection: Queries, since_ms: float, until_ms: float
 ) -> Iterator[tuple[Place, Used]]:
     """Return what was used from one instant on, up to but without the other."""
     rows = connection.execute(_SUMS, (_whole(since_ms), _whole(until_ms)))

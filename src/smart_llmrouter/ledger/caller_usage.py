@@ -1,17 +1,15 @@
 """What one caller has used, by day and by group: for the caller itself.
 
-Only the standard library is needed here, because the router loads it.
+Nothing that is slow to load is needed here, because the router loads it.
 """
 
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from smart_llmrouter.core.clock import Monotonic, WallClock
-from smart_llmrouter.stores.sqlite import connect
+from smart_llmrouter.stores.reading import Reading, connect_for_reading
+from smart_llmrouter.stores.usage_store import DatabaseAway
 
 DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
@@ -20,8 +18,6 @@ _MOST_LINES: Final = 100_000
 """Some 40 MB; of more the days that were asked for least recently are read again."""
 _MOST_S: Final = 10.0
 """How long one look at the rows may take, also where nothing can be kept."""
-_LOOK_EVERY: Final = 10_000
-"""Steps of the database's machine, a millisecond or less, between looks at the time."""
 _TOKENS: Final = (
     "input_tokens",
     "cached_input_tokens",
@@ -92,14 +88,14 @@ class CallerUsage:
     """
 
     def __init__(
-        self, path: Path, *, settled_after_s: float, now: Monotonic, wall: WallClock
+        self, url: str, *, settled_after_s: float, now: Monotonic, wall: WallClock
     ) -> None:
-        """Read the database at `path`.
+        """Read the database at `url`.
 
         A call has ended, and its row is there, `settled_after_s` seconds after it
         began; what was read when the journal was not is never kept.
         """
-        self._path = path
+        self._url = url
         self._settled_after_ms = settled_after_s * _MS_PER_S
         self._now = now
         self._wall = wall
@@ -119,20 +115,18 @@ class CallerUsage:
         settled_ms = self._wall() * _MS_PER_S - self._settled_after_ms
         found: list[UsageLine] = []
         try:
-            with closing(connect(self._path, mode="ro")) as connection:
-                connection.set_progress_handler(
-                    lambda: self._now() > began_s + _MOST_S, _LOOK_EVERY
-                )
+            with connect_for_reading(self._url) as reading:
+                reading.give_up_after(_MOST_S, now=self._now)
                 for span in self._spans(days):
                     keep = complete and span.stop <= settled_ms
                     fresh = keep and span not in self._kept
-                    found += self._lines(connection, caller_id, span, keep=keep)
+                    found += self._lines(reading, caller_id, span, keep=keep)
                     # Where not all can be kept, asking again would not get further.
                     late = fresh and self._now() > began_s + within_s
                     if late and self._kept_lines < _MOST_LINES // 2:
                         return None
-        except sqlite3.Error as error:
-            raise UsageUnread(type(error).__name__) from error
+        except DatabaseAway as away:
+            raise UsageUnread(away.reason) from away
         return _added_up(found)
 
     def _spans(self, days: range) -> Iterator[range]:
@@ -147,7 +141,7 @@ class CallerUsage:
 
     def _lines(
         self,
-        connection: sqlite3.Connection,
+        reading: Reading,
         caller_id: str,
         span: range,
         *,
@@ -159,10 +153,10 @@ class CallerUsage:
             return kept.get(caller_id, ())
         bounds = (span.start, span.stop)
         if not keep:
-            rows = connection.execute(_OF_ONE, (*bounds, caller_id)).fetchall()
+            rows = reading.execute(_OF_ONE, (*bounds, caller_id)).fetchall()
             return [line for _, line in map(_line, rows)]
         by_caller: dict[str, list[UsageLine]] = {}
-        for row in connection.execute(_OF_ALL, bounds).fetchall():
+        for row in reading.execute(_OF_ALL, bounds).fetchall():
             whose, line = _line(row)
             by_caller.setdefault(whose, []).append(line)
         self._keep(span, by_caller)

@@ -5,18 +5,17 @@ leftovers are ingested here, under the same lock.
 """
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.ingester_loop import ingester_lock
+from smart_llmrouter.stores.reading import Reading, connect_for_reading
 from smart_llmrouter.stores.segments import line_ends
-from smart_llmrouter.stores.sqlite import connect, database_path
-from smart_llmrouter.stores.usage_store import DatabaseAway, UsageStore
+from smart_llmrouter.stores.usage_store import DatabaseAway, open_store
 
 LONGEST_WAIT_S: Final = 5.0
 _POLL_S: Final = 0.05
@@ -41,8 +40,8 @@ def catch_up(
     journal = state_directory / "journal"
     wanted = line_ends(journal)
     deadline_s = monotonic() + longest_wait_s
-    path, query = database_path(database_url), _DECISIONS if decided else _RECORDS
-    while unread := _unread_bytes(journal, wanted, path, query=query):
+    query = _DECISIONS if decided else _RECORDS
+    while unread := _unread_bytes(journal, wanted, database_url, query=query):
         if monotonic() >= deadline_s:
             return unread
         if not _ingested_here(state_directory, database_url):
@@ -58,7 +57,7 @@ def all_rows(
     sleep: Callable[[float], None],
     monotonic: Monotonic,
     longest_wait_s: float = LONGEST_WAIT_S,
-) -> Iterator[sqlite3.Connection]:
+) -> Iterator[Reading]:
     """Open the database for reading when all that the journal holds now is there.
 
     What is read is one moment. However much there is to ingest, it is waited for;
@@ -75,17 +74,17 @@ def all_rows(
         if unread is not None and left >= unread:
             raise DatabaseAway(f"{left:,} bytes of the journal cannot be ingested")
         unread = left
-    with closing(connect(database_path(database_url), mode="ro")) as connection:
-        connection.execute("BEGIN")
-        yield connection
+    with connect_for_reading(database_url) as reading:
+        reading.begin()
+        yield reading
 
 
 def _unread_bytes(
-    journal: Path, wanted: dict[str, int], database: Path, *, query: str
+    journal: Path, wanted: dict[str, int], database_url: str, *, query: str
 ) -> int:
     if not wanted:
         return 0
-    positions = _positions(database, query)
+    positions = _positions(database_url, query)
     return sum(
         max(0, size - positions.get(name, 0))
         for name, size in wanted.items()
@@ -94,11 +93,11 @@ def _unread_bytes(
     )
 
 
-def _positions(database: Path, query: str) -> dict[str, int]:
+def _positions(database_url: str, query: str) -> dict[str, int]:
     try:
-        with closing(connect(database, mode="ro")) as connection:
-            return {segment: int(end) for segment, end in connection.execute(query)}
-    except sqlite3.Error:
+        with connect_for_reading(database_url) as reading:
+            return {segment: int(end) for segment, end in reading.execute(query)}
+    except DatabaseAway:
         return {}
 
 
@@ -109,7 +108,7 @@ def _ingested_here(state_directory: Path, database_url: str) -> bool:
     with ingester_lock(state_directory) as acquired:
         if not acquired():
             return False
-        store = UsageStore(database_url)
+        store = open_store(database_url)
         try:
             done = Ingester(state_directory / "journal", store).advance()
         except (DatabaseAway, OSError):

@@ -4,13 +4,13 @@ Who counts minutes in memory begins with it, so that no end of a router lets any
 begin a new one. The journal must have been read before: see `ledger.catch_up`.
 """
 
-import sqlite3
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple
 
 from smart_llmrouter.config.allowances import Allowances, Limits, Scope
 from smart_llmrouter.ledger.budget_sums import TOKENS, Place
+from smart_llmrouter.stores.reading import Queries
 
 MINUTE_MS: Final = 60_100
 """How long a call counts: a minute, and the rest of the step it was granted in."""
@@ -48,7 +48,7 @@ class MinuteUse:
 
 
 def minute_uses(
-    connection: sqlite3.Connection, allowances: Allowances, *, now_ms: int
+    connection: Queries, allowances: Allowances, *, now_ms: int
 ) -> list[MinuteUse]:
     """Return what calls have used that count in a minute which is limited.
 

@@ -4,15 +4,14 @@ They are rows beside those of calls, never changed and never taken back: who cou
 rows looks for the last one of each budget, and a router that runs for new ones.
 """
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from typing import Final, NamedTuple
 
 import msgspec
 
 from smart_llmrouter.config.allowances import PeriodName, ScopeKind
-from smart_llmrouter.stores.sqlite import check_schema, connect, database_path
+from smart_llmrouter.stores.reading import Queries
+from smart_llmrouter.stores.writing import transaction
 
 Resets = Mapping[tuple[str, PeriodName], int]
 """From when on calls count, by the key of a scope and the period that was reset."""
@@ -55,20 +54,18 @@ class MadeReset(NamedTuple):
 
 
 def add_reset(url: str, reset: BudgetReset, *, ts_ms: int) -> None:
-    """Write a reset down, to the disk. Raises `sqlite3.Error` or `DatabaseUnusable`."""
-    with closing(connect(database_path(url), mode="rw")) as connection:
-        check_schema(connection)
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(_ADD, (ts_ms, *msgspec.structs.astuple(reset)))
+    """Write a reset down, to the disk. Raises `DatabaseAway` or `DatabaseUnusable`."""
+    with transaction(url) as writing:
+        writing.execute(_ADD, (ts_ms, *msgspec.structs.astuple(reset)))
 
 
-def last_resets(connection: sqlite3.Connection, *, at_ms: int) -> Resets:
+def last_resets(connection: Queries, *, at_ms: int) -> Resets:
     """Return the last reset of each budget that holds at this instant."""
     rows = connection.execute(_LAST, (at_ms,))
     return {(key, period): reset_ms for key, period, reset_ms in rows}
 
 
-def events_until(connection: sqlite3.Connection, *, at_ms: int) -> int:
+def events_until(connection: Queries, *, at_ms: int) -> int:
     """Return the number of the last row before those of which the time has not come.
 
     It is 0 where there is none.
@@ -81,6 +78,6 @@ def events_until(connection: sqlite3.Connection, *, at_ms: int) -> int:
     return int(newest or 0)
 
 
-def resets_after(connection: sqlite3.Connection, event: int) -> list[MadeReset]:
+def resets_after(connection: Queries, event: int) -> list[MadeReset]:
     """Return the resets of later rows, in their order."""
     return [MadeReset(*row) for row in connection.execute(_AFTER, (event,))]

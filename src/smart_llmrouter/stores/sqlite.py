@@ -23,6 +23,11 @@ from smart_llmrouter.stores.sqlite_schema import (
     RELATIONS,
     SCHEMA,
 )
+from smart_llmrouter.stores.unusable import (
+    DatabaseMissing,
+    SchemaMismatch,
+    UnsupportedDatabase,
+)
 
 BUSY_TIMEOUT_MS: Final = 1000
 OK: Final = "ok"
@@ -35,22 +40,6 @@ WRITING: Final = (
     "PRAGMA wal_autocheckpoint=4000",
 )
 """What a connection that writes is told first."""
-
-
-class DatabaseUnusable(Exception):
-    """The database cannot be worked on; the text says why, in safe words."""
-
-
-class UnsupportedDatabase(DatabaseUnusable):
-    """The URL names a kind of database that this version cannot use."""
-
-
-class DatabaseMissing(DatabaseUnusable):
-    """There is no database yet at the place that the configuration names."""
-
-
-class SchemaMismatch(DatabaseUnusable):
-    """The database is not one that this version may work on."""
 
 
 def database_path(url: str) -> Path:
@@ -182,6 +171,15 @@ def has_content(path: Path) -> bool:
     with suppress(FileNotFoundError):
         return path.stat().st_size > 0
     return False
+
+
+def require_database(path: Path) -> None:
+    """Raise `DatabaseMissing` where there is no file, or nothing in it."""
+    if not has_content(path):
+        raise DatabaseMissing(
+            f"there is no usage database at {path} yet; "
+            "`smart-llmrouter serve` creates it"
+        )
 
 
 def require_sqlite(path: Path) -> None:

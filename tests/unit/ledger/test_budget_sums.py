@@ -1,6 +1,5 @@
 """What was used of budgets, read from the rows of calls."""
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from smart_llmrouter.ledger.catch_up import all_rows
 from smart_llmrouter.ledger.ingester_loop import ingester_lock
 from smart_llmrouter.ledger.record import UsageRecord, encode_record
 from smart_llmrouter.stores.budget_events import Resets
+from smart_llmrouter.stores.reading import Queries
 from smart_llmrouter.stores.usage_store import DatabaseAway
 from tests.support.ledger import StateDirectory, a_record, state_in
 from tests.support.spending import flat, with_budgets
@@ -39,7 +39,7 @@ def state(tmp_path: Path) -> StateDirectory:
 
 
 @contextmanager
-def rows(state: StateDirectory) -> Iterator[sqlite3.Connection]:
+def rows(state: StateDirectory) -> Iterator[Queries]:
     """Open the database when all records are in it."""
     with all_rows(
         state.path,

@@ -13,6 +13,7 @@ from smart_llmrouter.ledger.caller_usage import (
     UsageUnread,
 )
 from smart_llmrouter.ledger.record import UsageRecord
+from smart_llmrouter.stores.sqlite import sqlite_url
 from tests.support.clock import Clock
 from tests.support.ledger import StateDirectory, a_record, state_in
 
@@ -39,11 +40,11 @@ def filled(directory: Path, *records: UsageRecord) -> StateDirectory:
     return state
 
 
-def book(path: Path, *, day: int = DAY + 9, hour: int = 0) -> CallerUsage:
+def book(url: str, *, day: int = DAY + 9, hour: int = 0) -> CallerUsage:
     """Return what reads a database at some time; all calls end within half an hour."""
     wall_s = day * DAY_MS / 1000 + hour * 3600
     return CallerUsage(
-        path, settled_after_s=1800, now=time.monotonic, wall=lambda: wall_s
+        url, settled_after_s=1800, now=time.monotonic, wall=lambda: wall_s
     )
 
 
@@ -52,9 +53,9 @@ def lines(
 ) -> list[UsageLine]:
     """Write records down, and return what the usual caller has used on these days."""
     state = filled(directory, *records)
-    usage = book(state.database)
+    usage = book(state.url)
     settled = usage.of("alice-search-dev", days, within_s=10, complete=True)
-    young = book(state.database, day=DAY - 9).of(
+    young = book(state.url, day=DAY - 9).of(
         "alice-search-dev", days, within_s=10, complete=True
     )
     assert settled is not None
@@ -121,8 +122,8 @@ def test_no_database_is_told(tmp_path: Path) -> None:
     """It is not made, either."""
     path = tmp_path / "usage.sqlite"
 
-    with pytest.raises(UsageUnread, match="OperationalError"):
-        book(path).of("a", range(1), within_s=10, complete=True)
+    with pytest.raises(UsageUnread, match="No such file or directory"):
+        book(sqlite_url(path)).of("a", range(1), within_s=10, complete=True)
 
     assert not path.exists()
 
@@ -140,7 +141,7 @@ def test_reading_gets_further_each_time(tmp_path: Path) -> None:
         return clock()
 
     usage = CallerUsage(
-        state.database,
+        state.url,
         settled_after_s=0,
         now=passing,
         wall=lambda: (DAY + 9) * DAY_MS / 1000,
@@ -166,7 +167,7 @@ def test_what_is_settled_is_read_once(
 ) -> None:
     """A day, and each hour of the last one, for all callers; but not what may grow."""
     state = filled(tmp_path, at(DAY, 0))
-    usage = book(state.database, day=DAY + 1, hour=2)
+    usage = book(state.url, day=DAY + 1, hour=2)
     days = range(DAY, DAY + 2)
     usage.of("bob", days, within_s=10, complete=complete)
     hour_ms = DAY_MS // 24

@@ -6,7 +6,7 @@ from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.ledger.courtesy import Courtesy
 from smart_llmrouter.ledger.ingester import Ingester, Progress
 from smart_llmrouter.ledger.record import encode_record
-from smart_llmrouter.stores.usage_store import UsageStore
+from smart_llmrouter.stores.sqlite_store import SqliteStore
 from tests.support.ledger import StateDirectory, a_record, state_in
 
 
@@ -32,7 +32,7 @@ class Others:
 
 def ingester_of(state: StateDirectory, courtesy: Courtesy) -> Ingester:
     """Return an ingester whose blocks hold about two hundred records."""
-    store = UsageStore(state.url, between=courtesy.show)
+    store = SqliteStore(state.url, between=courtesy.show)
     return Ingester(state.journal, store, block_bytes=1 << 16, courtesy=courtesy)
 
 

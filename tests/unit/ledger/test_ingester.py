@@ -10,7 +10,8 @@ from smart_llmrouter.ledger.decision_line import TAB, with_decision
 from smart_llmrouter.ledger.ingester import Ingester, Progress
 from smart_llmrouter.ledger.record import encode_record
 from smart_llmrouter.stores.segments import MAX_LINE_BYTES, segment_name
-from smart_llmrouter.stores.usage_store import DatabaseAway, UsageStore
+from smart_llmrouter.stores.sqlite_store import SqliteStore
+from smart_llmrouter.stores.usage_store import DatabaseAway
 from tests.support.decisions import a_candidate, a_decision, an_attempt
 from tests.support.ledger import StateDirectory, a_record, state_in
 
@@ -241,7 +242,7 @@ def test_what_comes_during_a_small_batch_gathers_for_the_next(
     def write_one_more() -> None:
         writer.append(encode_record(a_record(2)))
 
-    store = UsageStore(state.url, between=write_one_more)
+    store = SqliteStore(state.url, between=write_one_more)
     done = Ingester(state.journal, store, block_bytes=1 << 16).advance()
 
     assert done == Progress(records=1)
@@ -393,7 +394,7 @@ def test_a_decision_waits_for_nobody_elses_database(state: StateDirectory) -> No
     """An ingester that was killed between both goes on with the decisions."""
     segment_of_a_dead_writer(state, decided_line(1) + b"\n")
 
-    class OnlyRecords(UsageStore):
+    class OnlyRecords(SqliteStore):
         def add_decisions(self, *_: object, **__: object) -> None:
             raise KeyboardInterrupt
 

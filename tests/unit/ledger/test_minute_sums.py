@@ -9,6 +9,7 @@ import pytest
 from smart_llmrouter.config.allowances import Allowance, Allowances, Limits
 from smart_llmrouter.ledger.minute_sums import Use, has_minutes, minute_uses
 from smart_llmrouter.ledger.record import UsageRecord
+from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.sqlite import connect
 from tests.support.allowances import shaped
 from tests.support.ledger import StateDirectory, a_record, state_in
@@ -43,7 +44,7 @@ def uses(
     """Return what these calls have used of each minute that is limited."""
     state.journalled(records)
     state.ingester().advance()
-    with closing(connect(state.database, mode="ro")) as connection:
+    with connect_for_reading(state.url) as connection:
         found = minute_uses(connection, allowances, now_ms=NOW_MS)
     return {each.scope.key: sorted(each.uses) for each in found}
 

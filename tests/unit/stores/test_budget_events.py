@@ -15,7 +15,7 @@ from smart_llmrouter.stores.budget_events import (
     last_resets,
     resets_after,
 )
-from smart_llmrouter.stores.sqlite import SchemaMismatch
+from smart_llmrouter.stores.unusable import SchemaMismatch
 from tests.support.ledger import StateDirectory, state_in
 
 RESET = BudgetReset(

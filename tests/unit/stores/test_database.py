@@ -18,9 +18,6 @@ from smart_llmrouter.stores import database
 from smart_llmrouter.stores.database import migrate, open_for_reading, upgrade
 from smart_llmrouter.stores.decision_tables import DECISIONS
 from smart_llmrouter.stores.sqlite import (
-    DatabaseMissing,
-    SchemaMismatch,
-    UnsupportedDatabase,
     condition,
     connect,
     create_or_check_schema,
@@ -28,8 +25,14 @@ from smart_llmrouter.stores.sqlite import (
     sqlite_url,
 )
 from smart_llmrouter.stores.sqlite_schema import HEAD_REVISION, OLDER_REVISIONS
+from smart_llmrouter.stores.sqlite_store import SqliteStore
 from smart_llmrouter.stores.tables import REQUEST_USAGE
-from smart_llmrouter.stores.usage_store import UsageStore
+from smart_llmrouter.stores.unusable import (
+    DatabaseMissing,
+    SchemaMismatch,
+    UnsupportedDatabase,
+)
+from smart_llmrouter.stores.usage_store import DatabaseAway
 from tests.support.ledger import StateDirectory, a_record
 
 
@@ -188,7 +191,7 @@ def test_migrated_labels_are_those_that_the_ingester_finds(path: Path) -> None:
     with_old_rows(old_database(path), [tuple(values[name] for name in names)])
     upgrade(sqlite_url(path))
     measures, labels = split_record(a_record(8, ts_ms=1, **similar(record)))
-    store = UsageStore(sqlite_url(path))
+    store = SqliteStore(sqlite_url(path))
 
     store.add([measures], [labels], segment="s", end_offset=1)
     store.close()
@@ -295,7 +298,7 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(path: Path) -> None:
         connection.execute("CREATE TABLE request_labels (somebody_elses)")
     before = shape(path)
 
-    with pytest.raises(OperationalError, match="request_labels already exists"):
+    with pytest.raises(DatabaseAway, match="request_labels already exists"):
         upgrade(sqlite_url(path))
 
     assert shape(path) == before

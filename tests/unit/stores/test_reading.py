@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from smart_llmrouter.stores.sqlite_reader import Reader
+from smart_llmrouter.stores.reading import Reader
+from smart_llmrouter.stores.sqlite import sqlite_url
+from smart_llmrouter.stores.usage_store import DatabaseAway
 
 
 def database(path: Path, value: int) -> Path:
@@ -29,7 +31,7 @@ def numbers(reader: Reader) -> list[int]:
 def test_one_connection_sees_what_is_written_meanwhile(tmp_path: Path) -> None:
     """It is not opened again, nor does it keep an old moment."""
     path = database(tmp_path / "a.db", 1)
-    with closing(Reader(path)) as reader:
+    with closing(Reader(sqlite_url(path))) as reader:
         first = numbers(reader)
         with reader.connection() as before:
             pass
@@ -48,12 +50,12 @@ def test_a_database_in_the_place_of_another_is_the_one_that_is_read(
 ) -> None:
     """Also where there was none for a while, and while there is none it is missed."""
     path = database(tmp_path / "a.db", 1)
-    with closing(Reader(path)) as reader:
+    with closing(Reader(sqlite_url(path))) as reader:
         found = [numbers(reader)]
         database(path, 2)
         found.append(numbers(reader))
         path.unlink()
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(DatabaseAway, match="No such file or directory"):
             numbers(reader)
         database(path, 3)
         found.append(numbers(reader))
@@ -64,9 +66,9 @@ def test_a_database_in_the_place_of_another_is_the_one_that_is_read(
 def test_after_an_error_it_is_opened_again(tmp_path: Path) -> None:
     """Whatever was wrong with the connection."""
     path = database(tmp_path / "a.db", 1)
-    with closing(Reader(path)) as reader:
+    with closing(Reader(sqlite_url(path))) as reader:
         with (
-            pytest.raises(sqlite3.OperationalError),
+            pytest.raises(DatabaseAway, match="no such table"),
             reader.connection() as before,
         ):
             before.execute("SELECT * FROM letters")
@@ -78,7 +80,7 @@ def test_after_an_error_it_is_opened_again(tmp_path: Path) -> None:
 
 def test_a_reader_that_is_closed_opens_nothing_any_more(tmp_path: Path) -> None:
     """A look that comes late finds nothing, and leaves nothing open."""
-    reader = Reader(database(tmp_path / "a.db", 1))
+    reader = Reader(sqlite_url(database(tmp_path / "a.db", 1)))
     with reader.connection() as connection:
         pass
 
@@ -87,5 +89,5 @@ def test_a_reader_that_is_closed_opens_nothing_any_more(tmp_path: Path) -> None:
 
     with pytest.raises(sqlite3.ProgrammingError):
         connection.execute("SELECT 1")
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+    with pytest.raises(DatabaseAway, match="closed"):
         numbers(reader)

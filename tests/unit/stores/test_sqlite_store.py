@@ -9,6 +9,7 @@ import pytest
 
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.record import UsageRecord, split_record
+from smart_llmrouter.stores.sqlite_store import SqliteStore
 from smart_llmrouter.stores.usage_store import (
     DatabaseAway,
     UnstorableRows,
@@ -39,7 +40,7 @@ def state(tmp_path: Path) -> StateDirectory:
 @pytest.fixture
 def store(state: StateDirectory) -> Iterator[UsageStore]:
     """Return a store on that database."""
-    store = UsageStore(state.url)
+    store = SqliteStore(state.url)
     yield store
     store.close()
 
@@ -107,7 +108,7 @@ def test_labels_are_stored_once_and_found_again(
     add(store, a_record(1), a_record(2, client="curl"), a_record(3))
     store.close()
 
-    add(UsageStore(state.url), a_record(4), a_record(5, client="curl"), end_offset=2)
+    add(SqliteStore(state.url), a_record(4), a_record(5, client="curl"), end_offset=2)
 
     with closing(sqlite3.connect(state.database)) as connection:
         query = "SELECT client FROM request_labels ORDER BY 1"
