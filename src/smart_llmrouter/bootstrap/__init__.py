@@ -38,7 +38,7 @@ from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.allocator import keep_freed_blocks
 from smart_llmrouter.edge.crew import Alone, Colleagues, Crew, Seat
-from smart_llmrouter.edge.server import Server, early_signals, listening_socket
+from smart_llmrouter.edge.server import Server, StopWishes, listening_socket
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
@@ -88,7 +88,7 @@ async def serve(
         with _starting():
             journal = _new_journal(snapshot.state)
         # From here on there is something to end, also if the end comes at once.
-        early = early_signals()
+        stops = StopWishes()
         async with (
             IngesterSupervisor(snapshot.state, cpus=begun.cpus) as ingester,
             _own_store(snapshot.state),
@@ -100,9 +100,7 @@ async def serve(
                 tls=begun.tls,
                 on_stop=ingester.expect_its_end,
             )
-            server.stop_on_signals()
-            if early:
-                server.stop()
+            stops.listen(server.stop)
             reloading = Reloading(
                 edge.editions, server, reread, crew=crew, wall_clock=time.time
             )

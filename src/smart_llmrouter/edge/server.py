@@ -99,11 +99,6 @@ class Server:
             self._stopping.set()
             self._on_stop()
 
-    def stop_on_signals(self) -> None:
-        """Stop on SIGINT and SIGTERM from now on."""
-        for each in _SIGNALS:
-            self._hub.loop.add_signal_handler(each, self.stop)
-
     def stop_as_told(self) -> None:
         """Stop on SIGTERM, however often it comes; end at once only on SIGUSR2.
 
@@ -139,17 +134,32 @@ class Server:
             connection.cut()
 
 
-def early_signals() -> list[signal.Signals]:
-    """Collect SIGINT and SIGTERM until a server stops on them; return where they are.
+class StopWishes:
+    """SIGINT and SIGTERM from now on, also while there is no server yet.
 
     Without it, one that comes while a router starts would only cancel whatever is
     waited for just then.
     """
-    came: list[signal.Signals] = []
-    loop = asyncio.get_running_loop()
-    for each in _SIGNALS:
-        loop.add_signal_handler(each, came.append, each)
-    return came
+
+    def __init__(self) -> None:
+        """Catch them on the running loop."""
+        self._came = False
+        self._stop: Callable[[], None] | None = None
+        for each in _SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(each, self._on_signal)
+
+    def listen(self, stop: Callable[[], None]) -> None:
+        """Call `stop` when one comes, and at once if one did."""
+        self._stop = stop
+        if self._came:
+            stop()
+
+    def _on_signal(self) -> None:
+        # The loop may have heard of one long before it comes to calling this: whoever
+        # put another handler in its place would never be told.
+        self._came = True
+        if self._stop is not None:
+            self._stop()
 
 
 async def _first_of(*events: asyncio.Event, within_s: float) -> None:
