@@ -4,12 +4,17 @@ A process may end at any moment. Who asks for its memory, threads or files knows
 is there, and gets an error where it is not; the rest can be asked about any process.
 """
 
+import asyncio
+import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 # The second comes from a file that was opened while the process was there.
 _ENDED: Final = (FileNotFoundError, ProcessLookupError)
+
+_EARLY_S: Final = 0.3
 
 
 def resident_bytes(pid: int) -> int:
@@ -74,6 +79,17 @@ def arguments(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except _ENDED:
         return b""
+
+
+async def told_again_and_again(pid: int, *numbers: signal.Signals) -> None:
+    """Send a process signals for as long as an interpreter needs to start."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + _EARLY_S
+    while loop.time() < until_s and is_running(pid):
+        for number in numbers:
+            os.kill(pid, number)
+        # This is the pace of the signals, not a wait for anything.
+        await asyncio.sleep(0.001)
 
 
 def _status(pid: int, name: str) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from smart_llmrouter.config.snapshot import EMBEDDED_VALKEY, State
-from smart_llmrouter.ledger.supervisor import without_secrets
+from smart_llmrouter.ledger.spawning import without_secrets
 from smart_llmrouter.stores.valkey_server import (
     prepare_embedded,
     spawn_embedded,

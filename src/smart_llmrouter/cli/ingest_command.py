@@ -20,6 +20,7 @@ import msgspec
 from smart_llmrouter.ledger.courtesy import Courtesy
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.ingester_loop import (
+    LEFT_TO_THE_ROUTER,
     IngesterSettings,
     PatientIngester,
     ingester_lock,
@@ -41,8 +42,9 @@ class StopSignal:
         """Watch from now on."""
         self._stopping = False
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in LEFT_TO_THE_ROUTER:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_ROUTER)
         signal.signal(signal.SIGTERM, self._on_sigterm)
         signal.set_wakeup_fd(self._wake)
 

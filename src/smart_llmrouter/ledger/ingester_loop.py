@@ -7,6 +7,7 @@ also when it comes because the parent was killed.
 
 import fcntl
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,13 @@ INGESTER_ARGUMENTS: Final = ("-P", "-m", "smart_llmrouter.cli.ingest_command")
 """What follows the Python interpreter on the command line of the ingester process.
 
 Not the `smart-llmrouter` script: that would load the whole command tree.
+"""
+
+
+LEFT_TO_THE_ROUTER: Final = (signal.SIGHUP, signal.SIGINT)
+"""The signals that the ingester ignores.
+
+Whoever starts it holds them back, and it lets them come when it has come to that.
 """
 
 

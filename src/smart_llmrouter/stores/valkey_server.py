@@ -22,6 +22,9 @@ from smart_llmrouter.stores.valkey_connection import command
 _DIRECTORY: Final = "valkey"
 _SOCKET: Final = "valkey.sock"
 _LOG: Final = "valkey.log"
+_LEFT_TO_THE_ROUTER: Final = (signal.SIGHUP, signal.SIGINT)
+"""Signals that are held back from it for as long as it lives."""
+
 _POLL_S: Final = 0.01
 _UP_LOOKS: Final = 3000
 _GONE_LOOKS: Final = 1000
@@ -100,6 +103,7 @@ def spawn_embedded(state_directory: Path, environment: Mapping[str, str]) -> int
         ],
         # Ctrl-C is meant for the router, which needs its store until the end.
         setsid=True,
+        setsigmask=_LEFT_TO_THE_ROUTER,
     )
 
 

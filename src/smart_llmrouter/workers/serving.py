@@ -17,7 +17,7 @@ from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.clock import Monotonic, WallClock
 from smart_llmrouter.edge.crew import Board, Seat
 from smart_llmrouter.edge.server import let_others_share
-from smart_llmrouter.ledger.supervisor import without_secrets
+from smart_llmrouter.ledger.spawning import without_secrets
 from smart_llmrouter.stores.valkey_server import (
     EmbeddedUnusable,
     prepare_embedded,
@@ -28,7 +28,7 @@ from smart_llmrouter.workers.changing import Changing
 from smart_llmrouter.workers.kept import Kept
 from smart_llmrouter.workers.parent import Parent
 from smart_llmrouter.workers.signals import Signals
-from smart_llmrouter.workers.starting import Started, fork_worker, spawn_ingester
+from smart_llmrouter.workers.starting import Started, fork_worker, start_ingester
 
 log = structlog.get_logger()
 
@@ -91,7 +91,7 @@ def _parent(
     """Put together what keeps all processes running, none of which runs yet."""
     snapshot = changing.snapshot
     ingester = Kept(
-        "ingester", partial(spawn_ingester, snapshot.state, cpus=begun.cpus), now=now
+        "ingester", partial(start_ingester, snapshot.state, cpus=begun.cpus), now=now
     )
     store = _own_store(snapshot.state, now=now)
     workers = _workers(

@@ -16,15 +16,13 @@ import structlog
 
 from smart_llmrouter.bootstrap import CannotStart
 from smart_llmrouter.config.snapshot import State
-from smart_llmrouter.ledger.ingester_loop import INGESTER_ARGUMENTS
-from smart_llmrouter.ledger.supervisor import settings_for, without_secrets
+from smart_llmrouter.ledger.spawning import spawn_ingester
 from smart_llmrouter.workers.signals import OWN, forget_the_parents
 
 READY: Final = b"\0ready"
 """What a worker says when it accepts calls; anything else is why it cannot start."""
 
 _PR_SET_PDEATHSIG: Final = 1
-_STDIN, _STDOUT = 0, 1
 
 log = structlog.get_logger()
 
@@ -107,30 +105,10 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
-def spawn_ingester(state: State, *, cpus: frozenset[int]) -> Started:
-    """Start the ingester; it finishes and goes when what it `holds` is closed."""
-    reads, holds = os.pipe()
-    try:
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, *INGESTER_ARGUMENTS],
-            without_secrets(os.environ),
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, reads, _STDIN),
-                (os.POSIX_SPAWN_OPEN, _STDOUT, os.devnull, os.O_WRONLY, 0),
-            ],
-            # Ctrl-C is meant for the router, which then lets the ingester finish.
-            setsid=True,
-        )
-    except OSError:
-        os.close(holds)
-        raise
-    finally:
-        os.close(reads)
-    # It may have died already; whoever waits for it will see.
-    os.set_blocking(holds, False)
-    try:
-        os.write(holds, settings_for(state, cpus=cpus))
-    except OSError as error:
-        log.warning("ingester was not told its settings", reason=error.strerror)
-    return Started(pid=pid, holds=holds)
+def start_ingester(state: State, *, cpus: frozenset[int]) -> Started:
+    """Start the ingester; it finishes and goes when what it `holds` is closed.
+
+    Raises `OSError` where the system refuses.
+    """
+    spawned = spawn_ingester(state, cpus=cpus)
+    return Started(pid=spawned.pid, holds=spawned.holds)
