@@ -8,10 +8,11 @@ ingester loads what only migrations and reports need. Tests hold them against
 from typing import Final
 
 from smart_llmrouter.stores.decision_schema import DECISION_RELATIONS, DECISION_SCHEMA
+from smart_llmrouter.stores.rollup_schema import ROLLUP_RELATIONS, ROLLUP_SCHEMA
 
-HEAD_REVISION: Final = "usage_0006"
+HEAD_REVISION: Final = "usage_0007"
 OLDER_REVISIONS: Final = frozenset(
-    {"usage_0001", "usage_0002", "usage_0003", "usage_0004", "usage_0005"}
+    {"usage_0001", "usage_0002", "usage_0003", "usage_0004", "usage_0005", "usage_0006"}
 )
 """What `smart-llmrouter db upgrade` can bring to the head."""
 
@@ -160,6 +161,7 @@ SCHEMA: Final = (
     *DECISION_SCHEMA,
     _POSITIONS,
     _BUDGET_EVENTS,
+    *ROLLUP_SCHEMA,
     _REVISION,
 )
 """The statements that make an empty database ours, but for its revision."""
@@ -173,4 +175,5 @@ RELATIONS: Final = (
     *DECISION_RELATIONS,
     "journal_positions",
     "budget_events",
+    *ROLLUP_RELATIONS,
 )

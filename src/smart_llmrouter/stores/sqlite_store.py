@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, cast
 
 from smart_llmrouter.stores.decision_rows import DecisionRows
+from smart_llmrouter.stores.rollup_schema import MARK_HOUR, hours_of
 from smart_llmrouter.stores.sqlite import check_schema, connect, database_path
 from smart_llmrouter.stores.unusable import SchemaMismatch
 from smart_llmrouter.stores.usage_store import (
@@ -124,6 +125,7 @@ class SqliteStore:
         decided = end_offset if decided_offset is None else decided_offset
         with self._transaction() as connection:
             new = self._add_rows(connection, measures, labels)
+            connection.executemany(MARK_HOUR, hours_of(measures))
             connection.execute(_SET_POSITION, (segment, end_offset, decided))
         return new
 

@@ -5,6 +5,7 @@ from sqlalchemy import Table
 
 from smart_llmrouter.ledger.record import UsageRecord
 from smart_llmrouter.stores.decision_tables import DECISIONS, ROUTING_DECISIONS
+from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
 from smart_llmrouter.stores.tables import REQUEST_USAGE
 
 
@@ -52,5 +53,6 @@ def test_every_column_says_what_it_means_and_when_it_is_empty() -> None:
 
 def _tables() -> list[Table]:
     """Return all tables and views."""
+    assert ROLLUP_PERIODS.metadata is DECISIONS.metadata
     tables, views = DECISIONS.metadata, ROUTING_DECISIONS.metadata
     return [*tables.tables.values(), *views.tables.values()]

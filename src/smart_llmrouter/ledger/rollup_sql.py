@@ -1,0 +1,120 @@
+"""The statements that add rows up into hours, and those into days and months.
+
+They run in the database, so that no row is ever fetched to be added up, and both kinds
+of databases understand them. `where` is a condition with `?` for its parameters, of
+which those of a statement come first: when the period starts, and which part it is.
+"""
+
+from typing import Final
+
+from smart_llmrouter.ledger.periods import below
+from smart_llmrouter.stores.rollup_schema import (
+    ADDED,
+    CHARGED_NUSD,
+    CHARGED_TOKENS,
+    HIGHEST,
+    KNOWN,
+    KNOWN_SUFFIX,
+    TABLE_OF,
+    Level,
+)
+
+_PACED: Final = "output_tokens IS NOT NULL AND latency_us > ttft_us"
+_OF_ROWS: Final = {
+    "calls": "count(*)",
+    "latency_us": "sum(latency_us)",
+    "charged_tokens": f"sum({CHARGED_TOKENS})",
+    "charged_cost_nusd": f"sum({CHARGED_NUSD})",
+    "paced_tokens": f"sum(CASE WHEN {_PACED} THEN output_tokens ELSE 0 END)",
+    "paced_us": f"sum(CASE WHEN {_PACED} THEN latency_us - ttft_us ELSE 0 END)",
+    **{name: f"coalesce(sum({name}), 0)" for name in KNOWN},
+    **{name + KNOWN_SUFFIX: f"count({name})" for name in KNOWN},
+}
+_OF_SUMS: Final = {name: f"sum({name})" for name in ADDED}
+_COLUMNS: Final = f"start_ms, part, labels_id, {HIGHEST}, {', '.join(ADDED)}"
+_MOST_DIGITS: Final = 16
+
+
+def add_rows(where: str, *, back: bool = False) -> str:
+    """Add rows of `request_measures` to an hour; `back` takes them out of it."""
+    highest = "0" if back else "max(latency_us)"
+    return _adding(
+        TABLE_OF["hour"],
+        f"{highest}, {_listed(_OF_ROWS, back=back)} FROM request_measures",
+        where,
+    )
+
+
+def add_sums(level: Level, where: str, *, back: bool = False) -> str:
+    """Add what is rolled up on the level below to a day or month."""
+    highest = "0" if back else f"max({HIGHEST})"
+    return _adding(
+        TABLE_OF[level],
+        f"{highest}, {_listed(_OF_SUMS, back=back)} FROM {TABLE_OF[below(level)]}",
+        where,
+    )
+
+
+def add_timed_rows(measure: str, column: str, where: str, *, back: bool = False) -> str:
+    """Add one duration of rows to the histogram of an hour."""
+    bucket, sign = bucket_of(column), "-" if back else ""
+    return (
+        "INSERT INTO usage_rollup_timings SELECT 'hour', CAST(? AS BIGINT), "  # noqa: S608
+        f"CAST(? AS BIGINT), labels_id, '{measure}', {bucket}, {sign}count(*) "
+        f"FROM request_measures WHERE {column} IS NOT NULL AND {where} "
+        f"GROUP BY labels_id, {bucket} {_ADD_TIMED}"
+    )
+
+
+def add_timings(level: Level, where: str, *, back: bool = False) -> str:
+    """Add the histograms of the level below to those of a day or month."""
+    sign = "-" if back else ""
+    return (
+        f"INSERT INTO usage_rollup_timings SELECT '{level}', CAST(? AS BIGINT), "  # noqa: S608
+        f"CAST(? AS BIGINT), labels_id, measure, bucket_us, {sign}sum(calls) "
+        f"FROM usage_rollup_timings WHERE period = '{below(level)}' AND {where} "
+        f"GROUP BY labels_id, measure, bucket_us {_ADD_TIMED}"
+    )
+
+
+_ADD_TIMED: Final = (
+    "ON CONFLICT (period, part, start_ms, labels_id, measure, bucket_us) "
+    "DO UPDATE SET calls = usage_rollup_timings.calls + excluded.calls"
+)
+
+
+def bucket_of(column: str) -> str:
+    """Return a duration of two significant digits, so that its bucket is a number."""
+    steps = " ".join(
+        f"WHEN {column} < {10 ** (digits + 1)} "
+        f"THEN {column} / {10 ** (digits - 1)} * {10 ** (digits - 1)}"
+        for digits in range(2, _MOST_DIGITS)
+    )
+    coarsest = 10 ** (_MOST_DIGITS - 2)
+    return (
+        f"CASE WHEN {column} < 100 THEN {column} {steps} "
+        f"ELSE {column} / {coarsest} * {coarsest} END"
+    )
+
+
+def middle_of(bucket_us: int) -> int:
+    """Return the duration that stands for a bucket, at most 5 % from any of it."""
+    width = int(10 ** max(0, len(str(max(bucket_us, 0))) - 2))
+    return bucket_us + width // 2
+
+
+def _adding(table: str, selected: str, where: str) -> str:
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in ADDED)
+    return (
+        f"INSERT INTO {table} ({_COLUMNS}) "
+        f"SELECT CAST(? AS BIGINT), CAST(? AS BIGINT), labels_id, {selected} "
+        f"WHERE {where} GROUP BY labels_id "
+        f"ON CONFLICT (part, start_ms, labels_id) DO UPDATE SET {added}, "
+        f"{HIGHEST} = CASE WHEN excluded.{HIGHEST} > {table}.{HIGHEST} "
+        f"THEN excluded.{HIGHEST} ELSE {table}.{HIGHEST} END"
+    )
+
+
+def _listed(figures: dict[str, str], *, back: bool) -> str:
+    sign = "-" if back else ""
+    return ", ".join(f"{sign}{figures[name]}" for name in ADDED)
