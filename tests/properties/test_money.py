@@ -1,6 +1,7 @@
 """Costs add up exactly: rounded half-even once a part, and never by way of a float."""
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -228,3 +229,107 @@ def test_division_rounds_half_to_even(numerator: int, denominator: int) -> None:
 def test_dollars_become_nano_dollars(usd: Decimal) -> None:
     """Half-even, once, and never by way of a float."""
     assert nusd_from_usd(usd) == nearest(EXACT.multiply(usd, Decimal(NUSD_PER_USD)))
+
+
+def rounded(exact: Fraction) -> int:
+    """Round half to even, as the language does for fractions."""
+    return round(exact)
+
+
+def exactly(usd_per_million: Decimal, tokens: int) -> Fraction:
+    """Return what tokens cost in nano-dollars, as a fraction."""
+    return Fraction(usd_per_million) * 1000 * tokens
+
+
+WHOLE_USAGES = st.builds(
+    Usage,
+    input_tokens=TOKENS,
+    cached_input_tokens=COUNTS,
+    cache_write_5m_tokens=COUNTS,
+    cache_write_1h_tokens=COUNTS,
+    output_tokens=TOKENS,
+    reasoning_tokens=COUNTS,
+    image_tokens=COUNTS,
+)
+MAYBE = st.none() | PRICES
+
+
+@given(
+    usage=WHOLE_USAGES,
+    images=st.integers(0, 1000),
+    usd=st.fixed_dictionaries(
+        {
+            "input": PRICES,
+            "output": PRICES,
+            "cached_input": MAYBE,
+            "cache_write": MAYBE,
+            "cache_write_1h": MAYBE,
+            "reasoning": MAYBE,
+            "image_input": MAYBE,
+            "image": MAYBE,
+        }
+    ),
+)
+def test_all_kinds_of_tokens_and_images_add_up(
+    usage: Usage, images: int, usd: dict[str, Decimal | None]
+) -> None:
+    """Each part is its exact cost, rounded once, and the total their sum."""
+    each = usd["image"]
+    rates = {
+        kind: None if value is None else Rate.per_million(value)
+        for kind, value in usd.items()
+        if kind != "image"
+    }
+    price = Price(
+        **rates,  # type: ignore[arg-type]  # by name
+        image=None if each is None else Rate.each(each),
+        fingerprint="f",
+    )
+
+    cost = cost_of(usage, price, images)
+
+    parts = invoice(usage, images, usd)
+    assert cost.input_nusd == parts["input"]
+    assert (cost.cached_input_nusd or 0) == parts["cached"]
+    assert (cost.cache_write_nusd or 0) == parts["written"]
+    assert cost.output_nusd == parts["output"]
+    assert (cost.reasoning_nusd or 0) == parts.pop("reasoning")
+    assert (cost.image_nusd or 0) == parts["images"]
+    assert cost.total_nusd == cost.known_nusd == sum(parts.values())
+
+
+def invoice(
+    usage: Usage, images: int, usd: dict[str, Decimal | None]
+) -> dict[str, int]:
+    """Count by fractions what is on the invoice, token by token."""
+    read_in, made = usd["input"] or Decimal(0), usd["output"] or Decimal(0)
+    short = read_in if usd["cache_write"] is None else usd["cache_write"]
+    long = short if usd["cache_write_1h"] is None else usd["cache_write_1h"]
+    left, taken = usage.input_tokens or 0, []
+    for tokens in (
+        usage.cached_input_tokens,
+        usage.cache_write_1h_tokens,
+        usage.cache_write_5m_tokens,
+        usage.image_tokens,
+    ):
+        taken.append(min(tokens or 0, left))
+        left -= taken[-1]
+    cached, for_1h, for_5m, seen = taken
+    output = usage.output_tokens or 0
+    reasoned = min(usage.reasoning_tokens or 0, output)
+    think = made if usd["reasoning"] is None else usd["reasoning"]
+    in_one = rounded(exactly(made, output))
+    in_two = rounded(exactly(made, output - reasoned)) + rounded(
+        exactly(think, reasoned)
+    )
+    cached_usd = read_in if usd["cached_input"] is None else usd["cached_input"]
+    image_usd = read_in if usd["image_input"] is None else usd["image_input"]
+    return {
+        "input": rounded(exactly(read_in, left)),
+        "cached": rounded(exactly(cached_usd, cached)),
+        "written": rounded(exactly(short, for_5m)) + rounded(exactly(long, for_1h)),
+        "output": in_one if usd["reasoning"] is None else in_two,
+        "reasoning": rounded(exactly(think, reasoned)),
+        "images": rounded(exactly(image_usd, seen))
+        + rounded(Fraction(usd["image"] or 0) * 10**9 * images),
+    }

@@ -21,6 +21,7 @@ from smart_llmrouter.config.rules import (
     identities,
     names,
     policies,
+    prices,
     proxies,
     queues,
     scripts,
@@ -74,7 +75,8 @@ def check(
     """Check everything; secrets and proxies are looked up in `environment` and files.
 
     Relative paths start at the directory `beside`. Where `today` (UTC) is
-    given, active callers whose token has expired by then are warned about.
+    given, active callers whose token has expired by then are warned about, and models
+    of which no price is in force then.
     """
     schema = check_schema(document)
     sketch = outline(document)
@@ -98,10 +100,13 @@ def check(
         findings += graph.groups_can_serve(document, schema.settings)
         findings += graph.models_say_what_they_can(document, schema.settings)
         findings += graph.rests_have_an_order(document, schema.settings)
+        findings += prices.prices_follow_one_another(document, schema.settings)
         findings += connections.tls_is_spoken(document, schema.settings)
         findings += connections.proxies_are_usable(
             document, schema.settings, environment
         )
+    if today is not None and schema.settings is not None:
+        findings += prices.prices_are_in_force(document, schema.settings, today)
     if today is not None:
         findings += identities.active_callers_are_current(document, sketch, today)
     wrong = {found.key_path for found in findings if found.is_error}

@@ -1,7 +1,6 @@
 """Compiles checked settings into the frozen snapshot of the request path."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -22,7 +21,8 @@ from smart_llmrouter.config.compile_policies import (
     script,
     thresholds,
 )
-from smart_llmrouter.config.fingerprint import price_fingerprint, settings_fingerprint
+from smart_llmrouter.config.compile_prices import compile_price
+from smart_llmrouter.config.fingerprint import settings_fingerprint
 from smart_llmrouter.config.policies import Policy
 from smart_llmrouter.config.proxies import proxy_for
 from smart_llmrouter.config.references import holds_reference, resolve
@@ -42,7 +42,6 @@ from smart_llmrouter.config.snapshot import (
     Upstream,
 )
 from smart_llmrouter.core.identity import Caller
-from smart_llmrouter.core.money import Price, Rate
 from smart_llmrouter.core.secrets import Secret
 
 _UNKNOWN_TO_ALL: Final = frozenset({"removed", "archived"})
@@ -194,7 +193,7 @@ class _Compiler:
             provider=self._providers[provider],
             key=key,
             model=model.model or key,
-            price=_price(model.price),
+            price=compile_price(model.prices),
             context_tokens=model.context_tokens,
             max_output_tokens=model.max_output_tokens,
             input=model.input,
@@ -281,23 +280,6 @@ def _server_tls(tls: server_settings.ServerTls, beside: Path) -> ServerTls:
 
 def _path_of(path: str | None, beside: Path) -> str | None:
     return None if path is None else str((beside / path).absolute())
-
-
-def _price(price: providers.Price | None) -> Price | None:
-    if price is None:
-        return None
-    return Price(
-        input=_rate(price.input_per_million),
-        cached_input=_rate(price.cached_input_per_million),
-        output=_rate(price.output_per_million),
-        fingerprint=price_fingerprint(price),
-        cache_write=_rate(price.cache_write_per_million),
-        cache_write_1h=_rate(price.cache_write_1h_per_million),
-    )
-
-
-def _rate(usd: Decimal | None) -> Rate | None:
-    return None if usd is None else Rate.per_million(usd)
 
 
 def _caller(caller: identities.Caller) -> Caller:

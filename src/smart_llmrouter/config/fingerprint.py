@@ -14,6 +14,11 @@ from smart_llmrouter.config.schema import Settings
 from smart_llmrouter.config.schema.providers import Price
 
 _HEX_DIGITS: Final = 24
+_LATER_KEYS: Final = (
+    "reasoning_per_million",
+    "image_input_per_million",
+    "effective_from",
+)
 
 
 def settings_fingerprint(settings: Settings) -> str:
@@ -22,8 +27,16 @@ def settings_fingerprint(settings: Settings) -> str:
 
 
 def price_fingerprint(price: Price) -> str:
-    """Return the fingerprint of a price, its source and its day."""
-    return _fingerprint("price", price.model_dump())
+    """Return the fingerprint of a price, its source and its day.
+
+    Keys that prices did not always have are not part of it where they are not given:
+    the fingerprint of an unchanged price is the same in all versions.
+    """
+    values = price.model_dump()
+    for key in _LATER_KEYS:
+        if values[key] is None:
+            del values[key]
+    return _fingerprint("price", values)
 
 
 def _fingerprint(kind: str, values: object) -> str:

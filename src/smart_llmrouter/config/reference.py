@@ -84,6 +84,7 @@ _PATTERNS: Final[Mapping[str, str]] = {
     NAME_PATTERN: "name",
     WORD_PATTERN: "word",
 }
+_FORMATS: Final = {"date": "date", "date-time": "time"}
 _UNMARKED: Final = ("$ref", "anyOf", "enum", "pattern", "type")
 
 
@@ -172,6 +173,7 @@ def _value(key: Key, node: _Node) -> str:
         return {
             "list": f"list of {link}",
             "mapping": f"mapping of names to {link}",
+            "one-or-list": f"{link}, or a list of them",
         }.get(key.holds, link)
     return _kind(node)
 
@@ -196,7 +198,7 @@ def _typed(node: _Node) -> str:
     if kind == "object":
         return f"mapping of names to {_kind(node.get('additionalProperties', {}))}"
     if kind == "string":
-        return "date" if node.get("format") == "date" else "text"
+        return _FORMATS.get(node.get("format", ""), "text")
     if kind == "boolean":
         return "`true` or `false`"
     return f"{'whole number' if kind == 'integer' else 'number'}{_bounds(node)}"

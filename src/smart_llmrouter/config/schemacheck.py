@@ -15,10 +15,16 @@ from smart_llmrouter.config.findings import (
     suggestion,
 )
 from smart_llmrouter.config.schema import Settings
-from smart_llmrouter.config.schema.kinds import PATTERN_MEANINGS, REFUSAL
+from smart_llmrouter.config.schema.kinds import (
+    ONE,
+    PATTERN_MEANINGS,
+    REFUSAL,
+    SEVERAL,
+)
 from smart_llmrouter.config.schema.tree import section_at
 
 _KEY_MARK: Final = "[key]"
+_FORMS: Final = frozenset({ONE, SEVERAL})
 _MISSING: Final = "missing"
 _UNKNOWN: Final = "extra_forbidden"
 
@@ -79,6 +85,8 @@ def check_schema(document: Document) -> Checked:
         return Checked(Settings.model_validate(document.root), ())
     except ValidationError as failure:
         details = failure.errors(include_url=False)
+    for detail in details:
+        detail["loc"] = tuple(step for step in detail["loc"] if step not in _FORMS)
     unknown = {tuple(detail["loc"]) for detail in details if detail["type"] == _UNKNOWN}
     findings = [
         _finding(document, detail)

@@ -10,7 +10,7 @@ the parts; `additive_usage` is for the latter.
 
 import msgspec
 
-from smart_llmrouter.core.money import Price, Rate
+from smart_llmrouter.core.money import Price
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -18,6 +18,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `input_tokens` includes `cached_input_tokens`, which were read from the provider's
     cache, and those written into it, for five minutes (`5m`) or an hour (`1h`);
+    `image_tokens` are the input's images, as far as they were not cached.
     `output_tokens` includes `reasoning_tokens`. `reported_cost_nusd` is what the
     provider itself says that the call cost. `estimated` says that the router counted,
     because the provider did not.
@@ -31,6 +32,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reasoning_tokens: int | None = None
     reported_cost_nusd: int | None = None
     estimated: bool = False
+    image_tokens: int | None = None
 
 
 UNKNOWN_USAGE = Usage()
@@ -159,6 +161,7 @@ def later(known: Usage, reported: Usage) -> Usage:
         reasoning_tokens=_either(first.reasoning_tokens, second.reasoning_tokens),
         reported_cost_nusd=_either(first.reported_cost_nusd, second.reported_cost_nusd),
         estimated=first.estimated or (second.estimated and incomplete),
+        image_tokens=_either(first.image_tokens, second.image_tokens),
     )
 
 
@@ -170,8 +173,11 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The computed cost of one call in nano-dollars, part by part.
 
     `input_nusd` is that of the input that was neither read from the provider's cache
-    nor written into it. `total_nusd` is the sum of the parts, and unknown when the
-    input or the output part is.
+    nor written into it, and was no image. `reasoning_nusd` is a part of `output_nusd`.
+    `image_nusd` is that of the tokens of images and of the images themselves, as far as
+    these have a price. `total_nusd` is the sum of the parts, the reasoning once, and
+    unknown when the input or the output part is. `has_rare_parts` says that there were
+    images or a reasoning.
     """
 
     input_nusd: int | None = None
@@ -179,55 +185,137 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cache_write_nusd: int | None = None
     output_nusd: int | None = None
     total_nusd: int | None = None
+    reasoning_nusd: int | None = None
+    image_nusd: int | None = None
+    has_rare_parts: bool = False
+
+    @property
+    def known_nusd(self) -> int:
+        """What the parts cost that have a price."""
+        if self.total_nusd is not None:
+            return self.total_nusd
+        read = (self.input_nusd or 0) + (self.cached_input_nusd or 0)
+        written = (self.cache_write_nusd or 0) + (self.output_nusd or 0)
+        return read + written + (self.image_nusd or 0)
 
 
 UNKNOWN_COST = Cost()
 
 
-def cost_of(usage: Usage, price: Price | None) -> Cost:
+def cost_of(usage: Usage, price: Price | None, images: int = 0) -> Cost:
     """Price `usage`; each part is rounded half-even once, the total is their sum.
 
-    Writes for five minutes and for an hour are a part each, and told as one.
+    Writes for five minutes and for an hour are a part each, and told as one. So are
+    reasoning and other output, and the `images` of the input and their tokens.
     """
     if price is None:
         return UNKNOWN_COST
-    output_nusd = (
-        price.output.cost_nusd(usage.output_tokens)
-        if price.output is not None and usage.output_tokens is not None
-        else None
-    )
-    if price.input is None or usage.input_tokens is None:
-        return Cost(output_nusd=output_nusd)
-    uncached, cached_nusd = usage.input_tokens, usage.cached_input_tokens
+    if images or usage.reasoning_tokens or usage.image_tokens:
+        return _with_rare_parts(usage, price, images)
+    whole, given, made = price.whole_nusd, usage.input_tokens, usage.output_tokens
+    read, short = usage.cached_input_tokens, usage.cache_write_5m_tokens
     # Of most calls nothing was cached: none cost nothing, and unknown stays unknown.
-    if cached_nusd:
-        read, uncached = cached_nusd, uncached - cached_nusd
-        if uncached < 0:
-            read, uncached = usage.input_tokens, 0
-        cached_nusd = (price.cached_input or price.input).cost_nusd(read)
-    write_nusd = usage.cache_write_5m_tokens
-    if write_nusd or usage.cache_write_1h_tokens is not None:
-        uncached, write_nusd = _written(usage, price.input, price)
-    input_nusd = price.input.cost_nusd(uncached)
-    total_nusd = (
-        input_nusd + (cached_nusd or 0) + (write_nusd or 0) + output_nusd
-        if output_nusd is not None
-        else None
-    )
+    if whole is None or given is None or made is None or read or short:
+        return _part_by_part(usage, price)
+    if usage.cache_write_1h_tokens is not None:
+        return _part_by_part(usage, price)
+    input_nusd, output_nusd = given * whole[0], made * whole[1]
     return Cost(
         input_nusd=input_nusd,
-        cached_input_nusd=cached_nusd,
-        cache_write_nusd=write_nusd,
+        cached_input_nusd=read,
+        cache_write_nusd=short,
         output_nusd=output_nusd,
-        total_nusd=total_nusd,
+        total_nusd=input_nusd + output_nusd,
     )
 
 
-def _written(usage: Usage, rate: Rate, price: Price) -> tuple[int, int]:
-    """Return the input that is left uncached beside writes, and what these cost."""
-    parts = input_parts(usage)
-    assert parts is not None  # noqa: S101 - for the types: its input is known
-    short = price.cache_write or rate
-    long = price.cache_write_1h or short
-    write_nusd = short.cost_nusd(parts.write_5m) + long.cost_nusd(parts.write_1h)
-    return parts.uncached, write_nusd
+def _part_by_part(usage: Usage, price: Price) -> Cost:
+    """Price a usage of which something was cached, written or is unknown."""
+    output_nusd, _ = _output(usage, price)
+    parts, rate = input_parts(usage), price.input
+    if rate is None or parts is None:
+        return Cost(output_nusd=output_nusd)
+    input_nusd, read_nusd, write_nusd = rate.cost_nusd(parts.uncached), None, None
+    if usage.cached_input_tokens is not None:
+        read_nusd = (price.cached_input or rate).cost_nusd(parts.read)
+    if (
+        usage.cache_write_5m_tokens is not None
+        or usage.cache_write_1h_tokens is not None
+    ):
+        short = price.cache_write or rate
+        long = price.cache_write_1h or short
+        write_nusd = short.cost_nusd(parts.write_5m) + long.cost_nusd(parts.write_1h)
+    known = (input_nusd, read_nusd or 0, write_nusd or 0)
+    return Cost(
+        input_nusd=input_nusd,
+        cached_input_nusd=read_nusd,
+        cache_write_nusd=write_nusd,
+        output_nusd=output_nusd,
+        total_nusd=None if output_nusd is None else sum(known) + output_nusd,
+    )
+
+
+def _with_rare_parts(usage: Usage, price: Price, images: int) -> Cost:
+    """Price a usage with images or reasoning: what is neither, and then these.
+
+    Where nobody said that the input was read, nobody was paid for its images.
+    """
+    parts, seen = input_parts(usage), 0
+    if parts is None:
+        images = 0
+    else:
+        seen = min(usage.image_tokens or 0, parts.uncached)
+    plain = cost_of(_without_rare_parts(usage, image_tokens=seen), price)
+    output_nusd, reasoning_nusd = _output(usage, price)
+    image_nusd = _images(price, tokens=seen, images=images)
+    total_nusd = None
+    if plain.input_nusd is not None and output_nusd is not None:
+        read_nusd = plain.input_nusd + (plain.cached_input_nusd or 0)
+        written_nusd = (plain.cache_write_nusd or 0) + output_nusd
+        total_nusd = read_nusd + written_nusd + (image_nusd or 0)
+    return Cost(
+        input_nusd=plain.input_nusd,
+        cached_input_nusd=plain.cached_input_nusd,
+        cache_write_nusd=plain.cache_write_nusd,
+        output_nusd=output_nusd,
+        total_nusd=total_nusd,
+        reasoning_nusd=reasoning_nusd,
+        image_nusd=image_nusd,
+        has_rare_parts=reasoning_nusd is not None or image_nusd is not None,
+    )
+
+
+def _without_rare_parts(usage: Usage, *, image_tokens: int) -> Usage:
+    given = usage.input_tokens
+    return msgspec.structs.replace(
+        usage,
+        input_tokens=None if given is None else given - image_tokens,
+        image_tokens=None,
+        reasoning_tokens=None,
+    )
+
+
+def _output(usage: Usage, price: Price) -> tuple[int | None, int | None]:
+    """Return the cost of the output, and what part of it the reasoning was.
+
+    A provider's reasoning that is more than its output is as much as that.
+    """
+    made, rate = usage.output_tokens, price.output
+    if made is None or rate is None:
+        return None, None
+    reasoned = min(usage.reasoning_tokens or 0, made)
+    if not reasoned:
+        return rate.cost_nusd(made), None
+    if price.reasoning is None:
+        return rate.cost_nusd(made), rate.cost_nusd(reasoned)
+    reasoning_nusd = price.reasoning.cost_nusd(reasoned)
+    return rate.cost_nusd(made - reasoned) + reasoning_nusd, reasoning_nusd
+
+
+def _images(price: Price, *, tokens: int, images: int) -> int | None:
+    """Return the cost of images and of their tokens, as far as they have a price."""
+    rate = price.image_input or price.input
+    of_tokens = rate.cost_nusd(tokens) if tokens and rate is not None else None
+    if not images or price.image is None:
+        return of_tokens
+    return (of_tokens or 0) + price.image.cost_nusd(images)

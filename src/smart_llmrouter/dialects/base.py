@@ -260,6 +260,9 @@ class Dialect(Protocol):
     def usage_of(self, body: bytes) -> Usage:
         """Read the usage of a plain answer. Raises `NotAnAnswer`."""
 
+    def read_usage(self, raw: msgspec.Raw) -> Usage:
+        """Read a `usage` by itself; whatever of it cannot be read stays unknown."""
+
     def parse(self, peek: Peek) -> Request:
         """Read a whole request. Raises `InvalidRequest`, with the field's name."""
 

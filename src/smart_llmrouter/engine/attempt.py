@@ -126,7 +126,9 @@ class Attempting:
         try:
             body, usage = lane.answer(came)
         except NotAnAnswer:
-            raise AttemptFailed(_failure_in(came, route.endpoint)) from None
+            refusal = _refusal_in(came)
+            entry.usage = route.dialect.read_usage(refusal.usage)
+            raise AttemptFailed(_failure_in(refusal, route.endpoint)) from None
         entry.first_event_s = self._now()
         if lane.name == "translate" or content_type == JSON:
             headers = route.headers
@@ -154,19 +156,12 @@ class Attempting:
     ) -> StreamWin:
         """Read until the first meaningful event; what came before it is held back."""
         meter = lane.meter()
-        first = b""
-        while not meter.meaningful:
-            chunk = await answer.next_chunk()
-            first += _fed(meter, chunk)
-            if meter.error is not None and not meter.meaningful:
-                raise AttemptFailed(
-                    failure_of_error_event(
-                        meter.error, credentials=route.endpoint.credentials
-                    )
-                )
-            ended = not chunk or meter.done or len(first) > _PREAMBLE_MAX_BYTES
-            if ended and not meter.meaningful:
-                raise AttemptFailed(_MALFORMED)
+        try:
+            first = await _preamble(answer, meter, route.endpoint)
+        except BaseException:
+            # It may have said before it failed, or was left, what it has used.
+            entry.usage = meter.usage
+            raise
         entry.first_event_s = self._now()
         return StreamWin(
             route=route,
@@ -179,6 +174,22 @@ class Attempting:
             first=first,
             proof_mark=lane.proof_mark,
         )
+
+
+async def _preamble(answer: UpstreamAnswer, meter: Meter, endpoint: Endpoint) -> bytes:
+    """Return what may be sent on up to the first meaningful event."""
+    first = b""
+    while not meter.meaningful:
+        chunk = await answer.next_chunk()
+        first += _fed(meter, chunk)
+        if meter.error is not None and not meter.meaningful:
+            raise AttemptFailed(
+                failure_of_error_event(meter.error, credentials=endpoint.credentials)
+            )
+        ended = not chunk or meter.done or len(first) > _PREAMBLE_MAX_BYTES
+        if ended and not meter.meaningful:
+            raise AttemptFailed(_MALFORMED)
+    return first
 
 
 def _notes_line(notes: Sequence[Note]) -> HeaderLines:
@@ -217,17 +228,23 @@ class _Refusal(msgspec.Struct):
     """What stands in the place of a plain answer, as far as it is read."""
 
     error: msgspec.Raw = ABSENT
+    usage: msgspec.Raw = ABSENT
 
 
 _decode_refusal: Final = msgspec.json.Decoder(_Refusal).decode
 
 
-def _failure_in(body: bytes, endpoint: Endpoint) -> Failure:
-    """Say what a plain body with status 200 means that is no answer."""
+def _refusal_in(body: bytes) -> _Refusal:
+    """Read a plain body with status 200 that is no answer."""
     try:
-        error = leniently(_decode_refusal, body).error
+        return leniently(_decode_refusal, body)
     except UNREADABLE:
-        return _MALFORMED
+        return _Refusal()
+
+
+def _failure_in(refusal: _Refusal, endpoint: Endpoint) -> Failure:
+    """Say what such a body means."""
+    error = refusal.error
     if not is_there(error):
         return _MALFORMED
     return failure_of_error_event(bytes(error), credentials=endpoint.credentials)

@@ -294,6 +294,8 @@ class Attempts:
             label, error_class, retry_after_s=failure.retry_after_s, begun=begun
         )
         self._tally.attempts[label, error_class] += 1
+        if course.entry.usage is not UNKNOWN_USAGE:
+            course.entry.note_failed()
         course.fail(target, failure)
         if course.began_s:
             now_s = self._now()

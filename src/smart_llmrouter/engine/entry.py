@@ -8,12 +8,15 @@ from smart_llmrouter.admission.demand import Spent
 from smart_llmrouter.config.snapshot import Group, Target
 from smart_llmrouter.core.decisions import AttemptRun, LaneName
 from smart_llmrouter.core.errors import RouterError
+from smart_llmrouter.core.money import Price
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Cost, Usage, cost_of
 from smart_llmrouter.engine.client import Arrival, HeaderLines
 from smart_llmrouter.engine.decisions import Deciding
+from smart_llmrouter.engine.failed import NOTHING_FAILED, Failed, tokens_of
 from smart_llmrouter.ledger.record import (
     CallMeasures,
+    Charges,
     Disconnect,
     RareCall,
     UsageRecord,
@@ -40,7 +43,10 @@ class Entry(msgspec.Struct, eq=False):
     refused it, and `warning` the budget whose mark it was the first to pass: the kind
     of the scope and the limit, such as `caller:rpm`. See `ledger.record`. `limit_lines`
     are the headers that tell how the caller's limits stand. `cost` is that of the
-    usage, where it was computed before the record is.
+    usage, where it was computed before the record is. `images` are those of the input,
+    where a target takes money for them, and `failed` is what the attempts have used
+    that failed, as far as their targets have said. `dated_price` is the fingerprint of
+    the price in force, where it changes with time and was looked up.
     """
 
     arrival: Arrival
@@ -71,6 +77,21 @@ class Entry(msgspec.Struct, eq=False):
     warning: str | None = None
     limit_lines: HeaderLines = b""
     cost: Cost | None = None
+    images: int = 0
+    failed: Failed | None = None
+    dated_price: str | None = None
+
+    @property
+    def price(self) -> Price | None:
+        """The price of the target that was in force when the call began."""
+        price = self.target.price if self.target else None
+        return self._in_force(price) if price is not None and price.after else price
+
+    def _in_force(self, price: Price) -> Price:
+        """Return which of prices that follow one another it is, and note it."""
+        now = price.at(self.arrival.ts_ms)
+        self.dated_price = now.fingerprint
+        return now
 
     def record(
         self,
@@ -83,7 +104,7 @@ class Entry(msgspec.Struct, eq=False):
     ) -> UsageRecord:
         """Return the record of this call, which ended with `status` at `now_s`."""
         arrival, caller = self.arrival, self.arrival.caller
-        group, target = self.group, self.target
+        group, target, price = self.group, self.target, self.price
         return UsageRecord(
             **named_measures(self.measures(now_s)),
             caller_id=caller.id,
@@ -107,9 +128,7 @@ class Entry(msgspec.Struct, eq=False):
             error_code=error.code if error else None,
             error_class=self.error_class,
             upstream_status=self.upstream_status,
-            price_fingerprint=target.price.fingerprint
-            if target and target.price
-            else None,
+            price_fingerprint=price.fingerprint if price else None,
             lane=self.lane,
             usage_estimated=self.usage.estimated,
             notes=self.notes,
@@ -121,8 +140,13 @@ class Entry(msgspec.Struct, eq=False):
 
     def measures(self, now_s: float) -> CallMeasures:
         """Return what differs from call to call, in the order of a record's fields."""
-        arrival, usage, target = self.arrival, self.usage, self.target
-        cost = self.cost or cost_of(usage, target.price if target else None)
+        arrival, usage, cost = self.arrival, self.usage, self.cost
+        if cost is None:
+            target = self.target
+            price = target.price if target else None
+            if price is not None and price.after is not None:
+                price = self._in_force(price)
+            cost = cost_of(usage, price, self.images)
         began_s, byte_s, event_s = (
             arrival.began_s,
             self.first_byte_s,
@@ -130,7 +154,9 @@ class Entry(msgspec.Struct, eq=False):
         )
         short, long = usage.cache_write_5m_tokens, usage.cache_write_1h_tokens
         call: str | RareCall = arrival.request_id
-        if self.charged is not None or self.queued_s is not None:
+        if cost.has_rare_parts or self.failed is not None:
+            call = self._with_rare_costs(cost)
+        elif self.charged is not None or self.queued_s is not None:
             call = self._charged(cost)
         elif short is not None or long is not None:
             call = (arrival.request_id, short, long, cost.cache_write_nusd)
@@ -151,8 +177,28 @@ class Entry(msgspec.Struct, eq=False):
             usage.reported_cost_nusd,
         )
 
-    def _charged(self, cost: Cost) -> RareCall:
-        """Return the call's id with what is rare about it."""
+    def _with_rare_costs(self, cost: Cost) -> RareCall:
+        """Return the call's id with all that is rare about it.
+
+        What failed attempts have cost is charged also where nothing is limited yet:
+        budgets that come later begin with what is on record.
+        """
+        failed = self.failed
+        if failed is not None and self.charged is None:
+            used = Spent(1, tokens_of(self.usage), cost.known_nusd)
+            self.charged = failed.beside(used)
+        rare = self._charged(cost)
+        failed_nusd = None if failed is None else failed.nusd
+        return (*rare, cost.reasoning_nusd, cost.image_nusd, failed_nusd)
+
+    def note_failed(self) -> None:
+        """Take the usage for that of an attempt which has just failed."""
+        usage, self.usage = self.usage, UNKNOWN_USAGE
+        cost = cost_of(usage, self.price, self.images)
+        self.failed = (self.failed or NOTHING_FAILED).plus(usage, cost)
+
+    def _charged(self, cost: Cost) -> Charges:
+        """Return the call's id with what is charged and waited for."""
         usage, charged, queued_s = self.usage, self.charged, self.queued_s
         return (
             self.arrival.request_id,
@@ -186,4 +232,5 @@ class Entry(msgspec.Struct, eq=False):
             self.disconnect,
             self.limit,
             self.warning,
+            self.dated_price,
         )

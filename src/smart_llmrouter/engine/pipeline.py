@@ -31,7 +31,7 @@ from smart_llmrouter.engine.groups import allowed_group
 from smart_llmrouter.engine.leaving import Leaving, check_presence, drains
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.planning import Planning, Sought
-from smart_llmrouter.engine.reckoning import demand_of
+from smart_llmrouter.engine.reckoning import demand_of, pays_for_images
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import dialect_headers
 from smart_llmrouter.engine.spending import UNLIMITED, Spending
@@ -75,7 +75,9 @@ class Pipeline:
         self._planning = planning
         self._keep = snapshot.diagnostics.decisions
         self._leaving = Leaving(drain_s=snapshot.upstream.drain_s)
-        self._drains = {each.name for each in snapshot.groups.values() if drains(each)}
+        groups = snapshot.groups.values()
+        self._drains = {each.name for each in groups if drains(each)}
+        self._pays_for_images = {each.name for each in groups if pays_for_images(each)}
         self._dialects = dialects
         self._pins = pins
 
@@ -87,6 +89,8 @@ class Pipeline:
         group = allowed_group(peek.model, entry, self._snapshot)
         asked = Asked(dialect, peek, group)
         sought = self._planning.seek(asked, body, entry, keep=self._keep)
+        if group.name in self._pays_for_images:
+            entry.images = sought.needs.images
         self._recorder.check()
         chain = self._admission.chain_for(entry)
         with self._watch.over_this_task(total_s=self._total_timeout_s) as vigil:

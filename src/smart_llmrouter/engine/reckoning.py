@@ -16,13 +16,14 @@ import msgspec
 
 from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import NOTHING, Demand, Spent
-from smart_llmrouter.config.snapshot import Target
+from smart_llmrouter.config.snapshot import Group, Target
 from smart_llmrouter.core.estimates import DEFAULT_OUTPUT_TOKENS, text_tokens
 from smart_llmrouter.core.money import Price
 from smart_llmrouter.core.requirements import Requirements
-from smart_llmrouter.core.usage import Cost, Usage, cost_of
+from smart_llmrouter.core.usage import Usage, cost_of
 from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.failed import tokens_of
 
 
 def demand_of(
@@ -40,15 +41,29 @@ def demand_of(
         output_tokens = max(output_tokens, most)
         price = target.price
         if price is not None and chain.money:
+            if began_ms >= price.until_ms:
+                price = price.at(began_ms)
             cost = dearest_nusd(price, input_tokens, most)
+            if price.image is not None:
+                cost += price.image.cost_nusd(needs.images)
             nusd = max(nusd, cost)
     tokens = input_tokens + output_tokens
     return Demand(request_id, began_ms, input_tokens, tokens, nusd)
 
 
+def pays_for_images(group: Group) -> bool:
+    """Say whether images cost anything by themselves, now or later."""
+    prices = [target.price for target in group.targets]
+    while prices:
+        if any(price.image is not None for price in prices if price is not None):
+            return True
+        prices = [price.after for price in prices if price is not None]
+    return False
+
+
 def dearest_nusd(price: Price, input_tokens: int, output_tokens: int) -> int:
     """Return what so many tokens cost at most, whatever the provider's cache does."""
-    read, written = price.dearest_input, price.output
+    read, written = price.dearest_input, price.dearest_output
     nusd = 0 if read is None else read.cost_nusd(input_tokens)
     return nusd if written is None else nusd + written.cost_nusd(output_tokens)
 
@@ -67,39 +82,37 @@ class Seen(msgspec.Struct):
 def spent_by(entry: Entry, seen: Seen, input_tokens: int) -> Spent:
     """Return what a call has used, of which `input_tokens` were estimated to be input.
 
-    What differs from its record is noted in the entry.
+    What attempts have used that failed is in it. What differs from the call's record
+    is noted in the entry.
     """
     if not entry.attempts:
         return NOTHING
-    target, usage = entry.target, entry.usage
-    price = None if target is None else target.price
-    entry.cost = cost = cost_of(usage, price)
-    if usage.input_tokens is None or usage.output_tokens is None:
-        if not entry.answering:
-            return Spent(1, 0, 0)
+    usage, price = entry.usage, entry.price
+    entry.cost = cost = cost_of(usage, price, entry.images)
+    unknown = usage.input_tokens is None or usage.output_tokens is None
+    if entry.answering and (unknown or not seen.complete):
         return _charged(entry, _filled(usage, seen, input_tokens), price)
-    if entry.answering and not seen.complete:
-        return _charged(entry, _filled(usage, seen, input_tokens), price)
-    tokens = usage.input_tokens + usage.output_tokens
-    if cost.total_nusd is not None or price is None:
-        return Spent(1, tokens, cost.total_nusd or 0)
-    # Only a part has a price: the record's total is unknown.
-    return _charged(entry, usage, price)
+    if unknown:
+        return _beside_failed(Spent(1, 0, 0), entry)
+    if cost.total_nusd is None and price is not None:
+        # Only a part has a price: the record's total is unknown.
+        return _charged(entry, usage, price)
+    return _beside_failed(Spent(1, tokens_of(usage), cost.total_nusd or 0), entry)
 
 
 def _charged(entry: Entry, usage: Usage, price: Price | None) -> Spent:
     """Charge what is not the usage on record, and note it."""
-    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-    entry.charged = Spent(1, tokens, _priced(cost_of(usage, price)))
-    return entry.charged
+    cost = cost_of(usage, price, entry.images)
+    entry.charged = Spent(1, tokens_of(usage), cost.known_nusd)
+    return _beside_failed(entry.charged, entry)
 
 
-def _priced(cost: Cost) -> int:
-    """Return what the parts cost that have a price."""
-    if cost.total_nusd is not None:
-        return cost.total_nusd
-    parts = (cost.input_nusd, cost.cached_input_nusd, cost.cache_write_nusd)
-    return sum(part or 0 for part in (*parts, cost.output_nusd))
+def _beside_failed(spent: Spent, entry: Entry) -> Spent:
+    """Charge what attempts have used that failed, where they have used anything."""
+    if entry.failed is None:
+        return spent
+    entry.charged = both = entry.failed.beside(spent)
+    return both
 
 
 def _filled(usage: Usage, seen: Seen, input_tokens: int) -> Usage:

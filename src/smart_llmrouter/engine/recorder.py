@@ -126,12 +126,13 @@ class Recorder:
         """
         if entry.closed:
             return
-        now_s, likeness = self._now(), entry.likeness(status, error)
+        # The measures first: a price is looked up for them that calls alike share.
+        measures = entry.measures(self._now())
+        likeness = entry.likeness(status, error)
         kind = self._kinds.get(likeness)
         if kind is None:
             kind = self._kind_of(entry, status=status, error=error)
             self._kinds[likeness] = kind
-        measures = entry.measures(now_s)
         caller = entry.arrival.caller
         whose = self._caller_labels.get(caller.token_id) or self._labels_of(caller)
         line = join_line(measures, whose, kind.labels)

@@ -121,8 +121,7 @@ class Limited(msgspec.Struct, eq=False):
         """Reserve more; refused, the stream ends where the budget wants that."""
         more = max(_LEAST_MORE, self._events // _SHARE_MORE)
         self.left = self._events + more
-        target = self.entry.target
-        price = None if target is None else target.price
+        price = self.entry.price
         nusd = 0 if price is None else dearest_nusd(price, 0, more)
         grown = self.reservation.grow(tokens=more, nusd=nusd)
         if grown is None or isinstance(grown, LimitExceeded):

@@ -127,9 +127,10 @@ _RARE_NAMES: Final = tuple(field.name for field in _FIELDS[MEASURES:_LONG])
 _VALUE_NAMES: Final = (*MEASURE_NAMES, *(field.name for field in _FIELDS[_LONG:]))
 
 _Count = int | None
+Charges = tuple[str, _Count, _Count, _Count, _Count, _Count, _Count]
 RareCall = (
     tuple[str, _Count, _Count, _Count]
-    | tuple[str, _Count, _Count, _Count, _Count, _Count, _Count]
+    | Charges
     | tuple[str, _Count, _Count, _Count, _Count, _Count, _Count, _Count, _Count, _Count]
 )
 """The id of a call, and what is rare: its writes into a cache, tokens for 5 minutes and

@@ -23,6 +23,10 @@ context window and well inside a 64-bit column at any price.
 """
 
 
+Ticks = Annotated[int, msgspec.Meta(ge=0, le=10**16)]
+"""What one call can have cost, in tenths of a nano-dollar."""
+
+
 def is_there(raw: msgspec.Raw) -> bool:
     """Say whether a raw field has a value other than `null`."""
     return raw is not ABSENT and raw != NULL

@@ -27,6 +27,7 @@ def price_fingerprint(text: str) -> str:
     assert outcome.snapshot is not None, outcome.findings
     price = outcome.snapshot.groups["chat"].targets[0].price
     assert price is not None
+    assert price.fingerprint is not None
     return price.fingerprint
 
 

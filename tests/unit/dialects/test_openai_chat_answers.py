@@ -123,3 +123,30 @@ def test_a_reported_cost_is_exact_and_bounded(cost: str, nusd: int | None) -> No
     usage = usage_of(f'{{"prompt_tokens": 7, "cost": {cost}}}')
 
     assert usage == Usage(input_tokens=7, reported_cost_nusd=nusd)
+
+
+@pytest.mark.parametrize(
+    ("total", "output_tokens"), [(30, 7), (37, 17), (None, 7), ('"x"', 7)]
+)
+def test_reasoning_may_be_counted_apart_from_the_output(
+    total: object, output_tokens: int
+) -> None:
+    """It is, where only then the total is the sum."""
+    told = "" if total is None else f', "total_tokens": {total}'
+    details = '"completion_tokens_details": {"reasoning_tokens": 10}'
+
+    usage = usage_of(
+        f'{{"prompt_tokens": 20, "completion_tokens": 7, {details}{told}}}'
+    )
+
+    assert (usage.output_tokens, usage.reasoning_tokens) == (output_tokens, 10)
+
+
+def test_tokens_of_images_and_a_cost_in_ticks() -> None:
+    """Some providers report these."""
+    usage = usage_of(
+        '{"prompt_tokens": 20, "prompt_tokens_details": {"image_tokens": 12},'
+        ' "cost_in_usd_ticks": 12345}'
+    )
+
+    assert (usage.image_tokens, usage.reported_cost_nusd) == (12, 1234)

@@ -8,6 +8,7 @@ import pytest
 from smart_llmrouter.core.money import Price, Rate
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.engine.entry import Entry
+from smart_llmrouter.engine.failed import Failed
 from smart_llmrouter.engine.reckoning import Seen, spent_by
 from tests.support.spending import used_by
 from tests.unit.engine.test_entry import ARRIVAL, GROUP, TARGET, closed
@@ -19,12 +20,16 @@ PRICES = {
         input=RATE, cached_input=None, output=None, fingerprint="p2"
     ),
     "no price": None,
+    "a price of images": Price(
+        input=RATE, cached_input=None, output=RATE, fingerprint="p3", image=RATE
+    ),
 }
 USAGES = {
     "no usage": Usage(),
     "input": Usage(input_tokens=7),
     "output": Usage(output_tokens=9),
     "whole usage": Usage(input_tokens=7, output_tokens=9),
+    "reasoning": Usage(input_tokens=7, output_tokens=9, reasoning_tokens=2),
     "writes": Usage(input_tokens=7, output_tokens=9, cache_write_5m_tokens=3),
 }
 
@@ -34,10 +39,12 @@ USAGES = {
 @pytest.mark.parametrize("complete", [True, False])
 @pytest.mark.parametrize("usage", USAGES.values(), ids=USAGES)
 @pytest.mark.parametrize("price", PRICES.values(), ids=PRICES)
+@pytest.mark.parametrize("failed", [None, Failed(5, 100), Failed(5, None)])
 def test_rows_add_up_to_what_was_counted(
     price: Price | None,
     usage: Usage,
     attempts: int,
+    failed: Failed | None,
     *,
     complete: bool,
     answering: bool,
@@ -51,6 +58,8 @@ def test_rows_add_up_to_what_was_counted(
         attempts=attempts,
         answering=answering,
         usage=usage if attempts else Usage(),
+        images=2,
+        failed=failed if attempts else None,
     )
 
     spent = spent_by(entry, Seen(events=5, body=b"hi", complete=complete), 20)

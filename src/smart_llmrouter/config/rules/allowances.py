@@ -219,7 +219,15 @@ def _longest_answer(model: Model) -> int:
 
 
 def _price_of_output(model: Model) -> Decimal | None:
-    return None if model.price is None else model.price.output_per_million
+    """Return what a token of output costs at most; `None` where that is unknown."""
+    known = [
+        usd
+        for price in model.prices
+        for usd in (price.output_per_million, price.reasoning_per_million)
+        if usd is not None
+    ]
+    partly = any(price.output_per_million is None for price in model.prices)
+    return None if partly or not known else max(known)
 
 
 def _dearest_answer(model: Model) -> Decimal:

@@ -371,19 +371,20 @@ def _capability(document: Document, path: KeyPath, model: Model) -> Iterator[Fin
 
 
 def _price(document: Document, path: KeyPath, model: Model) -> Iterator[Finding]:
-    price = model.price
-    if price is None:
+    if model.price is None:
         yield document.warning(
             path,
             "the model has no price: what its calls cost is unknown",
             "add price, with 0 if it costs nothing",
         )
-    elif price.input_per_million is None or price.output_per_million is None:
-        yield document.warning(
-            (*path, "price"),
-            "the price is only known in part, and so the cost of calls is not",
-            "give input_per_million and output_per_million",
-        )
+    for index, price in enumerate(model.prices):
+        if price.input_per_million is None or price.output_per_million is None:
+            place = (index,) if isinstance(model.price, tuple) else ()
+            yield document.warning(
+                (*path, "price", *place),
+                "the price is only known in part, and so the cost of calls is not",
+                "give input_per_million and output_per_million",
+            )
 
 
 def _names(members: Sequence[Member]) -> str:

@@ -7,7 +7,7 @@ refusal by one of these kinds carries its own message and remedy.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -32,6 +32,10 @@ NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
 PUBLIC_LABEL_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,299}$"
 WORD_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}$"
 
+ONE: Final = "[one]"
+SEVERAL: Final = "[several]"
+"""What a refusal's place has in it that no file has: which form of a value it is of."""
+
 PATTERN_MEANINGS: Final = {
     ID_PATTERN: (
         "lower-case letters, digits and hyphens, beginning with a letter or digit,"
@@ -48,6 +52,9 @@ PATTERN_MEANINGS: Final = {
 }
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?"
+)
 _MOST_DECIMALS: Final = 18
 _HIGHEST_USD: Final = Decimal(1_000_000_000)
 
@@ -125,6 +132,23 @@ def _day(value: object) -> date:
     raise refusal("a date is expected", "write a day that exists, such as 2027-01-01")
 
 
+def _moment(value: object) -> datetime:
+    """Accept a day, which begins in UTC, and a time with its zone; return it in UTC."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    raise refusal(
+        "a day, or a time with its zone, is expected",
+        "write 2027-01-01, which begins in UTC, or 2027-01-01T16:00:00Z",
+    )
+
+
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """An id of a provider, user, project, environment, key or caller."""
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -147,6 +171,18 @@ Usd = Annotated[
     ),
 ]
 Day = Annotated[date, BeforeValidator(_day)]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date"},
+                {"type": "string", "format": "date-time"},
+            ]
+        }
+    ),
+]
 
 Seconds = Annotated[float, Field(gt=0, le=86_400), BeforeValidator(_number)]
 SecondsOrNone = Annotated[float, Field(ge=0, le=86_400), BeforeValidator(_number)]

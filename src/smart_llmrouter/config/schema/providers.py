@@ -4,18 +4,20 @@ import re
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
 
 from smart_llmrouter.config.references import is_reference
 from smart_llmrouter.config.schema.allowances import Flow
 from smart_llmrouter.config.schema.connections import FilePath, Tls
 from smart_llmrouter.config.schema.kinds import (
+    ONE,
+    SEVERAL,
     Count,
     Day,
     Flag,
     Line,
+    Moment,
     Name,
-    NotBuilt,
     Seconds,
     Section,
     Share,
@@ -102,13 +104,44 @@ class Price(Section):
         ),
     )
     output_per_million: Usd | None = Field(
-        default=None, description="A million output tokens, reasoning included."
+        default=None, description="A million output tokens."
     )
-    image_per_image: Annotated[Usd | None, NotBuilt("prices of images")] = Field(
-        default=None, description="One image of the input."
+    reasoning_per_million: Usd | None = Field(
+        default=None,
+        description="A million output tokens of reasoning; as output where not given.",
+    )
+    image_input_per_million: Usd | None = Field(
+        default=None,
+        description=(
+            "A million input tokens that the provider reports to be those of images; as"
+            " input where not given."
+        ),
+    )
+    image_per_image: Usd | None = Field(
+        default=None,
+        description="One image of the input, beside its tokens; 0 where not given.",
+    )
+    effective_from: Moment | None = Field(
+        default=None,
+        description=(
+            "When the price comes into force: a day, which begins in UTC, or a time"
+            " with its zone. Where not given, it always was. A list of prices stands in"
+            " the order of these times; each is in force until the next one is."
+        ),
     )
     source: Line | None = Field(default=None, description="Where the price was read.")
     as_of: Day | None = Field(default=None, description="The day on which it was read.")
+
+
+def _form(value: object) -> str:
+    return SEVERAL if isinstance(value, (list, tuple)) else ONE
+
+
+_Prices = Annotated[
+    Annotated[Price, Tag(ONE)]
+    | Annotated[tuple[Price, ...], Tag(SEVERAL), Field(min_length=1)],
+    Discriminator(_form),
+]
 
 
 class Reasoning(Section):
@@ -198,9 +231,19 @@ class Model(Section):
     shaping: Flow | None = Field(
         default=None, description="How evenly the model is called."
     )
-    price: Price | None = Field(
-        default=None, description="What the model costs; unknown where not given."
+    price: _Prices | None = Field(
+        default=None,
+        description=(
+            "What the model costs; unknown where not given. A list where that changes."
+        ),
     )
+
+    @property
+    def prices(self) -> tuple[Price, ...]:
+        """What the model costs, one after another; empty where that is unknown."""
+        if self.price is None:
+            return ()
+        return self.price if isinstance(self.price, tuple) else (self.price,)
 
 
 class Backoff(Section):

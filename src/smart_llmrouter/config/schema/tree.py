@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from smart_llmrouter.config.schema.kinds import NotBuilt
 from smart_llmrouter.config.schema.root import Settings
 
-Holds = Literal["value", "section", "list", "mapping"]
+Holds = Literal["value", "section", "list", "mapping", "one-or-list"]
 KeyPath = tuple[str | int, ...]
 
 
@@ -20,7 +20,7 @@ KeyPath = tuple[str | int, ...]
 class Key:
     """One key of a section; `inner` is the section that its value holds, if any.
 
-    `holds` says how: the section itself, a list of it, or a mapping to it.
+    `holds` says how: the section itself, a list of it, either, or a mapping to it.
     """
 
     name: str
@@ -49,11 +49,14 @@ def section_at(path: KeyPath) -> type[BaseModel] | None:
     section: type[BaseModel] | None = Settings
     steps = iter(path)
     for step in steps:
+        if isinstance(step, int):
+            # In the list of what may be one or several; other indexes are taken below.
+            continue
         key = None if section is None else keys_by_name(section).get(str(step))
         if key is None or key.inner is None:
             return None
         section = key.inner
-        if key.holds != "section" and next(steps, None) is None:
+        if key.holds in {"list", "mapping"} and next(steps, None) is None:
             return None
     return section
 
@@ -82,9 +85,9 @@ def unbuilt(
 
 def parts_of(holds: Holds, value: object) -> Iterator[tuple[KeyPath, object]]:
     """Yield each section that a key's value holds, and how to get there from it."""
-    if holds == "section":
+    if holds == "section" or (holds == "one-or-list" and isinstance(value, dict)):
         yield (), value
-    elif holds == "list" and isinstance(value, (list, tuple)):
+    elif holds in {"list", "one-or-list"} and isinstance(value, (list, tuple)):
         yield from (((index,), item) for index, item in enumerate(value))
     elif holds == "mapping" and isinstance(value, dict):
         yield from (((name,), item) for name, item in value.items())
@@ -97,15 +100,18 @@ def _key(name: str, field: FieldInfo) -> Key:
 
 
 def _inner(annotation: object) -> tuple[Holds, type[BaseModel] | None]:
-    """Find the section within `S`, `S | None`, `tuple[S, ...]` or `dict[str, S]`."""
+    """Find the section within `S`, `S | None`, `tuple[S, ...]` or `dict[str, S]`.
+
+    Or within `S | tuple[S, ...]`.
+    """
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "section", annotation
     origin = get_origin(annotation)
     holds: Holds = (
         "list" if origin is tuple else "mapping" if origin is dict else "section"
     )
-    for part in get_args(annotation):
-        inner = _inner(part)[1]
-        if inner is not None:
-            return holds, inner
-    return "value", None
+    found = [each for each in map(_inner, get_args(annotation)) if each[1] is not None]
+    if not found:
+        return "value", None
+    either = holds == "section" and any(each[0] != "section" for each in found)
+    return "one-or-list" if either else holds, found[0][1]

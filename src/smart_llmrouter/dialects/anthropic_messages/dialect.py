@@ -39,6 +39,7 @@ from smart_llmrouter.dialects.anthropic_messages.streams import (
 )
 from smart_llmrouter.dialects.anthropic_messages.thinking import without_thinking
 from smart_llmrouter.dialects.anthropic_messages.thinking_off import with_messages
+from smart_llmrouter.dialects.anthropic_messages.usage import read_usage
 from smart_llmrouter.dialects.base import (
     Dialect,
     Meter,
@@ -67,6 +68,7 @@ class AnthropicMessages:
     address = staticmethod(address_request)
     conversation_of = staticmethod(conversation_of)
     usage_of = staticmethod(usage_of_answer)
+    read_usage = staticmethod(read_usage)
     parse = staticmethod(parse_request)
     render = staticmethod(render_request)
     decoder = staticmethod(MessagesDecoder)

@@ -1,12 +1,11 @@
 """Reading usage from a plain Chat Completions answer, which passes untouched."""
 
 from contextlib import suppress
-from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from smart_llmrouter.core.money import nusd_from_usd
+from smart_llmrouter.core.money import reported_nusd
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.dialects.base import NotAnAnswer
 from smart_llmrouter.dialects.openai_chat.schema import (
@@ -19,7 +18,6 @@ from smart_llmrouter.wire.rawvalues import UNREADABLE, is_there
 
 __all__ = ["NotAnAnswer", "parse_answer", "parse_usage"]
 
-_MOST_USD: Final = 1_000_000
 _decode_usage: Final = msgspec.json.Decoder(WireUsage).decode
 
 
@@ -45,17 +43,32 @@ def parse_usage(wire: WireUsage | msgspec.Raw | None) -> Usage:
     if wire is None:
         return UNKNOWN_USAGE
     prompt, completion = wire.prompt_tokens_details, wire.completion_tokens_details
-    usd = wire.cost
+    reasoned = None if completion is None else completion.reasoning_tokens
+    usd, ticks = wire.cost, wire.cost_in_usd_ticks
     return Usage(
         input_tokens=wire.prompt_tokens,
         cached_input_tokens=_cached(wire),
         cache_write_5m_tokens=None if prompt is None else prompt.cache_write_tokens,
-        output_tokens=wire.completion_tokens,
-        reasoning_tokens=None if completion is None else completion.reasoning_tokens,
-        reported_cost_nusd=(
-            nusd_from_usd(usd) if usd is not None and _is_amount(usd) else None
+        output_tokens=(
+            _with_reasoning(wire, reasoned) if reasoned else wire.completion_tokens
         ),
+        reasoning_tokens=reasoned,
+        reported_cost_nusd=(
+            None if usd is None and ticks is None else reported_nusd(usd, ticks)
+        ),
+        image_tokens=None if prompt is None else prompt.image_tokens,
     )
+
+
+def _with_reasoning(wire: WireUsage, reasoned: int) -> int | None:
+    """Return the output with the reasoning in it.
+
+    xAI counts the reasoning apart from the rest, and both in the total.
+    """
+    made, given = wire.completion_tokens, wire.prompt_tokens
+    if made is None or given is None or wire.total_tokens != given + made + reasoned:
+        return made
+    return made + reasoned
 
 
 def _cached(wire: WireUsage) -> int | None:
@@ -89,8 +102,3 @@ def _readable_part(raw: msgspec.Raw) -> WireUsage:
         with suppress(KeyError, *UNREADABLE):
             read[name] = decode(members[name])
     return WireUsage(**read)
-
-
-def _is_amount(usd: Decimal) -> bool:
-    """Say whether one call can have cost this much; sums stay within a column."""
-    return usd.is_finite() and 0 <= usd <= _MOST_USD

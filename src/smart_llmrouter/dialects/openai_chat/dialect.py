@@ -10,7 +10,7 @@ from smart_llmrouter.dialects.base import Dialect, Peek
 from smart_llmrouter.dialects.glancing import text_in, urls_in
 from smart_llmrouter.dialects.levels import with_known_effort
 from smart_llmrouter.dialects.openai_chat.affinity import conversation_of
-from smart_llmrouter.dialects.openai_chat.answers import parse_answer
+from smart_llmrouter.dialects.openai_chat.answers import parse_answer, parse_usage
 from smart_llmrouter.dialects.openai_chat.decoder import ChatDecoder, read_answer
 from smart_llmrouter.dialects.openai_chat.encoder import ChatEncoder
 from smart_llmrouter.dialects.openai_chat.errors import encode_error_event
@@ -46,6 +46,7 @@ class OpenAiChat:
     requirements_of = staticmethod(requirements_of)
     with_images = staticmethod(with_images)
     usage_of = staticmethod(parse_answer)
+    read_usage = staticmethod(parse_usage)
     parse = staticmethod(parse)
     render = staticmethod(render)
     decoder = staticmethod(ChatDecoder)

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from smart_llmrouter.wire.rawvalues import ABSENT, Tokens
+from smart_llmrouter.wire.rawvalues import ABSENT, Ticks, Tokens
 from smart_llmrouter.wire.surrogates import without_half_pairs
 
 T = TypeVar("T")
@@ -20,6 +20,7 @@ class PromptDetails(msgspec.Struct, frozen=True, gc=False):
 
     cached_tokens: Tokens | None = None
     cache_write_tokens: Tokens | None = None
+    image_tokens: Tokens | None = None
 
 
 class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +32,7 @@ class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
 class WireUsage(msgspec.Struct, frozen=True, gc=False):
     """`usage`; `cost` is what some providers report, in dollars.
 
+    `cost_in_usd_ticks` is what another does, in units of which ten are a nano-dollar.
     `prompt_cache_hit_tokens` and `cached_tokens` are what two of them call the tokens
     that were read from their cache.
     """
@@ -42,6 +44,8 @@ class WireUsage(msgspec.Struct, frozen=True, gc=False):
     cost: Decimal | None = None
     prompt_cache_hit_tokens: Tokens | None = None
     cached_tokens: Tokens | None = None
+    total_tokens: Tokens | None = None
+    cost_in_usd_ticks: Ticks | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

@@ -32,6 +32,7 @@ from smart_llmrouter.dialects.openai_responses.requests import (
 )
 from smart_llmrouter.dialects.openai_responses.schema import (
     text_of,
+    usage_from,
 )
 from smart_llmrouter.dialects.openai_responses.streams import (
     CODEX_KEEP_ALIVE,
@@ -95,6 +96,7 @@ class OpenAiResponses:
     stored_id = staticmethod(stored_id_of)
     conversation_of = staticmethod(conversation_of)
     usage_of = staticmethod(usage_of_answer)
+    read_usage = staticmethod(usage_from)
     parse = staticmethod(parse_request)
     render = staticmethod(render_request)
     decoder = staticmethod(StreamDecoder)

@@ -4,17 +4,21 @@ Fields whose shape depends on others stay raw here and are read where that is kn
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
+from decimal import Decimal
 from typing import Final, TypeVar
 
 import msgspec
 
 from smart_llmrouter.core.content import Extras
+from smart_llmrouter.core.money import reported_nusd
 from smart_llmrouter.core.usage import UNKNOWN_USAGE, Usage
 from smart_llmrouter.wire.jsonobject import RawMembers
 from smart_llmrouter.wire.rawvalues import (
     ABSENT,
     NULL,
     UNREADABLE,
+    Ticks,
     Tokens,
     is_there,
     leniently,
@@ -24,10 +28,11 @@ T = TypeVar("T")
 
 
 class InputDetails(msgspec.Struct, frozen=True, gc=False):
-    """`usage.input_tokens_details`; both are parts of `input_tokens`."""
+    """`usage.input_tokens_details`; all are parts of `input_tokens`."""
 
     cached_tokens: Tokens | None = None
     cache_write_tokens: Tokens | None = None
+    image_tokens: Tokens | None = None
 
 
 class OutputDetails(msgspec.Struct, frozen=True, gc=False):
@@ -37,12 +42,14 @@ class OutputDetails(msgspec.Struct, frozen=True, gc=False):
 
 
 class WireUsage(msgspec.Struct, frozen=True, gc=False):
-    """`usage`."""
+    """`usage`; `cost` and `cost_in_usd_ticks` are what two providers report."""
 
     input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
     input_tokens_details: InputDetails | None = None
     output_tokens_details: OutputDetails | None = None
+    cost: Decimal | None = None
+    cost_in_usd_ticks: Ticks | None = None
 
 
 class Incomplete(msgspec.Struct, frozen=True, gc=False):
@@ -121,7 +128,10 @@ encode: Final = msgspec.json.Encoder().encode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_usage: Final = msgspec.json.Decoder(WireUsage | None).decode
 _decode_tokens: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
-_decode_count: Final = msgspec.json.Decoder(Tokens).decode
+_DECODE_FIELD: Final = {
+    field.encode_name: msgspec.json.Decoder(field.type).decode
+    for field in msgspec.structs.fields(WireUsage)
+}
 _decode_response: Final = msgspec.json.Decoder(WireResponse).decode
 _decode_item: Final = msgspec.json.Decoder(OutputItem).decode
 
@@ -160,22 +170,22 @@ def usage_from(raw: msgspec.Raw) -> Usage:
         cache_write_5m_tokens=None if given is None else given.cache_write_tokens,
         output_tokens=wire.output_tokens,
         reasoning_tokens=None if made is None else made.reasoning_tokens,
+        reported_cost_nusd=reported_nusd(wire.cost, wire.cost_in_usd_ticks),
+        image_tokens=None if given is None else given.image_tokens,
     )
 
 
 def _readable_part(raw: msgspec.Raw) -> WireUsage:
-    """Read the two counts that matter each by itself."""
+    """Read each field by itself, since they cannot be read together."""
     try:
         members = _decode_tokens(raw) or {}
     except UNREADABLE:
         return WireUsage()
-    counts: dict[str, int] = {}
-    for name in ("input_tokens", "output_tokens"):
-        try:
-            counts[name] = _decode_count(members.get(name, NULL))
-        except UNREADABLE:
-            continue
-    return WireUsage(counts.get("input_tokens"), counts.get("output_tokens"))
+    read = {}
+    for name, decode in _DECODE_FIELD.items():
+        with suppress(KeyError, *UNREADABLE):
+            read[name] = decode(members[name])
+    return WireUsage(**read)
 
 
 def without(members: RawMembers, known: Iterable[str]) -> Extras:

@@ -576,6 +576,29 @@ def test_usage_of_a_plain_answer(status: str) -> None:
     assert OPENAI_RESPONSES.usage_of(body) == USED.usage
 
 
+@pytest.mark.parametrize(
+    ("told", "nusd"),
+    [
+        ({"cost": 0.5}, 500_000_000),
+        ({"cost_in_usd_ticks": 25}, 2),
+        ({"cost": {"total": 1}}, None),
+    ],
+)
+def test_what_a_provider_says_that_an_answer_cost(
+    told: dict[str, object], nusd: int | None
+) -> None:
+    """It is read where it is an amount, and harms no count where it is none."""
+    usage = {"input_tokens": 5, "output_tokens": 6, **told}
+    usage["input_tokens_details"] = {"cached_tokens": 1, "image_tokens": 3}
+    body = json.dumps(answer(usage=usage)).encode()
+
+    read = OPENAI_RESPONSES.usage_of(body)
+
+    assert read.reported_cost_nusd == nusd
+    assert (read.input_tokens, read.output_tokens) == (5, 6)
+    assert (read.cached_input_tokens, read.image_tokens) == (1, 3)
+
+
 def test_a_plain_answer_that_failed_is_none() -> None:
     """A 200 that says that nothing came of it counts as the failure that it is."""
     body = json.dumps(answer(status="failed", error={"code": "x"})).encode()
