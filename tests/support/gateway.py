@@ -19,6 +19,7 @@ from typing import Any, Final
 import httpx2
 import openai
 
+from smart_llmrouter.config.load import load_snapshot
 from tests.support.wait import eventually
 
 SECRET: Final = "5ec2e7" + "0" * 58
@@ -206,7 +207,11 @@ class Gateway:
         return report
 
     async def reload(self) -> dict[str, Any]:
-        """Have what is in the file read again; return the report when that is over."""
+        """Have what is in the file read again; return the report when that is over.
+
+        Call it where no reload is under way: the end of that one would be taken for the
+        end of this. Where SIGHUP was sent before, see `has_taken_what_is_written`.
+        """
         before: int = (await self.report())["configuration"]["reloads"]
         os.kill(self.pid, signal.SIGHUP)
 
@@ -216,6 +221,16 @@ class Gateway:
 
         await eventually(over, within_s=30, what="the end of the reload")
         return await self.report()
+
+    def has_taken_what_is_written(self) -> bool:
+        """Say whether what was taken last, by all workers, is the file as it is now."""
+        written = load_snapshot(self.config_path, environment=self.environment)
+        taken = [
+            json.loads(line)["fingerprint"]
+            for line in self.log.splitlines()
+            if "configuration reloaded" in line
+        ]
+        return taken[-1:] == [written.fingerprint]
 
     async def _answers(self) -> bool:
         assert self.process is not None
