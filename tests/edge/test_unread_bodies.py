@@ -16,6 +16,7 @@ from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.edge.inference import inference_routes
 from smart_llmrouter.engine.client import Arrival, Client
 from smart_llmrouter.engine.tally import Tally
+from tests.support.accesses import Written, accesses_to
 from tests.support.edge import Edge, Taken, on_uvloop, serving_edge
 from tests.support.wait import eventually
 
@@ -49,7 +50,8 @@ def guarded(_taken: list[Taken]) -> tuple[dict[str, Route], Route]:
     """Return the routes of the router, to which nobody has a token."""
     tally, carrier = Tally(), NobodyCalls()
     failures = Failures(tally, now=time.monotonic)
-    door = Door(Authenticator({}, wall_clock=time.time), failures)
+    authenticator = Authenticator({}, wall_clock=time.time)
+    door = Door(authenticator, failures, accesses_to(Written()))
     routes = inference_routes(
         carrier, carrier, carrier, door, tally=tally, max_request_bytes=LARGEST
     )

@@ -28,6 +28,12 @@ from smart_llmrouter.edge.hub import Hub
 from smart_llmrouter.edge.server import Server, listening_socket
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.decision_line import decode_decision, parted
+from smart_llmrouter.ledger.journal_events import (
+    JournalEvent,
+    decode_event,
+    is_event,
+    part_events,
+)
 from smart_llmrouter.ledger.record import UsageRecord, decode_record
 from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.segments import list_segments
@@ -71,7 +77,13 @@ class Router:
 
     def records(self) -> list[UsageRecord]:
         """Return the records in the journal now, oldest first."""
-        return [decode_record(parted(line)[0]) for line in self._lines()]
+        return [
+            decode_record(parted(line)[0]) for line in part_events(self._lines()).others
+        ]
+
+    def events(self) -> list[JournalEvent]:
+        """Return the events in the journal now, oldest first."""
+        return [decode_event(line) for line in self._lines() if is_event(line)]
 
     def decisions(self) -> list[KeptDecision]:
         """Return the decisions that stand in the journal now, oldest first."""

@@ -181,7 +181,10 @@ async def _edge(
         )
         async with serving_editions(snapshot, kept, number=edition) as serving:
             editions = serving
-            yield _Edge(serving, tally)
+            try:
+                yield _Edge(serving, tally)
+            finally:
+                kept.inbound.accesses.tell()
 
 
 @asynccontextmanager

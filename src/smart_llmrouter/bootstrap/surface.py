@@ -19,6 +19,7 @@ from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.ids import RequestIds
 from smart_llmrouter.dialects.registry import DIALECTS
+from smart_llmrouter.edge.accesses import Accesses
 from smart_llmrouter.edge.asgi import AsgiRoute
 from smart_llmrouter.edge.crew import Alone, Crew, own_report
 from smart_llmrouter.edge.door import Door
@@ -54,6 +55,7 @@ from smart_llmrouter.upstream.transport import Transport
 
 _PROBE_WITHIN_S: Final = 2.0
 _PIECE_S: Final = 2.0
+_EVENT: Final = "evt_"
 _RECORDED_WITHIN_S: Final = 600.0
 _LONGEST_CALL_S: Final = 86_400.0
 
@@ -93,7 +95,15 @@ def lasting(
         watch=Watch(loop),
         crew=crew or Alone(),
         ingester=ingester,
-        inbound=Inbound(tally, now=time.monotonic),
+        inbound=Inbound(
+            tally,
+            Accesses(
+                journal.append,
+                new_id=RequestIds(os.urandom, prefix=_EVENT),
+                wall=time.time,
+            ),
+            now=time.monotonic,
+        ),
         counters=counters,
         queue=Queue(counters, loop, now=time.monotonic, waited=tally.waited),
     )
@@ -134,7 +144,7 @@ def build_surface(
         else before.known.continued(snapshot)
     )
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
-    door = Door(authenticator, kept.inbound.failures)
+    door = Door(authenticator, kept.inbound.failures, kept.inbound.accesses)
     carriers = _carriers(snapshot, kept, transport, known, policies)
     return Surface(
         snapshot=snapshot,
@@ -192,7 +202,7 @@ def build_hub(surface: Surface, kept: Lasting, *, edition: int = 0) -> Hub:
         new_id=RequestIds(os.urandom),
         entrance=kept.inbound.entrance,
     )
-    hub.each_second(kept.inbound.failures.tell)
+    hub.each_second(kept.inbound.tell)
     return hub
 
 
@@ -256,10 +266,11 @@ def _carriers(
         recorder=recorder,
         watch=watch,
     )
+    denied = kept.inbound.accesses.denied
     return (
-        Carrier(pipeline, recorder, tally),
-        Carrier(counting, recorder, tally),
-        Carrier(explaining, recorder, tally),
+        Carrier(pipeline, recorder, tally, denied=denied),
+        Carrier(counting, recorder, tally, denied=denied),
+        Carrier(explaining, recorder, tally, denied=denied),
     )
 
 

@@ -11,13 +11,15 @@ _POOL_BYTES: Final = 4000
 class RequestIds:
     """Makes request ids: `req_` and 32 hexadecimal digits, 12 of time, 20 of chance.
 
+    Ids of something else have another `prefix`.
     Ids that begin with the time, as in UUID version 7, keep the index of the usage
     table growing at its end only, which halves what a row costs the database.
     """
 
-    def __init__(self, random_bytes: RandomBytes) -> None:
+    def __init__(self, random_bytes: RandomBytes, *, prefix: str = "req_") -> None:
         """Draw chance from `random_bytes`, many ids' worth at a time."""
         self._random_bytes = random_bytes
+        self._prefix = prefix
         self._pool = ""
         self._at = 0
         self._ts_ms = -1
@@ -31,5 +33,5 @@ class RequestIds:
         self._at = end = at + _CHANCE_DIGITS
         if ts_ms != self._ts_ms:
             # On a busy router many requests share a millisecond.
-            self._ts_ms, self._beginning = ts_ms, f"req_{ts_ms:012x}"
+            self._ts_ms, self._beginning = ts_ms, f"{self._prefix}{ts_ms:012x}"
         return self._beginning + self._pool[at:end]

@@ -138,8 +138,10 @@ class Site:
         return JSONResponse(told, headers=headers | _dialect_headers(request))
 
     async def _show_metrics(self, request: Request) -> Response:
-        if not self._caller(request).metrics_admin:
-            raise MetricsForbidden
+        caller = self._caller(request)
+        if not caller.metrics_admin:
+            exchange: Exchange = request.scope[EXCHANGE]
+            raise self._door.forbid(MetricsForbidden(), exchange, caller=caller)
         return Response(await self._metrics.render(), media_type=METRICS_CONTENT_TYPE)
 
     async def _ready(self, request: Request) -> Response:

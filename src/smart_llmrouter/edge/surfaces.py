@@ -15,11 +15,13 @@ two providers apart by their base URLs.
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 from smart_llmrouter.core.errors import InvalidRequest
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.edge.exchange import Fields
 from smart_llmrouter.edge.heads import split_target
+from smart_llmrouter.ledger.journal_events import Surface as Part
 
 INFERENCE_PATHS: Final[Mapping[str, DialectName]] = {
     "/v1/chat/completions": "openai-chat",
@@ -33,6 +35,17 @@ COUNTING_PATHS: Final[Mapping[str, DialectName]] = {
     "/anthropic/v1/messages/count_tokens": "anthropic-messages",
 }
 _MODELS: Final = "/v1/models"
+_PARTS: Final[Mapping[str, Part]] = {
+    **dict.fromkeys(INFERENCE_PATHS, "inference"),
+    **dict.fromkeys(COUNTING_PATHS, "counting"),
+    "/v1/route/explain": "explain",
+    "/v1/models": "models",
+    "/anthropic/v1/models": "models",
+    "/v1/codex/models.json": "models",
+    "/v1/usage": "usage",
+    "/metrics": "metrics",
+}
+"""What is served where somebody must have a token."""
 _OPENAI_ONLY: Final = ("/v1/chat/", "/v1/responses")
 _ANTHROPIC: Final = "/anthropic"
 
@@ -115,6 +128,21 @@ def _printable(name: str, value: bytes | None, *, most_bytes: int) -> str | None
             details={"field": name},
         )
     return value.decode("ascii")
+
+
+def templated(target: bytes) -> tuple[Part, str]:
+    """Say which part of the router a target asks for, and the path but for names in it.
+
+    Both are of a closed set: nothing of what is not served is repeated.
+    """
+    path = unquote((split_target(target) or (b"", b""))[0].decode("latin-1"))
+    part = _PARTS.get(path)
+    if part is not None:
+        return part, path
+    for models in (_MODELS, f"{_ANTHROPIC}{_MODELS}"):
+        if path.startswith(f"{models}/"):
+            return "models", f"{models}/:name"
+    return "other", "other"
 
 
 def remedy_for(path: str) -> str:

@@ -6,7 +6,7 @@ open towards the provider.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import structlog
@@ -19,6 +19,9 @@ from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
 
 log = structlog.get_logger()
+
+Denied = Callable[[RouterError, Arrival, Client], None]
+"""Takes note where a known caller may not do what it asked for."""
 
 
 class Steps(Protocol):
@@ -37,9 +40,12 @@ class Steps(Protocol):
 class Carrier:
     """Carries calls of one kind."""
 
-    def __init__(self, steps: Steps, recorder: Recorder, tally: Tally) -> None:
-        """Take calls through `steps`."""
+    def __init__(
+        self, steps: Steps, recorder: Recorder, tally: Tally, *, denied: Denied
+    ) -> None:
+        """Take calls through `steps`; `denied` hears of each that ends in an error."""
         self._steps = steps
+        self._denied = denied
         self._refusals = Refusals(recorder)
         self._tally = tally
         self.in_flight = 0
@@ -53,6 +59,7 @@ class Carrier:
         try:
             await self._steps.take(entry, body, client)
         except RouterError as error:
+            self._denied(error, arrival, client)
             self._refusals.refuse(error, entry, client)
         except asyncio.CancelledError:
             self._refusals.abandon(entry, client)

@@ -1,6 +1,6 @@
 """The door: what becomes of a request with a good token, a bad one, or none."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,24 +11,14 @@ from smart_llmrouter.core.errors import (
     Unauthorized,
 )
 from smart_llmrouter.core.identity import token_digest
-from smart_llmrouter.edge.addresses import NOBODY, packed
+from smart_llmrouter.edge.addresses import NOBODY
 from smart_llmrouter.edge.door import Door
-from smart_llmrouter.edge.exchange import Fields
 from smart_llmrouter.edge.failures import Failures
 from smart_llmrouter.edge.identity import Authenticator
 from smart_llmrouter.engine.tally import Tally
+from tests.support.accesses import Asked, Written, accesses_to
 from tests.support.clock import Clock
 from tests.unit.edge.test_identity import TOKEN, known
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request with some headers."""
-
-    headers: dict[bytes, bytes]
-    fields: Fields = field(default_factory=list)
-    peer: bytes = packed("192.0.2.7")
-
 
 GOOD = Asked({b"authorization": b"Bearer " + TOKEN})
 WRONG = Asked({b"x-api-key": b"wrong"})
@@ -41,6 +31,7 @@ class Guarded:
 
     door: Door
     tally: Tally
+    written: Written
 
 
 def guarded(*, per_minute: int = 1, **caller: object) -> Guarded:
@@ -50,7 +41,8 @@ def guarded(*, per_minute: int = 1, **caller: object) -> Guarded:
     failures.bound(NOBODY, per_minute=per_minute)
     knows = known(**caller)  # type: ignore[arg-type]  # its own keywords
     callers = Authenticator({token_digest(TOKEN): knows}, wall_clock=lambda: 0.0)
-    return Guarded(Door(callers, failures), tally)
+    written = Written()
+    return Guarded(Door(callers, failures, accesses_to(written)), tally, written)
 
 
 def refusal(door: Door, request: Asked) -> type[RouterError]:
@@ -81,3 +73,22 @@ def test_a_key_that_was_disabled_fails_too() -> None:
 
     assert kinds == [KeyDisabled, KeyDisabled, TooManyAuthFailures]
     assert at.tally.auth_failures == {"inactive": 3}
+
+
+def test_who_is_refused_is_on_record() -> None:
+    """With the reason of each; a good token leaves no line."""
+    at = guarded(per_minute=1, status="disabled")
+    good = guarded()
+
+    for request in (NONE, WRONG, GOOD):
+        refusal(at.door, request)
+    good.door.active_caller(GOOD)
+
+    assert [
+        (each.event_type, each.outcome, each.reason_code) for each in at.written.events
+    ] == [
+        ("authentication", "refused", "token-missing"),
+        ("authentication", "throttled", "token-unknown"),
+        ("key-status", "throttled", "key-inactive"),
+    ]
+    assert good.written.events == []

@@ -25,6 +25,7 @@ from smart_llmrouter.edge.usage import Rows, UsageReports
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.routing.health import HealthBook
 from smart_llmrouter.stores.journal import JournalHealth
+from tests.support.accesses import Written, accesses_to
 from tests.support.clock import Clock
 
 BUILD = read_build_info()
@@ -89,7 +90,9 @@ def site(
         unread_bytes=lambda: 7,
     )
     door = Door(
-        Authenticator({}, wall_clock=lambda: 0.0), Failures(Tally(), now=Clock())
+        Authenticator({}, wall_clock=lambda: 0.0),
+        Failures(Tally(), now=Clock()),
+        accesses_to(Written()),
     )
     usage = UsageReports(
         Allowances(),

@@ -1,0 +1,39 @@
+"""How events are kept, as SQLite is told: see `stores.sqlite_schema`."""
+
+from typing import Final
+
+_ACCESSES: Final = """
+CREATE TABLE security_access_events (
+    event_id VARCHAR NOT NULL,
+    ts_ms BIGINT NOT NULL,
+    event_type VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,
+    reason_code VARCHAR NOT NULL,
+    status BIGINT NOT NULL,
+    calls BIGINT NOT NULL,
+    request_id VARCHAR,
+    surface VARCHAR,
+    http_method VARCHAR,
+    path_template VARCHAR,
+    caller_id VARCHAR,
+    token_id VARCHAR,
+    client VARCHAR,
+    ip_address VARCHAR,
+    ip_version BIGINT,
+    ip_source VARCHAR,
+    CONSTRAINT pk_security_access_events PRIMARY KEY (ts_ms, event_id)
+) WITHOUT ROWID
+"""
+_CONFIGURATIONS: Final = """
+CREATE TABLE config_versions (
+    fingerprint VARCHAR NOT NULL,
+    ts_ms BIGINT NOT NULL,
+    router_version VARCHAR NOT NULL,
+    cause VARCHAR NOT NULL,
+    CONSTRAINT pk_config_versions PRIMARY KEY (fingerprint)
+) WITHOUT ROWID
+"""
+EVENT_SCHEMA: Final = (_ACCESSES, _CONFIGURATIONS)
+"""The statements that make the tables of events."""
+
+EVENT_RELATIONS: Final = ("security_access_events", "config_versions")
