@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from smart_llmrouter.ledger.ingester import Ingester
+from smart_llmrouter.ledger.journal_events import encode_event
+from smart_llmrouter.stores.event_rows import EventRow
 from smart_llmrouter.stores.journal import JournalWriter
 from smart_llmrouter.stores.sqlite_store import SqliteStore
 from smart_llmrouter.stores.usage_store import Decided, Labels, Measures
+from tests.support.accesses import a_refusal
 from tests.support.decisions import kept_decisions, various_decision, various_line
 from tests.support.ledger import (
     StateDirectory,
@@ -45,6 +48,7 @@ class FragileStore(SqliteStore):
         segment: str,
         end_offset: int,
         decided_offset: int | None = None,
+        events: Sequence[EventRow] = (),
     ) -> int:
         """Add rows, or die trying."""
         self._live(before=True)
@@ -54,6 +58,7 @@ class FragileStore(SqliteStore):
             segment=segment,
             end_offset=end_offset,
             decided_offset=decided_offset,
+            events=events,
         )
         self._live(before=False)
         return new
@@ -109,6 +114,7 @@ class Histories(RuleBasedStateMachine):
         assert self.writer is not None
         for n in range(self.answered, self.answered + count):
             self.writer.append(various_line(n))
+            self.writer.append(encode_event(a_refusal(n)))
         self.answered += count
 
     @rule()
@@ -158,6 +164,11 @@ class Histories(RuleBasedStateMachine):
         assert set(decided) <= set(self.state.request_ids())
 
     @invariant()
+    def no_event_is_doubled_or_invented(self) -> None:
+        """At any time there are no more than happened."""
+        assert self.state.count("security_access_events") <= self.answered
+
+    @invariant()
     def no_row_is_doubled_or_invented(self) -> None:
         """At any time the rows are distinct answered calls."""
         rows = self.state.request_ids()
@@ -178,6 +189,7 @@ class Histories(RuleBasedStateMachine):
             assert kept_decisions(self.state, answered) == [
                 various_decision(n) for n in answered
             ]
+            assert self.state.count("security_access_events") == self.answered
             assert self.state.segments() == []
             reasons = {str(entry["reason"]) for entry in self.state.rejected()}
             assert reasons == ({"torn"} if self.torn else set())

@@ -50,3 +50,24 @@ def accesses_to(written: Written) -> Accesses:
     """Return what takes notes, at noon."""
     ids = RequestIds(lambda count: b"\x2a" * count, prefix="evt_")
     return Accesses(written.append, new_id=ids, wall=lambda: NOON_S)
+
+
+def a_refusal(number: int, **fields: object) -> SecurityAccess:
+    """Return an ordinary refusal; `fields` replaces what a test is about."""
+    usual: dict[str, object] = {
+        "event_id": f"evt_{number:032x}",
+        "ts_ms": int(NOON_S * 1000) + number,
+        "event_type": "authentication",
+        "outcome": "refused",
+        "reason_code": "token-unknown",
+        "status": 401,
+        "request_id": f"req_{number:032x}",
+        "surface": "inference",
+        "http_method": "POST",
+        "path_template": "/v1/messages",
+        "client": "curl",
+        "ip_address": "192.0.2.7",
+        "ip_version": 4,
+        "ip_source": "peer",
+    }
+    return SecurityAccess(**(usual | fields))  # type: ignore[arg-type]  # read back

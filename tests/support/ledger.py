@@ -149,6 +149,12 @@ class StateDirectory:
             query = f"SELECT count(*) FROM {table}"  # noqa: S608 - no input
             return int(connection.execute(query).fetchone()[0])
 
+    def select(self, columns: str, table: str) -> list[tuple[object, ...]]:
+        """Return those columns of all rows of a table or view."""
+        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
+            query = f"SELECT {columns} FROM {table}"  # noqa: S608 - no input
+            return connection.execute(query).fetchall()
+
     def decided_ids(self) -> list[str]:
         """Return the ids of all calls whose decision is kept, in order."""
         with closing(sqlite3.connect(self.database, timeout=10)) as connection:

@@ -104,6 +104,7 @@ async def serve(
             reloading = Reloading(
                 edge.editions, server, reread, crew=crew, wall_clock=time.time
             )
+            edge.editions.write_down("start")
             _settle_memory()
             host, port = begun.listening.getsockname()[:2]
             log.info("listening", host=host, port=port)
@@ -137,6 +138,8 @@ async def serve_as_worker(snapshot: Snapshot, seat: Seat) -> None:
         )
         serving.stop_as_told()
         following = Following(edge.editions, serving, crew, edition=seat.edition)
+        if crew.speaks_for_all:
+            edge.editions.write_down("start")
         _settle_memory()
         async with following.running():
             await serving.serve(listening, on_listening=seat.ready)

@@ -7,6 +7,7 @@ ended. What is learned and counted outlives all of them; see `bootstrap.surface`
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ from smart_llmrouter.bootstrap.surface import (
     serve_by,
 )
 from smart_llmrouter.bootstrap.transports import Transports
+from smart_llmrouter.bootstrap.versions import write_versions
 from smart_llmrouter.config.snapshot import Snapshot
+from smart_llmrouter.ledger.journal_events import Cause
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
 _LOOK_EVERY_S: Final = 0.5
@@ -105,6 +108,11 @@ class Editions:
             raise CannotStart(
                 f"what was used of new budgets cannot be read: {away.reason}"
             ) from None
+
+    def write_down(self, cause: Cause) -> None:
+        """Write down which configuration and which prices are in force now."""
+        snapshot = self.current.snapshot
+        write_versions(self._kept.journal, snapshot, cause=cause, wall=time.time)
 
     def take(self, edition: Edition, *, number: int) -> None:
         """Serve what begins from now on by another edition, in one step."""

@@ -92,6 +92,8 @@ class Following:
             log.warning("budgets begin at nothing", reason=str(cannot))
         self._prepared, self._number = None, self._answered
         take(edition, self._editions, self._server, number=self._number)
+        if self._crew.speaks_for_all:
+            self._editions.write_down("reload")
 
     async def _drop(self) -> None:
         """Close an edition that is not wanted any more."""

@@ -89,6 +89,7 @@ class Reloading:
             awaits_restart=awaiting,
         )
         take(edition, self._editions, self._server, number=self._crew.reloads.edition)
+        self._editions.write_down("reload")
         log.info(
             "configuration reloaded",
             fingerprint=snapshot.fingerprint,

@@ -262,6 +262,11 @@ class Colleagues:
         """Called now and then, and whenever the bell is rung: there may be an offer."""
 
     @property
+    def speaks_for_all(self) -> bool:
+        """Whether this worker writes down what all of them do together."""
+        return self._index == 0
+
+    @property
     def offers(self) -> Offers:
         """What the parent wants."""
         return self._board.offers

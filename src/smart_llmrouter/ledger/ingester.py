@@ -9,6 +9,7 @@ Nothing here waits: `Ingester.advance` does what can be done now. When to call i
 again is `ledger.ingester_loop`'s business.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ import msgspec
 from smart_llmrouter.ledger.courtesy import NO_COURTESY, Courtesy
 from smart_llmrouter.ledger.decision_line import parted
 from smart_llmrouter.ledger.decisions_pass import DecisionsPass, without_decisions
+from smart_llmrouter.ledger.journal_events import Parted, is_event, part_events
 from smart_llmrouter.ledger.record import (
     check_labels,
     decode_record,
@@ -25,6 +27,7 @@ from smart_llmrouter.ledger.record import (
     split_record,
 )
 from smart_llmrouter.ledger.rejected import RejectedLine, RejectedLines
+from smart_llmrouter.stores.event_rows import EventRow
 from smart_llmrouter.stores.segments import (
     Block,
     SegmentFile,
@@ -51,12 +54,16 @@ _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What one call of `advance` did. `more` says that there is more to do at once."""
+    """What one call of `advance` did. `more` says that there is more to do at once.
+
+    Of `events` some may have been there already.
+    """
 
     records: int = 0
     duplicates: int = 0
     rejected: int = 0
     more: bool = False
+    events: int = 0
 
     def __add__(self, other: "Progress") -> "Progress":
         """Add up two steps."""
@@ -65,6 +72,7 @@ class Progress:
             self.duplicates + other.duplicates,
             self.rejected + other.rejected,
             self.more or other.more,
+            self.events + other.events,
         )
 
 
@@ -79,6 +87,7 @@ class _Batch:
     measures: list[Measures] = field(default_factory=list)
     labels: list[Labels] = field(default_factory=list)
     rejected: list[RejectedLine] = field(default_factory=list)
+    events: Sequence[EventRow] = ()
 
     def add(self, line: bytes, measures: Measures, labels: Labels) -> None:
         """Take one more record."""
@@ -218,12 +227,18 @@ class Ingester:
         return self._decided.get(name, end) < end
 
     def _commit(self, name: str, offset: int, block: Block) -> Progress:
-        records = without_decisions(block.lines)
-        if records is block.lines and self._decided.get(name, offset) == offset:
+        told = Parted(block.lines) if block.oversized else part_events(block.lines)
+        records = without_decisions(told.others)
+        if records is told.others and self._decided.get(name, offset) == offset:
             self._decided[name] = block.end
         else:
             self._decided.setdefault(name, offset)
         batch = self._batch_of(name, offset, block, records=records)
+        batch.events = told.events
+        batch.rejected += [
+            RejectedLine(name, offset + before, "not an event", line)
+            for before, line in told.poison
+        ]
         self._rejected.add(batch.rejected)
         try:
             new = self._add(batch, name, block.end)
@@ -235,6 +250,7 @@ class Ingester:
             records=new,
             duplicates=len(batch.lines) - new,
             rejected=len(batch.rejected),
+            events=len(batch.events),
         )
 
     def _add(self, batch: _Batch, segment: str, end_offset: int) -> int:
@@ -244,6 +260,7 @@ class Ingester:
             segment=segment,
             end_offset=end_offset,
             decided_offset=self._decided[segment],
+            events=batch.events,
         )
 
     def _batch_of(
@@ -295,7 +312,7 @@ class Ingester:
 def _without(
     batch: _Batch, unstorable: UnstorableRows, *, segment: str, offset: int
 ) -> tuple[_Batch, list[RejectedLine]]:
-    kept, misfits = _Batch(), []
+    kept, misfits = _Batch(events=batch.events), []
     for at, row in enumerate(
         zip(batch.lines, batch.measures, batch.labels, strict=True)
     ):
@@ -313,7 +330,8 @@ def _sorted_out(lines: list[bytes], *, segment: str, offset: int) -> _Batch:
     for line in lines:
         try:
             record, _ = parted(line)
-            batch.add(record, *split_record(decode_record(record)))
+            if not is_event(record):
+                batch.add(record, *split_record(decode_record(record)))
         except msgspec.ValidationError:
             batch.rejected.append(
                 RejectedLine(segment, offset, "not a usage record", line)

@@ -88,10 +88,33 @@ class ConfigVersion(
     cause: Cause
 
 
-JournalEvent = SecurityAccess | ConfigVersion
+class PriceVersion(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="price-version"
+):
+    """A price took effect: nano-dollars for a million tokens, or for an image."""
+
+    fingerprint: Word
+    provider: Word
+    model: Word
+    ts_ms: Millis
+    input_nusd_per_million: Count | None = None
+    cached_input_nusd_per_million: Count | None = None
+    cache_write_nusd_per_million: Count | None = None
+    cache_write_1h_nusd_per_million: Count | None = None
+    output_nusd_per_million: Count | None = None
+    reasoning_nusd_per_million: Count | None = None
+    image_tokens_nusd_per_million: Count | None = None
+    image_nusd: Count | None = None
+    effective_from: Day | None = None
+    source: Line | None = None
+    as_of: Day | None = None
+
+
+JournalEvent = SecurityAccess | ConfigVersion | PriceVersion
 TABLE_OF: Final[dict[type[JournalEvent], str]] = {
     SecurityAccess: "security_access_events",
     ConfigVersion: "config_versions",
+    PriceVersion: "price_versions",
 }
 """Where events are kept; the columns are the fields, in their order."""
 

@@ -14,7 +14,13 @@ from typing import Final, Literal
 import msgspec
 
 RejectionReason = Literal[
-    "not JSON", "not a usage record", "oversized", "torn", "unstorable", "no decision"
+    "not JSON",
+    "not a usage record",
+    "not an event",
+    "oversized",
+    "torn",
+    "unstorable",
+    "no decision",
 ]
 _KEPT_BYTES: Final = 4096
 

@@ -20,7 +20,11 @@ class Executing(Protocol):
         """Carry out once for each row of parameters."""
 
 
-WIDTHS: Final = {"security_access_events": 17, "config_versions": 4}
+WIDTHS: Final = {
+    "security_access_events": 17,
+    "config_versions": 4,
+    "price_versions": 15,
+}
 """How many columns each table has."""
 
 

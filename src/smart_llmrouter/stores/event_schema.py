@@ -33,7 +33,31 @@ CREATE TABLE config_versions (
     CONSTRAINT pk_config_versions PRIMARY KEY (fingerprint)
 ) WITHOUT ROWID
 """
-EVENT_SCHEMA: Final = (_ACCESSES, _CONFIGURATIONS)
+_PRICES: Final = """
+CREATE TABLE price_versions (
+    fingerprint VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    model VARCHAR NOT NULL,
+    ts_ms BIGINT NOT NULL,
+    input_nusd_per_million BIGINT,
+    cached_input_nusd_per_million BIGINT,
+    cache_write_nusd_per_million BIGINT,
+    cache_write_1h_nusd_per_million BIGINT,
+    output_nusd_per_million BIGINT,
+    reasoning_nusd_per_million BIGINT,
+    image_tokens_nusd_per_million BIGINT,
+    image_nusd BIGINT,
+    effective_from VARCHAR,
+    source VARCHAR,
+    as_of VARCHAR,
+    CONSTRAINT pk_price_versions PRIMARY KEY (fingerprint, provider, model)
+) WITHOUT ROWID
+"""
+EVENT_SCHEMA: Final = (_ACCESSES, _CONFIGURATIONS, _PRICES)
 """The statements that make the tables of events."""
 
-EVENT_RELATIONS: Final = ("security_access_events", "config_versions")
+EVENT_RELATIONS: Final = (
+    "security_access_events",
+    "config_versions",
+    "price_versions",
+)

@@ -80,3 +80,69 @@ CONFIG_VERSIONS: Final = Table(
     sqlite_with_rowid=False,
     comment="One row for each configuration that was in force",
 )
+
+_PER_MILLION: Final = "nano-dollars per million tokens"
+_NOT_GIVEN: Final = "the configuration does not say"
+
+PRICE_VERSIONS: Final = Table(
+    "price_versions",
+    METADATA,
+    text("fingerprint", "Names the price, as records do"),
+    text("provider", "Whose price it is"),
+    text("model", "Of which model, by its key in the configuration"),
+    number("ts_ms", "When it first took effect", unit=_UTC_MS),
+    number(
+        "input_nusd_per_million",
+        "What input costs",
+        unit=_PER_MILLION,
+        empty=_NOT_GIVEN,
+    ),
+    number(
+        "cached_input_nusd_per_million",
+        "What input costs that is read from the provider's cache",
+        unit=_PER_MILLION,
+        empty=_NOT_GIVEN,
+    ),
+    number(
+        "cache_write_nusd_per_million",
+        "What input costs that is written there for five minutes",
+        unit=_PER_MILLION,
+        empty=_NOT_GIVEN,
+    ),
+    number(
+        "cache_write_1h_nusd_per_million",
+        "What input costs that is written there for an hour",
+        unit=_PER_MILLION,
+        empty=_NOT_GIVEN,
+    ),
+    number(
+        "output_nusd_per_million",
+        "What output costs",
+        unit=_PER_MILLION,
+        empty=_NOT_GIVEN,
+    ),
+    number(
+        "reasoning_nusd_per_million",
+        "What reasoning costs, where it has a price of its own",
+        unit=_PER_MILLION,
+        empty=_NOT_GIVEN,
+    ),
+    number(
+        "image_tokens_nusd_per_million",
+        "What images in the input cost, where they are priced by tokens of their own",
+        unit=_PER_MILLION,
+        empty=_NOT_GIVEN,
+    ),
+    number(
+        "image_nusd",
+        "What an image in the input costs, where images are priced one by one",
+        unit="nano-dollars",
+        empty=_NOT_GIVEN,
+    ),
+    text("effective_from", "The day from which it holds", empty=_NOT_GIVEN),
+    text("source", "Where it was read", empty=_NOT_GIVEN),
+    text("as_of", "The day on which it was", empty=_NOT_GIVEN),
+    PrimaryKeyConstraint("fingerprint", "provider", "model"),
+    sqlite_with_rowid=False,
+    comment="One row for each price that was in force",
+)

@@ -8,12 +8,12 @@ ingester loads what only migrations and reports need. Tests hold them against
 from typing import Final
 
 from smart_llmrouter.stores.decision_schema import DECISION_RELATIONS, DECISION_SCHEMA
+from smart_llmrouter.stores.event_schema import EVENT_RELATIONS, EVENT_SCHEMA
 from smart_llmrouter.stores.rollup_schema import ROLLUP_RELATIONS, ROLLUP_SCHEMA
 
-HEAD_REVISION: Final = "usage_0007"
-OLDER_REVISIONS: Final = frozenset(
-    {"usage_0001", "usage_0002", "usage_0003", "usage_0004", "usage_0005", "usage_0006"}
-)
+_HEAD: Final = 8
+HEAD_REVISION: Final = f"usage_{_HEAD:04d}"
+OLDER_REVISIONS: Final = frozenset(f"usage_{each:04d}" for each in range(1, _HEAD))
 """What `smart-llmrouter db upgrade` can bring to the head."""
 
 _MEASURES: Final = """
@@ -159,6 +159,7 @@ SCHEMA: Final = (
     _USAGE,
     _FIELD_EVENTS,
     *DECISION_SCHEMA,
+    *EVENT_SCHEMA,
     _POSITIONS,
     _BUDGET_EVENTS,
     *ROLLUP_SCHEMA,
@@ -173,6 +174,7 @@ RELATIONS: Final = (
     "request_usage",
     "request_translation_field_events",
     *DECISION_RELATIONS,
+    *EVENT_RELATIONS,
     "journal_positions",
     "budget_events",
     *ROLLUP_RELATIONS,

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, cast
 
 from smart_llmrouter.stores.decision_rows import DecisionRows
+from smart_llmrouter.stores.event_rows import EventRow, add_events
 from smart_llmrouter.stores.rollup_schema import MARK_HOUR, hours_of
 from smart_llmrouter.stores.sqlite import check_schema, connect, database_path
 from smart_llmrouter.stores.unusable import SchemaMismatch
@@ -113,19 +114,22 @@ class SqliteStore:
         segment: str,
         end_offset: int,
         decided_offset: int | None = None,
+        events: Sequence[EventRow] = (),
     ) -> int:
         """Commit rows and how far their segment has been read, in one transaction.
 
         Of each row its measures and, at the same place of the other sequence, its
         labels. Return how many rows are new: one that is already there changes
-        nothing. `decided_offset` is up to where decisions are stored, too; everywhere
-        by default. Raise `DatabaseAway`, or `UnstorableRows` where a value fits into
-        no column (a number beyond 64 bits): then nothing at all was committed.
+        nothing, nor does an event that is. `decided_offset` is up to where decisions
+        are stored, too; everywhere by default. Raise `DatabaseAway`, or
+        `UnstorableRows` where a value fits into no column (a number beyond 64 bits):
+        then nothing at all was committed. Events are such that they always fit.
         """
         decided = end_offset if decided_offset is None else decided_offset
         with self._transaction() as connection:
             new = self._add_rows(connection, measures, labels)
             connection.executemany(MARK_HOUR, hours_of(measures))
+            add_events(connection, events)
             connection.execute(_SET_POSITION, (segment, end_offset, decided))
         return new
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from smart_llmrouter.stores.decision_rows import KeptDecision
+from smart_llmrouter.stores.event_rows import EventRow
 
 Measures = tuple[object, ...]
 """A row of `request_measures`, in the order of `request_usage`, but for its labels.
@@ -82,14 +83,16 @@ class UsageStore(Protocol):
         segment: str,
         end_offset: int,
         decided_offset: int | None = None,
+        events: Sequence[EventRow] = (),
     ) -> int:
         """Commit rows and how far their segment has been read, in one transaction.
 
         Of each row its measures and, at the same place of the other sequence, its
         labels. Return how many rows are new: one that is already there changes
-        nothing. `decided_offset` is up to where decisions are stored, too; everywhere
-        by default. Raise `UnstorableRows` where a value fits into no column (a number
-        beyond 64 bits): then nothing at all was committed.
+        nothing, nor does an event that is. `decided_offset` is up to where decisions
+        are stored, too; everywhere by default. Raise `UnstorableRows` where a value
+        fits into no column (a number beyond 64 bits): then nothing at all was
+        committed. Events are such that they always fit.
         """
 
     def add_decisions(

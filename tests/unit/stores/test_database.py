@@ -17,6 +17,7 @@ from smart_llmrouter.ledger.record import UsageRecord, encode_record, split_reco
 from smart_llmrouter.stores import database
 from smart_llmrouter.stores.database import migrate, open_for_reading, upgrade
 from smart_llmrouter.stores.decision_tables import DECISIONS
+from smart_llmrouter.stores.event_tables import CONFIG_VERSIONS
 from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
 from smart_llmrouter.stores.sqlite import (
     condition,
@@ -109,7 +110,7 @@ def test_the_tables_are_what_the_schema_makes(path: Path) -> None:
         )
         usage = inspect(connection).get_columns("request_usage")
 
-    assert ROLLUP_PERIODS.metadata is DECISIONS.metadata
+    assert ROLLUP_PERIODS.metadata is DECISIONS.metadata is CONFIG_VERSIONS.metadata
     assert differences == []
     assert [column["name"] for column in usage] == REQUEST_USAGE.columns.keys()
 

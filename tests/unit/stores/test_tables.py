@@ -3,8 +3,11 @@
 import msgspec
 from sqlalchemy import Table
 
+from smart_llmrouter.ledger.journal_events import TABLE_OF
 from smart_llmrouter.ledger.record import UsageRecord
+from smart_llmrouter.stores import event_tables
 from smart_llmrouter.stores.decision_tables import DECISIONS, ROUTING_DECISIONS
+from smart_llmrouter.stores.event_rows import WIDTHS
 from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
 from smart_llmrouter.stores.tables import REQUEST_USAGE
 
@@ -33,6 +36,21 @@ def test_a_column_may_be_empty_only_where_the_record_may() -> None:
     }
 
     assert {c.name for c in REQUEST_USAGE.columns if c.nullable} == {*optional, "lane"}
+
+
+def test_the_columns_of_events_are_their_fields_in_order() -> None:
+    """An event becomes a row by position, too, and is empty where it may be."""
+    tables = event_tables.SECURITY_ACCESS_EVENTS.metadata.tables
+
+    for kind, name in TABLE_OF.items():
+        fields = msgspec.structs.fields(kind)
+        optional = [each.name for each in fields if each.default is None]
+        assert [each.name for each in tables[name].columns] == [
+            each.name for each in fields
+        ]
+        assert [c.name for c in tables[name].columns if c.nullable] == optional
+        assert len(fields) == WIDTHS[name]
+    assert set(TABLE_OF.values()) == set(WIDTHS)
 
 
 def test_every_column_says_what_it_means_and_when_it_is_empty() -> None:

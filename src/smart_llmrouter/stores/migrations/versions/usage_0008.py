@@ -1,0 +1,73 @@
+"""Who was refused, and which configurations and prices were in force."""
+
+from typing import Final
+
+from alembic import op
+
+revision = "usage_0008"
+down_revision = "usage_0007"
+branch_labels = None
+depends_on = None
+
+_ACCESSES: Final = """
+CREATE TABLE security_access_events (
+    event_id VARCHAR NOT NULL,
+    ts_ms BIGINT NOT NULL,
+    event_type VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,
+    reason_code VARCHAR NOT NULL,
+    status BIGINT NOT NULL,
+    calls BIGINT NOT NULL,
+    request_id VARCHAR,
+    surface VARCHAR,
+    http_method VARCHAR,
+    path_template VARCHAR,
+    caller_id VARCHAR,
+    token_id VARCHAR,
+    client VARCHAR,
+    ip_address VARCHAR,
+    ip_version BIGINT,
+    ip_source VARCHAR,
+    CONSTRAINT pk_security_access_events PRIMARY KEY (ts_ms, event_id)
+) WITHOUT ROWID
+"""
+_CONFIGURATIONS: Final = """
+CREATE TABLE config_versions (
+    fingerprint VARCHAR NOT NULL,
+    ts_ms BIGINT NOT NULL,
+    router_version VARCHAR NOT NULL,
+    cause VARCHAR NOT NULL,
+    CONSTRAINT pk_config_versions PRIMARY KEY (fingerprint)
+) WITHOUT ROWID
+"""
+_PRICES: Final = """
+CREATE TABLE price_versions (
+    fingerprint VARCHAR NOT NULL,
+    provider VARCHAR NOT NULL,
+    model VARCHAR NOT NULL,
+    ts_ms BIGINT NOT NULL,
+    input_nusd_per_million BIGINT,
+    cached_input_nusd_per_million BIGINT,
+    cache_write_nusd_per_million BIGINT,
+    cache_write_1h_nusd_per_million BIGINT,
+    output_nusd_per_million BIGINT,
+    reasoning_nusd_per_million BIGINT,
+    image_tokens_nusd_per_million BIGINT,
+    image_nusd BIGINT,
+    effective_from VARCHAR,
+    source VARCHAR,
+    as_of VARCHAR,
+    CONSTRAINT pk_price_versions PRIMARY KEY (fingerprint, provider, model)
+) WITHOUT ROWID
+"""
+
+
+def upgrade() -> None:
+    """Add tables, which are filled from now on."""
+    for statement in (_ACCESSES, _CONFIGURATIONS, _PRICES):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Go nowhere: what the tables hold would be lost."""
+    raise NotImplementedError("usage_0008 is forward only")
