@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from smart_llmrouter.config.snapshot import Snapshot, Target
+from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.clock import WallClock
 from smart_llmrouter.core.money import Price, Rate
@@ -46,29 +46,43 @@ def write_versions(
 
 
 def price_versions(snapshot: Snapshot, *, ts_ms: int) -> Iterator[PriceVersion]:
-    """Yield the price of each target that has one, once."""
-    priced: dict[tuple[str, str], Target] = {}
+    """Yield each price of each target once, those that are yet to come included."""
+    prices: dict[tuple[str, str], Price | None] = {}
     for group in snapshot.groups.values():
         for target in group.targets:
-            priced[target.provider.name, target.key] = target
-    for (provider, model), target in priced.items():
-        if target.price is not None:
-            yield _version(target.price, provider=provider, model=model, ts_ms=ts_ms)
+            prices[target.provider.name, target.key] = target.price
+    for (provider, model), first in prices.items():
+        price = first
+        while price is not None:
+            if price.fingerprint is not None:
+                yield PriceVersion(
+                    fingerprint=price.fingerprint,
+                    provider=provider,
+                    model=model,
+                    ts_ms=ts_ms,
+                    effective_from_ms=price.effective_from_ms,
+                    source=price.source,
+                    as_of=price.as_of,
+                    **_amounts(price),
+                )
+            price = price.after
 
 
-def _version(price: Price, *, provider: str, model: str, ts_ms: int) -> PriceVersion:
-    return PriceVersion(
-        fingerprint=price.fingerprint,
-        provider=provider,
-        model=model,
-        ts_ms=ts_ms,
-        input_nusd_per_million=_per_million(price.input),
-        cached_input_nusd_per_million=_per_million(price.cached_input),
-        cache_write_nusd_per_million=_per_million(price.cache_write),
-        cache_write_1h_nusd_per_million=_per_million(price.cache_write_1h),
-        output_nusd_per_million=_per_million(price.output),
-    )
+def _amounts(price: Price) -> dict[str, int | None]:
+    parts = {
+        "input": price.input,
+        "cached_input": price.cached_input,
+        "cache_write": price.cache_write,
+        "cache_write_1h": price.cache_write_1h,
+        "output": price.output,
+        "reasoning": price.reasoning,
+        "image_tokens": price.image_input,
+    }
+    return {
+        **{f"{name}_nusd_per_million": _of(_MILLION, at) for name, at in parts.items()},
+        "image_nusd": _of(1, price.image),
+    }
 
 
-def _per_million(rate: Rate | None) -> int | None:
-    return None if rate is None else rate.cost_nusd(_MILLION)
+def _of(count: int, rate: Rate | None) -> int | None:
+    return None if rate is None else rate.cost_nusd(count)

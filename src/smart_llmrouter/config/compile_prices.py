@@ -49,6 +49,11 @@ def _price(price: providers.Price, *, until_ms: int, after: Price | None) -> Pri
         image=(
             None if price.image_per_image is None else Rate.each(price.image_per_image)
         ),
+        effective_from_ms=(
+            None if price.effective_from is None else _ms(price.effective_from)
+        ),
+        source=price.source,
+        as_of=None if price.as_of is None else price.as_of.isoformat(),
         until_ms=until_ms,
         after=after,
     )

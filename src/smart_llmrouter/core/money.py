@@ -103,8 +103,10 @@ class Price:
     other input does, where they have no price; `image` is what each image of the input
     costs beside its tokens, and nothing where it is not known.
 
-    It is in force until `until_ms`; from then on what is `after` it is. A price without
-    a `fingerprint` is that of a time for which none is known.
+    `source` and the day `as_of` say where and when it was read. It is in force from
+    `effective_from_ms`, or always has been, until `until_ms`; from then on what is
+    `after` it is. A price without a `fingerprint` is that of a time for which none is
+    known.
     """
 
     input: Rate | None
@@ -116,6 +118,9 @@ class Price:
     reasoning: Rate | None = None
     image_input: Rate | None = None
     image: Rate | None = None
+    effective_from_ms: int | None = None
+    source: str | None = None
+    as_of: str | None = None
     until_ms: int = FOREVER_MS
     after: "Price | None" = None
     dearest_input: Rate | None = field(init=False, compare=False, repr=False)

@@ -105,7 +105,7 @@ class PriceVersion(
     reasoning_nusd_per_million: Count | None = None
     image_tokens_nusd_per_million: Count | None = None
     image_nusd: Count | None = None
-    effective_from: Day | None = None
+    effective_from_ms: Millis | None = None
     source: Line | None = None
     as_of: Day | None = None
 

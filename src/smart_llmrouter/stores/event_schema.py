@@ -47,7 +47,7 @@ CREATE TABLE price_versions (
     reasoning_nusd_per_million BIGINT,
     image_tokens_nusd_per_million BIGINT,
     image_nusd BIGINT,
-    effective_from VARCHAR,
+    effective_from_ms BIGINT,
     source VARCHAR,
     as_of VARCHAR,
     CONSTRAINT pk_price_versions PRIMARY KEY (fingerprint, provider, model)

@@ -139,7 +139,12 @@ PRICE_VERSIONS: Final = Table(
         unit="nano-dollars",
         empty=_NOT_GIVEN,
     ),
-    text("effective_from", "The day from which it holds", empty=_NOT_GIVEN),
+    number(
+        "effective_from_ms",
+        "From when on it holds",
+        unit=_UTC_MS,
+        empty="it always has",
+    ),
     text("source", "Where it was read", empty=_NOT_GIVEN),
     text("as_of", "The day on which it was", empty=_NOT_GIVEN),
     PrimaryKeyConstraint("fingerprint", "provider", "model"),
