@@ -11,6 +11,7 @@ from smart_llmrouter.cli import (
     demo_command,
     explain_command,
     mock_command,
+    prices_commands,
     probe_command,
     token_commands,
     usage_commands,
@@ -54,6 +55,7 @@ app.add_typer(config_commands.app, name="config")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(budget_commands.app, name="budget")
+app.add_typer(prices_commands.app, name="prices")
 app.add_typer(db_commands.app, name="db")
 app.command("probe")(probe_command.probe)
 app.command("mock")(mock_command.mock)

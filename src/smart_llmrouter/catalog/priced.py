@@ -1,0 +1,185 @@
+"""Whether the prices of a configuration are there, current, and what is published."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, Literal
+
+from smart_llmrouter.catalog.published import PRICE_KEYS, Catalog, Found
+from smart_llmrouter.config.schema import Settings
+from smart_llmrouter.config.schema.providers import Model, Price
+
+Code = Literal[
+    "missing",
+    "partial",
+    "stale",
+    "undated",
+    "future-dated",
+    "not-in-force",
+    "differs",
+    "ambiguous",
+    "unpublished",
+]
+NOTES: Final[frozenset[Code]] = frozenset({"undated", "ambiguous", "unpublished"})
+"""What is worth knowing, and no reason to fail."""
+_FALLBACKS: Final[Mapping[str, str]] = {
+    "cached_input_per_million": "input_per_million",
+    "cache_write_per_million": "input_per_million",
+    "cache_write_1h_per_million": "cache_write_per_million",
+    "reasoning_per_million": "output_per_million",
+    "image_input_per_million": "input_per_million",
+}
+_PERCENT: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """A model that groups use, by the name by which they do."""
+
+    use: str
+    provider: str
+    base_url: str
+    name: str
+    model: Model
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether it has prices, and all of them for input and output."""
+        prices = self.model.prices
+        return bool(prices) and all(
+            price.input_per_million is not None and price.output_per_million is not None
+            for price in prices
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceFinding:
+    """What there is to say of a model's price; `is_note`: it is no fault."""
+
+    use: str
+    code: Code
+    message: str
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it is worth knowing, and no reason to fail."""
+        return self.code in NOTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What is a fault: an age above `max_age_days`, a difference above a percentage."""
+
+    now: datetime
+    max_age_days: int
+    tolerance_percent: Decimal
+
+
+def used_models(settings: Settings) -> list[Used]:
+    """Return each model that groups use, once, by its name."""
+    uses = {
+        target.use for group in settings.groups.values() for target in group.targets
+    }
+    found = []
+    for use in sorted(uses):
+        provider, _, key = use.partition("/")
+        fields = settings.providers[provider]
+        model = fields.models[key]
+        found.append(
+            Used(
+                use=use,
+                provider=provider,
+                base_url=fields.base_url,
+                name=model.model or key,
+                model=model,
+            )
+        )
+    return found
+
+
+def price_now(model: Model, now: datetime) -> Price | None:
+    """Return the price that is in force."""
+    found = None
+    for price in model.prices:
+        if price.effective_from is None or price.effective_from <= now:
+            found = price
+    return found
+
+
+def check_prices(
+    settings: Settings, catalog: Catalog | None, bounds: Bounds
+) -> list[PriceFinding]:
+    """Return what there is to say of all models that groups use."""
+    return [
+        PriceFinding(use=used.use, code=code, message=message)
+        for used in used_models(settings)
+        for code, message in _of_model(used, catalog, bounds)
+    ]
+
+
+def _of_model(
+    used: Used, catalog: Catalog | None, bounds: Bounds
+) -> Iterator[tuple[Code, str]]:
+    price = price_now(used.model, bounds.now)
+    if price is None:
+        if used.model.prices:
+            yield "not-in-force", "no price is in force yet"
+        else:
+            yield "missing", "it has no price"
+        return
+    if price.input_per_million is None or price.output_per_million is None:
+        yield "partial", "input_per_million or output_per_million is not given"
+    if _is_free(price):
+        return
+    yield from _age(price, bounds)
+    if catalog is not None:
+        found = catalog.find(
+            provider=used.provider, base_url=used.base_url, model=used.name
+        )
+        yield from _against(price, found, bounds)
+
+
+def _is_free(price: Price) -> bool:
+    return all(not getattr(price, key) for key in PRICE_KEYS)
+
+
+def _age(price: Price, bounds: Bounds) -> Iterator[tuple[Code, str]]:
+    today, read_on = bounds.now.astimezone(UTC).date(), price.as_of
+    if read_on is None:
+        yield "undated", "as_of does not say when it was read"
+    elif read_on > today:
+        yield "future-dated", f"it says that it was read on {read_on}, which is to come"
+    elif today - read_on > timedelta(days=bounds.max_age_days):
+        yield "stale", f"it was read {(today - read_on).days} days ago, on {read_on}"
+
+
+def _against(price: Price, found: Found, bounds: Bounds) -> Iterator[tuple[Code, str]]:
+    if not found.candidates:
+        yield "unpublished", "nobody has published a price for it that is known here"
+        return
+    published = found.agreed
+    if published is None:
+        names = ", ".join(dict.fromkeys(each.provider for each in found.candidates))
+        yield "ambiguous", f"several have published one: {names}"
+        return
+    for key, theirs in published.parts.items():
+        ours = effective(price, key)
+        if ours is None or _is_near(ours, theirs, bounds.tolerance_percent):
+            continue
+        given = "" if getattr(price, key) is not None else ", for it is not given"
+        who = f"{published.provider} ({found.sureness})"
+        here, there = f"{ours.normalize():f} here{given}", f"{theirs.normalize():f}"
+        yield "differs", f"{key} is {here}, and {there} at {who}"
+
+
+def effective(price: Price, key: str) -> Decimal | None:
+    """Return what a part costs, given or not."""
+    value: Decimal | None = getattr(price, key)
+    if value is None and key in _FALLBACKS:
+        return effective(price, _FALLBACKS[key])
+    return value
+
+
+def _is_near(ours: Decimal, theirs: Decimal, percent: Decimal) -> bool:
+    return abs(ours - theirs) * _PERCENT <= percent * theirs
