@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -195,21 +196,26 @@ def drift(
 def _drift(config: Path, since: str, until: str | None, *, worst: int) -> "Drift":
     from smart_llmrouter.cli.usage_commands import snapshot_of
     from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.ledger.catch_up import all_rows
     from smart_llmrouter.ledger.cost_drift import drift_of
     from smart_llmrouter.ledger.interval import BadMoment, interval_of
     from smart_llmrouter.stores.backends import require_database
-    from smart_llmrouter.stores.reading import connect_for_reading
     from smart_llmrouter.stores.unusable import DatabaseUnusable
     from smart_llmrouter.stores.usage_store import DatabaseAway
 
     now_ms = int(datetime.now(UTC).timestamp() * _MS_PER_S)
     try:
         interval = interval_of(since, until, now_ms=now_ms)
-        url = snapshot_of(config).state.database_url.reveal()
+        state = snapshot_of(config).state
+        url = state.database_url.reveal()
         require_database(url)
-        with connect_for_reading(url) as reading:
-            reading.begin()
-            return drift_of(reading, interval, worst=worst)
+        with all_rows(
+            state.directory,
+            url,
+            sleep=time.sleep,
+            monotonic=time.monotonic,
+        ) as queries:
+            return drift_of(queries, interval, worst=worst)
     except BadMoment as error:
         raise typer.BadParameter(str(error)) from error
     except ConfigurationError as error:
