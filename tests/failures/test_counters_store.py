@@ -82,8 +82,8 @@ async def test_processes_share_what_is_counted(
         owner.settle(leases[0], tokens=7)
         again = granted(await second.take(CALLS, tokens=10))
 
+        assert again.tpm is not None
         assert [each.limit for each in refusals] == ["concurrent"] * 3
-        assert again.tokens is not None
         assert (await second.use(ALICE))["concurrent"] == (3, 0)
 
 

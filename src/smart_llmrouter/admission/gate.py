@@ -131,9 +131,12 @@ class Gate:
             ticket = queue.stand_behind(chain, demand)
             if ticket is not None:
                 return self._waited(queue, ticket)
-        verdict = self._counters.take(chain, demand)
+        counters = self._counters
+        verdict = counters.take(chain, demand)
         if isinstance(verdict, Lease):
-            return self._granted(verdict, demand)
+            if verdict.warned:
+                _warn(verdict)
+            return Reservation(demand, verdict, counters)
         if not isinstance(verdict, Refusal):
             return self._told(verdict, chain, demand)
         if queue is None or verdict.limit not in SHAPED:

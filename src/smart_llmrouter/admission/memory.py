@@ -13,14 +13,13 @@ from smart_llmrouter.admission.accounts import UNLIMITED, Account
 from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import Demand, Spent
 from smart_llmrouter.admission.refusals import Moment, tightest, tightest_growth
-from smart_llmrouter.admission.rolling import Step, number_at, reset_after_s
+from smart_llmrouter.admission.rolling import Step, counts_for_s, number_at
 from smart_llmrouter.admission.standings import standing_of
 from smart_llmrouter.admission.verdicts import (
     Lease,
     Standing,
     Verdict,
     Warned,
-    Window,
 )
 from smart_llmrouter.config.allowances import PeriodName, Scope
 from smart_llmrouter.core.clock import Monotonic, WallClock
@@ -49,14 +48,13 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
 
 
 class Held(Lease):
-    """A lease, and what is held for it in which accounts; none: it is settled.
+    """A lease, and out of which accounts it was `taken`; none: it is settled.
 
-    `granted` tokens were taken out of the minute; what is held of budgets may have
-    grown since.
+    `granted` tokens were taken out of the minute, in a step of each account; what is
+    held of budgets may have grown since.
     """
 
-    accounts: Sequence[Account] = ()
-    steps: Sequence[Step] = ()
+    taken: Sequence[tuple[Account, Step]] = ()
     granted: int = 0
     held_tokens: int = 0
     held_nusd: int = 0
@@ -116,30 +114,32 @@ class Memory:
         """Take it, and find the minute's limits of which the least is left."""
         tokens, nusd = demand.tokens, demand.nusd
         requests_left = tokens_left = _ROOMY
-        requests = tightest_tokens = accounts[0]
-        steps = []
+        rpm = tpm = None
+        taken = []
         for each in accounts:
             step = each.step
             step.requests += 1
             step.tokens += tokens
-            steps.append(step)
-            each.in_flight += 1
-            each.held_tokens += tokens
+            taken.append((each, step))
+            in_flight = each.in_flight = each.in_flight + 1
+            held_tokens = each.held_tokens = each.held_tokens + tokens
             each.held_nusd += nusd
             if each.shaped:
                 each.pour(demand.input_tokens, now_s)
-            left = each.most_minute_requests - each.requests - each.in_flight
+            left = each.most_minute_requests - each.requests - in_flight
             if left < requests_left:
-                requests, requests_left = each, left
-            left = each.most_minute_tokens - each.tokens - each.held_tokens
+                rpm, requests_left = each.rpm, left
+            left = each.most_minute_tokens - each.tokens - held_tokens
             if left < tokens_left:
-                tightest_tokens, tokens_left = each, left
+                tpm, tokens_left = each.tpm, left
         return Held(
-            _window(requests, requests.rpm, requests_left, now_s),
-            _window(tightest_tokens, tightest_tokens.tpm, tokens_left, now_s),
+            rpm,
+            requests_left if requests_left > 0 else 0,
+            tpm,
+            tokens_left if tokens_left > 0 else 0,
+            counts_for_s(now_s),
             warned,
-            accounts,
-            steps,
+            taken,
             tokens,
             tokens,
             nusd,
@@ -157,11 +157,10 @@ class Memory:
         """Take so much more for a call in flight, or say which budget refuses it."""
         held = _own(lease)
         moment = Moment(self._now(), self._wall())
-        taken = list(zip(held.accounts, held.steps, strict=True))
-        refusal = tightest_growth(taken, (0, tokens, nusd), moment)
+        refusal = tightest_growth(held.taken, (0, tokens, nusd), moment)
         if refusal is not None:
             return refusal
-        for account, step in taken:
+        for account, step in held.taken:
             account.grow(step, tokens, nusd)
         held.held_tokens += tokens
         held.held_nusd += nusd
@@ -170,14 +169,13 @@ class Memory:
     def settle(self, lease: Lease, spent: Spent) -> None:
         """Give back what was reserved, and count what was used instead."""
         held = _own(lease)
-        accounts, steps = held.accounts, held.steps
-        held.accounts = held.steps = ()
+        taken, held.taken = held.taken, ()
         tokens, nusd = spent.tokens, spent.nusd
         held_tokens, held_nusd = held.held_tokens, held.held_nusd
         unused = held_tokens - tokens
         plain = spent.requests == 1 and held_tokens == held.granted
         now_s = 0.0 if unused >= 0 else self._now()
-        for each, step in zip(accounts, steps, strict=True):
+        for each, step in taken:
             if not (plain and step.counted and step.turn is each.turn):
                 self._settle_slowly(each, step, held, spent)
                 continue
@@ -287,11 +285,3 @@ def _own(lease: Lease) -> Held:
     if not isinstance(lease, Held):
         raise TypeError("a lease goes back to the counters that gave it")
     return lease
-
-
-def _window(
-    account: Account, limit: int | None, left: int, now_s: float
-) -> Window | None:
-    if limit is None:
-        return None
-    return Window(limit, max(0, left), reset_after_s(account.step, now_s))

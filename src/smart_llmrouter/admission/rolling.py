@@ -155,3 +155,9 @@ def reset_after_s(step: Step, now_s: float) -> float:
     """Return in how many seconds a step will have rolled out."""
     gone_s = (step.number + _STEPS) / STEPS_A_SECOND
     return max(gone_s - now_s, 0.0) + _ROUNDING_S
+
+
+def counts_for_s(now_s: float) -> float:
+    """Return in how many seconds the step that is now will have rolled out."""
+    gone_s = (int(now_s * STEPS_A_SECOND) + _STEPS) / STEPS_A_SECOND
+    return gone_s - now_s + _ROUNDING_S

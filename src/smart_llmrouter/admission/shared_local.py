@@ -118,7 +118,14 @@ class Local:
         if isinstance(verdict, Refusal):
             return _meant(verdict, chain)
         lease = LocalLease(
-            verdict.requests, verdict.tokens, own=verdict, chain=chain, demand=demand
+            verdict.rpm,
+            verdict.requests_left,
+            verdict.tpm,
+            verdict.tokens_left,
+            verdict.reset_s,
+            own=verdict,
+            chain=chain,
+            demand=demand,
         )
         self._leases[demand.request_id] = lease
         return lease

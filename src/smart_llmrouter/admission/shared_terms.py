@@ -20,7 +20,6 @@ from smart_llmrouter.admission.verdicts import (
     Unit,
     Use,
     Warned,
-    Window,
 )
 from smart_llmrouter.config.allowances import Allowance, Cap, PeriodName, Scope
 from smart_llmrouter.config.policies import Flow
@@ -207,10 +206,12 @@ def lease_of(
     """Read the answer to a demand that was granted."""
     _, step, rpm, requests, tpm, tokens, reset_ms = answer[:_LEASE_PARTS]
     warned = answer[_LEASE_PARTS:]
-    reset_s = reset_ms / _MS_PER_S
     return SharedLease(
-        Window(limit=rpm, left=requests, reset_s=reset_s) if rpm else None,
-        Window(limit=tpm, left=tokens, reset_s=reset_s) if tpm else None,
+        rpm or None,
+        requests,
+        tpm or None,
+        tokens,
+        reset_ms / _MS_PER_S,
         tuple(_warned(warned, terms)) if warned else (),
         terms=terms,
         demand=demand,

@@ -49,14 +49,6 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     resets_at_s: float | None = None
 
 
-class Window(msgspec.Struct, frozen=True, gc=False):
-    """How one limit of a minute stands: `reset_s` is until all of it is left again."""
-
-    limit: int
-    left: int
-    reset_s: float
-
-
 class Warned(msgspec.Struct, frozen=True, kw_only=True):
     """A budget of which so much has been settled as is worth a warning.
 
@@ -74,12 +66,16 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True):
 class Lease(msgspec.Struct, eq=False):
     """What a call has been granted; its store knows more about it.
 
-    `requests` and `tokens` are the minute's limits of which the least is left, for the
-    headers of the answer.
+    `rpm` and `tpm` are the minute's limits of which the least is left, for the headers
+    of the answer, `requests_left` and `tokens_left` are how much of them that is, and
+    all of both is left again after `reset_s`.
     """
 
-    requests: Window | None = None
-    tokens: Window | None = None
+    rpm: int | None = None
+    requests_left: int = 0
+    tpm: int | None = None
+    tokens_left: int = 0
+    reset_s: float = 0.0
     warned: tuple[Warned, ...] = ()
 
 

@@ -95,7 +95,8 @@ _NESTING: Final = (dict, list)
 _MOST_REMEMBERED: Final = 16_384
 _KIND: Final = "type"
 _TOOLS_FIELD: Final = "tools"
-_LIST: Final = b"["
+_DIVIDED: Final = frozenset({*_CONVERSATIONS, _TOOLS_FIELD})
+"""The fields that do not weigh just what their value does."""
 
 _NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -134,8 +135,15 @@ class _Remembered(Generic[P]):
         self._weigh = weigh
         self._weights: dict[int, int] = {}
 
-    def weight_of(self, part: P) -> int:
-        """Return what a part weighs. Raises what weighing it raises."""
+    def weight_of(self, parts: Sequence[P]) -> int:
+        """Return what parts weigh together. Raises what weighing them raises."""
+        try:
+            # Most of the time all of them are known, and no part has a step of its own.
+            return sum(map(self._weights.__getitem__, map(hash, parts)))
+        except KeyError:
+            return sum([self._weight_of_one(part) for part in parts])
+
+    def _weight_of_one(self, part: P) -> int:
         key = hash(part)
         weight = self._weights.get(key)
         if weight is None:
@@ -152,18 +160,29 @@ def _weight_of_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
         # It may call itself a medium: then it is one part.
         request = _decode(body)
         return _ITEM * _items_in(request) + _weight_of(request) + _tools_in(request)
-    weight = _FIELD * (1 + len(fields)) + _NAMES.weight_of(tuple(fields))
+    weight = _FIELD * (1 + len(fields)) + _NAMES.weight_of((tuple(fields),))
     items = len(_CONVERSATIONS)
-    value, tools = _VALUES.weight_of, _TOOLS.weight_of
+    parts: list[msgspec.Raw] = []
     for name, raw in fields.items():
-        part = bytes(raw)
-        if name in _CONVERSATIONS and part[:1] == _LIST:
-            turns = _decode_items(part)
-            items += len(turns) - 1
-            weight += _FIELD + sum([value(bytes(turn)) for turn in turns])
+        if name not in _DIVIDED:
+            parts.append(raw)
+        elif name == _TOOLS_FIELD:
+            weight += _TOOLS.weight_of((bytes(raw),))
+        elif (turns := _turns_in(raw)) is None:
+            parts.append(raw)
         else:
-            weight += tools(part) if name == _TOOLS_FIELD else value(part)
-    return weight + _ITEM * items
+            parts += turns
+            items += len(turns) - 1
+            weight += _FIELD
+    return weight + _VALUES.weight_of([*map(bytes, parts)]) + _ITEM * items
+
+
+def _turns_in(raw: msgspec.Raw) -> list[msgspec.Raw] | None:
+    """Return the items of a conversation, if it has the form of a list."""
+    try:
+        return _decode_items(raw)
+    except msgspec.ValidationError:
+        return None
 
 
 def text_tokens(text: str) -> int:

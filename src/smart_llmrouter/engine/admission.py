@@ -4,6 +4,7 @@ Whatever asks a provider for something goes through here: answers and counts of 
 of all dialects, by every name that a group has.
 """
 
+from collections.abc import Awaitable
 from typing import Final
 
 from smart_llmrouter.admission.counters import Chain
@@ -26,42 +27,54 @@ class Admission:
         """Ask `gate`, and count in `tally` what it says."""
         self._gate = gate
         self._tally = tally
+        self.chain_for = gate.chain
+        """Tells whose limits a caller's calls to a group must keep; `None`: none."""
 
-    def chain_for(self, entry: Entry) -> Chain | None:
-        """Return whose limits a call must keep, whose group is known; `None`: none."""
-        group = entry.group
-        if group is None:
-            return None
-        return self._gate.chain(entry.arrival.caller, group.name)
-
-    async def admit(
+    def admit(
         self, chain: Chain, demand: Demand, *, entry: Entry, vigil: Vigil
-    ) -> Limited:
-        """Take what a call demands, now or when its turn has come.
+    ) -> Limited | Awaitable[Limited]:
+        """Take what a call demands. Where it must wait for its turn, wait.
 
-        Raises `LimitExceeded` and `CountersAway`.
+        Raises `LimitExceeded` and `CountersAway`, at once or when awaited.
         """
-        arrival = entry.arrival
         try:
             reservation = self._gate.reserve(chain, demand)
-            if not isinstance(reservation, Reservation):
-                vigil.wait()
-                reservation = await reservation
-                vigil.rest()
         except LimitExceeded as refused:
-            kind = refused.scope.partition(":")[0]
-            entry.limit = limit = f"{kind}:{refused.limit}"
-            self._tally.limit_refusals[limit] += 1
-            entry.limit_lines = refused_lines(
-                refused, arrival.dialect, arrival.ts_ms / _MS_PER_S
-            )
+            self._refused(refused, entry)
             raise
-        lease = reservation.lease
+        if isinstance(reservation, Reservation):
+            return self._granted(reservation, chain, entry)
+        return self._waited(reservation, chain, entry, vigil)
+
+    async def _waited(
+        self, turn: Awaitable[Reservation], chain: Chain, entry: Entry, vigil: Vigil
+    ) -> Limited:
+        try:
+            vigil.wait()
+            reservation = await turn
+            vigil.rest()
+        except LimitExceeded as refused:
+            self._refused(refused, entry)
+            raise
+        if reservation.queued_s:
+            entry.queued_s = reservation.queued_s
+        return self._granted(reservation, chain, entry)
+
+    def _refused(self, refused: LimitExceeded, entry: Entry) -> None:
+        """Note what has refused a call."""
+        kind, arrival = refused.scope.partition(":")[0], entry.arrival
+        entry.limit = limit = f"{kind}:{refused.limit}"
+        self._tally.limit_refusals[limit] += 1
+        entry.limit_lines = refused_lines(
+            refused, arrival.dialect, arrival.ts_ms / _MS_PER_S
+        )
+
+    def _granted(self, reservation: Reservation, chain: Chain, entry: Entry) -> Limited:
+        """Note what a call has been granted."""
+        lease, arrival = reservation.lease, entry.arrival
         entry.limit_lines = granted_lines(
             lease, arrival.dialect, arrival.ts_ms / _MS_PER_S
         )
-        if reservation.queued_s:
-            entry.queued_s = reservation.queued_s
         if lease.warned:
             warnings = [
                 f"{each.scope.kind}:{each.period}.{each.unit}" for each in lease.warned
@@ -69,10 +82,11 @@ class Admission:
             entry.warning = warnings[0]
             for warning in warnings:
                 self._tally.budget_warnings[warning] += 1
+        demand = reservation.demand
         return Limited(
             entry,
             reservation,
             demand.tokens - demand.input_tokens,
-            follows=chain.tokens or chain.money,
-            counted=self._tally.reservations,
+            chain.tokens or chain.money,
+            self._tally.reservations,
         )

@@ -34,7 +34,7 @@ from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import dialect_headers
 from smart_llmrouter.engine.routes import name_header
-from smart_llmrouter.engine.spending import UNLIMITED, Spending
+from smart_llmrouter.engine.spending import UNLIMITED, Limited, Spending
 from smart_llmrouter.engine.token_counters import Counter, Counters
 from smart_llmrouter.engine.vigil import Vigil, Watch
 
@@ -83,7 +83,7 @@ class Counting:
         total_s = self._snapshot.upstream.total_timeout_s
         with (
             self._watch.over_this_task(total_s=total_s) as vigil,
-            await self._admitted(entry, vigil) as spending,
+            await self._admitted(group, entry, vigil) as spending,
         ):
             counted = await self._counters.first_to_count(
                 self._counters_for(peek, group, entry),
@@ -108,14 +108,15 @@ class Counting:
         ending = _Counted(entry, client, lines, counted)
         self._recorder.close(entry, status=200, ending=ending)
 
-    async def _admitted(self, entry: Entry, vigil: Vigil) -> Spending:
+    async def _admitted(self, group: Group, entry: Entry, vigil: Vigil) -> Spending:
         """Take what a call needs that has no answer: a request, and no tokens."""
-        chain = self._admission.chain_for(entry)
+        arrival = entry.arrival
+        chain = self._admission.chain_for(arrival.caller, group.name)
         if chain is None:
             return UNLIMITED
-        arrival = entry.arrival
         demand = Demand(request_id=arrival.request_id, began_ms=arrival.ts_ms)
-        return await self._admission.admit(chain, demand, entry=entry, vigil=vigil)
+        spending = self._admission.admit(chain, demand, entry=entry, vigil=vigil)
+        return spending if isinstance(spending, Limited) else await spending
 
     def _counters_for(
         self, peek: Peek, group: Group, entry: Entry

@@ -10,7 +10,7 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-from smart_llmrouter.admission.verdicts import Lease, Warned, Window
+from smart_llmrouter.admission.verdicts import Lease, Warned
 from smart_llmrouter.core.errors import LimitExceeded
 from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.engine.client import HeaderLines
@@ -22,38 +22,34 @@ _TOKENS: Final = b"tokens"
 _OPENAI: Final = {
     kind: b"x-ratelimit-limit-%b: %%d\r\n"
     b"x-ratelimit-remaining-%b: %%d\r\n"
-    b"x-ratelimit-reset-%b: %%.3fs\r\n" % (kind, kind, kind)
+    b"x-ratelimit-reset-%b: %%bs\r\n" % (kind, kind, kind)
     for kind in (_REQUESTS, _TOKENS)
 }
 _OPENAI_BOTH: Final = _OPENAI[_REQUESTS] + _OPENAI[_TOKENS]
-_ANTHROPIC: Final = (
-    b"anthropic-ratelimit-%b-limit: %d\r\n"
-    b"anthropic-ratelimit-%b-remaining: %d\r\n"
-    b"anthropic-ratelimit-%b-reset: %b\r\n"
-)
+_ANTHROPIC: Final = {
+    kind: b"anthropic-ratelimit-%b-limit: %%d\r\n"
+    b"anthropic-ratelimit-%b-remaining: %%d\r\n"
+    b"anthropic-ratelimit-%b-reset: %%b\r\n" % (kind, kind, kind)
+    for kind in (_REQUESTS, _TOKENS)
+}
 _OF_A_MINUTE: Final = {"rpm": _REQUESTS, "tpm": _TOKENS}
 _PERCENT: Final = 100
 
 
 def granted_lines(lease: Lease, dialect: DialectName, now_s: float) -> HeaderLines:
     """Return the headers of a call that was granted; `now_s` is since 1970 UTC."""
-    requests, tokens = lease.requests, lease.tokens
-    if requests is None:
-        lines = b"" if tokens is None else _lines(_TOKENS, tokens)
-    elif tokens is None:
-        lines = _lines(_REQUESTS, requests)
+    rpm, tpm, reset = lease.rpm, lease.tpm, b"%.3f" % lease.reset_s
+    if rpm is not None and tpm is not None:
+        left = lease.requests_left, lease.tokens_left
+        lines = _OPENAI_BOTH % (rpm, left[0], reset, tpm, left[1], reset)
+    elif rpm is not None:
+        lines = _OPENAI[_REQUESTS] % (rpm, lease.requests_left, reset)
+    elif tpm is not None:
+        lines = _OPENAI[_TOKENS] % (tpm, lease.tokens_left, reset)
     else:
-        lines = _OPENAI_BOTH % (
-            requests.limit,
-            requests.left,
-            requests.reset_s,
-            tokens.limit,
-            tokens.left,
-            tokens.reset_s,
-        )
+        lines = b""
     if dialect == _MESSAGES:
-        lines += _for_anthropic(_REQUESTS, requests, now_s)
-        lines += _for_anthropic(_TOKENS, tokens, now_s)
+        lines += _for_anthropic(lease, now_s)
     if lease.warned:
         lines += b"".join(_warning(each) for each in lease.warned)
     return lines
@@ -67,25 +63,25 @@ def refused_lines(
     if kind is None:
         return b""
     wait_s = refused.wait_s if math.isfinite(refused.wait_s) else 0.0
-    window = Window(limit=int(refused.value), left=int(refused.left), reset_s=wait_s)
+    limit, left = int(refused.value), int(refused.left)
+    lines = _OPENAI[kind] % (limit, left, b"%.3f" % wait_s)
     if dialect == _MESSAGES:
-        return _lines(kind, window) + _for_anthropic(kind, window, now_s)
-    return _lines(kind, window)
+        lines += _ANTHROPIC[kind] % (limit, left, _time(now_s + wait_s))
+    return lines
 
 
-def _lines(kind: bytes, window: Window) -> HeaderLines:
-    return _OPENAI[kind] % (window.limit, window.left, window.reset_s)
+def _for_anthropic(lease: Lease, now_s: float) -> HeaderLines:
+    reset, lines = _time(now_s + lease.reset_s), b""
+    if lease.rpm is not None:
+        lines = _ANTHROPIC[_REQUESTS] % (lease.rpm, lease.requests_left, reset)
+    if lease.tpm is not None:
+        lines += _ANTHROPIC[_TOKENS] % (lease.tpm, lease.tokens_left, reset)
+    return lines
 
 
-def _for_anthropic(kind: bytes, window: Window | None, now_s: float) -> HeaderLines:
-    if window is None:
-        return b""
-    at = _time(math.ceil(now_s + window.reset_s))
-    return _ANTHROPIC % (kind, window.limit, kind, window.left, kind, at)
-
-
-def _time(at_s: int) -> bytes:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+def _time(at_s: float) -> bytes:
+    at = datetime.fromtimestamp(math.ceil(at_s), UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
 def _warning(warned: Warned) -> HeaderLines:

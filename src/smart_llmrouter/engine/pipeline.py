@@ -34,7 +34,7 @@ from smart_llmrouter.engine.planning import Planning, Sought
 from smart_llmrouter.engine.reckoning import demand_of, pays_for_images
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.refusals import dialect_headers
-from smart_llmrouter.engine.spending import UNLIMITED, Spending
+from smart_llmrouter.engine.spending import UNLIMITED, Limited, Spending
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.engine.vigil import Vigil, Watch
@@ -92,7 +92,7 @@ class Pipeline:
         if group.name in self._pays_for_images:
             entry.images = sought.needs.images
         self._recorder.check()
-        chain = self._admission.chain_for(entry)
+        chain = self._admission.chain_for(entry.arrival.caller, group.name)
         with self._watch.over_this_task(total_s=self._total_timeout_s) as vigil:
             if group.name in self._drains:
                 self._leaving.watch(client, entry, vigil)
@@ -103,10 +103,15 @@ class Pipeline:
             else:
                 needs, targets = sought.needs, sought.found.targets
                 demand = demand_of(chain, needs, targets, entry.arrival)
-                with await self._admission.admit(
+                spending = self._admission.admit(
                     chain, demand, entry=entry, vigil=vigil
-                ) as spending:
+                )
+                if not isinstance(spending, Limited):
+                    spending = await spending
+                try:
                     await self._serve(sought, entry, client, vigil, spending)
+                finally:
+                    spending.settle()
 
     async def _serve(
         self,

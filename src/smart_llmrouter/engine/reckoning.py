@@ -31,22 +31,25 @@ def demand_of(
 ) -> Demand:
     """Return what is reserved for a call that one of `targets` will serve."""
     request_id, began_ms = arrival.request_id, arrival.ts_ms
-    if not (chain.input or chain.tokens or chain.money):
+    money = chain.money
+    if not (money or chain.tokens or chain.input):
         return Demand(request_id, began_ms)
     input_tokens = needs.estimated_input_tokens
     output_tokens = nusd = 0
     cap, choices = needs.output_cap, needs.choices
     for target in targets:
         most = (cap or target.max_output_tokens or DEFAULT_OUTPUT_TOKENS) * choices
-        output_tokens = max(output_tokens, most)
+        if most > output_tokens:
+            output_tokens = most
         price = target.price
-        if price is not None and chain.money:
+        if money and price is not None:
             if began_ms >= price.until_ms:
                 price = price.at(began_ms)
-            cost = dearest_nusd(price, input_tokens, most)
+            cost_nusd = dearest_nusd(price, input_tokens, most)
             if price.image is not None:
-                cost += price.image.cost_nusd(needs.images)
-            nusd = max(nusd, cost)
+                cost_nusd += price.image.cost_nusd(needs.images)
+            if cost_nusd > nusd:
+                nusd = cost_nusd
     tokens = input_tokens + output_tokens
     return Demand(request_id, began_ms, input_tokens, tokens, nusd)
 

@@ -144,10 +144,11 @@ class Limited(msgspec.Struct, eq=False):
         self._settled = True
         if self._growing is not None:
             self._growing.cancel()
-        events = self._events + last.count(_EVENT)
-        seen = Seen(events=events, body=body, complete=complete)
-        reservation = self.reservation
-        demand, counted = reservation.demand, self.counted
+        if last:
+            self._events += last.count(_EVENT)
+        reservation, counted = self.reservation, self.counted
+        demand = reservation.demand
+        seen = Seen(self._events, body, complete)
         spent = spent_by(self.entry, seen, demand.input_tokens)
         reservation.settle(spent)
         # What nothing limits was not reserved.
