@@ -2,22 +2,23 @@
 
 import itertools
 import json
-import sqlite3
 import subprocess
 import sys
 import uuid
+import weakref
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.ingester_loop import INGESTER_ARGUMENTS, settings_line
-from smart_llmrouter.ledger.record import UsageRecord, encode_record
+from smart_llmrouter.ledger.record import UsageRecord, encode_record, split_record
+from smart_llmrouter.stores.backends import create_or_check_schema
 from smart_llmrouter.stores.journal import JournalWriter
-from smart_llmrouter.stores.sqlite import create_or_check_schema, sqlite_url
-from smart_llmrouter.stores.usage_store import open_store
+from smart_llmrouter.stores.reading import connect_for_reading
+from smart_llmrouter.stores.sqlite import sqlite_url
+from smart_llmrouter.stores.usage_store import UsageStore, open_store
 
 NOON_MS = 1_790_000_000_000
 
@@ -75,6 +76,8 @@ class StateDirectory:
     """One router's state, and what a test does with it."""
 
     path: Path
+    server_url: str = ""
+    """Where the database is, if it is no file of SQLite."""
 
     @property
     def journal(self) -> Path:
@@ -89,7 +92,7 @@ class StateDirectory:
     @property
     def url(self) -> str:
         """Return the database's URL."""
-        return sqlite_url(self.database)
+        return self.server_url or sqlite_url(self.database)
 
     def writer(self, *, segment_bytes: int = 1 << 20) -> JournalWriter:
         """Open a journal writer, as one router process would."""
@@ -110,7 +113,10 @@ class StateDirectory:
 
     def ingester(self, *, block_bytes: int = 1 << 16) -> Ingester:
         """Return an ingester in this process."""
-        return Ingester(self.journal, open_store(self.url), block_bytes=block_bytes)
+        store = open_store(self.url)
+        ingester = Ingester(self.journal, store, block_bytes=block_bytes)
+        weakref.finalize(ingester, store.close)
+        return ingester
 
     def ingester_process(self, *, cpus: Iterable[int] = ()) -> subprocess.Popen[bytes]:
         """Start the ingester as the router does."""
@@ -127,9 +133,12 @@ class StateDirectory:
 
     def rows(self, columns: str = "request_id") -> list[tuple[object, ...]]:
         """Return those columns of all rows, in the order of the first."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
-            query = f"SELECT {columns} FROM request_usage ORDER BY 1"  # noqa: S608
-            return connection.execute(query).fetchall()
+        return self.ask(f"SELECT {columns} FROM request_usage ORDER BY 1")  # noqa: S608
+
+    def ask(self, query: str) -> list[tuple[object, ...]]:
+        """Return what a query finds."""
+        with connect_for_reading(self.url) as reading:
+            return reading.execute(query).fetchall()
 
     def request_ids(self) -> list[str]:
         """Return the ids of all rows, in order."""
@@ -145,9 +154,9 @@ class StateDirectory:
 
     def count(self, table: str) -> int:
         """Return how many rows a table or view has."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
-            query = f"SELECT count(*) FROM {table}"  # noqa: S608 - no input
-            return int(connection.execute(query).fetchone()[0])
+        [[found]] = self.ask(f"SELECT count(*) FROM {table}")  # noqa: S608 - no input
+        assert isinstance(found, int)
+        return found
 
     def select(self, columns: str, table: str) -> list[tuple[object, ...]]:
         """Return those columns of all rows of a table or view."""
@@ -157,9 +166,8 @@ class StateDirectory:
 
     def decided_ids(self) -> list[str]:
         """Return the ids of all calls whose decision is kept, in order."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
-            query = "SELECT request_id FROM request_routing_decisions ORDER BY 1"
-            return [str(row[0]) for row in connection.execute(query)]
+        query = "SELECT request_id FROM request_routing_decisions ORDER BY 1"
+        return [str(request_id) for (request_id,) in self.ask(query)]
 
     def segments(self) -> list[str]:
         """Return the names of the journal's segments."""
@@ -173,8 +181,21 @@ class StateDirectory:
         return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def state_in(directory: Path) -> StateDirectory:
+def add(
+    store: UsageStore, *records: UsageRecord, segment: str = "s", end_offset: int = 1
+) -> int:
+    """Add records as the ingester does."""
+    rows = [split_record(record) for record in records]
+    return store.add(
+        [measures for measures, _ in rows],
+        [labels for _, labels in rows],
+        segment=segment,
+        end_offset=end_offset,
+    )
+
+
+def state_in(directory: Path, server_url: str = "") -> StateDirectory:
     """Return a state directory with an empty database."""
-    state = StateDirectory(directory / "the state")
+    state = StateDirectory(directory / "the state", server_url)
     create_or_check_schema(state.url)
     return state

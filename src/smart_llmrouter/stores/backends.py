@@ -1,13 +1,15 @@
-"""Which kind of database a URL names, and how it is made and looked at.
+"""How a database is made and looked at, whichever kind its URL names.
 
 Who writes or reads rows goes through `stores.usage_store`, `stores.reading` and
-`stores.writing`. Only the standard library is needed here, because the router loads it.
+`stores.writing`. The router loads this: what only PostgreSQL needs is loaded where a
+URL names one.
 """
 
 import sqlite3
 from typing import Final
 
 from smart_llmrouter.stores import sqlite
+from smart_llmrouter.stores.database_url import backend_of
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
 OK: Final = sqlite.OK
@@ -19,6 +21,11 @@ def create_or_check_schema(url: str) -> None:
     Raise `SchemaMismatch` for anything else than exactly this version's schema,
     `UnsupportedDatabase` for URLs of other databases, and `DatabaseAway`.
     """
+    if backend_of(url) == "postgresql":
+        from smart_llmrouter.stores import postgres  # noqa: PLC0415 - see above
+
+        postgres.create_or_check_schema(url)
+        return
     try:
         sqlite.create_or_check_schema(url)
     except sqlite3.Error as error:
@@ -26,10 +33,18 @@ def create_or_check_schema(url: str) -> None:
 
 
 def require_database(url: str) -> None:
-    """Raise `DatabaseMissing` where there is none yet, and `UnsupportedDatabase`."""
-    sqlite.require_database(sqlite.database_path(url))
+    """Raise `DatabaseMissing` where there is none yet, and `UnsupportedDatabase`.
+
+    Where only its server knows, reading it tells.
+    """
+    if backend_of(url) == "sqlite":
+        sqlite.require_database(sqlite.database_path(url))
 
 
 def condition(url: str) -> str:
     """Say `ok`, or in safe words why the database cannot be read now."""
+    if backend_of(url) == "postgresql":
+        from smart_llmrouter.stores import postgres  # noqa: PLC0415 - see above
+
+        return postgres.condition(url)
     return sqlite.condition(url)

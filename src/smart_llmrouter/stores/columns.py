@@ -45,4 +45,6 @@ def real(name: str, meaning: str, *, empty: str | None = None) -> Column[float]:
 def counting_id() -> Column[int]:
     """Return the column of a key that the database counts up itself."""
     info = {"unit": "", "empty": ""}
-    return Column("id", Integer, primary_key=True, comment="Counts up", info=info)
+    # SQLite counts only what is an INTEGER.
+    whole = BigInteger().with_variant(Integer, "sqlite")
+    return Column("id", whole, primary_key=True, comment="Counts up", info=info)

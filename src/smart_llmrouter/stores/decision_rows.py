@@ -7,9 +7,8 @@ rows of their own they would cost ten times as much.
 """
 
 import hashlib
-import sqlite3
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -29,8 +28,11 @@ _ADD_POLICY: Final = (
     "ON CONFLICT DO NOTHING"
 )
 _ADD_KIND: Final = (
-    "INSERT INTO decision_kinds VALUES "
-    "(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "INSERT INTO decision_kinds (digest, resolved_group, strategy, affinity, "
+    "error_code, candidates_left_out, reasons_left_out, inbound_dialect, stream, "
+    "forced_tool_choice, parallel_tools, output_format, audio, reasoning, "
+    "reasoning_level, goes_on) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _FIND_KIND: Final = "SELECT id FROM decision_kinds WHERE digest = ?"
 _ADD_TOOL: Final = (
@@ -49,6 +51,25 @@ TargetScore = tuple[float | None, int | None, tuple[Term, ...]]
 _decode_scores: Final = msgspec.json.Decoder(
     list[tuple[float | None, int | None, list[_TermRow]]]
 ).decode
+
+
+class Found(Protocol):
+    """What a statement found."""
+
+    def fetchone(self) -> Any:  # noqa: ANN401 - a row, as drivers say it
+        """Return the next row, or `None`."""
+
+
+class Statements(Protocol):
+    """What carries out statements, each with a value for every `?`."""
+
+    def execute(self, statement: str, parameters: Sequence[object], /) -> Found:
+        """Carry out once."""
+
+    def executemany(
+        self, statement: str, parameters: Iterable[Sequence[object]], /
+    ) -> object:
+        """Carry out once for each row of parameters."""
 
 
 class KeptDecision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,7 +101,7 @@ class DecisionRows:
 
     def add(
         self,
-        connection: sqlite3.Connection,
+        connection: Statements,
         decided: Iterable[tuple[str, int, KeptDecision]],
     ) -> None:
         """Add decisions, each with the id of its call and when that began.
@@ -103,7 +124,7 @@ class DecisionRows:
         connection.executemany(_ADD_ATTEMPT, attempts)
         connection.executemany(_ADD_POLICY, policies)
 
-    def _kind_id(self, connection: sqlite3.Connection, kind: _Kind) -> int:
+    def _kind_id(self, connection: Statements, kind: _Kind) -> int:
         known = self._kind_ids.get(kind)
         if known is None:
             if len(self._kind_ids) >= _MOST_KINDS:
@@ -158,7 +179,7 @@ def _unscored(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     )
 
 
-def _added(connection: sqlite3.Connection, kind: _Kind) -> int:
+def _added(connection: Statements, kind: _Kind) -> int:
     """Add a kind where it is new; return its id."""
     encoded = msgspec.json.encode((kind.columns, kind.tools, kind.candidates))
     digest = hashlib.blake2b(encoded, digest_size=16).hexdigest()

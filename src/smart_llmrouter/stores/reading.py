@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.stores.database_url import backend_of
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
 
@@ -59,6 +60,12 @@ class KeptReading(Reading, Protocol):
 
 def _opened(url: str) -> KeptReading:
     # One process reads one kind of database, and loads the driver of no other.
+    if backend_of(url) == "postgresql":
+        from smart_llmrouter.stores.postgres_reading import (  # noqa: PLC0415
+            PostgresReading,
+        )
+
+        return PostgresReading(url)
     from smart_llmrouter.stores.sqlite_reading import SqliteReading  # noqa: PLC0415
 
     return SqliteReading(url)

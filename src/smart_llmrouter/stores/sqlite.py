@@ -49,10 +49,7 @@ def database_path(url: str) -> Path:
         # The text of the URL may hold a password: nothing of it is repeated.
         raise UnsupportedDatabase("this is not a database URL")
     if parsed["backend"] != "sqlite":
-        raise UnsupportedDatabase(
-            f"{parsed['backend']} databases are not built yet; "
-            "use `state.database: sqlite`"
-        )
+        raise UnsupportedDatabase(f"{parsed['backend']} databases are no files")
     path = unquote((parsed["path"] or "/").partition("?")[0][1:])
     if path in {"", ":memory:"}:
         raise UnsupportedDatabase(

@@ -323,6 +323,7 @@ REQUEST_MEASURES: Final = Table(
     # In the order of time, so that an interval is one stretch of the table.
     PrimaryKeyConstraint("ts_ms", "request_id"),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (ts_ms)",
     comment="What differs from call to call",
 )
 

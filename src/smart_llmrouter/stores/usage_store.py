@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from smart_llmrouter.stores.database_url import backend_of
 from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.event_rows import EventRow
 
@@ -120,6 +121,12 @@ def open_store(url: str, *, between: Callable[[], object] = lambda: None) -> Usa
     `UnsupportedDatabase` for other URLs than those of our kinds of databases.
     """
     # One process writes to one kind of database, and loads the driver of no other.
+    if backend_of(url) == "postgresql":
+        from smart_llmrouter.stores.postgres_store import (  # noqa: PLC0415
+            PostgresStore,
+        )
+
+        return PostgresStore(url, between=between)
     from smart_llmrouter.stores.sqlite_store import SqliteStore  # noqa: PLC0415
 
     return SqliteStore(url, between=between)

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from typing import Protocol
 
 from smart_llmrouter.stores import sqlite
+from smart_llmrouter.stores.database_url import backend_of
 from smart_llmrouter.stores.reading import Rows
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
@@ -38,10 +39,24 @@ class Writing(Protocol):
 def transaction(url: str) -> Iterator[Writing]:
     """Change a database, all of what the block does or nothing, and on the disk.
 
-    Nobody else writes meanwhile, so it should be short. Raises `DatabaseAway` for all
+    Nobody else is in here meanwhile, so it should be short; with SQLite nobody else
+    writes anything at all. Raises `DatabaseAway` for all
     that goes wrong with the database, also inside the block, and `DatabaseUnusable`
     where it is not of this version.
     """
+    if backend_of(url) == "postgresql":
+        # Who has SQLite loads no driver of anything else.
+        from smart_llmrouter.stores import postgres_writing  # noqa: PLC0415
+
+        with postgres_writing.transaction(url) as statements:
+            yield statements
+        return
+    with _sqlite_transaction(url) as connection:
+        yield connection
+
+
+@contextmanager
+def _sqlite_transaction(url: str) -> Iterator[sqlite3.Connection]:
     path = sqlite.database_path(url)
     try:
         with closing(sqlite.connect(path, mode="rw")) as connection:

@@ -1,0 +1,267 @@
+"""Rows and journal positions in PostgreSQL, written together or not at all.
+
+Any number of routers, on any number of machines, write to one database, each through
+one `PostgresStore`. Each transaction looks at the schema first, so that it can be
+upgraded while they run: they wait, and find another schema than theirs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final, TypeVar, cast
+
+import psycopg
+
+from smart_llmrouter.stores.decision_rows import DecisionRows
+from smart_llmrouter.stores.postgres import (
+    Connection,
+    check_schema,
+    connect,
+    create_where_empty,
+    reason_of,
+    require_head,
+    revision_of,
+    transaction,
+)
+from smart_llmrouter.stores.postgres_arrays import numbers_array, texts_array
+from smart_llmrouter.stores.postgres_partitions import Partitions
+from smart_llmrouter.stores.postgres_rows import UsageRows
+from smart_llmrouter.stores.postgres_schema import DAY_MS, SCHEMA_LOCK
+from smart_llmrouter.stores.postgres_statements import Statements
+from smart_llmrouter.stores.unusable import SchemaMismatch
+from smart_llmrouter.stores.usage_store import (
+    DatabaseAway,
+    Decided,
+    Labels,
+    Measures,
+    UnstorableRows,
+)
+
+_PIECE: Final = 1024
+"""How many rows are added between two moments in which others may have the core."""
+
+_OFFSETS: Final = "SELECT segment, {} FROM journal_positions"
+_SET_POSITION: Final = (
+    "INSERT INTO journal_positions (segment, end_offset, decided_offset) "
+    "VALUES (?, ?, ?) ON CONFLICT (segment) DO UPDATE "
+    "SET end_offset = excluded.end_offset, decided_offset = excluded.decided_offset"
+)
+_SET_DECIDED: Final = (
+    "UPDATE journal_positions SET decided_offset = ? WHERE segment = ?"
+)
+_FORGET: Final = "DELETE FROM journal_positions WHERE segment = ANY(?::text[])"
+_ON_RECORD: Final = (
+    "SELECT request_id, ts_ms FROM request_measures WHERE (ts_ms, request_id) IN "
+    "(SELECT * FROM unnest(?::bigint[], ?::text[]))"
+)
+_SHARE: Final = "SELECT pg_advisory_xact_lock_shared(?)"
+_ABOUT_A_ROW: Final = (
+    OverflowError,
+    UnicodeError,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+)
+
+T = TypeVar("T")
+_Call = tuple[Measures, Labels]
+
+
+class _DayDropped(Exception):
+    """A day's partition was dropped after it had been made."""
+
+
+class PostgresStore:
+    """Adds usage rows exactly once; one of any number of writers of a database."""
+
+    def __init__(
+        self, url: str, *, between: Callable[[], object] = lambda: None
+    ) -> None:
+        """Name the database; nothing is opened yet.
+
+        While rows are added, `between` is called now and then.
+        """
+        self._between = between
+        self._url = url
+        self._connection: Connection | None = None
+        self._rows = UsageRows()
+        self._decision_rows = DecisionRows()
+        self._partitions = Partitions()
+
+    def positions(self) -> dict[str, int]:
+        """Return the offset up to which each known segment is in the database."""
+        return self._offsets("end_offset")
+
+    def decided(self) -> dict[str, int]:
+        """Return the offset up to which decisions are, too, of each known segment."""
+        return self._offsets("decided_offset")
+
+    def _offsets(self, column: str) -> dict[str, int]:
+        with self._transaction() as statements:
+            rows = statements.execute(_OFFSETS.format(column))
+            return {str(segment): int(end) for segment, end in rows}
+
+    def add(
+        self,
+        measures: Sequence[Measures],
+        labels: Sequence[Labels],
+        *,
+        segment: str,
+        end_offset: int,
+        decided_offset: int | None = None,
+    ) -> int:
+        """Commit rows and how far their segment has been read: see `UsageStore`."""
+        decided = end_offset if decided_offset is None else decided_offset
+        position = (segment, end_offset, decided)
+        try:
+            return self._add(measures, labels, position)
+        except _DayDropped:
+            self._partitions.forget()
+            return self._add(measures, labels, position)
+
+    def _add(
+        self,
+        measures: Sequence[Measures],
+        labels: Sequence[Labels],
+        position: tuple[str, int, int],
+    ) -> int:
+        with self._in_use() as connection:
+            days = {cast("int", row[1]) // DAY_MS for row in measures}
+            self._partitions.make(connection, days)
+
+        def insert(statements: Statements, rows: Sequence[_Call]) -> int:
+            return self._rows.add(statements, *_columns(rows))
+
+        with self._transaction() as statements:
+            rows = list(zip(measures, labels, strict=True))
+            new = self._stored(statements, rows, insert)
+            statements.execute(_SET_POSITION, position)
+        return new
+
+    def add_decisions(
+        self, decided: Sequence[Decided], *, segment: str, decided_offset: int
+    ) -> None:
+        """Commit decisions and how far those of their segment have been read."""
+
+        def insert(statements: Statements, rows: Sequence[Decided]) -> int:
+            self._decision_rows.add(statements, _on_record(statements, rows))
+            return len(rows)
+
+        with self._transaction() as statements:
+            self._stored(statements, decided, insert)
+            statements.execute(_SET_DECIDED, (decided_offset, segment))
+
+    def _stored(
+        self,
+        statements: Statements,
+        rows: Sequence[T],
+        insert: Callable[[Statements, Sequence[T]], int],
+    ) -> int:
+        """Insert rows piece by piece. Raises `UnstorableRows`."""
+        new = 0
+        try:
+            for at in range(0, len(rows), _PIECE):
+                new += insert(statements, rows[at : at + _PIECE])
+                self._between()
+        except psycopg.errors.CheckViolation as error:
+            raise _DayDropped from error
+        except _ABOUT_A_ROW:
+            statements.execute("ROLLBACK")
+            statements.execute("BEGIN")
+            unstorable = frozenset(self._misfits(statements, rows, insert))
+            if not unstorable:
+                raise
+            raise UnstorableRows(unstorable) from None
+        return new
+
+    def _misfits(
+        self,
+        statements: Statements,
+        rows: Sequence[T],
+        insert: Callable[[Statements, Sequence[T]], int],
+        first: int = 0,
+    ) -> Iterator[int]:
+        """Yield the places of rows that cannot be inserted, by halves."""
+        self._forget_lookups()
+        statements.execute("SAVEPOINT here")
+        try:
+            insert(statements, rows)
+        except _ABOUT_A_ROW:
+            statements.execute("ROLLBACK TO here")
+            if len(rows) == 1:
+                yield first
+                return
+            half = len(rows) // 2
+            yield from self._misfits(statements, rows[:half], insert, first)
+            yield from self._misfits(statements, rows[half:], insert, first + half)
+
+    def settle(self, segment: str) -> None:
+        """Do nothing: each commit is on the server's disk when it has returned."""
+
+    def forget(self, segments: Sequence[str]) -> None:
+        """Drop the positions of segments that are no more."""
+        if segments:
+            with self._transaction() as statements:
+                statements.execute(_FORGET, (texts_array(segments),))
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        self._forget_lookups()
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()
+
+    def _forget_lookups(self) -> None:
+        self._rows.forget()
+        self._decision_rows.forget()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Statements]:
+        """Change rows, all of what the block does or nothing, in a schema of ours."""
+        with self._in_use() as connection:
+            try:
+                with transaction(connection):
+                    statements = Statements(connection)
+                    statements.execute(_SHARE, (SCHEMA_LOCK,))
+                    require_head(revision_of(connection))
+                    yield statements
+            except BaseException:
+                # Ids of labels that were new in it are no ids any more.
+                self._forget_lookups()
+                raise
+
+    @contextmanager
+    def _in_use(self) -> Iterator[Connection]:
+        try:
+            yield self._connected()
+        except (psycopg.Error, SchemaMismatch) as error:
+            self.close()
+            known = isinstance(error, SchemaMismatch)
+            raise DatabaseAway(str(error) if known else reason_of(error)) from None
+
+    def _connected(self) -> Connection:
+        if self._connection is not None:
+            return self._connection
+        connection = connect(self._url)
+        try:
+            create_where_empty(connection)
+            check_schema(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._partitions.forget()
+        self._connection = connection
+        return connection
+
+
+def _columns(
+    rows: Sequence[_Call],
+) -> tuple[list[Measures], list[Labels]]:
+    return [measures for measures, _ in rows], [labels for _, labels in rows]
+
+
+def _on_record(statements: Statements, decided: Sequence[Decided]) -> list[Decided]:
+    """Return those whose call has a row; of another one nothing is to be known."""
+    ids = texts_array(request_id for request_id, _, _ in decided)
+    times = numbers_array(ts_ms for _, ts_ms, _ in decided)
+    found = set(statements.execute(_ON_RECORD, (times, ids)))
+    return [each for each in decided if each[:2] in found]
