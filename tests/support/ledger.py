@@ -113,7 +113,7 @@ class StateDirectory:
 
     def ingester(self, *, block_bytes: int = 1 << 16) -> Ingester:
         """Return an ingester in this process."""
-        store = open_store(self.url)
+        store = open_store(self.url, journal=self.journal)
         ingester = Ingester(self.journal, store, block_bytes=block_bytes)
         weakref.finalize(ingester, store.close)
         return ingester

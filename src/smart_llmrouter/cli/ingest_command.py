@@ -125,8 +125,11 @@ def ingest() -> None:
             if stop.wait(_LOCK_POLL_S):
                 return
         courtesy = Courtesy(os.sched_yield, monotonic=time.monotonic)
-        store = open_store(settings.database_url, between=courtesy.show)
-        ingester = Ingester(state / "journal", store, courtesy=courtesy)
+        journal = state / "journal"
+        store = open_store(
+            settings.database_url, journal=journal, between=courtesy.show
+        )
+        ingester = Ingester(journal, store, courtesy=courtesy)
         patient = PatientIngester(ingester, state_directory=state, log=log)
         keep_ingesting(
             patient, wait=stop.wait, sleep=time.sleep, monotonic=time.monotonic

@@ -108,9 +108,10 @@ def _ingested_here(state_directory: Path, database_url: str) -> bool:
     with ingester_lock(state_directory) as acquired:
         if not acquired():
             return False
-        store = open_store(database_url)
+        journal = state_directory / "journal"
+        store = open_store(database_url, journal=journal)
         try:
-            done = Ingester(state_directory / "journal", store).advance()
+            done = Ingester(journal, store).advance()
         except (DatabaseAway, OSError):
             return False
         finally:

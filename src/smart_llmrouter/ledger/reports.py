@@ -10,7 +10,16 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    String,
+    and_,
+    cast,
+    func,
+    select,
+)
 
 from smart_llmrouter.ledger.dimensions import DIMENSIONS, Dimension
 from smart_llmrouter.ledger.interval import Interval
@@ -211,7 +220,7 @@ def _cells(
     # The durations come as one text a cell: a million rows of them would take longer
     # to fetch than all sums together, and no aggregate of SQLite's ranks exactly.
     durations = [
-        func.aggregate_strings(column, ",")
+        func.aggregate_strings(cast(column, String), ",")
         for column in (_USAGE.latency_us, _USAGE.ttft_us)
     ]
     query = select(*keys, *durations, *_MEASURED).where(within).group_by(*keys)

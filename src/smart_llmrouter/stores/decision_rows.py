@@ -182,6 +182,7 @@ def _unscored(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
 def _added(connection: Statements, kind: _Kind) -> int:
     """Add a kind where it is new; return its id."""
     encoded = msgspec.json.encode((kind.columns, kind.tools, kind.candidates))
+    _require_storable(encoded)
     digest = hashlib.blake2b(encoded, digest_size=16).hexdigest()
     candidates = list(enumerate(kind.candidates))
     connection.execute(_ADD_KIND, (digest, *kind.columns))
@@ -241,7 +242,17 @@ def _attempts(call: _Row, decision: Decision) -> Iterable[_Row]:
         )
 
 
+def _require_storable(encoded: bytes) -> None:
+    """Raise `UnicodeError` for a NUL, which one of the kinds of databases cannot hold.
+
+    So what is set aside is the same with all of them.
+    """
+    if b"\\u0000" in encoded:
+        raise UnicodeError("a text with a NUL, which PostgreSQL would not take")
+
+
 def _policy_row(call: _Row, run: PolicyRun) -> _Row:
+    _require_storable(msgspec.json.encode(run))
     return (
         *call,
         run.kind,

@@ -131,10 +131,20 @@ def _tables() -> list[str]:
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415
     from sqlalchemy.schema import CreateIndex, CreateTable  # noqa: PLC0415
 
-    from smart_llmrouter.stores import decision_tables, tables  # noqa: PLC0415
+    from smart_llmrouter.stores import (  # noqa: PLC0415
+        decision_tables,
+        event_tables,
+        rollup_tables,
+        tables,
+    )
 
-    metadata = tables.REQUEST_MEASURES.metadata
-    assert decision_tables.DECISIONS.metadata is metadata  # noqa: S101 - they are loaded
+    # Each of these has put its tables into the one description of all.
+    [metadata] = {
+        tables.REQUEST_MEASURES.metadata,
+        decision_tables.DECISIONS.metadata,
+        event_tables.CONFIG_VERSIONS.metadata,
+        rollup_tables.ROLLUP_PERIODS.metadata,
+    }
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # it has no types
     made = []
     for table in metadata.sorted_tables:

@@ -7,11 +7,14 @@ upgraded while they run: they wait, and find another schema than theirs.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final, TypeVar, cast
 
 import psycopg
 
 from smart_llmrouter.stores.decision_rows import DecisionRows
+from smart_llmrouter.stores.event_rows import EventRow, add_events
+from smart_llmrouter.stores.owner import owner_of
 from smart_llmrouter.stores.postgres import (
     Connection,
     check_schema,
@@ -27,6 +30,7 @@ from smart_llmrouter.stores.postgres_partitions import Partitions
 from smart_llmrouter.stores.postgres_rows import UsageRows
 from smart_llmrouter.stores.postgres_schema import DAY_MS, SCHEMA_LOCK
 from smart_llmrouter.stores.postgres_statements import Statements
+from smart_llmrouter.stores.rollup_schema import MARK_HOUR, hours_of
 from smart_llmrouter.stores.unusable import SchemaMismatch
 from smart_llmrouter.stores.usage_store import (
     DatabaseAway,
@@ -39,11 +43,12 @@ from smart_llmrouter.stores.usage_store import (
 _PIECE: Final = 1024
 """How many rows are added between two moments in which others may have the core."""
 
-_OFFSETS: Final = "SELECT segment, {} FROM journal_positions"
+_OFFSETS: Final = "SELECT segment, {} FROM journal_positions WHERE owner = ?"
 _SET_POSITION: Final = (
-    "INSERT INTO journal_positions (segment, end_offset, decided_offset) "
-    "VALUES (?, ?, ?) ON CONFLICT (segment) DO UPDATE "
-    "SET end_offset = excluded.end_offset, decided_offset = excluded.decided_offset"
+    "INSERT INTO journal_positions (segment, end_offset, decided_offset, owner) "
+    "VALUES (?, ?, ?, ?) ON CONFLICT (segment) DO UPDATE "
+    "SET end_offset = excluded.end_offset, decided_offset = excluded.decided_offset, "
+    "owner = excluded.owner"
 )
 _SET_DECIDED: Final = (
     "UPDATE journal_positions SET decided_offset = ? WHERE segment = ?"
@@ -53,6 +58,7 @@ _ON_RECORD: Final = (
     "SELECT request_id, ts_ms FROM request_measures WHERE (ts_ms, request_id) IN "
     "(SELECT * FROM unnest(?::bigint[], ?::text[]))"
 )
+_DRAW: Final = "SELECT gen_random_uuid()"
 _SHARE: Final = "SELECT pg_advisory_xact_lock_shared(?)"
 _ABOUT_A_ROW: Final = (
     OverflowError,
@@ -73,14 +79,21 @@ class PostgresStore:
     """Adds usage rows exactly once; one of any number of writers of a database."""
 
     def __init__(
-        self, url: str, *, between: Callable[[], object] = lambda: None
+        self,
+        url: str,
+        *,
+        journal: Path | None = None,
+        between: Callable[[], object] = lambda: None,
     ) -> None:
         """Name the database; nothing is opened yet.
 
-        While rows are added, `between` is called now and then.
+        Positions are those of the state directory with this `journal`. While rows are
+        added, `between` is called now and then.
         """
         self._between = between
         self._url = url
+        self._journal = journal
+        self._owner: str | None = None
         self._connection: Connection | None = None
         self._rows = UsageRows()
         self._decision_rows = DecisionRows()
@@ -96,7 +109,7 @@ class PostgresStore:
 
     def _offsets(self, column: str) -> dict[str, int]:
         with self._transaction() as statements:
-            rows = statements.execute(_OFFSETS.format(column))
+            rows = statements.execute(_OFFSETS.format(column), (self._owner,))
             return {str(segment): int(end) for segment, end in rows}
 
     def add(
@@ -107,21 +120,23 @@ class PostgresStore:
         segment: str,
         end_offset: int,
         decided_offset: int | None = None,
+        events: Sequence[EventRow] = (),
     ) -> int:
         """Commit rows and how far their segment has been read: see `UsageStore`."""
         decided = end_offset if decided_offset is None else decided_offset
         position = (segment, end_offset, decided)
         try:
-            return self._add(measures, labels, position)
+            return self._add(measures, labels, position, events)
         except _DayDropped:
             self._partitions.forget()
-            return self._add(measures, labels, position)
+            return self._add(measures, labels, position, events)
 
     def _add(
         self,
         measures: Sequence[Measures],
         labels: Sequence[Labels],
         position: tuple[str, int, int],
+        events: Sequence[EventRow],
     ) -> int:
         with self._in_use() as connection:
             days = {cast("int", row[1]) // DAY_MS for row in measures}
@@ -133,7 +148,9 @@ class PostgresStore:
         with self._transaction() as statements:
             rows = list(zip(measures, labels, strict=True))
             new = self._stored(statements, rows, insert)
-            statements.execute(_SET_POSITION, position)
+            statements.executemany(MARK_HOUR, hours_of(measures))
+            add_events(statements, [_without_nul(event) for event in events])
+            statements.execute(_SET_POSITION, (*position, self._owner))
         return new
 
     def add_decisions(
@@ -233,10 +250,12 @@ class PostgresStore:
     def _in_use(self) -> Iterator[Connection]:
         try:
             yield self._connected()
-        except (psycopg.Error, SchemaMismatch) as error:
+        except SchemaMismatch as mismatch:
             self.close()
-            known = isinstance(error, SchemaMismatch)
-            raise DatabaseAway(str(error) if known else reason_of(error)) from None
+            raise DatabaseAway(str(mismatch)) from None
+        except psycopg.Error as error:
+            self.close()
+            raise DatabaseAway(reason_of(error)) from None
 
     def _connected(self) -> Connection:
         if self._connection is not None:
@@ -245,12 +264,32 @@ class PostgresStore:
         try:
             create_where_empty(connection)
             check_schema(connection)
+            if self._owner is None:
+                self._owner = self._drawn(connection)
         except BaseException:
             connection.close()
             raise
         self._partitions.forget()
         self._connection = connection
         return connection
+
+    def _drawn(self, connection: Connection) -> str:
+        """Return whose our positions are."""
+
+        def draw() -> str:
+            [drawn] = connection.execute(_DRAW).fetchall()
+            return str(drawn[0])
+
+        return "" if self._journal is None else owner_of(self._journal, draw)
+
+
+def _without_nul(event: EventRow) -> EventRow:
+    """Return an event as PostgreSQL can hold it, which has no NUL."""
+    values = (
+        each.replace("\0", "\ufffd") if isinstance(each, str) else each
+        for each in event.values
+    )
+    return EventRow(event.table, tuple(values))
 
 
 def _columns(

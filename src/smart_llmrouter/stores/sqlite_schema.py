@@ -11,7 +11,7 @@ from smart_llmrouter.stores.decision_schema import DECISION_RELATIONS, DECISION_
 from smart_llmrouter.stores.event_schema import EVENT_RELATIONS, EVENT_SCHEMA
 from smart_llmrouter.stores.rollup_schema import ROLLUP_RELATIONS, ROLLUP_SCHEMA
 
-_HEAD: Final = 8
+_HEAD: Final = 9
 HEAD_REVISION: Final = f"usage_{_HEAD:04d}"
 OLDER_REVISIONS: Final = frozenset(f"usage_{each:04d}" for each in range(1, _HEAD))
 """What `smart-llmrouter db upgrade` can bring to the head."""
@@ -127,6 +127,7 @@ CREATE TABLE journal_positions (
     segment VARCHAR NOT NULL,
     end_offset BIGINT NOT NULL,
     decided_offset BIGINT DEFAULT 0 NOT NULL,
+    owner VARCHAR DEFAULT '' NOT NULL,
     CONSTRAINT pk_journal_positions PRIMARY KEY (segment)
 )
 """

@@ -51,7 +51,8 @@ _ADD_NOTE: Final = (
 )
 _FIND_LABELS: Final = "SELECT id FROM request_labels WHERE digest = ?"
 _SET_POSITION: Final = (
-    "INSERT INTO journal_positions VALUES (?, ?, ?) ON CONFLICT (segment) DO UPDATE "
+    "INSERT INTO journal_positions (segment, end_offset, decided_offset) "
+    "VALUES (?, ?, ?) ON CONFLICT (segment) DO UPDATE "
     "SET end_offset = excluded.end_offset, decided_offset = excluded.decided_offset"
 )
 _SET_DECIDED: Final = (
@@ -185,6 +186,8 @@ class SqliteStore:
         measures: Sequence[Measures],
         labels: Sequence[Labels],
     ) -> int:
+        if "\0" in "".join(cast("str", row[0]) for row in measures):
+            raise UnicodeError("an id with a NUL, which PostgreSQL would not take")
         ids = self._ids_of(connection, set(labels))
         rows = [
             (*values, ids[each]) for values, each in zip(measures, labels, strict=True)

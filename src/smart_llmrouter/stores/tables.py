@@ -368,6 +368,10 @@ JOURNAL_POSITIONS: Final = Table(
         "Up to where the decisions behind them are, too",
         unit="bytes",
     ),
+    text(
+        "owner",
+        "Of which state directory the segment is, in a database that several share",
+    ),
     comment="How far the journal has been ingested",
 )
 

@@ -6,6 +6,7 @@ are written together or not at all, and each row exactly once.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -71,10 +72,10 @@ class UsageStore(Protocol):
     """
 
     def positions(self) -> dict[str, int]:
-        """Return the offset up to which each known segment is in the database."""
+        """Return the offset up to which each of our segments is in the database."""
 
     def decided(self) -> dict[str, int]:
-        """Return the offset up to which decisions are, too, of each known segment."""
+        """Return the offset up to which decisions are, too, of each of them."""
 
     def add(
         self,
@@ -114,10 +115,17 @@ class UsageStore(Protocol):
         """Let go of the database; the next call opens it again."""
 
 
-def open_store(url: str, *, between: Callable[[], object] = lambda: None) -> UsageStore:
+def open_store(
+    url: str,
+    *,
+    journal: Path | None = None,
+    between: Callable[[], object] = lambda: None,
+) -> UsageStore:
     """Return the writer of the database at `url`, which is opened when it is needed.
 
-    While rows are added, `between` is called after every few of them. Raises
+    Of a database that several state directories share it knows the positions of the
+    one with this `journal` alone. While rows are added, `between` is called after every
+    few of them. Raises
     `UnsupportedDatabase` for other URLs than those of our kinds of databases.
     """
     # One process writes to one kind of database, and loads the driver of no other.
@@ -126,7 +134,7 @@ def open_store(url: str, *, between: Callable[[], object] = lambda: None) -> Usa
             PostgresStore,
         )
 
-        return PostgresStore(url, between=between)
+        return PostgresStore(url, journal=journal, between=between)
     from smart_llmrouter.stores.sqlite_store import SqliteStore  # noqa: PLC0415
 
     return SqliteStore(url, between=between)
@@ -145,8 +153,17 @@ class LabelRow(NamedTuple):
 
 
 def label_row(labels: Labels) -> LabelRow:
-    """Read labels; each note has its place, its field, what happened to it, and why."""
+    """Read labels; each note has its place, its field, what happened to it, and why.
+
+    A NUL, which a caller may put into the name of a model, becomes U+FFFD: PostgreSQL
+    has none, and both kinds of databases shall hold the same.
+    """
     values: list[Any] = msgspec.json.decode(b"[" + labels)
+    if b"\\u0000" in labels:
+        values = [
+            each.replace("\0", "\ufffd") if isinstance(each, str) else each
+            for each in values
+        ]
     values += _USUAL_ENDS[len(values) - _LABELS :] if len(values) < _LABELS else ()
     notes = values[_NOTES_AT]
     values[_NOTES_AT] = len(notes)

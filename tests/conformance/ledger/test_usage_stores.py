@@ -1,10 +1,12 @@
 """Rows and positions: together or not at all."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from smart_llmrouter.core.notes import Note
+from smart_llmrouter.stores.database_url import backend_of
 from smart_llmrouter.stores.usage_store import (
     DatabaseAway,
     UnstorableRows,
@@ -248,3 +250,93 @@ def test_only_a_call_with_a_target_has_a_lane(
         (None, 0),
         ("relay", 0),
     ]
+
+
+def test_a_model_name_with_a_nul_keeps_its_row(
+    state: StateDirectory, store: UsageStore
+) -> None:
+    """A caller cannot keep a call out of the ledger by what it asks for."""
+    new = add(store, a_record(1, requested_model="a\0b\\u0000"), a_record(2))
+
+    assert new == 2
+    assert state.ask(
+        "SELECT requested_model FROM request_usage WHERE ts_ms % 2 = 1"
+    ) == [("a\ufffdb\\u0000",)]
+
+
+def test_an_id_with_a_nul_is_set_aside(store: UsageStore) -> None:
+    """No router makes such a one, and no kind of database shall be asked to hold it."""
+    with pytest.raises(UnstorableRows) as caught:
+        add(store, a_record(1), a_record(2, request_id="req_\0"))
+
+    assert caught.value.indexes == {1}
+
+
+@pytest.mark.parametrize(
+    "request_id",
+    ['a"b', "a\\b", "a,b", "{a}", "None", "NULL", "", " ", "\x1f", "é\n", "%s"],
+)
+def test_any_other_text_is_an_id(
+    state: StateDirectory, store: UsageStore, request_id: str
+) -> None:
+    """It is found as it was written, among others."""
+    new = add(store, a_record(1), a_record(2, request_id=request_id), a_record(3))
+
+    assert new == 3
+    assert (request_id,) in state.rows()
+
+
+def test_numbers_at_the_ends_of_what_a_column_holds(
+    state: StateDirectory, store: UsageStore
+) -> None:
+    """They are kept as they are, also when the clock was absurd."""
+    most = (1 << 63) - 1
+    add(
+        store,
+        a_record(1, ts_ms=-most - 1),
+        a_record(2, ts_ms=most, latency_us=most),
+        a_record(3, ts_ms=0),
+    )
+
+    assert state.rows("ts_ms, latency_us") == [
+        (-most - 1, 1001),
+        (0, 1003),
+        (most, most),
+    ]
+
+
+def test_calls_of_many_days_are_found_in_their_order(
+    state: StateDirectory, store: UsageStore
+) -> None:
+    """Also where each day is kept apart, and a later batch has earlier days."""
+    day_ms = 86_400_000
+    later = [a_record(number, ts_ms=number * day_ms) for number in (20_000, 20_002)]
+    earlier = [a_record(number, ts_ms=number * day_ms) for number in (20_001, 19_999)]
+
+    new = add(store, *later) + add(store, *earlier, end_offset=2)
+
+    assert new == 4
+    assert [ts_ms for (ts_ms,) in state.rows("ts_ms")] == [
+        number * day_ms for number in (19_999, 20_000, 20_001, 20_002)
+    ]
+
+
+def test_two_writers_share_labels_and_keep_their_own_positions(
+    state: StateDirectory, tmp_path: Path
+) -> None:
+    """What one journal's ingester forgets is never another one's."""
+    here = open_store(state.url, journal=tmp_path / "here")
+    there = open_store(state.url, journal=tmp_path / "there")
+    try:
+        new = [
+            add(here, a_record(1), a_record(2, client="curl"), segment="a"),
+            add(there, a_record(3, client="curl"), a_record(2), segment="b"),
+        ]
+        one_file = backend_of(state.url) == "sqlite"
+
+        assert new == [2, 1]
+        assert here.positions() == ({"a": 1, "b": 1} if one_file else {"a": 1})
+        assert state.count("request_labels") == 2
+    finally:
+        here.close()
+        there.close()

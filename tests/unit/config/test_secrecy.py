@@ -285,7 +285,7 @@ def test_a_variable_without_a_usable_secret_is_told(value: str) -> None:
     ("url", "message"),
     [
         ("postgresql://u:geheim@db/x", None),
-        ("geheim", "the reference leads to something that is no database URL"),
+        ("geheim", "the reference leads to no URL of a database that can be used"),
     ],
 )
 def test_a_database_reference_must_lead_to_a_database(

@@ -60,7 +60,7 @@ def test_values_that_are_right(line: str) -> None:
         (
             "state: {database: 'postgresql://db.example/x'}",
             "state.database",
-            "`sqlite` or a reference to a database URL is expected",
+            "a database URL must not stand in the file: it tends to hold a password",
         ),
         ("state: {directory: ''}", "state.directory", "the text is empty"),
         (

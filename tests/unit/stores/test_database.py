@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from smart_llmrouter.ledger.record import UsageRecord, encode_record, split_record
 from smart_llmrouter.stores import database
+from smart_llmrouter.stores.backends import create_or_check_schema
 from smart_llmrouter.stores.database import migrate, open_for_reading, upgrade
 from smart_llmrouter.stores.decision_tables import DECISIONS
 from smart_llmrouter.stores.event_tables import CONFIG_VERSIONS
@@ -22,7 +23,6 @@ from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
 from smart_llmrouter.stores.sqlite import (
     condition,
     connect,
-    create_or_check_schema,
     database_path,
     sqlite_url,
 )
@@ -183,7 +183,7 @@ def test_an_upgrade_keeps_every_value_of_every_row(path: Path) -> None:
         labels = connection.execute("SELECT count(*) FROM request_labels").fetchone()
         positions = connection.execute("SELECT * FROM journal_positions").fetchall()
     assert labels == (4,)
-    assert positions == [("s", 7, 7)]
+    assert positions == [("s", 7, 7, "")]
 
 
 def test_migrated_labels_are_those_that_the_ingester_finds(path: Path) -> None:
@@ -258,7 +258,7 @@ def test_an_upgrade_from_the_previous_schema_keeps_every_row(path: Path) -> None
         (None, None, 0, 0, None, None, None),
         ("openai-chat", "relay", 0, 0, None, None, None),
     }
-    assert positions == [("s", 7, 7)]
+    assert positions == [("s", 7, 7, "")]
 
 
 def test_lines_of_before_an_upgrade_are_ingested_after_it(path: Path) -> None:
@@ -395,8 +395,9 @@ def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("postgresql://router:hunter2@db/usage", "not built yet"),
-        ("postgresql+asyncpg://router:hunter2@db/usage", "not built yet"),
+        ("mysql://router:hunter2@db/usage", "mysql databases cannot be used"),
+        ("mysql+asyncmy://router:hunter2@db/usage", "use `state.database: sqlite`"),
+        ("postgresql://router:hunter2@db/usage?no_such=1", "no URL that PostgreSQL's"),
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("hunter2", "not a database URL"),

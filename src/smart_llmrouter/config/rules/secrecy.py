@@ -126,7 +126,7 @@ def references_resolve(
             if scheme not in DATABASE_SCHEMES:
                 yield document.error(
                     path,
-                    "the reference leads to something that is no database URL",
+                    "the reference leads to no URL of a database that can be used",
                     "set it to a URL such as postgresql://user:password@host/name",
                     awaits=text,
                 )

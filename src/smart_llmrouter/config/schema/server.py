@@ -19,7 +19,6 @@ from smart_llmrouter.config.schema.kinds import (
     Bytes,
     Flag,
     Name,
-    NotBuilt,
     Seconds,
     SecondsOrNone,
     Section,
@@ -84,6 +83,11 @@ def _directory(text: str) -> str:
 def _database(text: str) -> str:
     if text == "sqlite" or is_reference(text):
         return text
+    if "://" in text:
+        raise refusal(
+            "a database URL must not stand in the file: it tends to hold a password",
+            "put the whole URL into a variable and write ${ITS_NAME} here",
+        )
     raise refusal(
         "`sqlite` or a reference to a database URL is expected",
         "write sqlite, or ${ROUTER_DATABASE_URL} and set that variable",
@@ -212,15 +216,12 @@ class State(Section):
             " and variables are not expanded."
         ),
     )
-    database: Annotated[
-        str,
-        AfterValidator(_database),
-        NotBuilt("a database other than SQLite", lambda value: value != "sqlite"),
-    ] = Field(
+    database: Annotated[str, AfterValidator(_database)] = Field(
         default="sqlite",
         description=(
             "`sqlite` (a file in `state.directory`), or a reference such as"
-            " `${ROUTER_DATABASE_URL}` to a `postgresql://` URL."
+            " `${ROUTER_DATABASE_URL}` to a `postgresql://` URL, which needs"
+            " `smart-llmrouter[postgres]`."
         ),
     )
     counters: Annotated[str, AfterValidator(_counters)] = Field(
