@@ -160,9 +160,7 @@ class StateDirectory:
 
     def select(self, columns: str, table: str) -> list[tuple[object, ...]]:
         """Return those columns of all rows of a table or view."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
-            query = f"SELECT {columns} FROM {table}"  # noqa: S608 - no input
-            return connection.execute(query).fetchall()
+        return self.ask(f"SELECT {columns} FROM {table}")  # noqa: S608 - no input
 
     def decided_ids(self) -> list[str]:
         """Return the ids of all calls whose decision is kept, in order."""
