@@ -1,5 +1,6 @@
 """Puts together what plans calls: once for each configuration."""
 
+import time
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Self
@@ -135,5 +136,11 @@ def _strategy_of(group: Group, known: Known) -> Strategy:
     if group.strategy == "weighted":
         return Weighted(known.draw)
     if group.strategy == "dynamic":
-        return Dynamic(group.dynamic, known.observations, known.draw, now=known.now)
+        return Dynamic(
+            group.dynamic,
+            known.observations,
+            known.draw,
+            now=known.now,
+            wall=time.time,
+        )
     return AsListed()

@@ -151,6 +151,7 @@ class Planning:
             caller=arrival.caller,
             client=arrival.client,
             requested_model=entry.requested_model,
+            began_ms=arrival.ts_ms,
         )
         try:
             targets, run = await decide(

@@ -18,7 +18,7 @@ from typing import Final
 
 from smart_llmrouter.config import policies
 from smart_llmrouter.config.snapshot import Target
-from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.core.clock import Monotonic, WallClock
 from smart_llmrouter.core.requirements import Requirements
 from smart_llmrouter.routing.observations import Observations, Seen, scored
 from smart_llmrouter.routing.ordering import Ordering, Score
@@ -29,6 +29,7 @@ from smart_llmrouter.routing.weighted import Draw
 _NOTES: Final = 32
 _FRESH_S: Final = 0.05
 _OLD_S: Final = 1.0
+_MS_PER_S: Final = 1000
 _TABLES: Final = 256
 _USUAL_OUTPUT_TOKENS: Final = 500.0
 _BYTES_PER_TOKEN: Final = 4
@@ -72,6 +73,10 @@ class _Table:
         return found
 
 
+def _before_all() -> float:
+    return 0.0
+
+
 class Dynamic:
     """Orders the targets of one group by what was seen of them lately."""
 
@@ -82,12 +87,17 @@ class Dynamic:
         draw: Draw,
         *,
         now: Monotonic,
+        wall: WallClock = _before_all,
     ) -> None:
-        """Score by `settings` what `observations` hold of the group's targets."""
+        """Score by `settings` what `observations` hold of the group's targets.
+
+        `wall` says which of a target's prices is in force: without it the first.
+        """
         self._settings = settings
         self._observations = observations
         self._draw = draw
         self._now = now
+        self._wall = wall
         self._output_tokens = _USUAL_OUTPUT_TOKENS
         self._tables: dict[tuple[object, ...], _Table] = {}
 
@@ -121,8 +131,9 @@ class Dynamic:
 
     def _table(self, eligible: Sequence[Target], *, ratio: int, now_s: float) -> _Table:
         settings, span = self._settings, scored(self._settings)
+        at_ms = int(self._wall() * _MS_PER_S)
         known = [
-            Known(target, self._observations.seen(target.label, span))
+            Known(target, self._observations.seen(target.label, span), at_ms)
             for target in eligible
         ]
         self._output_tokens = _usual_output([each.seen for each in known])

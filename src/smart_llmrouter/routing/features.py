@@ -123,15 +123,19 @@ def question_document(question: Question) -> dict[str, Any]:
             around = around.setdefault(step, {})
         around[last] = read(question)
     document[_TARGETS] = [
-        target_document(target, index, dialect=question.needs.dialect)
+        target_document(
+            target, index, dialect=question.needs.dialect, at_ms=question.began_ms
+        )
         for index, target in enumerate(question.eligible)
     ]
     return document
 
 
-def target_document(target: Target, index: int, *, dialect: str) -> dict[str, Any]:
-    """Return what `script` and `external` are told of one target."""
-    price = target.price
+def target_document(
+    target: Target, index: int, *, dialect: str, at_ms: int
+) -> dict[str, Any]:
+    """Return what `script` and `external` are told of one target, and of its price."""
+    price = None if target.price is None else target.price.at(at_ms)
     return {
         "index": index,
         "label": target.label,

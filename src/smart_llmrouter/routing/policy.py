@@ -53,7 +53,10 @@ class NobodyLeft(Exception):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What a policy is asked. `eligible` are in the order of the configuration."""
+    """What a policy is asked. `eligible` are in the order of the configuration.
+
+    `began_ms` is when the call began, in milliseconds since 1970 UTC.
+    """
 
     group: Group
     needs: Requirements
@@ -61,6 +64,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     caller: Caller
     client: str
     requested_model: str | None
+    began_ms: int = 0
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

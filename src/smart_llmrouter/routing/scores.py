@@ -32,10 +32,14 @@ Figures = Sequence[float | None]
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What is known of a target: its settings, and what was seen of it lately."""
+    """What is known of a target: its settings, and what was seen of it lately.
+
+    `at_ms` is the time, in milliseconds since 1970 UTC, whose price it has.
+    """
 
     target: Target
     seen: Seen
+    at_ms: int = 0
 
 
 def score_all(
@@ -66,12 +70,14 @@ def score_all(
     ]
 
 
-def dollars_per_million(target: Target, *, input_share: float) -> float | None:
+def dollars_per_million(
+    target: Target, *, input_share: float, at_ms: int = 0
+) -> float | None:
     """Return what a million tokens cost, `input_share` of them input; `None`: unknown.
 
     This is for comparing; what is charged is counted in `core.money`.
     """
-    price = target.price
+    price = None if target.price is None else target.price.at(at_ms)
     if price is None or price.input is None or price.output is None:
         return None
     given = input_share * price.input.usd_per_million
@@ -97,7 +103,7 @@ def _failed(each: Known, _: float) -> float | None:
 
 
 def _price(each: Known, input_share: float) -> float | None:
-    return dollars_per_million(each.target, input_share=input_share)
+    return dollars_per_million(each.target, input_share=input_share, at_ms=each.at_ms)
 
 
 _FIGURES: Final[Mapping[str, Callable[[Known, float], float | None]]] = {

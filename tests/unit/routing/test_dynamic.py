@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -352,3 +353,23 @@ def test_nobody_is_planned_who_is_not_eligible(
     weighed = [bool(each.weight) for each in ordering.targets]
     assert weighed == sorted(weighed, reverse=True)
     assert all(0 <= score.value <= 1 + 1e-9 for score in ordering.scores.values())
+
+
+def test_the_price_that_is_in_force_is_compared() -> None:
+    """From the moment on at which another one is, the other target is better."""
+    cheap_for_now = replace(price("1", "1"), until_ms=5_000, after=price("9", "9"))
+    targets = (target("a", costs=cheap_for_now), target("b", costs=price("3", "3")))
+    settings = policies.Dynamic(weights=ScoreWeights(price=1), explore=0)
+    clock, wall = Clock(), Clock(4.9)
+    observations = Observations(
+        clock, {each.label: [scored(settings)] for each in targets}
+    )
+    strategy = Dynamic(settings, observations, lambda: 0.0, now=clock, wall=wall)
+
+    before = strategy.order(targets, needs()).scores
+    wall.turn(0.1)
+    clock.turn(2)
+    after = strategy.order(targets, needs()).scores
+
+    assert before["a/mini"].value > before["b/mini"].value
+    assert after["a/mini"].value < after["b/mini"].value

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
+import msgspec
 import pytest
 
 from smart_llmrouter.core.features import FEATURES, TARGET_FEATURES
@@ -204,3 +205,16 @@ def test_only_what_is_asked_for_is_found_out() -> None:
 
     assert found == {"stream": False, "tool_count": 0}
     assert asked.needs._estimate is None
+
+
+def test_policies_are_told_the_price_that_is_in_force() -> None:
+    """It is that of the time at which the call began."""
+    dated = replace(price("1", "2"), until_ms=5_000, after=price("3", "4"))
+    asked = question(target("a", costs=dated))
+
+    told = [
+        question_document(msgspec.structs.replace(asked, began_ms=began_ms))["targets"]
+        for began_ms in (4_999, 5_000)
+    ]
+
+    assert [each[0]["inputPricePerMillionUsd"] for each in told] == [1.0, 3.0]
