@@ -147,6 +147,10 @@ Each token of the input is one of the four and is paid for once:
 | written for 5 minutes | `cache_write_per_million` | as `input_per_million` |
 | written for 1 hour | `cache_write_1h_per_million` | as `cache_write_per_million` |
 | output | `output_per_million` | unknown, and so is the total |
+| reasoning, a part of the output | `reasoning_per_million` | as `output_per_million` |
+| of images, a part of the uncached | `image_input_per_million` | as `input_per_million` |
+
+[Cost](cost.md) says how each part is computed.
 
 So where a provider takes 1.25 times the price of input for a write of five minutes,
 twice of it for one of an hour, and a tenth of it for a read, give all four:

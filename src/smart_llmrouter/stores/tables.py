@@ -138,7 +138,8 @@ def _charges() -> list[Column[int]]:
         number(
             "charged_tokens",
             "What budgets were charged, where that is not input and output together: "
-            "of a call that was cut off, what it may have used",
+            "of a call that was cut off, what it may have used; with what failed "
+            "attempts used",
             unit="tokens",
             empty="they were charged what was used",
         ),
@@ -167,15 +168,17 @@ def _rare_costs() -> list[Column[int]]:
         ),
         number(
             "image_cost_nusd",
-            "What images of the input cost beside its tokens",
+            "What images of the input cost: the tokens that were reported to be theirs, "
+            "and each image where that has a price",
             unit="nano-dollars",
-            empty="there were none, or they have no price",
+            empty="there were none, or they have no price of their own",
         ),
         number(
             "failed_attempts_cost_nusd",
-            "What other attempts than the last one cost",
+            "What attempts cost that failed, as far as their targets said what they "
+            "used; no part of the total",
             unit="nano-dollars",
-            empty="there were none, or nobody said what they used",
+            empty="none failed, or nobody said what it used",
         ),
     ]
 
