@@ -148,7 +148,7 @@ Each token of the input is one of the four and is paid for once:
 | written for 1 hour | `cache_write_1h_per_million` | as `cache_write_per_million` |
 | output | `output_per_million` | unknown, and so is the total |
 | reasoning, a part of the output | `reasoning_per_million` | as `output_per_million` |
-| of images, a part of the uncached | `image_input_per_million` | as `input_per_million` |
+| of images, not cached | `image_input_per_million` | as `input_per_million` |
 
 [Cost](cost.md) says how each part is computed.
 

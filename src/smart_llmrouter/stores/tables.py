@@ -168,7 +168,7 @@ def _rare_costs() -> list[Column[int]]:
         ),
         number(
             "image_cost_nusd",
-            "What images of the input cost: the tokens that were reported to be theirs, "
+            "What images of the input cost: tokens that were reported to be theirs, "
             "and each image where that has a price",
             unit="nano-dollars",
             empty="there were none, or they have no price of their own",
