@@ -24,6 +24,7 @@ ON_THE_PATH: Final = [
     f"smart_llmrouter.{layer}"
     for layer in (
         "admission",
+        "cache",
         "dialects",
         "edge",
         "engine",

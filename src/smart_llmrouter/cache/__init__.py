@@ -1,0 +1,1 @@
+"""Which answers may be served again, and where they are kept until then."""
