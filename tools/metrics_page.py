@@ -51,9 +51,12 @@ LABELS: Final[Mapping[str, str]] = {
     "target": "`provider/model`, by their keys in the configuration",
     "state": "`closed`, `half-open` or `open`: [Health](health-and-capacity.md)",
     "full": "what there was no more room in: `router`, or the part of one `address`",
+    "cache": "`hit`, `miss` or `bypass`: [The cache](cache.md)",
+    "why": "`room`: others needed it; or `age`",
     "reason": (
-        "`missing` (no token), `unknown`, or `inactive`: disabled, suspended, expired,"
-        " rotated or removed"
+        "of an authentication: `missing` (no token), `unknown`, or `inactive`:"
+        " disabled, suspended, expired, rotated or removed; of the cache: as on the"
+        " page [The cache](cache.md#what-you-see), and empty for none"
     ),
     "outcome": (
         "of an attempt: `answered`, or the `error_class` of the usage record; of a"

@@ -10,6 +10,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from smart_llmrouter.admission.tickets import ENDINGS
+from smart_llmrouter.cache.memory import DROPS
+from smart_llmrouter.cache.words import Reason, Status
 from smart_llmrouter.config.allowances import ScopeKind
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.engine.tally import NO_GROUP
@@ -40,6 +42,7 @@ async def watched(tmp_path: Path, mock: Mock) -> AsyncIterator[Router]:
             caller("paced", shaping=PACE),
             caller("few", budgets=FEW),
         ],
+        cache={"enabled": True},
     )
     async with running_router(tmp_path, settings) as running:
         yield running
@@ -125,6 +128,24 @@ async def test_calls_that_come_too_fast_are_counted(watched: Router) -> None:
     assert value_of(metrics, "queued_calls") == 0
 
 
+async def test_the_cache_is_counted(watched: Router) -> None:
+    """What it did with each call and why, and what it holds."""
+    async with watched.http() as client:
+        for temperature in (0, 0, 0, 1):
+            await client.post(CHAT, json={**BODY, "temperature": temperature})
+
+    metrics = await metrics_of(watched)
+
+    def calls(cache: str, reason: str) -> float:
+        return value_of(metrics, "cache_calls_total", cache=cache, reason=reason)
+
+    assert (calls("miss", "stored"), calls("hit", "")) == (1, 2)
+    assert calls("bypass", "not-deterministic") == 1
+    assert value_of(metrics, "cached_answers") == 1
+    assert 500 < value_of(metrics, "cached_bytes") < 3000
+    assert value_of(metrics, "cache_drops_total", why="room") == 0
+
+
 async def test_every_metric_is_documented(watched: Router, mock: Mock) -> None:
     """The page of metrics names each sample, and each label of it."""
     mock.will(Step(), Step(status=500))
@@ -172,7 +193,9 @@ async def test_labels_are_bounded(watched: Router) -> None:
         "code": {kind.code for kind in _kinds()},
         "worker": {"1"},
         "full": {"router", "address"},
-        "reason": {"missing", "unknown", "inactive"},
+        "reason": {"missing", "unknown", "inactive", "", *get_args(Reason)},
+        "cache": {*get_args(Status)},
+        "why": {*DROPS},
         "ending": {*ENDINGS},
         "scope": {*get_args(ScopeKind)},
         "state": {"closed", "half-open", "open"},

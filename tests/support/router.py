@@ -21,6 +21,7 @@ import uvloop
 
 from smart_llmrouter import bootstrap
 from smart_llmrouter.admission.counters import Counters
+from smart_llmrouter.bootstrap.answers import open_answers
 from smart_llmrouter.bootstrap.surface import build_edge
 from smart_llmrouter.bootstrap.transports import open_transport
 from smart_llmrouter.config.load import load_snapshot
@@ -125,6 +126,7 @@ async def serving(
     async with (
         open_transport(snapshot.upstream) as transport,
         bootstrap.open_policies(snapshot, transport) as policies,
+        open_answers(snapshot) as answers,
     ):
         hub = build_edge(
             snapshot,
@@ -134,6 +136,7 @@ async def serving(
             tally=Tally(),
             ingester=lambda: "ok",
             counters=counters,
+            answers=answers,
         )
         server = Server(hub, grace_s=1)
         listening = listening_socket("127.0.0.1", 0)

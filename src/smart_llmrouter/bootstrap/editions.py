@@ -15,6 +15,7 @@ from typing import Final
 
 from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.admission.shared import Shared
+from smart_llmrouter.bootstrap.answers import open_answers
 from smart_llmrouter.bootstrap.budgets import rebuild
 from smart_llmrouter.bootstrap.opening import (
     CannotStart,
@@ -58,7 +59,7 @@ async def serving_editions(
     """Serve by a configuration, which is the `number`th edition, and by its followers.
 
     At the end of the block all that is open is closed, whatever still uses it. Raises
-    `CannotStart` where a policy cannot be used.
+    `CannotStart` where a policy or a store cannot be used.
     """
     transports = Transports()
     first = await _opened(snapshot, kept, transports, before=None)
@@ -156,7 +157,13 @@ async def _opened(
     async with AsyncExitStack() as opened:
         transport = await opened.enter_async_context(transports.lent(snapshot))
         policies = await opened.enter_async_context(open_policies(snapshot, transport))
+        answers = await opened.enter_async_context(open_answers(snapshot))
         surface = build_surface(
-            snapshot, kept, transport, policies=policies, before=before
+            snapshot,
+            kept,
+            transport,
+            policies=policies,
+            answers=answers,
+            before=before,
         )
         return Edition(surface, opened.pop_all())

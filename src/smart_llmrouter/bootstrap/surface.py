@@ -13,8 +13,12 @@ from smart_llmrouter.admission.counters import Counters
 from smart_llmrouter.admission.gate import Gate
 from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.admission.queue import Queue
+from smart_llmrouter.bootstrap.answers import bound, build_caching, new_memory
 from smart_llmrouter.bootstrap.routing import Known, build_planning
 from smart_llmrouter.bootstrap.transports import image_fetcher
+from smart_llmrouter.cache.answers import Answers
+from smart_llmrouter.cache.flights import Flights
+from smart_llmrouter.cache.memory import AnswersInMemory
 from smart_llmrouter.config.snapshot import Snapshot, State
 from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.core.ids import RequestIds
@@ -35,6 +39,7 @@ from smart_llmrouter.edge.usage import Rows, UsageReports
 from smart_llmrouter.engine.admission import Admission
 from smart_llmrouter.engine.attempt import Attempting
 from smart_llmrouter.engine.attempts import Attempts
+from smart_llmrouter.engine.caching import Caching
 from smart_llmrouter.engine.carrier import Carrier
 from smart_llmrouter.engine.counting import Counting
 from smart_llmrouter.engine.explaining import Explainer, Explaining
@@ -74,6 +79,8 @@ class Lasting:
     inbound: Inbound
     counters: Counters
     queue: Queue
+    answers: AnswersInMemory
+    flights: Flights
 
 
 def lasting(
@@ -106,6 +113,8 @@ def lasting(
         ),
         counters=counters,
         queue=Queue(counters, loop, now=time.monotonic, waited=tally.waited),
+        answers=new_memory(),
+        flights=Flights(),
     )
 
 
@@ -131,12 +140,14 @@ def build_surface(
     transport: Transport,
     *,
     policies: Mapping[str, Policy] = NO_POLICIES,
+    answers: Answers | None = None,
     before: Surface | None = None,
 ) -> Surface:
     """Put together what serves by one configuration, beside what is `kept`.
 
-    `policies` are those of groups that have one, by the group's name. What is known of
-    targets goes on from that of the configuration `before`.
+    `policies` are those of groups that have one, by the group's name. `answers` are in
+    a store that others share, where that is wanted. What is known of targets goes on
+    from that of the configuration `before`.
     """
     known = (
         Known(snapshot, now=time.monotonic, draw=random.random)
@@ -145,7 +156,13 @@ def build_surface(
     )
     authenticator = Authenticator(snapshot.callers_by_digest, wall_clock=time.time)
     door = Door(authenticator, kept.inbound.failures, kept.inbound.accesses)
-    carriers = _carriers(snapshot, kept, transport, known, policies)
+    recorder = _recorder(snapshot, kept)
+    caching = build_caching(
+        snapshot, answers or kept.answers, kept.flights, recorder, kept.tally
+    )
+    carriers = _carriers(
+        snapshot, kept, transport, known, policies, recorder=recorder, caching=caching
+    )
     return Surface(
         snapshot=snapshot,
         known=known,
@@ -176,6 +193,7 @@ def speak_for(surface: Surface, kept: Lasting, *, edition: int = 0) -> None:
     """
     known, counters = surface.known, kept.counters
     kept.inbound.bound(surface.snapshot.server)
+    bound(kept.answers, surface.snapshot.cache)
     kept.crew.speak_for(
         own_report(
             kept.tally,
@@ -185,6 +203,7 @@ def speak_for(surface: Surface, kept: Lasting, *, edition: int = 0) -> None:
             edition=edition,
             queue=kept.queue,
             counters=counters.condition,
+            answers=kept.answers,
         )
     )
 
@@ -203,6 +222,7 @@ def build_hub(surface: Surface, kept: Lasting, *, edition: int = 0) -> Hub:
         entrance=kept.inbound.entrance,
     )
     hub.each_second(kept.inbound.tell)
+    hub.each_second(kept.answers.sweep)
     return hub
 
 
@@ -215,15 +235,19 @@ def build_edge(
     ingester: Callable[[], str],
     policies: Mapping[str, Policy] = NO_POLICIES,
     counters: Counters | None = None,
+    answers: Answers | None = None,
 ) -> Hub:
     """Put the public surface together for one configuration, on the running loop.
 
     `policies` are those of groups that have one, by the group's name; there are none by
-    default. `counters` count what is limited; by default that is done in memory.
+    default. `counters` count what is limited; by default that is done in memory, where
+    answers are kept, too, if any are.
     """
     counters = counters or Memory(now=time.monotonic, wall=time.time)
     kept = lasting(journal, tally=tally, ingester=ingester, counters=counters)
-    surface = build_surface(snapshot, kept, transport, policies=policies)
+    surface = build_surface(
+        snapshot, kept, transport, policies=policies, answers=answers
+    )
     return build_hub(surface, kept)
 
 
@@ -233,6 +257,9 @@ def _carriers(
     transport: Transport,
     known: Known,
     policies: Mapping[str, Policy],
+    *,
+    recorder: Recorder,
+    caching: Caching | None,
 ) -> tuple[Carrier, Carrier, Carrier]:
     """Put together what answers requests, counts them, and explains them."""
     user_agent = read_build_info().user_agent
@@ -241,7 +268,6 @@ def _carriers(
     admission = Admission(gate, tally)
     routes = routes_of(snapshot, DIALECTS, user_agent=user_agent)
     planning = build_planning(snapshot, known, routes, policies)
-    recorder = _recorder(snapshot, kept)
     pipeline = Pipeline(
         snapshot,
         admission,
@@ -252,6 +278,8 @@ def _carriers(
         recorder=recorder,
         watch=watch,
     )
+    if caching is not None:
+        pipeline.keep_answers(caching)
     counting = Counting(
         snapshot,
         admission,

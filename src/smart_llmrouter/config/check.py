@@ -96,6 +96,7 @@ def check(
         findings += proxies.proxies_are_not_everybody(document, schema.settings)
         findings += allowances.allowances_have_an_effect(document, schema.settings)
         findings += sharing.counters_are_shared(document, schema.settings)
+        findings += sharing.answers_can_be_kept(document, schema.settings)
         findings += queues.queues_have_an_effect(document, schema.settings)
         findings += graph.groups_can_serve(document, schema.settings)
         findings += graph.models_say_what_they_can(document, schema.settings)

@@ -11,6 +11,7 @@ from smart_llmrouter.config.compile_allowances import allowances
 from smart_llmrouter.config.compile_policies import (
     affinity,
     backoffs,
+    cache,
     contract,
     diagnostics,
     dynamic,
@@ -79,6 +80,7 @@ def compile_snapshot(
         ),
         diagnostics=diagnostics(settings.diagnostics),
         allowances=allowances(settings),
+        cache=cache(settings.cache),
     )
 
 

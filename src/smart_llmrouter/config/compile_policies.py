@@ -6,6 +6,7 @@ from pathlib import Path
 from smart_llmrouter.config.policies import (
     Affinity,
     Backoffs,
+    Cache,
     Contract,
     Diagnostics,
     Dynamic,
@@ -20,6 +21,7 @@ from smart_llmrouter.config.policies import (
     Thresholds,
 )
 from smart_llmrouter.config.schema import allowances, groups, policies, providers
+from smart_llmrouter.config.schema import root as root_settings
 from smart_llmrouter.config.schema import server as server_settings
 from smart_llmrouter.core.secrets import Secret
 
@@ -162,4 +164,16 @@ def diagnostics(given: server_settings.Diagnostics) -> Diagnostics:
         decisions=given.decisions,
         max_candidates=given.max_candidates,
         max_filter_reasons=given.max_filter_reasons,
+    )
+
+
+def cache(given: root_settings.Cache) -> Cache | None:
+    """Compile which answers may be served again; nothing: none may."""
+    if not given.enabled:
+        return None
+    return Cache(
+        store=given.store,
+        max_bytes=given.max_bytes,
+        max_entry_bytes=given.max_entry_bytes,
+        ttl_s=float(given.ttl_s),
     )

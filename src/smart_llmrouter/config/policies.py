@@ -13,6 +13,7 @@ OnError = Literal["fail_closed", "fallback"]
 OnDisconnect = Literal["cancel", "drain"]
 ImageSource = Literal["url", "data"]
 Decisions = Literal["off", "failed", "all"]
+CacheStore = Literal["memory", "shared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,3 +159,16 @@ class Diagnostics:
     decisions: Decisions = "off"
     max_candidates: int = 64
     max_filter_reasons: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """Where answers are kept that may be served again, how many, and for how long.
+
+    `max_bytes` are of each process for `memory`, and of the whole store for `shared`.
+    """
+
+    store: CacheStore = "memory"
+    max_bytes: int = 134_217_728
+    max_entry_bytes: int = 1_048_576
+    ttl_s: float = 900.0

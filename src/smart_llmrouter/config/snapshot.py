@@ -14,6 +14,7 @@ from smart_llmrouter.config.allowances import Allowances
 from smart_llmrouter.config.policies import (
     Affinity,
     Backoffs,
+    Cache,
     Contract,
     Diagnostics,
     Dynamic,
@@ -233,7 +234,8 @@ class Snapshot:
 
     `groups` holds each group once, by name; `groups_by_name` finds it by name and by
     alias. `callers_by_digest` is keyed by the SHA-256 digest of the whole token;
-    callers of the statuses `removed` and `archived` are not in it.
+    callers of the statuses `removed` and `archived` are not in it. Without a `cache` no
+    answer is served again.
     """
 
     fingerprint: str
@@ -245,3 +247,4 @@ class Snapshot:
     callers_by_digest: Mapping[bytes, Caller] = field(repr=False)
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
     allowances: Allowances = field(default_factory=Allowances)
+    cache: Cache | None = None

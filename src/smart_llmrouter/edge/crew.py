@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import msgspec
 
 from smart_llmrouter.admission.queue import Queue
+from smart_llmrouter.cache.memory import AnswersInMemory
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.edge.offers import Offers
 from smart_llmrouter.edge.reloads import Reloads
@@ -55,6 +56,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     `answered` the last one that it was offered: `unable` says why it cannot serve by
     that, `None` that it can.
     `counters` says why limits cannot be counted, `None` where they can.
+    `cached_answers` are those in its memory, which take `cached_bytes`.
     """
 
     pid: int
@@ -68,6 +70,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     answered: int = 0
     unable: str | None = None
     counters: str | None = None
+    cached_answers: int = 0
+    cached_bytes: int = 0
 
 
 class Staffing(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +114,7 @@ def own_report(
     edition: int = 0,
     queue: Queue | None = None,
     counters: Callable[[], str | None] = lambda: None,
+    answers: AnswersInMemory | None = None,
 ) -> OwnReport:
     """Return what makes a report of all these whenever it is called."""
 
@@ -126,6 +131,7 @@ def own_report(
             openings=health.openings,
             capacity_refusals=dict.fromkeys(health.targets, 0) | refused(),
             queue_endings=endings(),
+            cache_drops={} if answers is None else dict(answers.dropped),
         )
         return WorkerReport(
             pid=os.getpid(),
@@ -135,6 +141,8 @@ def own_report(
             queued=0 if queue is None else queue.depth,
             journal=journal().reason,
             counters=counters(),
+            cached_answers=0 if answers is None else len(answers),
+            cached_bytes=0 if answers is None else answers.bytes,
             edition=edition,
             targets={
                 label: TargetReport(

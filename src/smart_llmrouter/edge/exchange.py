@@ -108,6 +108,14 @@ class Exchange(msgspec.Struct, eq=False):
         """The address that it came from; see `edge.addresses`."""
         return self.connection.peer
 
+    @property
+    def cache_control(self) -> bytes | None:
+        """What the caller said in `Cache-Control`, in one field or several."""
+        name = b"cache-control"
+        if name not in self.headers:
+            return None
+        return b",".join([value for each, value in self.fields if each == name])
+
     def keep_no_body(self) -> None:
         """Drop what comes of the body, up to the bound of the route."""
         self.pieces = _Nowhere()

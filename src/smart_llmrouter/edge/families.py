@@ -147,6 +147,22 @@ THROTTLED: Final = Family(
     name="auth_failures_throttled",
     told="Failed authentications that were told that there are too many.",
 )
+CACHE_CALLS: Final = Family(
+    name="cache_calls",
+    told="Calls by what the response cache did with them, and why.",
+    labels=("cache", "reason"),
+)
+CACHED: Final = Family(
+    name="cached_answers", told="Answers that are kept in the memory of the workers."
+)
+CACHED_BYTES: Final = Family(
+    name="cached_bytes", told="Bytes that these answers take, with all that is theirs."
+)
+CACHE_DROPS: Final = Family(
+    name="cache_drops",
+    told="Answers that were let go of: for others, or because of their age.",
+    labels=("why",),
+)
 DURATION: Final = Family(
     name="call_duration_seconds",
     told="From arrival to the record.",
@@ -162,5 +178,6 @@ FAMILIES: Final = (
     UNWRITTEN, UNREAD, CALLS, ERRORS, TOKENS, ATTEMPTS, CIRCUITS, RESTING, OPENINGS,
     FULL, COST, REFUSED, QUEUED, QUEUE_ENDINGS, LIMIT_REFUSALS, BUDGET_WARNINGS,
     RESERVED_TOKENS, RESERVED_USD, COUNTERS_UP, CONNECTIONS, CONNECTIONS_REFUSED,
-    AUTH_FAILURES, THROTTLED, DURATION, FIRST_TOKEN, QUEUE_WAIT,
+    AUTH_FAILURES, THROTTLED, CACHE_CALLS, CACHED, CACHED_BYTES, CACHE_DROPS, DURATION,
+    FIRST_TOKEN, QUEUE_WAIT,
 )  # fmt: skip

@@ -23,6 +23,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from smart_llmrouter.admission.tickets import ENDINGS
+from smart_llmrouter.cache.memory import DROPS
 from smart_llmrouter.core.build_info import BuildInfo
 from smart_llmrouter.core.money import NUSD_PER_USD
 from smart_llmrouter.edge.crew import (
@@ -39,6 +40,10 @@ from smart_llmrouter.edge.families import (
     AUTH_FAILURES,
     BUDGET_WARNINGS,
     BUILD,
+    CACHE_CALLS,
+    CACHE_DROPS,
+    CACHED,
+    CACHED_BYTES,
     CALLS,
     CIRCUITS,
     CONFIGURATION,
@@ -94,6 +99,8 @@ class Shown:
     in_flight: int = 0
     connections: int = 0
     queued: int = 0
+    cached_answers: int = 0
+    cached_bytes: int = 0
     counters_up: bool = True
     staffing: Staffing = field(default_factory=Staffing)
     unread_bytes: int | None = 0
@@ -124,6 +131,8 @@ class CountsCollector(Collector):
         yield _gauge(CONNECTIONS, shown.connections)
         yield _gauge(QUEUED, shown.queued)
         yield _gauge(COUNTERS_UP, shown.counters_up)
+        yield _gauge(CACHED, shown.cached_answers)
+        yield _gauge(CACHED_BYTES, shown.cached_bytes)
         yield _single(UNWRITTEN, counts.unwritable)
         if shown.unread_bytes is not None:
             yield _gauge(UNREAD, shown.unread_bytes)
@@ -201,6 +210,9 @@ def _counters(counts: Counts) -> Iterator[Metric]:
     reasons = dict.fromkeys(REASONS, 0) | counts.auth_failures
     yield _counter(AUTH_FAILURES, _by_one(reasons))
     yield _single(THROTTLED, counts.throttled)
+    yield _counter(CACHE_CALLS, counts.cache.items())
+    drops = dict.fromkeys(DROPS, 0) | counts.cache_drops
+    yield _counter(CACHE_DROPS, _by_one(drops))
 
 
 def _configuration(reloads: Reloads) -> Iterator[Metric]:
@@ -299,6 +311,8 @@ class Metrics:
             in_flight=sum(report.in_flight for report in living),
             connections=sum(report.connections for report in living),
             queued=sum(report.queued for report in living),
+            cached_answers=sum(report.cached_answers for report in living),
+            cached_bytes=sum(report.cached_bytes for report in living),
             counters_up=all(report.counters is None for report in living),
             staffing=staffing,
             unread_bytes=unread_bytes,

@@ -139,7 +139,7 @@ class Attempting:
         return PlainWin(
             route=route,
             lane=lane,
-            headers=headers + _notes_line(notes) if notes else headers,
+            headers=headers + notes_line(notes) if notes else headers,
             body=body,
             usage=usage,
             stored_id=lane.stored_id(came) if route.dialect.stores_answers else None,
@@ -168,7 +168,7 @@ class Attempting:
             lane=lane,
             headers=route.name_line
             + ATTEMPTS_LINES[entry.attempts]
-            + _notes_line(lane.noted()),
+            + notes_line(lane.noted()),
             answer=answer,
             meter=meter,
             first=first,
@@ -192,7 +192,7 @@ async def _preamble(answer: UpstreamAnswer, meter: Meter, endpoint: Endpoint) ->
     return first
 
 
-def _notes_line(notes: Sequence[Note]) -> HeaderLines:
+def notes_line(notes: Sequence[Note]) -> HeaderLines:
     """Return the header that tells what was lost, if anything was."""
     return header_lines((b"x-router-notes", _told(notes))) if notes else b""
 

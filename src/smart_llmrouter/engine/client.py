@@ -57,6 +57,10 @@ class Client(Protocol):
     def left(self) -> bool:
         """Whether the caller closed its connection."""
 
+    @property
+    def cache_control(self) -> bytes | None:
+        """What the caller said in `Cache-Control`, if anything."""
+
     def ask_on_leaving(self, stays: Callable[[], bool]) -> None:
         """Ask `stays` when the caller leaves whether the call goes on without it.
 

@@ -21,7 +21,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """Counters of a tally, with its labels; none of them ever goes down.
 
     `openings` (of circuits) and `capacity_refusals` are by target, and not the tally's,
-    and neither are `queue_endings`: whoever makes a report adds them.
+    and neither are `queue_endings` and `cache_drops`: whoever makes a report adds them.
     """
 
     calls: dict[tuple[str, int, bool], int] = {}
@@ -44,6 +44,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     reservation_nusd: dict[str, int] = {}
     queue_endings: dict[str, int] = {}
     queue_waits: dict[str, Durations] = {}
+    cache: dict[tuple[str, str], int] = {}
+    cache_drops: dict[str, int] = {}
 
     @classmethod
     def of(cls, tally: Tally) -> Self:
@@ -67,6 +69,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             reservation_tokens=_told(reserved.reserved_tokens, reserved.used_tokens),
             reservation_nusd=_told(reserved.reserved_nusd, reserved.used_nusd),
             queue_waits=_frozen(tally.queue_waits),
+            cache=dict(tally.cache),
         )
 
     @classmethod
@@ -104,6 +107,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
             reservation_nusd=_added(self.reservation_nusd, other.reservation_nusd),
             queue_endings=_added(self.queue_endings, other.queue_endings),
             queue_waits=_added_durations(self.queue_waits, other.queue_waits),
+            cache=_added(self.cache, other.cache),
+            cache_drops=_added(self.cache_drops, other.cache_drops),
         )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from smart_llmrouter.admission.demand import Spent
+from smart_llmrouter.cache.words import Verdict
 from smart_llmrouter.config.snapshot import Group, Target
 from smart_llmrouter.core.decisions import AttemptRun, LaneName
 from smart_llmrouter.core.errors import RouterError
@@ -24,7 +25,7 @@ from smart_llmrouter.ledger.record import (
 )
 
 _US_PER_S: Final = 1_000_000
-Likeness = tuple[str | int | tuple[Note, ...] | None, ...]
+Likeness = tuple[str | int | tuple[Note, ...] | Verdict | None, ...]
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -42,11 +43,12 @@ class Entry(msgspec.Struct, eq=False):
     `queued_s` is how long the call waited for its turn, where it did. `limit` is what
     refused it, and `warning` the budget whose mark it was the first to pass: the kind
     of the scope and the limit, such as `caller:rpm`. See `ledger.record`. `limit_lines`
-    are the headers that tell how the caller's limits stand. `cost` is that of the
-    usage, where it was computed before the record is. `images` are those of the input,
-    where a target takes money for them, and `failed` is what the attempts have used
-    that failed, as far as their targets have said. `dated_price` is the fingerprint of
-    the price in force, where it changes with time and was looked up.
+    are the headers that tell how the caller's limits stand, and what the cache did.
+    `cost` is that of the usage, where it was computed before the record is. `images`
+    are those of the input, where a target takes money for them, and `failed` is what
+    the attempts have used that failed, as far as their targets have said. `dated_price`
+    is the fingerprint of the price in force, where it changes with time and was looked
+    up. `cache` is what the response cache did, `None` where it has not looked.
     """
 
     arrival: Arrival
@@ -80,6 +82,12 @@ class Entry(msgspec.Struct, eq=False):
     images: int = 0
     failed: Failed | None = None
     dated_price: str | None = None
+    cache: Verdict | None = None
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether the answer is one that was kept."""
+        return self.cache is not None and self.cache.status == "hit"
 
     @property
     def price(self) -> Price | None:
@@ -136,6 +144,8 @@ class Entry(msgspec.Struct, eq=False):
             disconnect=self.disconnect,
             refused_by=self.limit,
             budget_warning=self.warning,
+            cache=None if self.cache is None else self.cache.status,
+            cache_reason=None if self.cache is None else self.cache.reason,
         )
 
     def measures(self, now_s: float) -> CallMeasures:
@@ -233,4 +243,5 @@ class Entry(msgspec.Struct, eq=False):
             self.limit,
             self.warning,
             self.dated_price,
+            self.cache,
         )

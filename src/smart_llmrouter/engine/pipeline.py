@@ -3,6 +3,7 @@
     peek      which group, streamed or not; may this caller use it?
     seek      what it needs, and every target: may be called, or what it misses
     admit     the gate: a reservation, a wait in its queue, or a refusal
+    cache     an answer that was kept, where there is one (and a cache; see `caching`)
     plan      who may be called, in the order of the group's strategy
     attempt   one target after another, until the first meaningful event
     relay     the provider's bytes to the caller, while a meter reads along
@@ -16,7 +17,6 @@ However a call ends, the reservation is settled, exactly one record is written (
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Final
 
 from smart_llmrouter.config.snapshot import Snapshot
 from smart_llmrouter.core.errors import JournalUnwritable, UpstreamError
@@ -24,28 +24,22 @@ from smart_llmrouter.core.request import DialectName
 from smart_llmrouter.dialects.base import Dialect
 from smart_llmrouter.engine.admission import Admission
 from smart_llmrouter.engine.attempts import CALLER_LEFT, Attempts
-from smart_llmrouter.engine.client import Client, HeaderLines, header_lines
+from smart_llmrouter.engine.caching import Caching, Serve
+from smart_llmrouter.engine.client import Client
 from smart_llmrouter.engine.endings import CallEnding, tell
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.groups import allowed_group
+from smart_llmrouter.engine.heads import stream_headers, usual_lines
 from smart_llmrouter.engine.leaving import Leaving, check_presence, drains
 from smart_llmrouter.engine.pins import Pins
 from smart_llmrouter.engine.planning import Planning, Sought
 from smart_llmrouter.engine.reckoning import demand_of, pays_for_images
 from smart_llmrouter.engine.recorder import Recorder
-from smart_llmrouter.engine.refusals import dialect_headers
 from smart_llmrouter.engine.spending import UNLIMITED, Limited, Spending
 from smart_llmrouter.engine.streaming import relay_stream
 from smart_llmrouter.engine.translation import Asked
 from smart_llmrouter.engine.vigil import Vigil, Watch
 from smart_llmrouter.engine.wins import PlainWin, StreamWin
-
-STREAM_HEADERS: Final = header_lines(
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    # nginx and its kin would hold events back until their buffers are full.
-    (b"x-accel-buffering", b"no"),
-)
 
 
 class Pipeline:
@@ -80,6 +74,11 @@ class Pipeline:
         self._pays_for_images = {each.name for each in groups if pays_for_images(each)}
         self._dialects = dialects
         self._pins = pins
+        self._served: Serve = self._serve
+
+    def keep_answers(self, caching: Caching) -> None:
+        """Serve some answers again, from now on."""
+        self._served = caching.around(self._serve)
 
     async def take(self, entry: Entry, body: bytes, client: Client) -> None:
         """Take the steps in their order; whatever ends the call early is raised."""
@@ -99,7 +98,7 @@ class Pipeline:
             if peek.stream:
                 self._keep_alive(vigil, client, dialect=dialect, entry=entry)
             if chain is None:
-                await self._serve(sought, entry, client, vigil, UNLIMITED)
+                await self._served(sought, entry, client, vigil, UNLIMITED)
             else:
                 needs, targets = sought.needs, sought.found.targets
                 demand = demand_of(chain, needs, targets, entry.arrival)
@@ -109,7 +108,7 @@ class Pipeline:
                 if not isinstance(spending, Limited):
                     spending = await spending
                 try:
-                    await self._serve(sought, entry, client, vigil, spending)
+                    await self._served(sought, entry, client, vigil, spending)
                 finally:
                     spending.settle()
 
@@ -163,7 +162,7 @@ class Pipeline:
 
         async def beat() -> None:
             if not client.began:
-                client.begin(_stream_headers(entry))
+                client.begin(stream_headers(entry))
             if (room := client.send(sign)) is not None:
                 await room
 
@@ -198,7 +197,7 @@ class Pipeline:
                 if vigil.beating is not None:
                     await vigil.beating
                 if not client.began:
-                    client.begin(_stream_headers(entry) + win.headers)
+                    client.begin(stream_headers(entry) + win.headers)
                 last = await relay_stream(
                     win,
                     client,
@@ -228,19 +227,6 @@ class Pipeline:
             await win.answer.finish()
 
 
-def _stream_headers(entry: Entry) -> HeaderLines:
-    return STREAM_HEADERS + _usual_lines(entry)
-
-
-def _usual_lines(entry: Entry) -> HeaderLines:
-    """Return the headers of every answer to the caller, in the dialect of the call."""
-    if entry.arrival.dialect != "anthropic-messages":
-        return entry.limit_lines
-    return entry.limit_lines + header_lines(
-        *dialect_headers(entry.arrival.dialect, request_id=entry.arrival.request_id)
-    )
-
-
 class _Answered(CallEnding, frozen=True, eq=False):
     """A plain answer, ready to be sent on as it came."""
 
@@ -250,7 +236,7 @@ class _Answered(CallEnding, frozen=True, eq=False):
         """Send it, unless its call is not on record."""
         win = self.win
         if unwritable is None:
-            headers = win.headers + _usual_lines(self.entry)
+            headers = win.headers + usual_lines(self.entry)
             self.client.answer(200, headers, win.body)
         else:
             tell(unwritable, self.entry, self.client)

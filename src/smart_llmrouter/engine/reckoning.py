@@ -7,10 +7,12 @@ a price costs nothing here.
 In the end: what its record says. Where that is not known, because the answer was cut
 off or the provider did not say, a target that was at work is taken to have read the
 whole input, and to have written a token with each event that was sent on. Where no
-target was at work, nothing was used; where none was asked at all, not even a request.
+target was at work, nothing was used; where none was asked at all, not even a request,
+unless the call was answered out of the cache.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -24,6 +26,9 @@ from smart_llmrouter.core.usage import Usage, cost_of
 from smart_llmrouter.engine.client import Arrival
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.failed import tokens_of
+
+A_REQUEST: Final = Spent(1, 0, 0)
+"""What a call has used for which no target has worked."""
 
 
 def demand_of(
@@ -89,14 +94,14 @@ def spent_by(entry: Entry, seen: Seen, input_tokens: int) -> Spent:
     is noted in the entry.
     """
     if not entry.attempts:
-        return NOTHING
+        return A_REQUEST if entry.is_hit else NOTHING
     usage, price = entry.usage, entry.price
     entry.cost = cost = cost_of(usage, price, entry.images)
     unknown = usage.input_tokens is None or usage.output_tokens is None
     if entry.answering and (unknown or not seen.complete):
         return _charged(entry, _filled(usage, seen, input_tokens), price)
     if unknown:
-        return _beside_failed(Spent(1, 0, 0), entry)
+        return _beside_failed(A_REQUEST, entry)
     if cost.total_nusd is None and price is not None:
         # Only a part has a price: the record's total is unknown.
         return _charged(entry, usage, price)

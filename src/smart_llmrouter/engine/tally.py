@@ -99,6 +99,8 @@ class Tally:
         self.limit_refusals: defaultdict[str, int] = defaultdict(int)
         self.budget_warnings: defaultdict[str, int] = defaultdict(int)
         self.reservations = Reservations()
+        # By what the response cache did, and why: an empty word for no reason.
+        self.cache: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._series: dict[tuple[str, int, bool, str | None], Series] = {}
 
     def series(

@@ -2,8 +2,8 @@
 
 The rows are the truth: whoever counts in memory begins with what these sums say, and
 whoever shares a counter mends it by them. A row counts when its call has asked a
-provider, with what the call was charged. The journal must have been read before: see
-`ledger.catch_up`.
+provider, with what the call was charged, or was answered out of the cache. The journal
+must have been read before: see `ledger.catch_up`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,6 +25,8 @@ Both in milliseconds since 1970 UTC, and infinite where it has none.
 
 TOKENS: Final = "coalesce(charged_tokens, input_tokens + output_tokens, 0)"
 """How many tokens a row was charged."""
+COUNTED: Final = "(attempts >= 1 OR cache = 'hit')"
+"""Which rows count at all."""
 
 _NUSD: Final = "coalesce(charged_cost_nusd, total_cost_nusd, 0)"
 # What calls have in common is looked up once for all of them, not once a call.
@@ -35,10 +37,10 @@ FROM (
     SELECT labels_id, count(*) AS calls, sum({TOKENS}) AS tokens, sum({_NUSD}) AS nusd
     FROM request_measures WHERE ts_ms >= ? AND ts_ms < ? GROUP BY labels_id
 ) JOIN request_labels ON request_labels.id = labels_id
-WHERE attempts >= 1 AND resolved_group IS NOT NULL GROUP BY 1, 2, 3, 4, 5
+WHERE {COUNTED} AND resolved_group IS NOT NULL GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608 - constants
 _CALLS: Final = f"""
-SELECT request_id, attempts >= 1, {TOKENS}, {_NUSD}
+SELECT request_id, {COUNTED}, {TOKENS}, {_NUSD}
 FROM request_measures JOIN request_labels ON request_labels.id = labels_id
 WHERE ts_ms >= ?
 """  # noqa: S608 - constants

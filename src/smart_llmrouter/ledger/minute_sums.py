@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from smart_llmrouter.config.allowances import Allowances, Limits, Scope
-from smart_llmrouter.ledger.budget_sums import TOKENS, Place
+from smart_llmrouter.ledger.budget_sums import COUNTED, TOKENS, Place
 from smart_llmrouter.stores.reading import Queries
 
 MINUTE_MS: Final = 60_100
@@ -26,7 +26,7 @@ FROM (
         sum({TOKENS}) AS tokens
     FROM request_measures WHERE ts_ms >= ? AND ts_ms < ? GROUP BY 1, 2
 ) JOIN request_labels ON request_labels.id = labels_id
-WHERE granted_ms > ? AND attempts >= 1 AND resolved_group IS NOT NULL
+WHERE granted_ms > ? AND {COUNTED} AND resolved_group IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5, 6
 """  # noqa: S608 - constants
 

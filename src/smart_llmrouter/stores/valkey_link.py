@@ -62,8 +62,16 @@ class Chance:
 class ValkeyLink:
     """Keeps a connection to one store, while the block runs."""
 
-    def __init__(self, address: ValkeyAddress, guest: Guest, *, chance: Chance) -> None:
-        """Be ready to connect."""
+    def __init__(
+        self,
+        address: ValkeyAddress,
+        guest: Guest,
+        *,
+        chance: Chance,
+        name: str = "counter store",
+    ) -> None:
+        """Be ready to connect; `name` is what the log calls the store."""
+        self._is_reached, self._is_away = f"{name} is reached", f"{name} is away"
         self._address = self._next_address = address
         self._guest = guest
         self._chance = chance
@@ -137,7 +145,7 @@ class ValkeyLink:
             return False
         if self._lost.is_set():
             return False
-        log.info("counter store is reached", address=str(self._address))
+        log.info(self._is_reached, address=str(self._address))
         self.up, self.reason = True, ""
         self._tried.set()
         return True
@@ -166,9 +174,7 @@ class ValkeyLink:
 
     def _on_lost(self, reason: str) -> None:
         if self.up:
-            log.error(
-                "counter store is away", address=str(self._address), reason=reason
-            )
+            log.error(self._is_away, address=str(self._address), reason=reason)
         moved = _moved_to(reason)
         if moved is not None:
             # One node of a cluster says which one has our keys.
@@ -183,9 +189,7 @@ class ValkeyLink:
 
     def _failed(self, reason: str) -> None:
         if reason != self.reason:
-            log.warning(
-                "counter store is away", address=str(self._address), reason=reason
-            )
+            log.warning(self._is_away, address=str(self._address), reason=reason)
         self.reason = reason
 
     async def _watched(self) -> None:

@@ -587,15 +587,15 @@ def test_where_nothing_is_counted_apart_there_is_nothing_to_say(text: str) -> No
 def test_what_is_not_built_is_warned_about_where_it_is_set() -> None:
     """A marked section is one warning; defaults and built values are none."""
     text = changed(
-        "groups:\n",
-        "cache: {enabled: false, ttl_s: 5}\ngroups:\n",
+        "strategy: failover",
+        "strategy: failover\n    contract: {quality: {gate: a.yaml, max_age_days: 3}}",
     )
 
     found = loaded(f"server: {{workers: 1}}\nstate: {{counters: memory}}\n{text}")
 
     assert found.snapshot is not None
     assert [(each.severity, each.line, each.key_path) for each in found.findings] == [
-        ("warning", 13, "cache"),
+        ("warning", 16, "groups.chat.contract.quality"),
     ]
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +117,20 @@ def test_a_call_counts_in_each_scope_that_has_budgets(state: StateDirectory) -> 
         ("group:chat", "lifetime"): once,
         ("group-caller:chat/alice-search-dev", "lifetime"): once,
     }
+
+
+def test_what_came_out_of_the_cache_counts_as_a_request(state: StateDirectory) -> None:
+    """It has used no tokens and no dollars."""
+    free: dict[str, Any] = {"attempts": 0, "input_tokens": None, "output_tokens": None}
+    hit = a_call(1, cache="hit", total_cost_nusd=0, **free)
+    state.journalled([hit, a_call(2, cache="bypass", cache_reason="tools")])
+
+    found = used(state)
+    with rows(state) as connection:
+        charged = charged_of(connection, [hit.request_id], since_ms=0)
+
+    assert set(found.values()) == {Used(2, 1, 1)}
+    assert charged == {hit.request_id: Used(1, 0, 0)}
 
 
 def test_days_begin_in_the_time_zone_of_their_budget(state: StateDirectory) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,20 @@ def test_calls_of_one_moment_are_one_use(state: StateDirectory) -> None:
     found = uses(state, calls, Allowances(owners={"alice": RPM}))
 
     assert found == {"owner:alice": [Use(NOW_MS + 1, 3, 53)]}
+
+
+def test_what_came_out_of_the_cache_counts_as_a_request(state: StateDirectory) -> None:
+    """It has used no tokens, and what only was to be looked up there counts not."""
+    free: dict[str, Any] = {"attempts": 0, "input_tokens": None, "output_tokens": None}
+    calls = [
+        a_call(1, cache="hit", **free),
+        a_call(2, cache="hit", cache_reason="waited", **free),
+        a_call(3, cache="miss", cache_reason="error", status=429, **free),
+    ]
+
+    found = uses(state, calls, Allowances(owners={"alice": RPM}))
+
+    assert found == {"owner:alice": [Use(NOW_MS + 1, 2, 0)]}
 
 
 def test_only_calls_count_that_asked_a_provider(state: StateDirectory) -> None:

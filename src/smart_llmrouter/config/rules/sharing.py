@@ -1,4 +1,4 @@
-"""Several workers must count together what is limited."""
+"""What several processes share needs a store that they share."""
 
 from collections.abc import Iterator
 
@@ -20,4 +20,24 @@ def counters_are_shared(document: Document, settings: Settings) -> Iterator[Find
             f" would let up to {workers} times as much pass",
             "write state.counters: embedded-valkey, or the URL of a Valkey or Redis;"
             " or keep one worker",
+        )
+
+
+def answers_can_be_kept(document: Document, settings: Settings) -> Iterator[Finding]:
+    """Yield a finding where answers cannot be kept as the section `cache` wants it."""
+    cache = settings.cache
+    if not cache.enabled:
+        return
+    if cache.store == "shared" and settings.state.counters == "memory":
+        yield document.error(
+            ("cache", "store"),
+            "there is no shared store: `state.counters` counts in memory",
+            "write state.counters: embedded-valkey, or the URL of a Valkey or Redis;"
+            " or store: memory",
+        )
+    if cache.max_entry_bytes > cache.max_bytes:
+        yield document.warning(
+            ("cache", "max_entry_bytes"),
+            "no answer that large fits into `max_bytes`",
+            "lower it, or raise max_bytes",
         )

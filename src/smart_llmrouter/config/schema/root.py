@@ -1,6 +1,6 @@
 """The whole configuration file."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,7 @@ from smart_llmrouter.config.schema.kinds import (
     Flag,
     Id,
     Name,
-    NotBuilt,
-    SecondsOrNone,
+    Seconds,
     Section,
     Whole,
 )
@@ -27,14 +26,28 @@ from smart_llmrouter.config.schema.server import (
 class Cache(Section):
     """Which answers may be served again."""
 
-    enabled: Flag = Field(default=False, description="Whether answers are kept.")
-    max_bytes: Whole = Field(
-        default=134_217_728,
-        ge=0,
-        le=2**40,
-        description="Most memory for answers, in bytes.",
+    enabled: Flag = Field(
+        default=False,
+        description=(
+            "Whether answers are kept, and served again to the caller that had them,"
+            " for requests with `temperature: 0` or a `seed`."
+        ),
     )
-    ttl_s: SecondsOrNone = Field(
+    store: Literal["memory", "shared"] = Field(
+        default="memory",
+        description=(
+            "Where: in the memory of each process, or in the store of `state.counters`"
+            " for all that share it. There they can be read by all who may read it."
+        ),
+    )
+    max_bytes: Annotated[Whole, Field(ge=1024, le=2**40)] = Field(
+        default=134_217_728,
+        description="Most memory for answers, in bytes: of each process, or the store.",
+    )
+    max_entry_bytes: Annotated[Whole, Field(ge=1024, le=2**28)] = Field(
+        default=1_048_576, description="The largest answer that is kept, in bytes."
+    )
+    ttl_s: Seconds = Field(
         default=900.0, description="How long an answer may be served."
     )
 
@@ -76,6 +89,6 @@ class Settings(Section):
     callers: tuple[Caller, ...] = Field(
         default=..., min_length=1, description="One entry a token."
     )
-    cache: Annotated[Cache | None, NotBuilt("the response cache")] = Field(
-        default=None, description="Which answers may be served again."
+    cache: Cache = Field(
+        default_factory=Cache, description="Which answers may be served again."
     )
