@@ -1,6 +1,6 @@
 """One call by its request id: its record, and how it was decided where that is kept."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,12 +13,9 @@ from smart_llmrouter.core.decisions import (
     Decision,
     Needs,
     PolicyRun,
+    Term,
 )
-from smart_llmrouter.stores.decision_rows import (
-    KeptDecision,
-    TargetScore,
-    decode_scores,
-)
+from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.decision_tables import (
     ATTEMPTS,
     DECISIONS,
@@ -26,6 +23,7 @@ from smart_llmrouter.stores.decision_tables import (
     KIND_TOOLS,
     POLICY_EXECUTIONS,
     ROUTING_DECISIONS,
+    SCORE_TERMS,
     TARGET_CANDIDATES,
 )
 from smart_llmrouter.stores.tables import REQUEST_USAGE
@@ -39,9 +37,7 @@ _RENAMED: Final = {
     "output_cap": "output_cap_tokens",
 }
 """Needs whose column has another name."""
-
-
-_NO_SCORE: Final[TargetScore] = (None, None, ())
+_TERM: Final = ("term_name", "value", "weight", "contribution", "observed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +111,7 @@ def _kept(
         group=row["resolved_group"],
         strategy=row["strategy"],
         needs=_needs(rows, row, kind_id=numbers["kind_id"]),
-        candidates=tuple(_candidates(rows, decode_scores(numbers["scores"]))),
+        candidates=tuple(_candidates(rows)),
         affinity=row["affinity"],
         policy=_policy(rows.of(POLICY_EXECUTIONS)),
         attempts=tuple(_attempts(rows.of(ATTEMPTS, "attempt_index"))),
@@ -141,13 +137,16 @@ def _needs(rows: _Rows, row: RowMapping, *, kind_id: int) -> Needs:
     return Needs(**{**fields, "tools": tuple(tools.scalars())})
 
 
-def _candidates(rows: _Rows, scores: Sequence[TargetScore]) -> Iterable[Candidate]:
+def _candidates(rows: _Rows) -> Iterable[Candidate]:
     missing: dict[int, list[str]] = {}
     for why in rows.of(FILTER_REASONS, "candidate_index", "seq"):
         missing.setdefault(why["candidate_index"], []).append(why["reason"])
+    terms: dict[int, list[Term]] = {}
+    for row in rows.of(SCORE_TERMS, "candidate_index", "seq"):
+        term = Term(*(row[name] for name in _TERM))
+        terms.setdefault(row["candidate_index"], []).append(term)
     for row in rows.of(TARGET_CANDIDATES, "candidate_index"):
         index = row["candidate_index"]
-        score, observations, terms = scores[index] if scores else _NO_SCORE
         yield Candidate(
             label=row["target"],
             dialect=row["dialect"],
@@ -155,9 +154,9 @@ def _candidates(rows: _Rows, scores: Sequence[TargetScore]) -> Iterable[Candidat
             weight=row["weight"],
             missing=tuple(missing.get(index, ())),
             rank=row["rank"],
-            score=score,
-            observations=observations,
-            terms=terms,
+            score=row["score"],
+            observations=row["observation_count"],
+            terms=tuple(terms.get(index, ())),
         )
 
 

@@ -2,8 +2,7 @@
 
 What many calls have in common stands once, in the tables of kinds of decisions: whose
 turn it was, what each target missed. A call adds a row of its own numbers and one for
-each attempt. Scores are one text in the first of them, which a view takes apart: as
-rows of their own they would cost ten times as much.
+each attempt; where its group scores targets, one for each score and each of its terms.
 """
 
 import hashlib
@@ -12,11 +11,18 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from smart_llmrouter.core.decisions import Candidate, Decision, PolicyRun, Term
+from smart_llmrouter.core.decisions import Candidate, Decision, PolicyRun
 
 _MOST_KINDS: Final = 8192
 _ADD_DECISION: Final = (
-    "INSERT INTO request_decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO request_decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT DO NOTHING"
+)
+_ADD_SCORE: Final = (
+    "INSERT INTO request_target_scores VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_ADD_TERM: Final = (
+    "INSERT INTO request_dynamic_score_terms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO NOTHING"
 )
 _ADD_ATTEMPT: Final = (
@@ -46,11 +52,6 @@ _ADD_REASON: Final = (
     "INSERT INTO decision_kind_reasons VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _Row = tuple[object, ...]
-_TermRow = tuple[str, float, float, float, float | None]
-TargetScore = tuple[float | None, int | None, tuple[Term, ...]]
-_decode_scores: Final = msgspec.json.Decoder(
-    list[tuple[float | None, int | None, list[_TermRow]]]
-).decode
 
 
 class Found(Protocol):
@@ -111,18 +112,25 @@ class DecisionRows:
         decisions: list[_Row] = []
         attempts: list[_Row] = []
         policies: list[_Row] = []
+        scores: list[_Row] = []
+        terms: list[_Row] = []
         for request_id, ts_ms, kept in decided:
             call, decision = (ts_ms, request_id), kept.decision
             scored = _is_scored(decision)
             kind_id = self._kind_id(connection, _kind_of(kept, scored=scored))
-            scores = encode_scores(decision.candidates) if scored else None
-            decisions.append((*call, kind_id, *_numbers(decision), scores))
+            decisions.append((*call, kind_id, *_numbers(decision)))
+            if scored:
+                scores += _scores(call, decision.candidates)
+                terms += _terms(call, decision.candidates)
             attempts += _attempts(call, decision)
             if decision.policy is not None:
                 policies.append(_policy_row(call, decision.policy))
         connection.executemany(_ADD_DECISION, decisions)
         connection.executemany(_ADD_ATTEMPT, attempts)
         connection.executemany(_ADD_POLICY, policies)
+        if scores:
+            connection.executemany(_ADD_SCORE, scores)
+            connection.executemany(_ADD_TERM, terms)
 
     def _kind_id(self, connection: Statements, kind: _Kind) -> int:
         known = self._kind_ids.get(kind)
@@ -263,25 +271,13 @@ def _policy_row(call: _Row, run: PolicyRun) -> _Row:
     )
 
 
-def encode_scores(candidates: Iterable[Candidate]) -> str:
-    """Return the text that holds how each target was scored."""
-    scores = [
-        (
-            each.score,
-            each.observations,
-            [msgspec.structs.astuple(term) for term in each.read_terms],
-        )
-        for each in candidates
-    ]
-    return msgspec.json.encode(scores).decode()
+def _scores(call: _Row, candidates: Iterable[Candidate]) -> Iterable[_Row]:
+    for at, each in enumerate(candidates):
+        if each.score is not None or each.observations is not None:
+            yield (*call, at, each.score, each.observations)
 
 
-def decode_scores(text: str | None) -> list[TargetScore]:
-    """Return for each target its score, its observations and its terms."""
-    if text is None:
-        return []
-    found = _decode_scores(text)
-    return [
-        (score, observations, tuple(Term(*term) for term in terms))
-        for score, observations, terms in found
-    ]
+def _terms(call: _Row, candidates: Iterable[Candidate]) -> Iterable[_Row]:
+    for at, each in enumerate(candidates):
+        for seq, term in enumerate(each.read_terms):
+            yield (*call, at, seq, *msgspec.structs.astuple(term))

@@ -17,7 +17,6 @@ CREATE TABLE request_decisions (
     output_cap_tokens BIGINT,
     estimated_input_tokens BIGINT,
     request_bytes BIGINT NOT NULL,
-    scores VARCHAR,
     CONSTRAINT pk_request_decisions PRIMARY KEY (ts_ms, request_id)
 ) WITHOUT ROWID
 """
@@ -125,22 +124,38 @@ CREATE VIEW request_target_candidates AS SELECT
     NOT EXISTS (SELECT 1 FROM decision_kind_reasons AS why
         WHERE why.kind_id = each.kind_id
         AND why.candidate_index = each.candidate_index) AS eligible,
-    json_extract(scores, '$[' || each.candidate_index || '][0]') AS score,
-    json_extract(scores, '$[' || each.candidate_index || '][1]') AS observation_count
+    score, observation_count
 FROM request_decisions AS calls
 JOIN decision_kind_candidates AS each ON each.kind_id = calls.kind_id
+LEFT JOIN request_target_scores AS scored ON scored.ts_ms = calls.ts_ms
+    AND scored.request_id = calls.request_id
+    AND scored.candidate_index = each.candidate_index
+"""
+_SCORES: Final = """
+CREATE TABLE request_target_scores (
+    ts_ms BIGINT NOT NULL,
+    request_id VARCHAR NOT NULL,
+    candidate_index BIGINT NOT NULL,
+    score DOUBLE,
+    observation_count BIGINT,
+    CONSTRAINT pk_request_target_scores
+        PRIMARY KEY (ts_ms, request_id, candidate_index)
+) WITHOUT ROWID
 """
 _SCORE_TERMS: Final = """
-CREATE VIEW request_dynamic_score_terms AS SELECT
-    request_id, ts_ms, of_target.key AS candidate_index, term.key AS seq,
-    json_extract(term.value, '$[0]') AS term_name,
-    json_extract(term.value, '$[1]') AS value,
-    json_extract(term.value, '$[2]') AS weight,
-    json_extract(term.value, '$[3]') AS contribution,
-    json_extract(term.value, '$[4]') AS observed
-FROM request_decisions
-JOIN json_each(scores) AS of_target
-JOIN json_each(of_target.value, '$[2]') AS term
+CREATE TABLE request_dynamic_score_terms (
+    ts_ms BIGINT NOT NULL,
+    request_id VARCHAR NOT NULL,
+    candidate_index BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    term_name VARCHAR NOT NULL,
+    value DOUBLE NOT NULL,
+    weight DOUBLE NOT NULL,
+    contribution DOUBLE NOT NULL,
+    observed DOUBLE,
+    CONSTRAINT pk_request_dynamic_score_terms
+        PRIMARY KEY (ts_ms, request_id, candidate_index, seq)
+) WITHOUT ROWID
 """
 _FILTER_REASONS: Final = """
 CREATE VIEW request_target_filter_reasons AS SELECT
@@ -162,13 +177,14 @@ DECISION_SCHEMA: Final = (
     _DECISIONS,
     _ATTEMPTS,
     _POLICIES,
+    _SCORES,
+    _SCORE_TERMS,
     _KINDS,
     _TOOLS,
     _CANDIDATES,
     _REASONS,
     _ROUTING_DECISIONS,
     _TARGET_CANDIDATES,
-    _SCORE_TERMS,
     _FILTER_REASONS,
     _FALLBACK_TRANSITIONS,
 )
@@ -178,13 +194,14 @@ DECISION_RELATIONS: Final = (
     "request_decisions",
     "request_attempts",
     "request_policy_executions",
+    "request_target_scores",
+    "request_dynamic_score_terms",
     "decision_kinds",
     "decision_kind_tools",
     "decision_kind_candidates",
     "decision_kind_reasons",
     "request_routing_decisions",
     "request_target_candidates",
-    "request_dynamic_score_terms",
     "request_target_filter_reasons",
     "request_fallback_transitions",
 )

@@ -224,10 +224,21 @@ ATTEMPTS: Final = Table(
     comment="One row for each attempt",
 )
 
+TARGET_SCORES: Final = Table(
+    "request_target_scores",
+    METADATA,
+    *_keys(),
+    _candidate_index(),
+    *_score(),
+    PrimaryKeyConstraint("ts_ms", "request_id", "candidate_index"),
+    sqlite_with_rowid=False,
+    comment="One row for each target that was scored",
+)
+
 SCORE_TERMS: Final = Table(
     "request_dynamic_score_terms",
-    VIEWS,
-    *_call(),
+    METADATA,
+    *_keys(),
     _candidate_index(),
     number("seq", "The place among the terms of the target; the first is 0"),
     text("term_name", "What was looked at"),
@@ -235,6 +246,8 @@ SCORE_TERMS: Final = Table(
     real("weight", "How much it counts"),
     real("contribution", "What it adds to the score"),
     real("observed", "The figure that it comes from", empty="there is none"),
+    PrimaryKeyConstraint("ts_ms", "request_id", "candidate_index", "seq"),
+    sqlite_with_rowid=False,
     comment="One row for each term of each score",
 )
 
@@ -258,11 +271,6 @@ DECISIONS: Final = Table(
     *_keys(),
     _kind_id(),
     *_numbers(),
-    text(
-        "scores",
-        "JSON: of each target the score, from how many attempts, and the terms",
-        empty=_NOT_SCORED,
-    ),
     PrimaryKeyConstraint("ts_ms", "request_id"),
     sqlite_with_rowid=False,
     comment="What differs from decision to decision",

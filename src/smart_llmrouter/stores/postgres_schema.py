@@ -86,44 +86,8 @@ def views() -> list[str]:
     ]
 
 
-_JSON: Final = (
-    ("group_concat(", "string_agg("),
-    (
-        "json_extract(scores, '$[' || each.candidate_index || '][0]')",
-        "(scores::json -> each.candidate_index::int ->> 0)::float8",
-    ),
-    (
-        "json_extract(scores, '$[' || each.candidate_index || '][1]')",
-        "(scores::json -> each.candidate_index::int ->> 1)::bigint",
-    ),
-    ("of_target.key AS", "of_target.key - 1 AS"),
-    ("term.key AS", "term.key - 1 AS"),
-    ("json_extract(term.value, '$[0]')", "term.value ->> 0"),
-    *(
-        (f"json_extract(term.value, '$[{at}]')", f"(term.value ->> {at})::float8")
-        for at in range(1, 5)
-    ),
-    (
-        "JOIN json_each(scores) AS of_target",
-        (
-            "CROSS JOIN LATERAL json_array_elements(scores::json) "
-            "WITH ORDINALITY AS of_target(value, key)"
-        ),
-    ),
-    (
-        "JOIN json_each(of_target.value, '$[2]') AS term",
-        (
-            "CROSS JOIN LATERAL json_array_elements(of_target.value -> 2) "
-            "WITH ORDINALITY AS term(value, key)"
-        ),
-    ),
-)
-
-
 def _view(statement: str) -> str:
-    for theirs, ours in _JSON:
-        statement = statement.replace(theirs, ours)
-    return statement
+    return statement.replace("group_concat(", "string_agg(")
 
 
 def _tables() -> list[str]:

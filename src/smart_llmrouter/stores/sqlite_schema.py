@@ -8,10 +8,14 @@ ingester loads what only migrations and reports need. Tests hold them against
 from typing import Final
 
 from smart_llmrouter.stores.decision_schema import DECISION_RELATIONS, DECISION_SCHEMA
+from smart_llmrouter.stores.diagnostics_schema import (
+    DIAGNOSTICS_RELATIONS,
+    DIAGNOSTICS_SCHEMA,
+)
 from smart_llmrouter.stores.event_schema import EVENT_RELATIONS, EVENT_SCHEMA
 from smart_llmrouter.stores.rollup_schema import ROLLUP_RELATIONS, ROLLUP_SCHEMA
 
-_HEAD: Final = 9
+_HEAD: Final = 10
 HEAD_REVISION: Final = f"usage_{_HEAD:04d}"
 OLDER_REVISIONS: Final = frozenset(f"usage_{each:04d}" for each in range(1, _HEAD))
 """What `smart-llmrouter db upgrade` can bring to the head."""
@@ -160,6 +164,7 @@ SCHEMA: Final = (
     _USAGE,
     _FIELD_EVENTS,
     *DECISION_SCHEMA,
+    *DIAGNOSTICS_SCHEMA,
     *EVENT_SCHEMA,
     _POSITIONS,
     _BUDGET_EVENTS,
@@ -175,6 +180,7 @@ RELATIONS: Final = (
     "request_usage",
     "request_translation_field_events",
     *DECISION_RELATIONS,
+    *DIAGNOSTICS_RELATIONS,
     *EVENT_RELATIONS,
     "journal_positions",
     "budget_events",

@@ -1,14 +1,11 @@
 """The tables agree with the record and explain themselves."""
 
 import msgspec
-from sqlalchemy import Table
 
 from smart_llmrouter.ledger.journal_events import TABLE_OF
 from smart_llmrouter.ledger.record import UsageRecord
-from smart_llmrouter.stores import event_tables
-from smart_llmrouter.stores.decision_tables import DECISIONS, ROUTING_DECISIONS
+from smart_llmrouter.stores.described import DESCRIBED
 from smart_llmrouter.stores.event_rows import WIDTHS
-from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
 from smart_llmrouter.stores.tables import REQUEST_USAGE
 
 
@@ -40,22 +37,20 @@ def test_a_column_may_be_empty_only_where_the_record_may() -> None:
 
 def test_the_columns_of_events_are_their_fields_in_order() -> None:
     """An event becomes a row by position, too, and is empty where it may be."""
-    tables = event_tables.SECURITY_ACCESS_EVENTS.metadata.tables
-
     for kind, name in TABLE_OF.items():
         fields = msgspec.structs.fields(kind)
         optional = [each.name for each in fields if each.default is None]
-        assert [each.name for each in tables[name].columns] == [
+        assert [each.name for each in DESCRIBED[name].columns] == [
             each.name for each in fields
         ]
-        assert [c.name for c in tables[name].columns if c.nullable] == optional
+        assert [c.name for c in DESCRIBED[name].columns if c.nullable] == optional
         assert len(fields) == WIDTHS[name]
     assert set(TABLE_OF.values()) == set(WIDTHS)
 
 
 def test_every_column_says_what_it_means_and_when_it_is_empty() -> None:
     """The page on usage records is made of these texts."""
-    for table in _tables():
+    for table in DESCRIBED.values():
         for column in table.columns:
             assert column.comment, column
             assert bool(column.info["empty"]) == bool(column.nullable), column
@@ -67,10 +62,3 @@ def test_every_column_says_what_it_means_and_when_it_is_empty() -> None:
             ):
                 if column.name.endswith(suffix):
                     assert column.info["unit"] == unit, column
-
-
-def _tables() -> list[Table]:
-    """Return all tables and views."""
-    assert ROLLUP_PERIODS.metadata is DECISIONS.metadata
-    tables, views = DECISIONS.metadata, ROUTING_DECISIONS.metadata
-    return [*tables.tables.values(), *views.tables.values()]
