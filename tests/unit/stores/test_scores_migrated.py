@@ -34,8 +34,8 @@ def with_scores(path: Path) -> None:
 
 def test_scores_become_rows(tmp_path: Path) -> None:
     """Each of each call, once, whatever calls share their moment."""
-    state = StateDirectory(tmp_path)
-    with_scores(old_database(state.database, "usage_0008"))
+    state = StateDirectory(tmp_path / "state")
+    with_scores(old_database(state.database, "usage_0009"))
 
     upgrade(sqlite_url(state.database))
 
