@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import httpx2
 import openai
+import psycopg
+from psycopg.rows import dict_row
 
 from smart_llmrouter.config.load import load_snapshot
 from tests.support.wait import eventually
@@ -25,6 +27,9 @@ from tests.support.wait import eventually
 SECRET: Final = "5ec2e7" + "0" * 58
 """The secret part of every token in tests; it opens nothing."""
 
+
+DATABASE_VARIABLE: Final = "ROUTER_DATABASE_URL"
+"""Where a test keeps the URL of a database that is no file."""
 
 _NOT_DEALT_OUT: Final = range(10_240, 32_768)
 _TRIES: Final = 100
@@ -274,6 +279,9 @@ class Gateway:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the usage rows that are in the database now, oldest first."""
+        server_url = self.environment.get(DATABASE_VARIABLE)
+        if server_url is not None:
+            return _server_rows(server_url)
         database = self.state / "usage.sqlite"
         if not database.exists():
             return []
@@ -290,6 +298,16 @@ class Gateway:
             lambda: len(self.rows()) >= count, within_s=15, what=f"{count} rows"
         )
         return self.rows()
+
+
+def _server_rows(url: str) -> list[dict[str, Any]]:
+    try:
+        with psycopg.connect(url, row_factory=dict_row) as opened:
+            return opened.execute(
+                "SELECT * FROM request_usage ORDER BY ts_ms, request_id"
+            ).fetchall()
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+        return []
 
 
 def _plain_environment() -> dict[str, str]:

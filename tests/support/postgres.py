@@ -51,6 +51,9 @@ _QUICK: Final = (
 )
 
 
+_numbers = itertools.count()
+
+
 class NoPostgres(Exception):
     """There is no PostgreSQL here, and why."""
 
@@ -152,9 +155,23 @@ class PostgresServer:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
+    def require_passwords(self, *, required: bool = True) -> None:
+        """Ask everybody from the network for a password, or nobody, once it starts."""
+        how = "scram-sha-256" if required else "trust"
+        (self._data / "pg_hba.conf").write_text(
+            f"local all all trust\nhost all all all {how}\n"
+        )
+
+    def new_database(self) -> str:
+        """Return the URL of a new database, in which there is nothing."""
+        name = f"test_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
     def execute(self, statement: str, database: str = "postgres") -> None:
         """Carry out one statement as the superuser."""
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
+        url = self.socket_url(database)
+        with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(statement.encode())
 
     def _answers(self) -> bool:
@@ -163,7 +180,7 @@ class PostgresServer:
             assert self._process.stderr is not None
             raise NoPostgres(self._process.stderr.read().decode()[-500:])
         try:
-            psycopg.connect(self.url(), connect_timeout=2).close()
+            psycopg.connect(self.socket_url(), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -232,9 +249,6 @@ def own_server(directory: Path) -> PostgresServer:
     return server
 
 
-_numbers = itertools.count()
-
-
 @cache
 def _template() -> str:
     """Return the name of a database with our tables, which is copied for each test."""
@@ -248,9 +262,7 @@ def _template() -> str:
 
 def empty_database() -> str:
     """Return the URL of a database in which there is nothing yet."""
-    name = f"test_{next(_numbers)}"
-    server_of_this_process().execute(f"CREATE DATABASE {name}")
-    return server_of_this_process().url(name)
+    return server_of_this_process().new_database()
 
 
 def new_database() -> str:

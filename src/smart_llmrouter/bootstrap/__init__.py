@@ -43,7 +43,7 @@ from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
 from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
-from smart_llmrouter.stores.backends import create_or_check_schema
+from smart_llmrouter.stores.backends import create_or_check_schema, may_come_back
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
 from smart_llmrouter.stores.unusable import DatabaseUnusable
 from smart_llmrouter.stores.usage_store import DatabaseAway
@@ -237,10 +237,23 @@ def prepared(snapshot: Snapshot) -> Prepared:
     server = snapshot.server
     with _starting():
         begin_owning(snapshot.state)
-        create_or_check_schema(snapshot.state.database_url.reveal())
+        _prepare_database(snapshot.state.database_url.reveal())
         cpus = ingester_cpus(os.environ)
         tls = None if server.tls is None else serving_context(server.tls)
         return Prepared(listening_socket(server.host, server.port), cpus, tls)
+
+
+def _prepare_database(url: str) -> None:
+    """Make or check the tables; a server that is away now is waited for later on."""
+    try:
+        create_or_check_schema(url)
+    except DatabaseAway as away:
+        if not may_come_back(url):
+            raise
+        log.warning(
+            "the usage database is away: calls are kept in the journal",
+            reason=away.reason,
+        )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from smart_llmrouter.ledger.budget_sums import (
 )
 from smart_llmrouter.ledger.catch_up import LONGEST_WAIT_S, all_rows, catch_up
 from smart_llmrouter.ledger.minute_sums import MinuteUse, has_minutes, minute_uses
+from smart_llmrouter.stores.backends import may_come_back
 from smart_llmrouter.stores.budget_events import events_until, last_resets
 from smart_llmrouter.stores.reading import Reading, connect_for_reading
 from smart_llmrouter.stores.unusable import DatabaseUnusable
@@ -49,8 +50,17 @@ def on_record(state: State, allowances: Allowances) -> OnRecord:
     """Return what was used of all budgets, by all calls whose answer was seen.
 
     Blocks until the journal is in the database, where there are budgets. Raises
-    `DatabaseAway`.
+    `DatabaseAway`, but not where nothing is to be known and the database may come back.
     """
+    try:
+        return _on_record(state, allowances)
+    except DatabaseAway:
+        if has_budgets(allowances) or not _may_come_back(state):
+            raise
+        return OnRecord(Periods(int(time.time() * _MS_PER_S), {}, bounds_ms), {}, 0)
+
+
+def _on_record(state: State, allowances: Allowances) -> OnRecord:
     with _rows(state, all_of_them=has_budgets(allowances)) as connection:
         at_ms = int(time.time() * _MS_PER_S)
         periods = Periods(at_ms, last_resets(connection, at_ms=at_ms), bounds_ms)
@@ -76,10 +86,24 @@ def minutes_on_record(state: State, allowances: Allowances) -> Sequence[MinuteUs
 
     Blocks a few seconds for what the journal holds, where a minute is limited: were
     there more to read, the minute would be over before that is done. Raises
-    `DatabaseAway`.
+    `DatabaseAway`, unless the database may come back: by then the minute is over.
     """
     if not has_minutes(allowances):
         return []
+    try:
+        return _minutes_on_record(state, allowances)
+    except DatabaseAway as away:
+        if not _may_come_back(state):
+            raise
+        log.warning("the last minute is not known", reason=away.reason)
+        return []
+
+
+def _may_come_back(state: State) -> bool:
+    return may_come_back(state.database_url.reveal())
+
+
+def _minutes_on_record(state: State, allowances: Allowances) -> Sequence[MinuteUse]:
     with _rows(state, all_of_them=False) as connection:
         unread = catch_up(
             state.directory,

@@ -32,6 +32,15 @@ def create_or_check_schema(url: str) -> None:
         raise DatabaseAway(type(error).__name__) from error
 
 
+def may_come_back(url: str) -> bool:
+    """Say whether a database that is away now is worth waiting for.
+
+    A server is: it restarts, and so may the network to it. A file that cannot be opened
+    is a matter for the operator.
+    """
+    return backend_of(url) == "postgresql"
+
+
 def require_database(url: str) -> None:
     """Raise `DatabaseMissing` where there is none yet, and `UnsupportedDatabase`.
 

@@ -24,7 +24,11 @@ from smart_llmrouter.stores.postgres_schema import (
 )
 from smart_llmrouter.stores.sqlite import OK
 from smart_llmrouter.stores.sqlite_schema import HEAD_REVISION
-from smart_llmrouter.stores.unusable import SchemaMismatch, UnsupportedDatabase
+from smart_llmrouter.stores.unusable import (
+    DatabaseUnusable,
+    SchemaMismatch,
+    UnsupportedDatabase,
+)
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
 CONNECT_TIMEOUT_S: Final = 5
@@ -34,8 +38,8 @@ STATEMENT_TIMEOUT_S: Final = 30.0
 _LOCK_TIMEOUT_S: Final = 5.0
 _IDLE_TIMEOUT_S: Final = 60.0
 _LOOK_S: Final = 2.0
-_SILENCE_S: Final = 5.0
-"""How much longer an answer is waited for than the server may work on it."""
+_SILENCE: Final = 1.2
+"""How often the time that the server may work an answer is waited for."""
 
 _NO_SCHEMA: Final = "of another program"
 _URL_SCHEME: Final = re.compile(r"\Apostgres(?:ql)?(?:\+[a-z0-9_]+)?://")
@@ -84,6 +88,30 @@ _REASONS: Final = {
 }
 """By the beginning of the SQLSTATE; the longest that fits."""
 
+_SAID: Final = (
+    ("password authentication failed", _REASONS["28"]),
+    ("no password supplied", _REASONS["28"]),
+    ("no pg_hba.conf entry", _REASONS["28"]),
+    ("does not exist", "there is no such database or user on the server"),
+    ("starting up", _REASONS["57P03"]),
+    ("shutting down", _REASONS["57P03"]),
+    ("too many", _REASONS["53300"]),
+    ("remaining connection slots", _REASONS["53300"]),
+    ("certificate", "the server's certificate does not do"),
+    ("SSL", "the server does not speak TLS as asked for"),
+)
+"""What the server says to who connects, of which the library tells no SQLSTATE."""
+
+_FOR_GOOD: Final = frozenset(
+    {
+        _REASONS["28"],
+        _REASONS["3D"],
+        _REASONS["42501"],
+        "there is no such database or user on the server",
+        "the server's certificate does not do",
+        "the server does not speak TLS as asked for",
+    }
+)
 RV = TypeVar("RV")
 Row = TupleRow
 
@@ -91,7 +119,7 @@ Row = TupleRow
 class Connection(psycopg.Connection[TupleRow]):
     """One that does not wait for ever, also where the server stands still."""
 
-    longest_wait_s: float | None = STATEMENT_TIMEOUT_S + _SILENCE_S
+    longest_wait_s: float | None = STATEMENT_TIMEOUT_S * _SILENCE
 
     def wait(
         self,
@@ -125,7 +153,7 @@ def connect(
         autocommit=True,
         prepare_threshold=None,  # statements that poolers between us can pass on
     )
-    connection.longest_wait_s = None if longest_s is None else longest_s + _SILENCE_S
+    connection.longest_wait_s = None if longest_s is None else longest_s * _SILENCE
     connection.adapters.register_loader("numeric", _SumLoader)
     try:
         limits_s = (longest_s or 0, _LOCK_TIMEOUT_S, _IDLE_TIMEOUT_S)
@@ -162,7 +190,8 @@ def reason_of(error: BaseException) -> str:
     if "Timeout" in type(error).__name__:
         return "the server does not answer"
     if isinstance(error, psycopg.OperationalError):
-        return "the server cannot be reached"
+        said = (reason for words, reason in _SAID if words in str(error))
+        return next(said, "the server cannot be reached")
     return f"PostgreSQL: {type(error).__name__}"
 
 
@@ -190,10 +219,21 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 def create_or_check_schema(url: str) -> None:
-    """Create the schema where the database is empty, else check that it is ours."""
-    with translated(), connect(url) as connection:
-        create_where_empty(connection)
-        check_schema(connection)
+    """Create the schema where the database is empty, else check that it is ours.
+
+    Raise `DatabaseUnusable` where waiting would help nobody.
+    """
+    try:
+        with connect(url) as connection:
+            create_where_empty(connection)
+            check_schema(connection)
+    except psycopg.Error as error:
+        reason = reason_of(error)
+        if reason in _FOR_GOOD:
+            raise DatabaseUnusable(
+                f"the usage database cannot be used: {reason}"
+            ) from None
+        raise DatabaseAway(reason) from None
 
 
 def condition(url: str) -> str:

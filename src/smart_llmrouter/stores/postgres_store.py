@@ -16,6 +16,7 @@ from smart_llmrouter.stores.decision_rows import DecisionRows
 from smart_llmrouter.stores.event_rows import EventRow, add_events
 from smart_llmrouter.stores.owner import owner_of
 from smart_llmrouter.stores.postgres import (
+    STATEMENT_TIMEOUT_S,
     Connection,
     check_schema,
     connect,
@@ -84,14 +85,17 @@ class PostgresStore:
         *,
         journal: Path | None = None,
         between: Callable[[], object] = lambda: None,
+        longest_s: float = STATEMENT_TIMEOUT_S,
     ) -> None:
         """Name the database; nothing is opened yet.
 
         Positions are those of the state directory with this `journal`. While rows are
-        added, `between` is called now and then.
+        added, `between` is called now and then. A server that works on a statement for
+        more than `longest_s`, or is silent for so long, is away.
         """
         self._between = between
         self._url = url
+        self._longest_s = longest_s
         self._journal = journal
         self._owner: str | None = None
         self._connection: Connection | None = None
@@ -260,7 +264,7 @@ class PostgresStore:
     def _connected(self) -> Connection:
         if self._connection is not None:
             return self._connection
-        connection = connect(self._url)
+        connection = connect(self._url, longest_s=self._longest_s)
         try:
             create_where_empty(connection)
             check_schema(connection)
