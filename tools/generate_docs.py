@@ -14,6 +14,7 @@ from smart_llmrouter.core import errors
 from tools.attempts_page import attempts_page
 from tools.command_pages import commands_page
 from tools.metrics_page import metrics_page
+from tools.reports_page import reports_page
 from tools.routing_features_page import routing_features_page
 from tools.translation_page import translation_page
 from tools.troubleshooting_page import troubleshooting_page
@@ -144,6 +145,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "configuration.md": configuration_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,
+    "reports.md": reports_page,
     "routing-features.md": routing_features_page,
     "translation.md": translation_page,
     "troubleshooting.md": troubleshooting_page,

@@ -9,7 +9,6 @@ from typing import Final
 
 from sqlalchemy import Table
 
-from smart_llmrouter.ledger.dimensions import DIMENSIONS
 from smart_llmrouter.stores.decision_tables import (
     ATTEMPTS,
     FALLBACK_TRANSITIONS,
@@ -213,7 +212,7 @@ record, behind a tab: both are in the journal, or neither. In the database recor
 first, whatever decisions wait behind them; each decision is committed together with
 `decided_offset`, exactly once. There is nothing in them of what was asked or answered.
 
-`smart-llmrouter usage explain` shows [one call](troubleshooting.md). For many, these
+`smart-llmrouter usage request` shows [one call](troubleshooting.md). For many, these
 are the tables and views, in which `ts_ms` and `request_id` name the call. A decision
 among three targets costs the ingester about 25 µs, one among twenty that are scored by
 seven terms 200 µs, whenever it has the time.
@@ -227,52 +226,11 @@ missed, in which order they were tried) stands once, in `decision_kinds` and its
 `request_decisions` has a row a call, with the numbers and the scores.
 """
 
-REPORTS_HEAD: Final = """\
-## Reports
-
-```console
-$ smart-llmrouter usage report
-$ smart-llmrouter usage report --since 7d --group-by group,provider
-$ smart-llmrouter usage report --since 2026-11-01 --until 2026-12-01 \\
-      --group-by project,day --format csv --out november.csv
-$ smart-llmrouter usage report --since 30m --group-by error,status --format json
-$ smart-llmrouter usage report --group-by lane,dialect,target
-$ smart-llmrouter usage report --group-by fallback,target
-$ smart-llmrouter usage report --group-by refused-by,caller
-$ smart-llmrouter usage notes --since 7d
-```
-
-A report covers the calls that began from `--since` on, up to but without `--until`, in
-UTC, and says so. All its figures come from one moment of the database, so tables agree
-with each other and with the rows. The router need not run, and of the configuration's
-variables only those that `state` refers to must be set.
-
-Before it reads, a report waits until what was journalled when it began is in the
-database, five seconds at most; where no ingester runs it ingests the leftovers itself.
-What is still missing then is told: `incomplete: N bytes not yet ingested`, in JSON and
-CSV `unread_bytes`.
-
-A sum says for how many calls it is known; a column of a Markdown table that no call
-fills is left out. Percentiles are exact, by nearest rank:
-`latency` over all calls, `first token` over those that had one. Errors are the calls
-with an error code; a stream that failed after its `200` is one of them.
-
-The usual report names callers who paid a target for writing into its cache and read
-nothing from there (three calls at least): caching costs them more than none would.
-
-`--format markdown` escapes whatever a client could have chosen, `csv` puts a `'` before
-cells that a spreadsheet would take for a formula, and `json` has integers with their
-units in their names.
-
-`--group-by` takes one or more of these, comma-separated:
-
-| name | groups by |
-| --- | --- |
-"""
-
 QUERIES: Final = """\
+## Reports and queries
 
-Any SQLite client can read the database while the router works:
+`smart-llmrouter usage report` [adds records up](reports.md), and `usage request` tells
+all about one call. Any SQLite client can read the database while the router works:
 
 ```sql
 SELECT caller_project, count(*), sum(total_cost_nusd) / 1e9 AS usd
@@ -285,9 +243,6 @@ GROUP BY caller_project;
 
 def usage_records_page() -> str:
     """Return the whole page."""
-    dimensions = "".join(
-        f"| `{name}` | {dimension.title} |\n" for name, dimension in DIMENSIONS.items()
-    )
     return "".join(
         (
             HEAD,
@@ -304,8 +259,6 @@ def usage_records_page() -> str:
             *_decisions(),
             DECISIONS_STORED,
             "\n",
-            REPORTS_HEAD,
-            dimensions,
             QUERIES,
         )
     )

@@ -19,7 +19,8 @@ import pytest
 
 from bench.page import SOAK_FILE, Soak
 from smart_llmrouter.ledger.interval import Interval
-from smart_llmrouter.ledger.reports import make_report
+from smart_llmrouter.ledger.reports.report import Circumstances, make_report
+from smart_llmrouter.ledger.reports.source import Question
 from smart_llmrouter.stores.database import open_for_reading
 from tests.conftest import SOAK
 from tests.support.gateway import (
@@ -204,10 +205,8 @@ def test_a_database_of_millions_of_rows_adds_up(tmp_path: Path) -> None:
         began_s = time.monotonic()
         report = make_report(
             connection,
-            interval=Interval(NOON_MS, NOON_MS + ROWS),
-            group_by=[],
-            made_ms=0,
-            router_version="0",
+            Question(interval=Interval(NOON_MS, NOON_MS + ROWS)),
+            made=Circumstances(made_ms=0, router_version="0"),
         )
         reported_s = time.monotonic() - began_s
 

@@ -24,6 +24,7 @@ from smart_llmrouter.config.rules import (
     prices,
     proxies,
     queues,
+    reports,
     scripts,
     secrecy,
     sections,
@@ -101,6 +102,7 @@ def check(
         findings += graph.groups_can_serve(document, schema.settings)
         findings += graph.models_say_what_they_can(document, schema.settings)
         findings += graph.rests_have_an_order(document, schema.settings)
+        findings += reports.baselines_have_prices(document, schema.settings)
         findings += prices.prices_follow_one_another(document, schema.settings)
         findings += connections.tls_is_spoken(document, schema.settings)
         findings += connections.proxies_are_usable(

@@ -34,6 +34,7 @@ from smart_llmrouter.config.schema.server import parse_listen
 from smart_llmrouter.config.snapshot import (
     Group,
     Provider,
+    Reports,
     Server,
     ServerTls,
     Snapshot,
@@ -43,6 +44,7 @@ from smart_llmrouter.config.snapshot import (
     Upstream,
 )
 from smart_llmrouter.core.identity import Caller
+from smart_llmrouter.core.money import Price
 from smart_llmrouter.core.secrets import Secret
 
 _UNKNOWN_TO_ALL: Final = frozenset({"removed", "archived"})
@@ -81,6 +83,7 @@ def compile_snapshot(
         diagnostics=diagnostics(settings.diagnostics),
         allowances=allowances(settings),
         cache=cache(settings.cache),
+        reports=_reports(settings),
     )
 
 
@@ -277,6 +280,20 @@ def _server_tls(tls: server_settings.ServerTls, beside: Path) -> ServerTls:
     return ServerTls(
         cert_file=str(_path_of(tls.cert_file, beside)),
         key_file=_path_of(tls.key_file, beside),
+    )
+
+
+def price_of(settings: schema.Settings, use: str) -> Price | None:
+    """Return what a `provider/model` costs; `KeyError` where there is none."""
+    provider, _, key = use.partition("/")
+    return compile_price(settings.providers[provider].models[key].prices)
+
+
+def _reports(settings: schema.Settings) -> Reports:
+    baselines = {name: price_of(settings, name) for name in settings.reports.baselines}
+    return Reports(
+        timezone=settings.reports.timezone,
+        baselines={name: price for name, price in baselines.items() if price},
     )
 
 

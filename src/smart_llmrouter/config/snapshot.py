@@ -229,6 +229,17 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    """How reports tell of usage: in which time zone, compared with what.
+
+    `baselines` are prices by the names of their models; the first one is the usual one.
+    """
+
+    timezone: str = "UTC"
+    baselines: Mapping[str, Price] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One checked configuration.
 
@@ -248,3 +259,4 @@ class Snapshot:
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
     allowances: Allowances = field(default_factory=Allowances)
     cache: Cache | None = None
+    reports: Reports = field(default_factory=Reports)

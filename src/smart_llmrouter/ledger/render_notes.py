@@ -57,7 +57,7 @@ def _markdown(report: NotesReport) -> str:
 
 
 def _shown(cell: Cell) -> str:
-    if isinstance(cell, int):
+    if isinstance(cell, int | float):
         return f"{cell:,}"
     return NONE if cell is None else inert(cell)
 

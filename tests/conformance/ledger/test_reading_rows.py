@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from smart_llmrouter.admission.calendar import bounds_ms
 from smart_llmrouter.config.allowances import Allowance, Allowances, Limits
 from smart_llmrouter.ledger.budget_sums import (
@@ -17,13 +19,14 @@ from smart_llmrouter.ledger.caller_usage import (
     UsageLine,
 )
 from smart_llmrouter.ledger.catch_up import all_rows
-from smart_llmrouter.ledger.dimensions import DIMENSIONS
 from smart_llmrouter.ledger.explained import explained
-from smart_llmrouter.ledger.interval import Interval
+from smart_llmrouter.ledger.interval import Interval, zone_of
 from smart_llmrouter.ledger.minute_sums import Use, minute_uses
 from smart_llmrouter.ledger.noted import make_notes_report
 from smart_llmrouter.ledger.record import UsageRecord
-from smart_llmrouter.ledger.reports import make_report
+from smart_llmrouter.ledger.reports.dimensions import DIMENSIONS
+from smart_llmrouter.ledger.reports.report import Circumstances, make_report
+from smart_llmrouter.ledger.reports.source import Question
 from smart_llmrouter.stores.budget_events import (
     BudgetReset,
     add_reset,
@@ -35,9 +38,22 @@ from smart_llmrouter.stores.database import check_schema, open_for_reading
 from smart_llmrouter.stores.reading import connect_for_reading
 from tests.support.decisions import kept_decisions, various_decision, various_line
 from tests.support.ledger import NOON_MS, StateDirectory, a_record, various_record
+from tests.support.reports import ingested, report_on
 from tests.support.spending import flat, with_budgets
 
 WHO = "alice-search-dev"
+EACH_KIND_OF_CONDITION = (
+    "caller=c0",
+    "group=",
+    "group=chat",
+    "error=late,",
+    "status=504,502",
+    "status-class=5xx",
+    "stream=streamed",
+    "day=2026-09-24,2026-09-21",
+    "month=2026-10",
+    "hour=2026-09-21T16:00",
+)
 RESET = BudgetReset(
     scope_kind="caller",
     scope_name=WHO,
@@ -131,16 +147,16 @@ def test_a_report_by_every_dimension(state: StateDirectory) -> None:
     state.ingester().advance()
     reader = open_for_reading(state.url)
     interval = Interval(NOON_MS, NOON_MS + 1000)
+    question = Question(interval=interval, zone=zone_of("Europe/Berlin"))
 
     with reader.connect() as connection:
         check_schema(connection)
         reports = [
             make_report(
                 connection,
-                interval=interval,
+                question,
+                made=Circumstances(made_ms=NOON_MS, router_version="0.1.0"),
                 group_by=group_by,
-                made_ms=NOON_MS,
-                router_version="0.1.0",
             )
             for group_by in [(), *([each] for each in DIMENSIONS.values())]
         ]
@@ -150,6 +166,39 @@ def test_a_report_by_every_dimension(state: StateDirectory) -> None:
 
     assert {report.totals.measures.calls for report in reports} == {12}
     assert [(line.field, line.calls) for line in noted.lines] == [("seed", 2)]
+
+
+@pytest.mark.parametrize("text", EACH_KIND_OF_CONDITION)
+def test_a_condition_and_its_opposite_are_all_calls(
+    state: StateDirectory, text: str
+) -> None:
+    """What has no such thing is on one of the two sides, and costs add up."""
+    ingested(
+        state,
+        [
+            a_call(
+                number,
+                ts_ms=NOON_MS + number * 40_000_000,
+                caller_id=f"c{number % 3}",
+                resolved_group=("chat", None)[number % 2],
+                error_code=("late", None, "lost")[number % 3],
+                status=(504, 200, 502)[number % 3],
+                stream=number % 4 == 0,
+            )
+            for number in range(24)
+        ],
+    )
+    opposite = text.replace("=", "!=", 1)
+
+    [whole, one, other] = [
+        report_on(state, "caller", where=where, zone=zone_of("Europe/Berlin"))
+        for where in ([], [text], [opposite])
+    ]
+
+    sums = [report.totals.measures for report in (whole, one, other)]
+    assert 0 < sums[1].calls < 24
+    assert sums[1].calls + sums[2].calls == sums[0].calls == 24
+    assert sums[1].cost_nusd + sums[2].cost_nusd == sums[0].cost_nusd
 
 
 def test_a_call_is_explained_with_all_of_its_decision(state: StateDirectory) -> None:

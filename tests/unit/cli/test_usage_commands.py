@@ -11,8 +11,8 @@ from smart_llmrouter.cli.usage_commands import app
 from smart_llmrouter.config.policies import Diagnostics
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.decision_line import with_decision
-from smart_llmrouter.ledger.dimensions import DIMENSIONS
 from smart_llmrouter.ledger.record import encode_record
+from smart_llmrouter.ledger.reports.dimensions import DIMENSIONS
 from tests.support.configuration import SMALL
 from tests.support.decisions import a_decision
 from tests.support.ledger import StateDirectory, a_record, state_in
@@ -113,6 +113,11 @@ def test_a_report_goes_where_a_link_points_to(state: StateDirectory) -> None:
         (("--since", "yesterday"), 2, "write 30m, 24h, 7d"),
         (("--until", "2020-01-01"), 2, "--since must be before --until"),
         (("--group-by", "grop"), 2, "did you mean group?"),
+        (("--timezone", "Europe/Berln"), 2, "did you mean Europe/Berlin?"),
+        (("--where", "caler=x"), 2, "did you mean caller?"),
+        (("--where", "caller"), 2, "write caller=alice,bob or error!="),
+        (("--group-by", "caller", "--measures", "cots"), 2, "did you mean cost?"),
+        (("--baseline", "acme/huge"), 2, "there is no model 'acme/huge'; there are:"),
         (("--format", "xml"), 2, "--format"),
         (("--out", "/nowhere/at/all"), 1, "/nowhere/at/all: No such file or directory"),
         (("--out", "."), 1, ".: Is a directory"),
@@ -203,11 +208,11 @@ def test_notes_are_listed_by_field_and_target(state: StateDirectory) -> None:
 
 
 def explained(state: StateDirectory, *arguments: str) -> Result:
-    """Run `usage explain`."""
+    """Run `usage request`."""
     config = state.path.parent / "router.yaml"
     return CliRunner().invoke(
         app,
-        ["explain", "--config", str(config), *arguments],
+        ["request", "--config", str(config), *arguments],
         env={"ACME_API_KEY": None},
     )
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from smart_llmrouter.ledger.dimensions import DIMENSIONS
-from smart_llmrouter.ledger.interval import Interval
+from smart_llmrouter.ledger.interval import Interval, zone_of
 from smart_llmrouter.ledger.record import UsageRecord
 from smart_llmrouter.ledger.render import render
-from smart_llmrouter.ledger.reports import Report, make_report
-from smart_llmrouter.stores.database import open_for_reading
+from smart_llmrouter.ledger.reports.report import Report
 from tests.support.ledger import a_record, state_in
+from tests.support.reports import ingested, report_on
 
 MakeReport = Callable[..., Report]
 HOSTILE = "=cmd|'/c x'!A0 <script>|`*_[a](b)\n# x"
@@ -24,35 +23,42 @@ HOSTILE = "=cmd|'/c x'!A0 <script>|`*_[a](b)\n# x"
 def report_of(tmp_path: Path) -> MakeReport:
     """Return a maker of reports about given records."""
 
-    def make(*records: UsageRecord, unread_bytes: int = 0, by: str = "") -> Report:
+    def make(
+        *records: UsageRecord,
+        unread_bytes: int = 0,
+        by: str = "",
+        timezone: str = "UTC",
+        where: tuple[str, ...] = (),
+    ) -> Report:
         state = state_in(tmp_path)
-        state.journalled(records)
-        state.ingester().advance()
-        with open_for_reading(state.url).connect() as connection:
-            return make_report(
-                connection,
-                interval=Interval(0, 1_793_491_200_000),
-                group_by=[DIMENSIONS[by]] if by else [],
-                made_ms=1_793_491_200_000,
-                router_version="9.9.9",
-                unread_bytes=unread_bytes,
-            )
+        ingested(state, records)
+        return report_on(
+            state,
+            *([by] if by else []),
+            interval=Interval(0, 1_793_491_200_000),
+            zone=zone_of(timezone),
+            where=where,
+            unread_bytes=unread_bytes,
+        )
 
     return make
 
 
 def test_markdown_states_interval_zone_and_version(report_of: MakeReport) -> None:
     """The head says what was asked for, and of whom."""
-    text = render(report_of(a_record(1)), to="markdown")
+    report = report_of(
+        a_record(1), timezone="Europe/Berlin", where=("caller=alice-search-dev",)
+    )
+
+    text = render(report, to="markdown")
 
     assert (
-        "- From 1970-01-01T00:00:00.000Z until before 2026-11-01T00:00:00.000Z (UTC)"
-        in text
-    )
+        "- From 1970-01-01 01:00:00 until before 2026-11-01 01:00:00 (Europe/Berlin)\n"
+        "- Only calls with caller=alice-search-dev\n"
+    ) in text
     assert "smart-llmrouter 9.9.9" in text
     assert "Calls served by version 0.1.0" in text
     assert "incomplete" not in text
-    assert text.endswith("None.\n")
 
 
 def test_unknown_is_said_in_every_format(report_of: MakeReport) -> None:
@@ -66,6 +72,7 @@ def test_unknown_is_said_in_every_format(report_of: MakeReport) -> None:
     [totals, *_] = csv.DictReader(io.StringIO(render(report, to="csv")))
 
     assert "| Cost | $1.500000001 | 1 of 3 calls |" in markdown
+    assert "- **Cost:** $1.5000, known for 1 of 3 calls" in markdown
     assert "| Input tokens | unknown | 0 of 3 calls |" in markdown
     assert (figures["cost_nusd"], figures["cost_nusd_known_calls"]) == (1500000001, 1)
     assert (figures["input_tokens"], figures["input_tokens_known_calls"]) == (None, 0)
@@ -92,17 +99,15 @@ def test_cache_reads_and_writes_are_shown_apart(report_of: MakeReport) -> None:
     [totals, *_] = csv.DictReader(io.StringIO(render(report, to="csv")))
 
     for line in (
-        "| of them cached | 300 | 1 of 2 calls |",
-        "| of them written into a cache for 5 minutes | 200 | 1 of 2 calls |",
-        "| of them written into a cache for 1 hour | 100 | 1 of 2 calls |",
-        "| of it for cached tokens | $0.000000007 | 1 of 2 calls |",
+        "| of them read from caches | 300 | 1 of 2 calls |",
+        "| of them written into caches for 5 minutes | 200 | 1 of 2 calls |",
+        "| of them written into caches for 1 hour | 100 | 1 of 2 calls |",
+        "| of it for input from caches | $0.000000007 | 1 of 2 calls |",
         "| of it for writing into caches | $0.00000003 | 1 of 2 calls |",
-        "| Calls with estimated tokens | 1 |  |",
+        "| Calls whose tokens the router counted itself | 1 |  |",
     ):
         assert line in markdown
-    assert "| openai-python | 2 (1 estimated) |" in markdown
-    assert "| Written 5 min | Written 1 h |" in markdown
-    assert "| 200 (1 of 2) | 100 (1 of 2) |" in markdown
+    assert "| 1,000 (50 %) | 300 |" in markdown
     expected = {
         "cached_input_tokens": 300,
         "cache_write_5m_tokens": 200,
@@ -127,24 +132,29 @@ def test_caches_that_nobody_reads_are_told_in_every_format(
     usual, report = report_of(a_record(9, client="other")), report_of(*records)
 
     rows = list(csv.DictReader(io.StringIO(render(report, to="csv"))))
-    said = json.loads(render(report, to="json"))["unread_caches"]
+    said = json.loads(render(report, to="json"))["sections"]
 
+    named = {each["name"]: each for each in said}
     assert "## Caches written and never read" in render(report, to="markdown")
     written = [
-        row["cache_write_5m_tokens"] for row in rows if "never" in row["section"]
+        row["cache_write_5m_tokens"]
+        for row in rows
+        if row["section"] == "unread-caches"
     ]
     assert written == ["15"]
-    assert said["lines"][0]["key"]["caller"] == "alice-search-dev"
-    assert json.loads(render(usual, to="json"))["unread_caches"] is None
+    key = named["unread-caches"]["lines"][0]["key"]
+    assert key["caller"] == "alice-search-dev"
     assert "never read" not in render(usual, to="markdown")
 
 
 def test_columns_that_no_call_fills_are_left_out(report_of: MakeReport) -> None:
-    """Where no provider tells of cache writes, the totals alone say so."""
+    """Nobody reads of what there is not, in totals and tables."""
     markdown = render(report_of(a_record(1), by="client"), to="markdown")
 
-    assert "| of them written into a cache for 1 hour | unknown | 0 of 1" in markdown
-    assert "Written 1 h" not in markdown
+    assert (
+        "| Client | Calls | Errors | Cost | Input tokens | Output tokens |" in markdown
+    )
+    assert "1 hour" not in markdown
 
 
 @pytest.mark.parametrize(
@@ -184,7 +194,8 @@ def test_a_hostile_name_is_inert(report_of: MakeReport) -> None:
 
     [line] = [line for line in markdown.splitlines() if "cmd" in line]
     assert "<script>" not in line.replace("\\<", "")
-    assert line.replace("\\|", "").count("|") == 18
+    [head] = [line for line in markdown.splitlines() if "| Client |" in line]
+    assert line.replace("\\|", "").count("|") == head.count("|")
     assert rows[1]["client"] == "'" + HOSTILE
     assert section["lines"][0]["key"] == {"client": HOSTILE}
 
@@ -216,12 +227,9 @@ def test_errors_are_listed_by_status_code_and_class(report_of: MakeReport) -> No
     markdown = render(report, to="markdown")
     rows = list(csv.DictReader(io.StringIO(render(report, to="csv"))))
 
-    assert markdown.endswith(
-        "| 504 | upstream-timeout | (none) | 2 |\n"
-        "| 401 | unauthorized | refused | 1 |\n"
-    )
+    assert "| 504 | upstream-timeout | (none) | 2 | 66.7 % |\n| 401 |" in markdown
     listed = [
-        (row["status"], row["error"], row["error_class"], row["calls"])
+        (row["status"], row["error"], row["error-class"], row["calls"])
         for row in rows
         if row["section"] == "errors"
     ]
@@ -229,3 +237,40 @@ def test_errors_are_listed_by_status_code_and_class(report_of: MakeReport) -> No
         ("504", "upstream-timeout", "", "2"),
         ("401", "unauthorized", "refused", "1"),
     ]
+
+
+def test_a_long_table_says_how_much_it_leaves_out(report_of: MakeReport) -> None:
+    """People read the first lines; programs get all."""
+    report = report_of(*(a_record(n, client=f"c{n}") for n in range(5)), by="client")
+
+    short, whole = (render(report, to="markdown", most=most) for most in (2, None))
+
+    assert "3 lines more: `--top 0` shows all." in short
+    assert whole.count("\n| c") == 5
+    assert render(report, to="json", most=2) == render(report, to="json")
+
+
+@pytest.mark.parametrize(
+    ("records", "where", "said"),
+    [
+        ([], (), "no call is on record at all"),
+        ([a_record(1)], ("caller=bob",), "1 call began in this interval, but not one"),
+        (
+            [a_record(1, ts_ms=1_793_491_200_000)],
+            (),
+            "the first call after it began at 2026-11-01 00:00:00",
+        ),
+    ],
+)
+def test_an_empty_report_says_why(
+    report_of: MakeReport,
+    records: list[UsageRecord],
+    where: tuple[str, ...],
+    said: str,
+) -> None:
+    """Never a page without a reason."""
+    text = render(report_of(*records, where=where), to="markdown")
+
+    assert "- **Calls:** none" in text
+    assert said in text
+    assert "|" not in text

@@ -27,6 +27,9 @@ def _timezone(name: str) -> str:
     return name
 
 
+Timezone = Annotated[str, AfterValidator(_timezone)]
+
+
 class Limits(Section):
     """What may be in use within a minute, or at the same time; 0 means no limit."""
 
@@ -58,7 +61,7 @@ class Budgets(Section):
     lifetime: Budget | None = Field(
         default=None, description="What may be used in all."
     )
-    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+    timezone: Timezone = Field(
         default="UTC", description="Where a day and a month begin."
     )
     warn_at_percent: Whole = Field(

@@ -15,6 +15,7 @@ from smart_llmrouter.config.schema.kinds import (
     Whole,
 )
 from smart_llmrouter.config.schema.providers import Provider
+from smart_llmrouter.config.schema.reports import Reports
 from smart_llmrouter.config.schema.server import (
     Diagnostics,
     Server,
@@ -88,6 +89,9 @@ class Settings(Section):
     )
     callers: tuple[Caller, ...] = Field(
         default=..., min_length=1, description="One entry a token."
+    )
+    reports: Reports = Field(
+        default_factory=Reports, description="How reports tell of usage."
     )
     cache: Cache = Field(
         default_factory=Cache, description="Which answers may be served again."

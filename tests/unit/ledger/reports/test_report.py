@@ -2,25 +2,20 @@
 
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from smart_llmrouter.ledger.dimensions import (
-    DIMENSIONS,
-    UnknownDimension,
-    dimensions_of,
-)
 from smart_llmrouter.ledger.interval import Interval
-from smart_llmrouter.ledger.measures import Known, Percentiles, percentiles
 from smart_llmrouter.ledger.record import UsageRecord
-from smart_llmrouter.ledger.reports import Report, make_report
-from smart_llmrouter.stores.database import open_for_reading
+from smart_llmrouter.ledger.reports.dimensions import DIMENSIONS
+from smart_llmrouter.ledger.reports.durations import Percentiles
+from smart_llmrouter.ledger.reports.measures import Known
 from tests.support.ledger import NOON_MS, StateDirectory, a_record, state_in
+from tests.support.reports import ingested, known, report_on, table
 
 HOUR_MS = 3_600_000
-EVERYTHING = Interval(0, 1 << 60)
 
 
 def various_records(count: int) -> list[UsageRecord]:
@@ -69,27 +64,6 @@ def state(tmp_path: Path) -> StateDirectory:
     return state_in(tmp_path)
 
 
-def report_on(
-    state: StateDirectory, *group_by: str, interval: Interval = EVERYTHING
-) -> Report:
-    """Make a report of what is in the database."""
-    engine = open_for_reading(state.url)
-    with engine.connect() as connection:
-        return make_report(
-            connection,
-            interval=interval,
-            group_by=[DIMENSIONS[name] for name in group_by],
-            made_ms=0,
-            router_version="9.9.9",
-        )
-
-
-def known(values: Iterable[int | None]) -> Known:
-    """Add up plainly what is known."""
-    there = [value for value in values if value is not None]
-    return Known(sum(there) if there else None, len(there))
-
-
 def plainly_ranked(values: Sequence[int | None]) -> Percentiles | None:
     """Rank plainly: the smallest value that so many percent do not exceed."""
     ordered = sorted(value for value in values if value is not None)
@@ -121,8 +95,7 @@ KEY_OF: dict[str, Callable[[UsageRecord], str | None]] = {
 def test_totals_are_the_sums_of_the_rows(state: StateDirectory) -> None:
     """Every total equals the plain sum, with how many values it is a sum of."""
     records = various_records(300)
-    state.journalled(records)
-    state.ingester().advance()
+    ingested(state, records)
 
     totals = report_on(state).totals
 
@@ -145,6 +118,13 @@ def test_totals_are_the_sums_of_the_rows(state: StateDirectory) -> None:
     assert measures.cost_nusd == known(r.total_cost_nusd for r in records)
     assert measures.reported_cost_nusd == known(
         r.upstream_reported_cost_nusd for r in records
+    )
+    assert measures.latency_us == known(r.latency_us for r in records)
+    assert measures.max_latency_us == max(r.latency_us for r in records)
+    assert measures.fallbacks == sum(r.fallback_used for r in records)
+    assert measures.asked_calls == sum(r.attempts > 0 for r in records)
+    assert measures.failed_calls_cost_nusd == known(
+        r.total_cost_nusd for r in records if r.error_code is not None
     )
     assert totals.latency == plainly_ranked([r.latency_us for r in records])
     assert totals.first_token == plainly_ranked([r.ttft_us for r in records])
@@ -169,23 +149,21 @@ def cachers(caller: str, count: int, *, read: int) -> list[UsageRecord]:
 
 def test_a_cache_that_is_written_and_never_read_is_told(state: StateDirectory) -> None:
     """Caching that costs more than none is named; one call read makes it well."""
-    state.journalled(
+    ingested(
+        state,
         [
             *cachers("wasteful", 4, read=0),
             *cachers("thrifty", 4, read=1),
             *cachers("new", 2, read=0),
             *(a_record(number, caller_id="uncached") for number in range(4)),
-        ]
+        ],
     )
-    state.ingester().advance()
 
-    report = report_on(state)
+    [line] = table(report_on(state), "unread-caches").lines
 
-    assert report.unread_caches is not None
-    [line] = report.unread_caches.lines
     assert line.key == ("wasteful", "acme", "mini")
     assert line.measures.cache_write_cost_nusd == Known(28, 4)
-    assert report_on(state, "caller").unread_caches is None
+    assert report_on(state, "caller").section("unread-caches") is None
 
 
 @pytest.mark.parametrize(
@@ -204,8 +182,7 @@ def test_groups_are_the_sums_of_their_rows(
 ) -> None:
     """Any grouping splits the rows without rest, percentiles included."""
     records = various_records(200)
-    state.journalled(records)
-    state.ingester().advance()
+    ingested(state, records)
 
     [section] = report_on(state, *names).sections
 
@@ -223,18 +200,38 @@ def test_groups_are_the_sums_of_their_rows(
 
 
 def test_the_usual_sections_agree_with_the_totals(state: StateDirectory) -> None:
-    """Each table of a report adds up to its totals."""
-    state.journalled(various_records(200))
-    state.ingester().advance()
+    """Each table of all calls adds up to the totals, and so do the errors."""
+    ingested(state, various_records(200))
 
     report = report_on(state)
 
-    titles = [section.title for section in report.sections]
-    assert titles == ["By group", "By caller", "By provider and model"]
-    for section in report.sections:
-        parts = [line.measures for line in section.lines]
-        assert sum(parts[1:], parts[0]) == report.totals.measures
-    assert sum(line.calls for line in report.errors) == report.totals.measures.errors
+    whole = report.totals.measures
+    for name in ("by-group", "by-caller", "targets"):
+        section = table(report, name)
+        assert sum(line.measures.calls for line in section.lines) == whole.calls
+        parts = [line.measures.cost_nusd for line in section.lines]
+        assert sum(parts[1:], parts[0]) == whole.cost_nusd
+    errors = table(report, "errors").lines
+    assert sum(line.measures.calls for line in errors) == whole.errors
+    assert errors[0].key[1] is not None
+
+
+def test_the_usual_report_goes_through_a_day_by_hours(state: StateDirectory) -> None:
+    """The steps add up to the whole, in order; a longer report goes by days."""
+    records = various_records(100)
+    ingested(state, records)
+    day = Interval(NOON_MS, NOON_MS + 24 * HOUR_MS)
+
+    hours = table(report_on(state, interval=day), "by-hour").lines
+
+    expected: dict[int, int] = {}
+    for record in records:
+        hour = record.ts_ms // HOUR_MS
+        expected[hour] = expected.get(hour, 0) + 1
+    assert [line.measures.calls for line in hours] == [
+        calls for _, calls in sorted(expected.items())
+    ]
+    assert [line.key for line in hours] == sorted(line.key for line in hours)
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -244,8 +241,7 @@ def test_an_interval_includes_its_start_and_not_its_end(
     """Neighbouring intervals count nothing twice, with and without the index."""
     elsewhere = [a_record(100 + n, ts_ms=NOON_MS + 9999) for n in range(50)]
     here = [a_record(n, ts_ms=NOON_MS + n) for n in range(4)]
-    state.journalled(here if wide else here + elsewhere)
-    state.ingester().advance()
+    ingested(state, here if wide else here + elsewhere)
 
     calls = [
         report_on(state, interval=Interval(start, end)).totals.measures.calls
@@ -266,14 +262,14 @@ def test_nothing_is_unknown_and_not_zero(state: StateDirectory) -> None:
     assert report.totals.measures.calls == 0
     assert report.totals.measures.cost_nusd == Known(None, 0)
     assert report.totals.latency is None
-    assert [section.lines for section in report.sections] == [(), (), ()]
+    assert report.sections == ()
+    assert report.dearest == ()
 
 
 def test_hours_and_days_are_utc_and_in_order(state: StateDirectory) -> None:
     """Tables by time are sorted by time, others by the number of calls."""
     moments = [3 * HOUR_MS, 3 * HOUR_MS, 1, 25 * HOUR_MS, HOUR_MS - 1]
-    state.journalled(a_record(n, ts_ms=ms) for n, ms in enumerate(moments))
-    state.ingester().advance()
+    ingested(state, [a_record(n, ts_ms=ms) for n, ms in enumerate(moments)])
 
     [hours] = report_on(state, "hour").sections
     [days] = report_on(state, "day").sections
@@ -288,8 +284,7 @@ def test_hours_and_days_are_utc_and_in_order(state: StateDirectory) -> None:
 
 def test_every_dimension_can_be_asked_for(state: StateDirectory) -> None:
     """Each one alone splits all calls; versions are named."""
-    state.journalled(various_records(30))
-    state.ingester().advance()
+    ingested(state, various_records(30))
 
     for name in DIMENSIONS:
         report = report_on(state, name)
@@ -297,26 +292,77 @@ def test_every_dimension_can_be_asked_for(state: StateDirectory) -> None:
         assert report.served_by_versions == ("0.1.0",)
 
 
-def test_a_list_of_dimensions_keeps_its_order() -> None:
-    """Spaces and repetitions do no harm."""
-    found = dimensions_of("model, group,model")
+def test_of_many_calls_percentiles_are_within_five_percent(
+    state: StateDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the report says so; sums, the longest call and the average stay exact."""
+    chance = random.Random(4)
+    records = [
+        a_record(number, latency_us=int(chance.lognormvariate(12, 3)) + 1)
+        for number in range(500)
+    ]
+    ingested(state, records)
+    exact = report_on(state)
+    monkeypatch.setattr("smart_llmrouter.ledger.reports.source.EXACT_UP_TO", 499)
 
-    assert [dimension.name for dimension in found] == ["model", "group"]
+    rough = report_on(state)
+
+    assert (exact.precision, rough.precision) == ("exact", "within 5 %")
+    assert exact.totals.latency is not None
+    assert rough.totals.latency is not None
+    for percent in (50, 90, 95, 99):
+        true = getattr(exact.totals.latency, f"p{percent}_us")
+        told = getattr(rough.totals.latency, f"p{percent}_us")
+        assert abs(told - true) <= 0.05 * true
+    assert rough.totals.measures == exact.totals.measures
 
 
-@pytest.mark.parametrize("text", ["grop", "", ",", "group,owner"])
-def test_an_unknown_dimension_is_answered_with_the_known_ones(text: str) -> None:
-    """The message lists what is allowed."""
-    with pytest.raises(UnknownDimension, match="requested-model"):
-        dimensions_of(text)
+def test_the_most_expensive_calls_are_listed(state: StateDirectory) -> None:
+    """Dearest first; those whose cost is unknown or nothing are not among them."""
+    costs = [5, None, 900, 0, 30]
+    ingested(state, [a_record(n, total_cost_nusd=cost) for n, cost in enumerate(costs)])
+
+    dearest = report_on(state).dearest
+
+    assert [row["total_cost_nusd"] for row in dearest] == [900, 30, 5]
+    assert dearest[0]["request_id"] == a_record(2).request_id
 
 
-def test_percentiles_are_nearest_ranks() -> None:
-    """With a hundred values the p-th percentile is the p-th value."""
-    found = percentiles(range(1, 101))
-
-    assert found == Percentiles(calls=100, p50_us=50, p90_us=90, p95_us=95, p99_us=99)
-    assert percentiles([7]) == Percentiles(
-        calls=1, p50_us=7, p90_us=7, p95_us=7, p99_us=7
+def test_throughput_is_of_calls_that_one_attempt_answered(
+    state: StateDirectory,
+) -> None:
+    """Waiting in a queue does not count, nor what failed or was tried twice."""
+    served = {"target_provider": "acme", "target_model": "mini", "output_tokens": 300}
+    ingested(
+        state,
+        [
+            a_record(1, latency_us=3_000_000, queued_us=1_000_000, **served),
+            a_record(2, latency_us=1_000_000, attempts=2, **served),
+            a_record(3, latency_us=1_000_000, error_code="cut", **served),
+            a_record(4, latency_us=1_000_000, **served | {"output_tokens": None}),
+        ],
     )
-    assert percentiles([]) is None
+
+    measures = report_on(state).totals.measures
+
+    assert measures.tokens_per_s == 150
+    assert measures.output_tokens == Known(900, 3)
+
+
+def test_only_calls_that_reached_a_target_can_lack_a_cost(
+    state: StateDirectory,
+) -> None:
+    """A call that a limit refused used nothing: it is no gap in what is known."""
+    ingested(
+        state,
+        [
+            a_record(1, total_cost_nusd=5),
+            a_record(2),
+            a_record(3, attempts=0, refused_by="caller:rpm", error_code="rate-limited"),
+        ],
+    )
+
+    measures = report_on(state).totals.measures
+
+    coverage = measures.coverage(measures.cost_nusd)
+    assert (coverage.known, coverage.of, coverage.is_whole) == (1, 2, False)

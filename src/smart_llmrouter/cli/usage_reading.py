@@ -1,0 +1,177 @@
+"""What all `smart-llmrouter usage` commands share: reading, writing, and failing."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from smart_llmrouter.config.schema import Settings
+    from smart_llmrouter.config.snapshot import Snapshot, State
+
+
+class NotOnRecord(Exception):
+    """No call of this id is in the database."""
+
+    def __init__(self, request_id: str, unread_bytes: int) -> None:
+        """Say so, and whether it may still come."""
+        yet = f"; {unread_bytes:,} bytes are not yet ingested" if unread_bytes else ""
+        super().__init__(f"no call {request_id!r} is on record{yet}")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """End the command with one line about what goes wrong inside the block.
+
+    The exit code is 2 for what was asked wrongly, and 1 for all else.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from smart_llmrouter.cli.output import OutputLost
+    from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.ledger.interval import BadMoment, UnknownTimezone
+    from smart_llmrouter.ledger.reports.baselines import UnknownBaseline
+    from smart_llmrouter.ledger.reports.columns import UnknownMeasure
+    from smart_llmrouter.ledger.reports.dimensions import UnknownDimension
+    from smart_llmrouter.ledger.reports.filters import BadCondition
+    from smart_llmrouter.stores.unusable import DatabaseUnusable
+    from smart_llmrouter.stores.usage_store import DatabaseAway
+
+    asked_wrongly = (
+        BadMoment,
+        UnknownTimezone,
+        UnknownDimension,
+        UnknownMeasure,
+        UnknownBaseline,
+        BadCondition,
+    )
+    try:
+        yield
+    except asked_wrongly as error:
+        fail(str(error), code=2)
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except (DatabaseUnusable, NotOnRecord) as error:
+        fail(str(error), code=1)
+    except (DatabaseAway, SQLAlchemyError) as error:
+        fail(f"the usage database cannot be read ({type(error).__name__})", code=1)
+    except OutputLost:
+        raise
+    except OSError as error:
+        fail(f"{error.filename or 'output'}: {error.strerror}", code=1)
+
+
+def show(text_of: Callable[[], str], *, out: Path | None) -> None:
+    """Print the text or write it to `out`; end with one line about what went wrong."""
+    with explained():
+        text = text_of()
+        if out is not None:
+            with delivered(out) as file:
+                file.write(text)
+    if out is None:
+        typer.echo(text, nl=False)
+
+
+@contextmanager
+def caught_up(
+    state: "State", *, decided: bool = False
+) -> "Iterator[tuple[Connection, int]]":
+    """Open the database when it is as new as the journal was, and say what it lacks."""
+    from smart_llmrouter.ledger.catch_up import catch_up
+    from smart_llmrouter.stores.database import check_schema, open_for_reading
+
+    url = state.database_url.reveal()
+    reader = open_for_reading(url)
+    with reader.connect() as connection:
+        check_schema(connection)
+    unread_bytes = catch_up(
+        state.directory,
+        url,
+        sleep=time.sleep,
+        monotonic=time.monotonic,
+        decided=decided,
+    )
+    with reader.connect() as connection:
+        yield connection, unread_bytes
+
+
+def state_of(config: Path) -> "State":
+    """Return the `state` part of a configuration, as `snapshot_of` reads it."""
+    return snapshot_of(config).state
+
+
+def snapshot_of(config: Path) -> "Snapshot":
+    """Return a configuration, as `loaded_from` reads it."""
+    return loaded_from(config).snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ForReading:
+    """A configuration, for what needs of it no more than names, prices and `state`."""
+
+    snapshot: "Snapshot"
+    settings: "Settings"
+
+
+def loaded_from(config: Path) -> ForReading:
+    """Return a configuration.
+
+    A variable that is set where the router runs may well be missing here: only those
+    that `state` itself refers to are needed for a report.
+    """
+    from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.config.load import load
+
+    findings = load(config, environment=os.environ).findings
+    missing = {found.awaits for found in findings if found.awaits is not None}
+    needed = {found.awaits for found in findings if found.key_path.startswith("state")}
+    stand_ins = dict.fromkeys(missing - needed, "not-needed-for-a-report")
+    loaded = load(config, environment={**os.environ, **stand_ins})
+    if loaded.snapshot is None or loaded.settings is None:
+        raise ConfigurationError(loaded.findings)
+    return ForReading(loaded.snapshot, loaded.settings)
+
+
+@contextmanager
+def delivered(out: Path) -> Iterator[IO[str]]:
+    """Lend a file that is seen at `out` when the block has ended well, and only whole.
+
+    What is there and is no file, such as `/dev/stdout` or a pipe, is written to; a link
+    is followed. Raises `OSError` with the name that was given.
+    """
+    try:
+        if out.exists() and not out.is_file():
+            with out.open("w", encoding="utf-8", newline="") as file:
+                yield file
+        else:
+            with _replacing(out.resolve()) as file:
+                yield file
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(out)) from None
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[str]]:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def fail(message: str, *, code: int) -> NoReturn:
+    """End the command with one line and an exit code."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)

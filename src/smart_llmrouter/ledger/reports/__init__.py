@@ -1,0 +1,1 @@
+"""The one query layer of all reports: behind the command line, pages and the API."""

@@ -1,0 +1,238 @@
+"""What a database adds up, in two steps, and the measures that come of it.
+
+First calls with the same labels are added up: very many rows become few. Then what the
+labels say, such as that a call failed, is counted, and those are added up that share a
+key. Until a line of a report is made of them, figures are plain lists of whole numbers,
+in the order of `COUNTS`, then `SUMS` with two each (the sum, and of how many calls),
+then what a comparison needs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from operator import add
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    and_,
+    case,
+    cast,
+    func,
+    literal_column,
+)
+
+from smart_llmrouter.core.money import Price, Rate
+from smart_llmrouter.ledger.reports.measures import (
+    COUNTS,
+    PEAKS,
+    SUMS,
+    Compared,
+    Known,
+    Measures,
+)
+from smart_llmrouter.stores.tables import REQUEST_LABELS, REQUEST_MEASURES
+
+_CALL: Final = REQUEST_MEASURES.c
+_LABELS: Final = REQUEST_LABELS.c
+_ZERO: Final[ColumnElement[int]] = literal_column("0", BigInteger)
+_ONE: Final[ColumnElement[int]] = literal_column("1", BigInteger)
+_NEVER: Final[ColumnElement[int]] = literal_column("-1", BigInteger)
+"""Below all durations: what a peak is where there was none."""
+
+_SUMMED: Final[dict[str, ColumnElement[int]]] = {
+    "input_tokens": _CALL.input_tokens,
+    "cached_input_tokens": _CALL.cached_input_tokens,
+    "cache_write_5m_tokens": _CALL.cache_write_5m_tokens,
+    "cache_write_1h_tokens": _CALL.cache_write_1h_tokens,
+    "output_tokens": _CALL.output_tokens,
+    "reasoning_tokens": _CALL.reasoning_tokens,
+    "cost_nusd": _CALL.total_cost_nusd,
+    "input_cost_nusd": _CALL.input_cost_nusd,
+    "cached_input_cost_nusd": _CALL.cached_input_cost_nusd,
+    "cache_write_cost_nusd": _CALL.cache_write_cost_nusd,
+    "output_cost_nusd": _CALL.output_cost_nusd,
+    "reasoning_cost_nusd": _CALL.reasoning_cost_nusd,
+    "image_cost_nusd": _CALL.image_cost_nusd,
+    "failed_attempts_cost_nusd": _CALL.failed_attempts_cost_nusd,
+    "reported_cost_nusd": _CALL.upstream_reported_cost_nusd,
+    "charged_tokens": _CALL.charged_tokens,
+    "charged_cost_nusd": _CALL.charged_cost_nusd,
+    "queued_us": _CALL.queued_us,
+    "latency_us": _CALL.latency_us,
+    "first_byte_us": _CALL.ttfb_us,
+    "first_token_us": _CALL.ttft_us,
+    "serving_us": case(
+        (
+            _CALL.output_tokens > _ZERO,
+            _CALL.latency_us - func.coalesce(_CALL.queued_us, _ZERO),
+        )
+    ),
+}
+_PEAKS: Final = dict(
+    zip(PEAKS, (_CALL.latency_us, _CALL.ttft_us, _CALL.queued_us), strict=True)
+)
+_COMPARED: Final = {
+    "compared_calls": _ONE,
+    "compared_cost": _CALL.total_cost_nusd,
+    "compared_input": _CALL.input_tokens,
+    "compared_cached": _CALL.cached_input_tokens,
+    "compared_write_5m": _CALL.cache_write_5m_tokens,
+    "compared_write_1h": _CALL.cache_write_1h_tokens,
+    "compared_output": _CALL.output_tokens,
+    "compared_reasoning": _CALL.reasoning_tokens,
+}
+_COMPARABLE: Final = and_(
+    _CALL.total_cost_nusd.is_not(None),
+    _CALL.input_tokens.is_not(None),
+    _CALL.output_tokens.is_not(None),
+)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What is added up of a set of calls, before it is a line of a report."""
+
+    sums: list[int]
+    peaks: list[int]
+
+    def add(self, other: "Figures") -> None:
+        """Add those of other calls."""
+        self.sums = list(map(add, self.sums, other.sums))
+        self.peaks = list(map(max, self.peaks, other.peaks))
+
+
+def nothing(*, compared: bool) -> Figures:
+    """Return the figures of no calls."""
+    width = len(COUNTS) + 2 * len(SUMS) + (len(_COMPARED) if compared else 0)
+    return Figures([0] * width, [-1] * len(PEAKS))
+
+
+def by_labels(*, compared: bool) -> Iterator[ColumnElement[int]]:
+    """Yield what is added up of the rows of calls that share their labels."""
+    yield func.count().label("calls")
+    for name, value in _SUMMED.items():
+        yield _total(value).label(name)
+        yield func.count(value).label(f"{name}_calls")
+    for name, value in _PEAKS.items():
+        yield func.max(value).label(name)
+    if compared:
+        for name, value in _COMPARED.items():
+            yield _total(case((_COMPARABLE, value))).label(name)
+
+
+def of_each_call(*, compared: bool) -> Iterator[ColumnElement[int]]:
+    """Yield the same of one row, for where adding up by labels would not pay."""
+    yield _ONE.label("calls")
+    for name, value in _SUMMED.items():
+        yield value.label(name)
+        yield case((value.is_not(None), _ONE)).label(f"{name}_calls")
+    for name, value in _PEAKS.items():
+        yield value.label(name)
+    if compared:
+        for name, value in _COMPARED.items():
+            yield case((_COMPARABLE, value)).label(name)
+
+
+def by_key(calls: FromClause, *, compared: bool) -> Iterator[ColumnElement[int]]:
+    """Yield what is added up of what `by_labels` gave, joined with its labels."""
+    sums = calls.c
+    yield from _counted(sums.calls)
+    yield from _summed(calls)
+    for name in PEAKS:
+        yield func.coalesce(func.max(sums[name]), _NEVER)
+    if compared:
+        for name in _COMPARED:
+            yield _total(sums[name])
+
+
+def _counted(calls: ColumnElement[int]) -> Iterator[ColumnElement[int]]:
+    """Yield the `COUNTS`, in order."""
+    held = (
+        _LABELS.fallback_used,
+        _LABELS.refused_by.is_not(None),
+        _LABELS.disconnect.is_not(None),
+        _LABELS.cache == "hit",
+        _LABELS.usage_estimated,
+    )
+    yield _total(calls)
+    yield _total(case((_LABELS.attempts > _ZERO, calls)))
+    yield _total(case((_FAILED, calls)))
+    yield _total(calls * _LABELS.attempts)
+    for condition in held:
+        yield _total(case((condition, calls)))
+
+
+_FAILED: Final = _LABELS.error_code.is_not(None)
+_SERVED: Final = and_(
+    _LABELS.error_code.is_(None),
+    _LABELS.attempts == _ONE,
+    _LABELS.target_model.is_not(None),
+)
+_OF_SOME: Final = {
+    "failed_calls_cost_nusd": ("cost_nusd", _FAILED),
+    "served_tokens": ("output_tokens", _SERVED),
+    "serving_us": ("serving_us", _SERVED),
+}
+"""Sums over some calls only, which their labels tell: what of, and of which."""
+
+
+def _summed(calls: FromClause) -> Iterator[ColumnElement[int]]:
+    for name in SUMS:
+        summed, condition = _OF_SOME.get(name, (name, None))
+        for value in (calls.c[summed], calls.c[f"{summed}_calls"]):
+            yield _total(value if condition is None else case((condition, value)))
+
+
+def _total(value: ColumnElement[int]) -> ColumnElement[int]:
+    # PostgreSQL adds whole numbers up to a decimal one.
+    return func.coalesce(cast(func.sum(value), BigInteger), _ZERO)
+
+
+def figures_of(answered: Sequence[int]) -> Figures:
+    """Return the figures that `by_key` was answered with."""
+    after = len(COUNTS) + 2 * len(SUMS)
+    peaks = after + len(PEAKS)
+    return Figures([*answered[:after], *answered[peaks:]], list(answered[after:peaks]))
+
+
+def measures_of(figures: Figures, *, price: Price | None) -> Measures:
+    """Return figures as measures; `price` is that of the baseline, where there is one.
+
+    The figures of a comparison were asked for if and only if there is.
+    """
+    sums, after = figures.sums, len(COUNTS)
+    known: dict[str, Any] = {
+        name: Known(sums[at] if sums[at + 1] else None, sums[at + 1])
+        for name, at in zip(SUMS, range(after, len(sums), 2), strict=False)
+    }
+    peaks: dict[str, Any] = {
+        name: None if value < 0 else value
+        for name, value in zip(PEAKS, figures.peaks, strict=True)
+    }
+    compared = None if price is None else _compared(sums[-len(_COMPARED) :], price)
+    fields: dict[str, Any] = dict(zip(COUNTS, sums, strict=False))
+    return Measures(**fields, **known, **peaks, compared=compared)
+
+
+def _compared(sums: Sequence[int], price: Price) -> Compared | None:
+    calls, cost, tokens, cached, write_5m, write_1h, output, reasoning = sums
+    if price.input is None or price.output is None:
+        return None
+    write = price.cache_write or price.input
+    parts = (
+        (tokens - cached - write_5m - write_1h, price.input),
+        (cached, price.cached_input or price.input),
+        (write_5m, write),
+        (write_1h, price.cache_write_1h or write),
+        (output - reasoning, price.output),
+        (reasoning, price.reasoning or price.output),
+    )
+    nusd = sum((_exactly(count, rate) for count, rate in parts), Fraction(0))
+    return Compared(calls, cost, nusd)
+
+
+def _exactly(tokens: int, rate: Rate) -> Fraction:
+    return Fraction(tokens * rate.numerator, rate.denominator)
