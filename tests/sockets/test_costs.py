@@ -236,3 +236,19 @@ async def test_reservations_are_made_for_images_and_reasoning(
             statuses.append((record.status, record.refused_by))
 
     assert statuses == [(429, "caller:day.usd")] * 2
+
+
+async def test_what_was_said_before_a_silence_is_paid(
+    tmp_path: Path, mock: Mock
+) -> None:
+    """An attempt that was given up had begun, and said so."""
+    settings = routed(mock, PRICE, dialect="anthropic-messages")
+    settings["groups"]["chat"]["attempt_timeout_s"] = 0.3
+    mock.will(Step(prompt_tokens=1000, completion_tokens=30, stall_after_events=1))
+    async with running_router(tmp_path, settings) as router:
+        record = await recorded(router, MESSAGES, stream=True, max_tokens=100)
+
+    assert record.error_class == "upstream_first_event_timeout"
+    assert (record.input_tokens, record.total_cost_nusd) == (None, None)
+    assert record.failed_attempts_cost_nusd is not None
+    assert record.failed_attempts_cost_nusd >= 1000 * 1000

@@ -100,6 +100,7 @@ class GenaiPrices:
             parts=_parts(price),
             later=tuple(self._later(model)),
             caveats=tuple(_caveats(price, model)),
+            uncounted=tuple(sorted(_given(price).keys() - _PARTS.keys())),
         )
 
     def _later(self, model: ModelInfo) -> Iterator[tuple[date, Mapping[str, Decimal]]]:
@@ -141,10 +142,13 @@ def _parts(price: ModelPrice) -> Mapping[str, Decimal]:
     }
 
 
+def _given(price: ModelPrice) -> dict[str, object]:
+    return {name: value for name, value in vars(price).items() if value is not None}
+
+
 def _caveats(price: ModelPrice, model: ModelInfo) -> Iterator[str]:
-    """Say what the parts do not tell."""
-    values = {name: value for name, value in vars(price).items() if value is not None}
-    tiers = [value for value in values.values() if isinstance(value, TieredPrices)]
+    """Say of which calls the parts do not hold."""
+    tiers = [each for each in _given(price).values() if isinstance(each, TieredPrices)]
     starts = sorted({tier.start for value in tiers for tier in value.tiers})
     if starts:
         yield (
@@ -154,6 +158,3 @@ def _caveats(price: ModelPrice, model: ModelInfo) -> Iterator[str]:
     prices = model.prices if isinstance(model.prices, list) else []
     if any(isinstance(each.constraint, TimeOfDateConstraint) for each in prices):
         yield "it changes with the hour of the day, and is counted as it is now"
-    others = sorted(values.keys() - _PARTS.keys())
-    if others:
-        yield f"what is not counted: {', '.join(others)}"

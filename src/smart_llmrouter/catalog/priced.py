@@ -18,10 +18,13 @@ Code = Literal[
     "future-dated",
     "not-in-force",
     "differs",
+    "caveat",
     "ambiguous",
     "unpublished",
 ]
-NOTES: Final[frozenset[Code]] = frozenset({"undated", "ambiguous", "unpublished"})
+NOTES: Final[frozenset[Code]] = frozenset(
+    {"undated", "caveat", "ambiguous", "unpublished"}
+)
 """What is worth knowing, and no reason to fail."""
 _FALLBACKS: Final[Mapping[str, str]] = {
     "cached_input_per_million": "input_per_million",
@@ -163,6 +166,7 @@ def _against(price: Price, found: Found, bounds: Bounds) -> Iterator[tuple[Code,
         names = ", ".join(dict.fromkeys(each.provider for each in found.candidates))
         yield "ambiguous", f"several have published one: {names}"
         return
+    yield from (("caveat", caveat) for caveat in published.caveats)
     for key, theirs in published.parts.items():
         ours = effective(price, key)
         if ours is None or _is_near(ours, theirs, bounds.tolerance_percent):

@@ -30,7 +30,8 @@ class Published:
     """The price of one model of one provider; amounts are dollars.
 
     `parts` are those in force, by the names of the configuration, and `later` those
-    that are announced, each with its day. `caveats` say what they do not hold for.
+    that are announced, each with its day. `caveats` say of which calls they do not
+    hold, and `uncounted` what else is paid for, by the names that others have for it.
     """
 
     provider: str
@@ -39,6 +40,7 @@ class Published:
     parts: Mapping[str, Decimal]
     later: tuple[tuple[date, Mapping[str, Decimal]], ...]
     caveats: tuple[str, ...]
+    uncounted: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

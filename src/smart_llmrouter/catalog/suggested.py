@@ -72,6 +72,8 @@ def _model(suggestion: Suggestion, catalog: Catalog) -> Iterator[str]:
     yield f"        # {found.sureness}: {_name(chosen)}; {MEANINGS[found.sureness]}"
     for caveat in chosen.caveats:
         yield f"        # {caveat}"
+    if chosen.uncounted:
+        yield f"        # what is not counted: {', '.join(chosen.uncounted)}"
     yield from _prices(chosen, catalog)
 
 
@@ -126,6 +128,7 @@ def _json_of(published: Published | None) -> dict[str, object] | None:
             for begins, parts in published.later
         ],
         "caveats": list(published.caveats),
+        "uncounted": list(published.uncounted),
     }
 
 

@@ -294,7 +294,7 @@ class Attempts:
             label, error_class, retry_after_s=failure.retry_after_s, begun=begun
         )
         self._tally.attempts[label, error_class] += 1
-        if course.entry.usage is not UNKNOWN_USAGE:
+        if course.entry.usage != UNKNOWN_USAGE:
             course.entry.note_failed()
         course.fail(target, failure)
         if course.began_s:

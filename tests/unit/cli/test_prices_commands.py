@@ -23,6 +23,13 @@ PUBLISHED: Final = {
     "output_per_million": "2",
     "as_of": TODAY.isoformat(),
 }
+SONNET: Final = {
+    "input_per_million": 3,
+    "cached_input_per_million": "0.3",
+    "cache_write_per_million": "3.75",
+    "cache_write_1h_per_million": 6,
+    "output_per_million": 15,
+}
 OPENAI: Final = "https://api.openai.com/v1"
 NOWHERE: Final = "http://10.0.0.1/v1"
 
@@ -124,6 +131,7 @@ def test_a_model_without_a_price(tmp_path: Path) -> None:
     [
         ("my-own", {}, "unpublished"),
         ("gpt-oss-120b", {}, "ambiguous"),
+        ("claude-sonnet-4-5", SONNET, "caveat"),
         ("gpt-5-mini", {"as_of": None}, "undated"),
     ],
 )
