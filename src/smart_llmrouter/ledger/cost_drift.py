@@ -27,7 +27,7 @@ _WORST: Final = f"""
 SELECT request_id, ts_ms, target_provider, target_model, price_fingerprint,
     total_cost_nusd, upstream_reported_cost_nusd
 FROM request_usage
-WHERE ts_ms >= ? AND ts_ms < ? AND {_BOTH}
+WHERE ts_ms >= ? AND ts_ms < ? AND target_provider IS NOT NULL AND {_BOTH}
     AND total_cost_nusd <> upstream_reported_cost_nusd
 ORDER BY abs(total_cost_nusd - upstream_reported_cost_nusd) DESC, request_id
 LIMIT ?
