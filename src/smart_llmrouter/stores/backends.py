@@ -50,6 +50,32 @@ def require_database(url: str) -> None:
         sqlite.require_database(sqlite.database_path(url))
 
 
+def bytes_on_disk(url: str) -> int:
+    """Return how large the database is, indexes and all. Raises as reading it does."""
+    if backend_of(url) == "sqlite":
+        path = sqlite.database_path(url)
+        sqlite.require_database(path)
+        return sqlite.bytes_on_disk(path)
+    from smart_llmrouter.stores import postgres  # noqa: PLC0415 - see above
+
+    return postgres.bytes_on_disk(url)
+
+
+def damage(url: str) -> int:
+    """Return how much is wrong with the file itself; a server sees to its own files.
+
+    Raises `DatabaseAway`, and `DatabaseMissing` where there is no file.
+    """
+    if backend_of(url) != "sqlite":
+        return 0
+    path = sqlite.database_path(url)
+    sqlite.require_database(path)
+    try:
+        return sqlite.damage(path)
+    except sqlite3.Error as error:
+        raise DatabaseAway(str(error)) from error
+
+
 def condition(url: str) -> str:
     """Say `ok`, or in safe words why the database cannot be read now."""
     if backend_of(url) == "postgresql":

@@ -60,6 +60,11 @@ SELECT set_config('statement_timeout', %s, false),
         CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
         ELSE current_setting('synchronous_commit') END, false)
 """
+_SIZE: Final = """
+SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c
+WHERE c.relkind = 'r' AND c.relnamespace =
+    (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+"""
 _COLUMNS: Final = """
 SELECT c.relname, a.attname FROM pg_class AS c
 JOIN pg_attribute AS a ON a.attrelid = c.oid
@@ -234,6 +239,26 @@ def create_or_check_schema(url: str) -> None:
                 f"the usage database cannot be used: {reason}"
             ) from None
         raise DatabaseAway(reason) from None
+
+
+def bytes_on_disk(url: str) -> int:
+    """Return how large all tables of the schema are, with their indexes."""
+    with translated(), connect(url, read_only=True) as connection:
+        found = connection.execute(_SIZE).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def dumping_parameters(url: str) -> tuple[str, dict[str, str]]:
+    """Return how a program reaches the database: what may be seen, and the password.
+
+    The second is for its environment, which others of the machine do not see.
+    """
+    said = conninfo_to_dict(_parameters(url))
+    password = said.pop("password", None)
+    visible = {name: str(value) for name, value in said.items() if value is not None}
+    return make_conninfo("", **visible), (
+        {} if password is None else {"PGPASSWORD": str(password)}
+    )
 
 
 def condition(url: str) -> str:

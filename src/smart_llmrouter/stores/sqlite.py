@@ -163,6 +163,19 @@ def condition(url: str) -> str:
     return OK
 
 
+def bytes_on_disk(path: Path) -> int:
+    """Return how large the file is, with what is not folded in yet."""
+    parts = (path, path.with_name(path.name + "-wal"))
+    return sum(part.stat().st_size for part in parts if part.exists())
+
+
+def damage(path: Path) -> int:
+    """Return how many things are wrong with pages and indexes, as far as is known."""
+    with closing(connect(path, mode="ro")) as connection:
+        said = connection.execute("PRAGMA integrity_check(1000)").fetchall()
+    return 0 if said == [("ok",)] else len(said)
+
+
 def has_content(path: Path) -> bool:
     """Say whether there is a file with anything in it."""
     with suppress(FileNotFoundError):

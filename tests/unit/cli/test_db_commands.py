@@ -34,7 +34,7 @@ def upgraded(state: StateDirectory) -> Result:
     """Run `db upgrade` with that configuration."""
     config = state.path.parent / "router.yaml"
     return CliRunner().invoke(
-        app, ["--config", str(config)], env={"ACME_API_KEY": None}
+        app, ["upgrade", "--config", str(config)], env={"ACME_API_KEY": None}
     )
 
 
