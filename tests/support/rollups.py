@@ -7,7 +7,10 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from smart_llmrouter.config.policies import Retention
 from smart_llmrouter.ledger.record import UsageRecord, split_record
+from smart_llmrouter.ledger.removing import Removed
+from smart_llmrouter.ledger.retention import JobOrder, run_retention
 from smart_llmrouter.ledger.rollup_source import coverage
 from smart_llmrouter.ledger.rollups import next_due, roll_up
 from smart_llmrouter.stores.database import open_for_reading
@@ -160,3 +163,26 @@ def _figures_of_rows() -> list[ColumnElement[int]]:
     for name in KNOWN:
         figures += [func.sum(usage[name]), func.count(usage[name])]
     return figures
+
+
+def retained(url: str, policy: Retention, *, now_ms: int) -> Removed:
+    """Remove what is too old; return what became of all that was looked at."""
+    order = JobOrder(now_ms, "somebody", "1")
+    run = run_retention(lambda: transaction(url), policy, order, now=lambda: now_ms + 1)
+    total = Removed()
+    for did in run:
+        total = total.plus(did)
+    return total
+
+
+def row_ids(url: str) -> list[str]:
+    """Return the ids of the calls that have rows, in order."""
+    with connect_for_reading(url) as reading:
+        query = "SELECT request_id FROM request_measures ORDER BY 1"
+        return [row[0] for row in reading.execute(query)]
+
+
+def count_of(url: str, table: str) -> int:
+    """Return how many rows a table has."""
+    with connect_for_reading(url) as reading:
+        return int(reading.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608

@@ -26,6 +26,7 @@ from smart_llmrouter.ledger.ingester_loop import (
     ingester_lock,
     keep_ingesting,
 )
+from smart_llmrouter.ledger.upkeep import Upkeep
 from smart_llmrouter.stores.usage_store import open_store
 
 _STDIN: Final = 0
@@ -131,8 +132,20 @@ def ingest() -> None:
         )
         ingester = Ingester(journal, store, courtesy=courtesy)
         patient = PatientIngester(ingester, state_directory=state, log=log)
+        upkeep = Upkeep(
+            settings.database_url,
+            retention=settings.retention,
+            router_version=settings.router_version,
+            now_ms=lambda: int(time.time() * 1000),
+            monotonic=time.monotonic,
+            log=log,
+        )
         keep_ingesting(
-            patient, wait=stop.wait, sleep=time.sleep, monotonic=time.monotonic
+            patient,
+            wait=stop.wait,
+            sleep=time.sleep,
+            monotonic=time.monotonic,
+            idle=upkeep.step,
         )
         store.close()
 

@@ -25,6 +25,7 @@ from smart_llmrouter.config.rules import (
     proxies,
     queues,
     reports,
+    retention,
     scripts,
     secrecy,
     sections,
@@ -96,6 +97,8 @@ def check(
         findings += timing.timeouts_make_sense(document, schema.settings)
         findings += proxies.proxies_are_not_everybody(document, schema.settings)
         findings += allowances.allowances_have_an_effect(document, schema.settings)
+        findings += retention.classes_fit_together(document, schema.settings)
+        findings += retention.running_months_are_known(document, schema.settings)
         findings += sharing.counters_are_shared(document, schema.settings)
         findings += sharing.answers_can_be_kept(document, schema.settings)
         findings += queues.queues_have_an_effect(document, schema.settings)

@@ -18,6 +18,7 @@ from smart_llmrouter.config.compile_policies import (
     external,
     fetch_images,
     flow,
+    retention,
     rules,
     script,
     thresholds,
@@ -128,6 +129,7 @@ class _Compiler:
             counters_namespace=state.counters_namespace,
             counters_lease_s=float(state.counters_lease_s),
             counters_away=state.counters_away,
+            retention=retention(self._settings.retention),
         )
 
     def upstream(self) -> Upstream:

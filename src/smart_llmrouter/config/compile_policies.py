@@ -14,6 +14,7 @@ from smart_llmrouter.config.policies import (
     FetchImages,
     Flow,
     Rest,
+    Retention,
     Rule,
     Rules,
     ScoreWeights,
@@ -21,6 +22,7 @@ from smart_llmrouter.config.policies import (
     Thresholds,
 )
 from smart_llmrouter.config.schema import allowances, groups, policies, providers
+from smart_llmrouter.config.schema import retention as retention_settings
 from smart_llmrouter.config.schema import root as root_settings
 from smart_llmrouter.config.schema import server as server_settings
 from smart_llmrouter.core.secrets import Secret
@@ -155,6 +157,18 @@ def fetch_images(given: server_settings.FetchImages | None) -> FetchImages | Non
         return None
     return FetchImages(
         max_bytes=given.max_bytes, timeout_s=given.timeout_s, types=given.types
+    )
+
+
+def retention(given: retention_settings.Retention) -> Retention:
+    """Compile how long what is on record is kept."""
+    return Retention(
+        usage_detail_days=given.usage_detail_days,
+        usage_diagnostics_days=given.usage_diagnostics_days,
+        rollup_hourly_days=given.rollup_hourly_days,
+        rollup_daily_days=given.rollup_daily_days,
+        batch_rows=given.batch_rows,
+        at_minute=retention_settings.minute_of(given.at),
     )
 
 

@@ -153,6 +153,21 @@ class FetchImages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How many whole days what is on record is kept; `None` is for ever.
+
+    What is too old is removed each day `at_minute` minutes after midnight, UTC.
+    """
+
+    usage_detail_days: int | None = None
+    usage_diagnostics_days: int | None = None
+    rollup_hourly_days: int | None = None
+    rollup_daily_days: int | None = None
+    batch_rows: int = 5000
+    at_minute: int = 195
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostics:
     """Of which calls decisions are kept, and how much of one at most."""
 

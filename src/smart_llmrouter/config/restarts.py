@@ -28,6 +28,7 @@ _FIXED: Final[tuple[tuple[str, Callable[[Snapshot], object]], ...]] = (
     ("state.counters_namespace", lambda of: of.state.counters_namespace),
     ("state.counters_lease_s", lambda of: of.state.counters_lease_s),
     ("state.counters_away", lambda of: of.state.counters_away),
+    ("retention", lambda of: of.state.retention),
 )
 """Keys, and what of a snapshot they say. Of `server.tls` it is whether it is there."""
 

@@ -23,6 +23,7 @@ from smart_llmrouter.config.policies import (
     ImageSource,
     OnDisconnect,
     Policy,
+    Retention,
     Thresholds,
 )
 from smart_llmrouter.core.identity import Caller
@@ -101,6 +102,7 @@ class State:
     counters_namespace: str = "smart-llmrouter"
     counters_lease_s: float = 15.0
     counters_away: CountersAway = "closed"
+    retention: Retention = field(default_factory=Retention)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

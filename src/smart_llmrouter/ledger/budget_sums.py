@@ -2,8 +2,9 @@
 
 The rows are the truth: whoever counts in memory begins with what these sums say, and
 whoever shares a counter mends it by them. A row counts when its call has asked a
-provider, with what the call was charged, or was answered out of the cache. The journal
-must have been read before: see `ledger.catch_up`.
+provider, with what the call was charged, or was answered out of the cache; so do rows
+that retention has removed, of which roll-ups keep the sums. The journal must have been
+read before: see `ledger.catch_up`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -16,6 +17,12 @@ from smart_llmrouter.config.allowances import Allowances, PeriodName, Scope
 from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.stores.budget_events import Resets
 from smart_llmrouter.stores.reading import Queries
+from smart_llmrouter.stores.rollup_schema import (
+    CHARGED_NUSD,
+    CHARGED_TOKENS,
+    GONE,
+    TABLE_OF,
+)
 
 BoundsOf = Callable[[PeriodName, float, str], tuple[float, float]]
 """When the period of a time zone begins to which an instant belongs, and when it ends.
@@ -23,24 +30,29 @@ BoundsOf = Callable[[PeriodName, float, str], tuple[float, float]]
 Both in milliseconds since 1970 UTC, and infinite where it has none.
 """
 
-TOKENS: Final = "coalesce(charged_tokens, input_tokens + output_tokens, 0)"
-"""How many tokens a row was charged."""
 COUNTED: Final = "(attempts >= 1 OR cache = 'hit')"
 """Which rows count at all."""
 
-_NUSD: Final = "coalesce(charged_cost_nusd, total_cost_nusd, 0)"
+# What is gone stands where its hour, day or month began, or at the last reset after it.
+_GONE: Final = " ".join(
+    "UNION ALL SELECT labels_id, calls, charged_tokens, charged_cost_nusd "  # noqa: S608
+    f"FROM {table} WHERE part = {GONE} AND start_ms >= ? AND start_ms < ?"
+    for table in TABLE_OF.values()
+)
 # What calls have in common is looked up once for all of them, not once a call.
 _SUMS: Final = f"""
 SELECT caller_id, caller_user, caller_project, caller_environment, resolved_group,
     sum(calls), sum(tokens), sum(nusd)
 FROM (
-    SELECT labels_id, count(*) AS calls, sum({TOKENS}) AS tokens, sum({_NUSD}) AS nusd
+    SELECT labels_id, count(*) AS calls,
+        sum({CHARGED_TOKENS}) AS tokens, sum({CHARGED_NUSD}) AS nusd
     FROM request_measures WHERE ts_ms >= ? AND ts_ms < ? GROUP BY labels_id
-) JOIN request_labels ON request_labels.id = labels_id
+    {_GONE}
+) AS used JOIN request_labels ON request_labels.id = labels_id
 WHERE {COUNTED} AND resolved_group IS NOT NULL GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608 - constants
 _CALLS: Final = f"""
-SELECT request_id, {COUNTED}, {TOKENS}, {_NUSD}
+SELECT request_id, {COUNTED}, {CHARGED_TOKENS}, {CHARGED_NUSD}
 FROM request_measures JOIN request_labels ON request_labels.id = labels_id
 WHERE ts_ms >= ?
 """  # noqa: S608 - constants
@@ -215,7 +227,8 @@ def _sums(
     connection: Queries, since_ms: float, until_ms: float
 ) -> Iterator[tuple[Place, Used]]:
     """Return what was used from one instant on, up to but without the other."""
-    rows = connection.execute(_SUMS, (_whole(since_ms), _whole(until_ms)))
+    bounds = (_whole(since_ms), _whole(until_ms))
+    rows = connection.execute(_SUMS, bounds * (1 + len(TABLE_OF)))
     for *place, calls, tokens, nusd in rows:
         yield Place(*place), Used(calls, tokens, nusd)
 

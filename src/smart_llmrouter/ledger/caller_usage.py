@@ -9,11 +9,14 @@ from typing import Any, Final, NamedTuple
 
 from smart_llmrouter.core.clock import Monotonic, WallClock
 from smart_llmrouter.stores.reading import Reading, connect_for_reading
+from smart_llmrouter.stores.rollup_schema import GONE, TABLE_OF
 from smart_llmrouter.stores.usage_store import DatabaseAway
 
 DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
 _MS_PER_S: Final = 1000
+_OLD_MS: Final = 30 * DAY_MS
+"""Roll-ups of hours are kept for longer than this, at least."""
 _MOST_LINES: Final = 100_000
 """Some 40 MB; of more the days that were asked for least recently are read again."""
 _MOST_S: Final = 10.0
@@ -27,6 +30,13 @@ _TOKENS: Final = (
     "reasoning_tokens",
 )
 _SUMMED: Final = (*_TOKENS, "total_cost_nusd")
+# Of rows that retention has removed, roll-ups keep the sums of hours, and then of days.
+_GONE_IN: Final = (TABLE_OF["hour"], TABLE_OF["day"])
+_GONE: Final = " ".join(
+    f"UNION ALL SELECT start_ms / {DAY_MS}, labels_id, calls, {', '.join(_SUMMED)} "  # noqa: S608
+    f"FROM {table} WHERE part = {GONE} AND start_ms >= ? AND start_ms < ? %s"
+    for table in _GONE_IN
+)
 # What calls have in common is looked up once for all of them, not once a call.
 _QUERY: Final = f"""
 SELECT caller_id, day, resolved_group, sum(calls),
@@ -36,12 +46,14 @@ FROM (
     SELECT ts_ms / {DAY_MS} AS day, labels_id, count(*) AS calls,
         {", ".join(f"sum({name}) AS {name}" for name in _SUMMED)}
     FROM request_measures WHERE ts_ms >= ? AND ts_ms < ? %s GROUP BY 1, 2
-) JOIN request_labels ON request_labels.id = labels_id
+    {_GONE}
+) AS used JOIN request_labels ON request_labels.id = labels_id
 GROUP BY 1, 2, 3
 """  # noqa: S608 - constants
-_OF_ALL: Final = _QUERY % ""
+_SOURCES: Final = 1 + len(_GONE_IN)
+_OF_ALL: Final = _QUERY % (("",) * _SOURCES)
 _OF_ONE: Final = _QUERY % (
-    "AND labels_id IN (SELECT id FROM request_labels WHERE caller_id = ?)"
+    ("AND labels_id IN (SELECT id FROM request_labels WHERE caller_id = ?)",) * _SOURCES
 )
 
 
@@ -117,7 +129,7 @@ class CallerUsage:
         try:
             with connect_for_reading(self._url) as reading:
                 reading.give_up_after(_MOST_S, now=self._now)
-                for span in self._spans(days):
+                for span in self._spans(days, old_ms=settled_ms - _OLD_MS):
                     keep = complete and span.stop <= settled_ms
                     fresh = keep and span not in self._kept
                     found += self._lines(reading, caller_id, span, keep=keep)
@@ -129,11 +141,12 @@ class CallerUsage:
             raise UsageUnread(away.reason) from away
         return _added_up(found)
 
-    def _spans(self, days: range) -> Iterator[range]:
+    def _spans(self, days: range, *, old_ms: float) -> Iterator[range]:
         """Split days into pieces, of which the day is one that was read already."""
         for day in days:
             whole = range(day * DAY_MS, (day + 1) * DAY_MS)
-            if whole in self._kept:
+            # Of an old day its hours may become one at any moment.
+            if whole in self._kept or whole.stop < old_ms:
                 yield whole
             else:
                 yield from _hours(whole)
@@ -153,10 +166,10 @@ class CallerUsage:
             return kept.get(caller_id, ())
         bounds = (span.start, span.stop)
         if not keep:
-            rows = reading.execute(_OF_ONE, (*bounds, caller_id)).fetchall()
+            rows = reading.execute(_OF_ONE, (*bounds, caller_id) * _SOURCES).fetchall()
             return [line for _, line in map(_line, rows)]
         by_caller: dict[str, list[UsageLine]] = {}
-        for row in reading.execute(_OF_ALL, bounds).fetchall():
+        for row in reading.execute(_OF_ALL, bounds * _SOURCES).fetchall():
             whose, line = _line(row)
             by_caller.setdefault(whose, []).append(line)
         self._keep(span, by_caller)

@@ -15,6 +15,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from smart_llmrouter.config.policies import Retention
+from smart_llmrouter.core.build_info import UNKNOWN
 from smart_llmrouter.core.clock import Monotonic
 from smart_llmrouter.ledger.ingester import NOTHING, Ingester, Progress
 from smart_llmrouter.stores.segments import segment_sizes
@@ -27,6 +29,7 @@ _FIRST_RETRY_S: Final = 0.2
 _LAST_RETRY_S: Final = 5.0
 _DRAIN_S: Final = 10.0
 _AWAY_S: Final = 2.0
+_FOR_EVER: Final = Retention()
 LOCK_NAME: Final = "ingester.lock"
 STATUS_NAME: Final = "ingester.json"
 
@@ -50,19 +53,29 @@ class IngesterSettings(msgspec.Struct, frozen=True, kw_only=True):
     state_directory: str
     database_url: str
     cpus: tuple[int, ...] = ()
+    retention: Retention = _FOR_EVER
+    router_version: str = UNKNOWN
 
 
 def settings_line(
-    state_directory: Path, database_url: str, *, cpus: Iterable[int] = ()
+    state_directory: Path,
+    database_url: str,
+    *,
+    cpus: Iterable[int] = (),
+    retention: Retention = _FOR_EVER,
+    router_version: str = UNKNOWN,
 ) -> bytes:
     """Return the first line for the standard input of the ingester process.
 
-    `cpus` are the processors that it shall run on; none means any.
+    `cpus` are the processors that it shall run on; none means any. `retention` says how
+    long what is on record is kept.
     """
     settings = IngesterSettings(
         state_directory=str(state_directory),
         database_url=database_url,
         cpus=tuple(sorted(cpus)),
+        retention=retention,
+        router_version=router_version,
     )
     return msgspec.json.encode(settings) + b"\n"
 
@@ -208,8 +221,12 @@ def keep_ingesting(
     wait: WaitOrStop,
     sleep: Callable[[float], None],
     monotonic: Monotonic,
+    idle: Callable[[], bool] = lambda: False,
 ) -> None:
     """Ingest until `wait` says stop, then what is left, and return.
+
+    When no records wait, `idle` may do something else that takes little time; it says
+    whether to call it again as soon as records that came meanwhile are ingested.
 
     What cannot be ingested within ten seconds of the end, two where the database is
     away, stays in the journal until the next start.
@@ -218,7 +235,8 @@ def keep_ingesting(
     stopping = False
     while not stopping:
         done = patient.advance()
-        stopping = wait(0.0 if done is not None and done.more else patient.pause_s)
+        busy = done is not None and (done.more or idle())
+        stopping = wait(0.0 if busy else patient.pause_s)
     began_s = monotonic()
     while monotonic() < began_s + _DRAIN_S:
         done = patient.advance()

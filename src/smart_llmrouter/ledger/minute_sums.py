@@ -9,8 +9,9 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from smart_llmrouter.config.allowances import Allowances, Limits, Scope
-from smart_llmrouter.ledger.budget_sums import COUNTED, TOKENS, Place
+from smart_llmrouter.ledger.budget_sums import COUNTED, Place
 from smart_llmrouter.stores.reading import Queries
+from smart_llmrouter.stores.rollup_schema import CHARGED_TOKENS
 
 MINUTE_MS: Final = 60_100
 """How long a call counts: a minute, and the rest of the step it was granted in."""
@@ -23,7 +24,7 @@ SELECT caller_id, caller_user, caller_project, caller_environment, resolved_grou
     granted_ms, sum(calls), sum(tokens)
 FROM (
     SELECT labels_id, {_GRANTED_MS} AS granted_ms, count(*) AS calls,
-        sum({TOKENS}) AS tokens
+        sum({CHARGED_TOKENS}) AS tokens
     FROM request_measures WHERE ts_ms >= ? AND ts_ms < ? GROUP BY 1, 2
 ) JOIN request_labels ON request_labels.id = labels_id
 WHERE granted_ms > ? AND {COUNTED} AND resolved_group IS NOT NULL

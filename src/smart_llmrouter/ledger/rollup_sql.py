@@ -5,6 +5,7 @@ of databases understand them. `where` is a condition with `?` for its parameters
 which those of a statement come first: when the period starts, and which part it is.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from smart_llmrouter.ledger.periods import below
@@ -16,6 +17,7 @@ from smart_llmrouter.stores.rollup_schema import (
     KNOWN,
     KNOWN_SUFFIX,
     TABLE_OF,
+    TIMED,
     Level,
 )
 
@@ -81,6 +83,71 @@ _ADD_TIMED: Final = (
     "ON CONFLICT (period, part, start_ms, labels_id, measure, bucket_us) "
     "DO UPDATE SET calls = usage_rollup_timings.calls + excluded.calls"
 )
+
+
+def wrong_sums(level: Level) -> str:
+    """Count the labels of a period whose sums are not those of what it is made of.
+
+    Parameters: where the period begins and ends, and where it begins.
+    """
+    if level == "hour":
+        made_of = (
+            f"SELECT labels_id, {_named(_OF_ROWS)} FROM request_measures "  # noqa: S608
+            "WHERE ts_ms >= ? AND ts_ms < ? GROUP BY labels_id"
+        )
+    else:
+        made_of = (
+            f"SELECT labels_id, {', '.join(ADDED)} FROM {TABLE_OF[below(level)]} "  # noqa: S608
+            "WHERE part IN (0, 1) AND start_ms >= ? AND start_ms < ?"
+        )
+    return _differing(
+        "labels_id",
+        ADDED,
+        made_of,
+        f"FROM {TABLE_OF[level]} WHERE part = 0 AND start_ms = ?",
+    )
+
+
+def wrong_timings(level: Level) -> str:
+    """Count the buckets of a period that hold not as many calls as they should.
+
+    Parameters as those of `wrong_sums`, but once for each duration of an hour.
+    """
+    keys = "labels_id, measure, bucket_us"
+    if level == "hour":
+        made_of = " UNION ALL ".join(
+            f"SELECT labels_id, '{measure}' AS measure, "  # noqa: S608
+            f"{bucket_of(column)} AS bucket_us, 1 AS calls FROM request_measures "
+            f"WHERE {column} IS NOT NULL AND ts_ms >= ? AND ts_ms < ?"
+            for measure, column in TIMED.items()
+        )
+    else:
+        made_of = (
+            f"SELECT {keys}, calls FROM usage_rollup_timings WHERE "  # noqa: S608
+            f"period = '{below(level)}' AND part IN (0, 1) "
+            "AND start_ms >= ? AND start_ms < ?"
+        )
+    return _differing(
+        keys,
+        ("calls",),
+        made_of,
+        f"FROM usage_rollup_timings WHERE period = '{level}' AND part = 0 "
+        "AND start_ms = ?",
+    )
+
+
+def _differing(keys: str, names: Iterable[str], made_of: str, made: str) -> str:
+    names = tuple(names)
+    return (
+        f"SELECT count(*) FROM (SELECT {keys} FROM ({made_of} "  # noqa: S608
+        f"UNION ALL SELECT {keys}, {', '.join(f'-{name}' for name in names)} {made}"
+        f") AS compared GROUP BY {keys} "
+        f"HAVING {' OR '.join(f'sum({name}) <> 0' for name in names)}) AS wrong"
+    )
+
+
+def _named(figures: dict[str, str]) -> str:
+    return ", ".join(f"{figures[name]} AS {name}" for name in ADDED)
 
 
 def bucket_of(column: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from smart_llmrouter.config.snapshot import State
+from smart_llmrouter.core.build_info import read_build_info
 from smart_llmrouter.ledger.ingester_loop import (
     INGESTER_ARGUMENTS,
     LEFT_TO_THE_ROUTER,
@@ -72,7 +73,11 @@ def spawn_ingester(state: State, *, cpus: frozenset[int]) -> Spawned:
 
 def _settings_for(state: State, *, cpus: frozenset[int]) -> bytes:
     return settings_line(
-        state.directory.absolute(), state.database_url.reveal(), cpus=cpus
+        state.directory.absolute(),
+        state.database_url.reveal(),
+        cpus=cpus,
+        retention=state.retention,
+        router_version=read_build_info().version,
     )
 
 

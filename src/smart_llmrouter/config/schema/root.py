@@ -16,6 +16,7 @@ from smart_llmrouter.config.schema.kinds import (
 )
 from smart_llmrouter.config.schema.providers import Provider
 from smart_llmrouter.config.schema.reports import Reports
+from smart_llmrouter.config.schema.retention import Retention
 from smart_llmrouter.config.schema.server import (
     Diagnostics,
     Server,
@@ -71,6 +72,10 @@ class Settings(Section):
     diagnostics: Diagnostics = Field(
         default_factory=Diagnostics,
         description="What is written down of how calls were decided.",
+    )
+    retention: Retention = Field(
+        default_factory=Retention,
+        description="How long what is on record is kept; without keys, for ever.",
     )
     providers: dict[Id, Provider] = Field(
         default=..., min_length=1, description="The endpoints that serve, by id."
