@@ -14,11 +14,12 @@ from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from smart_llmrouter.bootstrap.recorded import OnRecord
     from smart_llmrouter.config.allowances import Scope
     from smart_llmrouter.config.snapshot import Snapshot
-    from smart_llmrouter.ledger.budget_report import BudgetReport
+    from smart_llmrouter.ledger.budget_report import BudgetLine, BudgetReport
     from smart_llmrouter.ledger.budget_sums import Used
 
 app = typer.Typer(
@@ -107,6 +108,31 @@ def show(
         if report is None:
             report = _by_records(snapshot, scopes)
     typer.echo(render_budgets(report, to=to_format.value), nl=False)
+
+
+def lines_of_both(config: "Path") -> "list[tuple[BudgetLine, BudgetLine]]":
+    """Return each budget as the records have it, and as a shared store counts it.
+
+    There is none where budgets are counted in memory, or the store cannot be asked.
+    """
+    from smart_llmrouter.cli.usage_commands import snapshot_of
+    from smart_llmrouter.config.scopes import all_scopes
+    from smart_llmrouter.config.snapshot import MEMORY
+
+    snapshot = snapshot_of(config)
+    if snapshot.state.counters.reveal() == MEMORY:
+        return []
+    scopes = [each for each in all_scopes(snapshot) if each.allowance.budgets.caps]
+    counted = _by_store(snapshot, scopes)
+    if counted is None:
+        return []
+    stored = {(line.scope, line.limit): line for line in counted.lines}
+    recorded = _by_records(snapshot, scopes).lines
+    return [
+        (line, stored[line.scope, line.limit])
+        for line in recorded
+        if "." in line.limit and (line.scope, line.limit) in stored
+    ]
 
 
 def _by_records(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetReport":

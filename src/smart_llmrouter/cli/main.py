@@ -13,7 +13,9 @@ from smart_llmrouter.cli import (
     mock_command,
     prices_commands,
     probe_command,
+    retention_commands,
     token_commands,
+    upkeep_commands,
     usage_commands,
 )
 from smart_llmrouter.cli.output import Program
@@ -51,12 +53,15 @@ def root(
 
 app.command()(serve)
 app.command("explain")(explain_command.explain)
+usage_commands.app.command()(upkeep_commands.rollup)
+usage_commands.app.command()(upkeep_commands.verify)
 app.add_typer(config_commands.app, name="config")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(usage_commands.app, name="usage")
 app.add_typer(budget_commands.app, name="budget")
 app.add_typer(prices_commands.app, name="prices")
 app.add_typer(db_commands.app, name="db")
+app.add_typer(retention_commands.app, name="retention")
 app.command("probe")(probe_command.probe)
 app.command("mock")(mock_command.mock)
 app.command("demo")(demo_command.demo)

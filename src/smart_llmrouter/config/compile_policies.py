@@ -165,6 +165,7 @@ def retention(given: retention_settings.Retention) -> Retention:
     return Retention(
         usage_detail_days=given.usage_detail_days,
         usage_diagnostics_days=given.usage_diagnostics_days,
+        security_access_days=given.security_access_days,
         rollup_hourly_days=given.rollup_hourly_days,
         rollup_daily_days=given.rollup_daily_days,
         batch_rows=given.batch_rows,

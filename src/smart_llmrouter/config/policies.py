@@ -161,6 +161,7 @@ class Retention:
 
     usage_detail_days: int | None = None
     usage_diagnostics_days: int | None = None
+    security_access_days: int | None = None
     rollup_hourly_days: int | None = None
     rollup_daily_days: int | None = None
     batch_rows: int = 5000

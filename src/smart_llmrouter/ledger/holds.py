@@ -37,7 +37,7 @@ _LONGEST_MS: Final[dict[Level, int]] = {
 _ADD: Final = """
 INSERT INTO legal_holds
     (scope_kind, scope_name, from_ms, to_ms, reason, created_ms, created_by)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
 _RELEASE: Final = """
 UPDATE legal_holds SET released_ms = ?, released_by = ?, release_reason = ?
@@ -76,9 +76,9 @@ class Hold(NamedTuple):
     release_reason: str | None
 
 
-def add_hold(writing: Writing, hold: NewHold, *, now_ms: int, actor: str) -> None:
-    """Keep calls from now on."""
-    writing.execute(
+def add_hold(writing: Writing, hold: NewHold, *, now_ms: int, actor: str) -> int:
+    """Keep calls from now on; return the hold's number."""
+    made = writing.execute(
         _ADD,
         (
             hold.scope_kind,
@@ -89,7 +89,8 @@ def add_hold(writing: Writing, hold: NewHold, *, now_ms: int, actor: str) -> Non
             now_ms,
             actor,
         ),
-    )
+    ).fetchone()
+    return int(made[0])
 
 
 def release_hold(
@@ -118,6 +119,21 @@ HELD_ROWS: Final = _held(
     "request_measures.ts_ms >= from_ms AND request_measures.ts_ms < to_ms",
 )
 """The condition that a row of `request_measures` is held."""
+
+
+HELD_EVENTS: Final = (
+    "EXISTS (SELECT 1 FROM legal_holds WHERE released_ms IS NULL "  # noqa: S608
+    "AND security_access_events.ts_ms >= from_ms "
+    "AND security_access_events.ts_ms < to_ms AND (scope_kind = 'all' "
+    "OR (scope_kind = 'caller' AND scope_name = security_access_events.caller_id) "
+    "OR EXISTS (SELECT 1 FROM request_labels "
+    f"WHERE request_labels.caller_id = security_access_events.caller_id AND ({_NAMED})"
+    ")))"
+)
+"""The condition that an event of who was refused is held.
+
+Of an event only the caller is known: it is held with any of that caller's calls.
+"""
 
 
 def held_sums(level: Level, table: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from smart_llmrouter.ledger.holds import HELD_ROWS, held_sums
+from smart_llmrouter.ledger.holds import HELD_EVENTS, HELD_ROWS, held_sums
 from smart_llmrouter.ledger.periods import Period, Span
 from smart_llmrouter.ledger.rollup_sql import (
     add_rows,
@@ -34,8 +34,9 @@ DIAGNOSTICS: Final = (
 )
 """The tables with rows of single calls that say how they were decided."""
 
+ACCESS_EVENTS: Final = "security_access_events"
 Key = tuple[int, str]
-"""When a call began, and its id."""
+"""When a call began or an event was, and its id."""
 
 BEFORE_ALL: Final[Key] = (-(1 << 63), "")
 
@@ -52,10 +53,11 @@ UPDATE usage_rollup_periods SET changes = changes + 1,
     rolled_up_changes = rolled_up_changes + 1, {flag} = TRUE
 WHERE period = ? AND start_ms = ?
 """
-_BATCH: Final = (
-    "ts_ms >= ? AND ts_ms < ? AND (ts_ms, request_id) > (?, ?) "
-    "AND (ts_ms, request_id) <= (?, ?)"
+_IN_BATCH: Final = (
+    "ts_ms >= ? AND ts_ms < ? AND (ts_ms, {id}) > (?, ?) AND (ts_ms, {id}) <= (?, ?)"
 )
+_BATCH: Final = _IN_BATCH.format(id="request_id")
+_BATCH_OF_EVENTS: Final = _IN_BATCH.format(id="event_id")
 
 
 class Removed(NamedTuple):
@@ -73,7 +75,7 @@ class Removed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Calls of one table, from one key on (without it) up to another."""
+    """Calls or events of one table, from one key on (without it) up to another."""
 
     span: Span
     after: Key
@@ -95,16 +97,16 @@ def next_batch(
     reading: Queries, table: str, span: Span, *, after: Key, rows: int
 ) -> Batch | None:
     """Return the next so many rows of a span, or `None` where there are no more."""
+    name = "event_id" if table == ACCESS_EVENTS else "request_id"
     query = (
-        f"SELECT ts_ms, request_id FROM {table} WHERE ts_ms >= ? AND ts_ms < ? "  # noqa: S608
-        "AND (ts_ms, request_id) > (?, ?) ORDER BY ts_ms {order}, request_id {order} "
-        "LIMIT 1"
+        f"SELECT ts_ms, {name} FROM {table} WHERE ts_ms >= ? AND ts_ms < ? "  # noqa: S608
+        f"AND (ts_ms, {name}) > (?, ?) ORDER BY ts_ms %s, {name} %s LIMIT 1"
     )
     values = (span.from_ms, span.to_ms, *after)
     full = reading.execute(
-        query.format(order="ASC") + " OFFSET ?", (*values, rows - 1)
+        query % ("ASC", "ASC") + " OFFSET ?", (*values, rows - 1)
     ).fetchone()
-    last = full or reading.execute(query.format(order="DESC"), values).fetchone()
+    last = full or reading.execute(query % ("DESC", "DESC"), values).fetchone()
     return None if last is None else Batch(span, after, (int(last[0]), str(last[1])))
 
 
@@ -167,6 +169,17 @@ def remove_diagnostics(writing: Writing, table: str, batch: Batch) -> Removed:
     )
     done = writing.execute(
         f"DELETE FROM {table} WHERE {_BATCH} AND NOT {held}",  # noqa: S608
+        batch.values,
+    )
+    return Removed(looked_at, done.rowcount, looked_at - done.rowcount)
+
+
+def remove_events(writing: Writing, batch: Batch) -> Removed:
+    """Remove who was refused, but for those that are held."""
+    table = f"{ACCESS_EVENTS} WHERE {_BATCH_OF_EVENTS}"
+    looked_at = _count(writing, table, batch.values)
+    done = writing.execute(
+        f"DELETE FROM {table} AND NOT {HELD_EVENTS}",  # noqa: S608
         batch.values,
     )
     return Removed(looked_at, done.rowcount, looked_at - done.rowcount)

@@ -13,12 +13,14 @@ from typing import Final, Literal, NamedTuple
 from smart_llmrouter.config.policies import Retention
 from smart_llmrouter.ledger.periods import DAY_MS, Period, Span, period_at
 from smart_llmrouter.ledger.removing import (
+    ACCESS_EVENTS,
     BEFORE_ALL,
     DIAGNOSTICS,
     Key,
     Removed,
     next_batch,
     remove_diagnostics,
+    remove_events,
     remove_rows,
     remove_sums,
 )
@@ -27,7 +29,11 @@ from smart_llmrouter.stores.rollup_schema import HOUR_MS, TABLE_OF, Level
 from smart_llmrouter.stores.writing import Writing
 
 DataClass = Literal[
-    "usage_detail", "usage_diagnostics", "usage_rollup_hourly", "usage_rollup_daily"
+    "usage_detail",
+    "usage_diagnostics",
+    "security_access_events",
+    "usage_rollup_hourly",
+    "usage_rollup_daily",
 ]
 Transact = Callable[[], AbstractContextManager[Writing]]
 """Begins a transaction."""
@@ -89,6 +95,7 @@ def class_orders(policy: Retention, *, now_ms: int) -> list[ClassOrder]:
     kept: tuple[tuple[DataClass, int | None], ...] = (
         ("usage_detail", policy.usage_detail_days),
         ("usage_diagnostics", policy.usage_diagnostics_days),
+        ("security_access_events", policy.security_access_days),
         ("usage_rollup_hourly", policy.rollup_hourly_days),
         ("usage_rollup_daily", policy.rollup_daily_days),
     )
@@ -135,7 +142,7 @@ def run_retention(
     for each in orders:
         yield from _steps(transact, job_id, each, policy.batch_rows)
     with transact() as writing:
-        writing.execute(_END, (now(), job_id))
+        end_job(writing, job_id, now_ms=now())
 
 
 def begin_job(writing: Writing, order: JobOrder, *, dry_run: bool) -> int:
@@ -146,6 +153,11 @@ def begin_job(writing: Writing, order: JobOrder, *, dry_run: bool) -> int:
     return int(job_id)
 
 
+def end_job(writing: Writing, job_id: int, *, now_ms: int) -> None:
+    """Write down that a job has come to its end."""
+    writing.execute(_END, (now_ms, job_id))
+
+
 def _steps(
     transact: Transact, job_id: int, order: ClassOrder, rows: int
 ) -> Iterator[Removed]:
@@ -153,7 +165,9 @@ def _steps(
         yield from _rows(transact, job_id, order, rows)
     elif order.name == "usage_diagnostics":
         for table in DIAGNOSTICS:
-            yield from _diagnostics(transact, job_id, order, table, rows=rows)
+            yield from _beside(transact, job_id, order, table, rows=rows)
+    elif order.name == "security_access_events":
+        yield from _beside(transact, job_id, order, ACCESS_EVENTS, rows=rows)
     elif order.name == "usage_rollup_hourly":
         yield from _sums(transact, job_id, order, "hour")
     else:
@@ -190,7 +204,7 @@ def _rows(
             yield did
 
 
-def _diagnostics(
+def _beside(
     transact: Transact, job_id: int, order: ClassOrder, table: str, *, rows: int
 ) -> Iterator[Removed]:
     span = Span(0, order.before_ms)
@@ -200,7 +214,10 @@ def _diagnostics(
             batch = next_batch(writing, table, span, after=after, rows=rows)
             if batch is None:
                 return
-            did = remove_diagnostics(writing, table, batch)
+            if table == ACCESS_EVENTS:
+                did = remove_events(writing, batch)
+            else:
+                did = remove_diagnostics(writing, table, batch)
             _note(writing, job_id, order, did)
         after = batch.upto
         yield did

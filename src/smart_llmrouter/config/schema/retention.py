@@ -48,6 +48,10 @@ class Retention(Section):
             "How long it is kept how calls were decided; never longer than their rows."
         ),
     )
+    security_access_days: Days | None = Field(
+        default=None,
+        description="How long it is kept who was refused, and from where.",
+    )
     rollup_hourly_days: MonthAndMore | None = Field(
         default=None,
         description="How long roll-ups of hours are kept; those of days keep the sums.",

@@ -1,0 +1,272 @@
+"""`smart-llmrouter retention`: what is removed when, and what must not be."""
+
+import os
+import pwd
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+from smart_llmrouter.cli.upkeep_commands import fail, failures_told, now, roll_up_all
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from smart_llmrouter.config.snapshot import State
+    from smart_llmrouter.ledger.holds import Hold, HoldKind
+    from smart_llmrouter.ledger.retention import JobOrder
+    from smart_llmrouter.ledger.retention_report import ClassResult
+
+app = typer.Typer(
+    name="retention",
+    help="What is removed when, and what must not be.",
+    no_args_is_help=True,
+)
+hold_app = typer.Typer(help="Calls that may not be removed.", no_args_is_help=True)
+app.add_typer(hold_app, name="hold")
+
+_PAUSES = 1.0
+
+
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only count what would be removed.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether I am sure.")]
+ScopeArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KIND:NAME",
+        help="Whose calls: `caller:`, `user:`, `project:`, `environment:` or `group:` "
+        "and an id; or `all`.",
+    ),
+]
+NumberArgument = Annotated[
+    int, typer.Argument(metavar="NUMBER", help="The hold's number, as `list` shows it.")
+]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help="Why, in one line; it is kept with the hold.")
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="Calls from here on (ISO 8601, or a span such as 90d)."
+    ),
+]
+ToOption = Annotated[
+    str | None, typer.Option("--to", help="Up to here, without it; open by default.")
+]
+
+
+@app.callback()
+def retention() -> None:
+    """What is removed when, and what must not be."""
+
+
+@app.command()
+def status(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Show what is kept for how long, how old it is, and what the last jobs did."""
+    from smart_llmrouter.ledger.retention_report import status_text
+    from smart_llmrouter.stores.reading import connect_for_reading
+
+    with failures_told():
+        state = _state(config)
+        with connect_for_reading(state.database_url.reveal()) as reading:
+            reading.begin()
+            text = status_text(reading, state.retention, now_ms=now())
+    typer.echo(text, nl=False)
+
+
+@app.command()
+def run(
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Remove what is older than the configuration says.
+
+    A router that runs does so by itself, once a day. First all that is due is rolled
+    up; nothing goes whose roll-up is not final, and nothing that a hold covers. Calls
+    may be served meanwhile. With `--dry-run` nothing is changed but that it was asked.
+    """
+    from smart_llmrouter.ledger.retention import class_orders
+    from smart_llmrouter.ledger.retention_report import results_text
+
+    now_ms = now()
+    with failures_told():
+        state = _state(config)
+        if not class_orders(state.retention, now_ms=now_ms):
+            fail("nothing is ever removed: `retention` has no key", code=2)
+        if dry_run:
+            results = _counted(state, now_ms=now_ms)
+        else:
+            if not yes:
+                typer.confirm("Remove what is too old, for good?", abort=True)
+            roll_up_all(state, now_ms=now_ms, drafts_until_ms=None)
+            results = _removed(state, now_ms=now_ms)
+    typer.echo(results_text(results, dry_run=dry_run), nl=False)
+
+
+def _counted(state: "State", *, now_ms: int) -> "list[ClassResult]":
+    from smart_llmrouter.ledger.retention_report import count_old, note_dry_run
+    from smart_llmrouter.stores.reading import connect_for_reading
+    from smart_llmrouter.stores.writing import transaction
+
+    url = state.database_url.reveal()
+    with connect_for_reading(url) as reading:
+        reading.begin()
+        results = count_old(reading, state.retention, now_ms=now_ms)
+    with transaction(url) as writing:
+        note_dry_run(writing, _order(now_ms), results)
+    return results
+
+
+def _removed(state: "State", *, now_ms: int) -> "list[ClassResult]":
+    from smart_llmrouter.ledger.retention import run_retention
+    from smart_llmrouter.ledger.retention_report import last_results
+    from smart_llmrouter.stores.reading import connect_for_reading
+    from smart_llmrouter.stores.writing import transaction
+
+    url = state.database_url.reveal()
+    steps = run_retention(
+        lambda: transaction(url), state.retention, _order(now_ms), now=now
+    )
+    began_s = time.monotonic()
+    for _ in steps:
+        # Records that came meanwhile have their turn.
+        time.sleep(min(time.monotonic() - began_s, _PAUSES))
+        began_s = time.monotonic()
+    with connect_for_reading(url) as reading:
+        return last_results(reading)
+
+
+def _order(now_ms: int) -> "JobOrder":
+    from smart_llmrouter.core.build_info import read_build_info
+    from smart_llmrouter.ledger.retention import JobOrder
+
+    return JobOrder(now_ms, _user(), read_build_info().version)
+
+
+@hold_app.command("add")
+def add(
+    scope: ScopeArgument,
+    reason: ReasonOption,
+    from_: FromOption = None,
+    to: ToOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Keep calls from being removed, from now on until the hold is released."""
+    from smart_llmrouter.ledger.holds import FAR_MS, NewHold, add_hold
+    from smart_llmrouter.ledger.interval import BadMoment, moment_ms
+    from smart_llmrouter.stores.writing import transaction
+
+    kind, name = _scope(scope)
+    now_ms = now()
+    try:
+        from_ms = 0 if from_ is None else moment_ms(from_, now_ms=now_ms)
+        to_ms = FAR_MS if to is None else moment_ms(to, now_ms=now_ms)
+    except BadMoment as error:
+        fail(str(error), code=2)
+    if from_ms >= to_ms:
+        fail("nothing lies between: --from must be before --to", code=2)
+    hold = NewHold(
+        scope_kind=kind, scope_name=name, from_ms=from_ms, to_ms=to_ms, reason=reason
+    )
+    with failures_told():
+        state = _state(config)
+        with transaction(state.database_url.reveal()) as writing:
+            number = add_hold(writing, hold, now_ms=now_ms, actor=_user())
+    typer.echo(f"hold {number} keeps {scope}")
+
+
+@hold_app.command("list")
+def list_(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """List all holds, those that were released, too."""
+    from smart_llmrouter.ledger.holds import all_holds
+    from smart_llmrouter.stores.reading import connect_for_reading
+
+    with failures_told():
+        state = _state(config)
+        with connect_for_reading(state.database_url.reveal()) as reading:
+            holds = all_holds(reading)
+    for hold in holds:
+        typer.echo(_told(hold))
+    if not holds:
+        typer.echo("there are no holds")
+
+
+@hold_app.command("release")
+def release(
+    number: NumberArgument,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why, in one line.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Let go of what a hold keeps; the next run may remove it. The hold is not lost."""
+    from smart_llmrouter.ledger.holds import release_hold
+    from smart_llmrouter.stores.writing import transaction
+
+    with failures_told():
+        state = _state(config)
+        with transaction(state.database_url.reveal()) as writing:
+            done = release_hold(
+                writing, number, now_ms=now(), actor=_user(), reason=reason
+            )
+    if not done:
+        fail(f"there is no hold {number} that is not released", code=1)
+    typer.echo(f"hold {number} is released")
+
+
+def _told(hold: "Hold") -> str:
+    from smart_llmrouter.ledger.holds import FAR_MS
+
+    scope: str = hold.scope_kind
+    if hold.scope_name:
+        scope = f"{hold.scope_kind}:{hold.scope_name}"
+    since = _day(hold.from_ms) if hold.from_ms else "the first call"
+    until = "open" if hold.to_ms == FAR_MS else _day(hold.to_ms)
+    released = ""
+    if hold.released_ms is not None:
+        released = f"; released {_day(hold.released_ms)} by {hold.released_by}"
+    return (
+        f"{hold.id}  {scope}  from {since} to {until}  by {hold.created_by}, "
+        f"{_day(hold.created_ms)}: {hold.reason}{released}"
+    )
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def _scope(text: str) -> "tuple[HoldKind, str]":
+    from smart_llmrouter.ledger.holds import HOLD_KINDS
+
+    said, _, name = text.partition(":")
+    kinds = [kind for kind in HOLD_KINDS if kind == said]
+    if not kinds or (said == "all") == bool(name):
+        fail(
+            f"{text!r} is no scope: write `all`, or one of "
+            f"{', '.join(HOLD_KINDS[:-1])}, a colon and an id",
+            code=2,
+        )
+    return kinds[0], name
+
+
+def _state(config: "Path") -> "State":
+    from smart_llmrouter.cli.usage_commands import state_of
+    from smart_llmrouter.stores.backends import require_database
+
+    state = state_of(config)
+    require_database(state.database_url.reveal())
+    return state
+
+
+def _user() -> str:
+    """Return the name of the operating system's user; its number where it has none."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

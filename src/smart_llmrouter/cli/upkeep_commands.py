@@ -1,0 +1,207 @@
+"""`smart-llmrouter usage rollup` and `usage verify`: sums that are kept, and proved."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from smart_llmrouter.config.snapshot import State
+    from smart_llmrouter.ledger.verify import Verified, Wrong
+
+_MS_PER_S = 1000
+_LOOKS = 3
+_LOOK_AGAIN_S = 1.0
+
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        help="Roll up what began before this, also where it has not ended and becomes "
+        "a draft: a span such as 2h or a moment in ISO 8601. Without it, only what has "
+        "ended an hour ago.",
+    ),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        help="Where to begin: a span such as 7d, or a moment in ISO 8601 (UTC unless "
+        "it says otherwise). Without it, with the first call.",
+    ),
+]
+VerifyUntilOption = Annotated[
+    str | None,
+    typer.Option("--until", help="Where to end, without it; now by default."),
+]
+
+
+def rollup(until: UntilOption = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Roll up hours, days and months now.
+
+    A router that runs does so by itself, an hour after each has ended. Waits as `usage
+    report` does for what the journal holds.
+    """
+    from smart_llmrouter.ledger.interval import BadMoment, moment_ms
+
+    now_ms = now()
+    with failures_told():
+        try:
+            drafts_ms = None if until is None else moment_ms(until, now_ms=now_ms)
+        except BadMoment as error:
+            fail(str(error), code=2)
+        state = _caught_up(config)
+        made = roll_up_all(state, now_ms=now_ms, drafts_until_ms=drafts_ms)
+    typer.echo(f"rolled up {made:,} hours, days and months")
+
+
+def verify(
+    since: SinceOption = None,
+    until: VerifyUntilOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Prove that totals are right: rows, roll-ups and counters against each other.
+
+    Each roll-up is made again and compared, label by label and to the nano-dollar.
+    Where budgets are counted in a shared store, that is compared, too. Says where
+    something differs, and then ends with 1. Changes nothing.
+    """
+    from smart_llmrouter.ledger.interval import BadMoment, moment_ms
+
+    now_ms = now()
+    with failures_told():
+        try:
+            from_ms = 0 if since is None else moment_ms(since, now_ms=now_ms)
+            to_ms = now_ms if until is None else moment_ms(until, now_ms=now_ms)
+        except BadMoment as error:
+            fail(str(error), code=2)
+        state = _caught_up(config)
+        found = _verified(state, from_ms, to_ms)
+        found.wrong.extend(_wrong_counters(config))
+    _tell(found)
+    if found.wrong:
+        raise typer.Exit(1)
+
+
+def roll_up_all(state: "State", *, now_ms: int, drafts_until_ms: int | None) -> int:
+    """Roll up all that is due; return how many periods that were."""
+    from smart_llmrouter.core.build_info import read_build_info
+    from smart_llmrouter.ledger.rollups import next_due, roll_up
+    from smart_llmrouter.stores.reading import connect_for_reading
+    from smart_llmrouter.stores.writing import transaction
+
+    url, version, made = state.database_url.reveal(), read_build_info().version, 0
+    while True:
+        with connect_for_reading(url) as reading:
+            due = next_due(reading, now_ms=now_ms, drafts_until_ms=drafts_until_ms)
+        if due is None:
+            return made
+        done = False
+        while not done:
+            with transaction(url) as writing:
+                done = roll_up(writing, due, now_ms=now_ms, router_version=version)
+        made += 1
+
+
+def _caught_up(config: Path) -> "State":
+    from smart_llmrouter.cli.usage_commands import state_of
+    from smart_llmrouter.ledger.catch_up import catch_up
+    from smart_llmrouter.stores.backends import require_database
+
+    state = state_of(config)
+    url = state.database_url.reveal()
+    require_database(url)
+    unread = catch_up(state.directory, url, sleep=time.sleep, monotonic=time.monotonic)
+    if unread:
+        typer.echo(f"warning: {unread:,} bytes are not yet ingested", err=True)
+    return state
+
+
+def _verified(state: "State", from_ms: int, to_ms: int) -> "Verified":
+    from smart_llmrouter.ledger.periods import Span
+    from smart_llmrouter.ledger.verify import Verified, verify
+    from smart_llmrouter.stores.reading import connect_for_reading
+
+    with connect_for_reading(state.database_url.reveal()) as reading:
+        reading.begin()
+        (found,) = (
+            each
+            for each in verify(reading, Span(from_ms, to_ms))
+            if isinstance(each, Verified)
+        )
+    return found
+
+
+def _wrong_counters(config: Path) -> "list[Wrong]":
+    """Compare budgets that are counted in a shared store with what is on record.
+
+    Where a call is in flight the store may be ahead: what differs is looked at again.
+    """
+    from smart_llmrouter.cli.budget_commands import lines_of_both
+    from smart_llmrouter.ledger.verify import Wrong
+
+    wrong: list[Wrong] = []
+    for _ in range(_LOOKS):
+        wrong = [
+            Wrong(
+                f"{recorded.scope} {recorded.limit}",
+                f"{recorded.used} by the records, {counted.used} by the counter store",
+            )
+            for recorded, counted in lines_of_both(config)
+            if recorded.used != counted.used
+        ]
+        if not wrong:
+            break
+        time.sleep(_LOOK_AGAIN_S)
+    return wrong
+
+
+def _tell(found: "Verified") -> None:
+    total = found.in_rows.calls + found.gone.calls
+    nusd = found.in_rows.nusd + found.gone.nusd
+    typer.echo(
+        f"{total:,} calls, charged {nusd:,} nano-dollars: {found.in_rows.calls:,} in "
+        f"rows, {found.gone.calls:,} of which only sums are kept"
+    )
+    for level, compared in found.periods.items():
+        waiting = found.waiting[level]
+        stale = f", {waiting:,} waiting to be rolled up" if waiting else ""
+        typer.echo(f"roll-ups by {level}: {compared:,} compared{stale}")
+    for where, what in found.wrong:
+        typer.echo(f"WRONG {where}: {what}", err=True)
+    if not found.wrong:
+        typer.echo("all totals are right")
+
+
+def now() -> int:
+    """Return the time, in milliseconds since 1970, UTC."""
+    return int(time.time() * _MS_PER_S)
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """End with one line about what went wrong."""
+    from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.stores.unusable import DatabaseUnusable
+    from smart_llmrouter.stores.usage_store import DatabaseAway
+
+    try:
+        yield
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except DatabaseUnusable as error:
+        fail(str(error), code=1)
+    except (DatabaseAway, OSError) as error:
+        fail(f"the usage database cannot be used ({error})", code=1)
+
+
+def fail(message: str, *, code: int) -> NoReturn:
+    """End with one line about what is wrong."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)
