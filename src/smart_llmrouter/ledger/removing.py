@@ -30,6 +30,8 @@ from smart_llmrouter.stores.writing import Writing
 DIAGNOSTICS: Final = (
     "request_attempts",
     "request_policy_executions",
+    "request_dynamic_score_terms",
+    "request_target_scores",
     "request_decisions",
 )
 """The tables with rows of single calls that say how they were decided."""
