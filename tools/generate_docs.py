@@ -13,6 +13,7 @@ from smart_llmrouter.config.reference import configuration_page
 from smart_llmrouter.core import errors
 from tools.attempts_page import attempts_page
 from tools.command_pages import commands_page
+from tools.diagnostics_schema_page import diagnostics_schema_page
 from tools.metrics_page import metrics_page
 from tools.reports_page import reports_page
 from tools.routing_features_page import routing_features_page
@@ -143,6 +144,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "attempts.md": attempts_page,
     "commands.md": commands_page,
     "configuration.md": configuration_page,
+    "diagnostics-schema.md": diagnostics_schema_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,
     "reports.md": reports_page,

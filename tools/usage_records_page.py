@@ -50,7 +50,7 @@ Everything lives in `state.directory`:
 | file | what it is |
 | --- | --- |
 | `journal/*.jsonl` | segments of about 64 MiB: one line a call, a JSON array |
-| `journal/rejected.jsonl` | lines that were no records, with where they stood and why |
+| `journal/rejected.jsonl` | lines that could not be stored, in base64, and why |
 | `usage.sqlite` (`-wal`, `-shm`) | the database, in WAL mode |
 | `ingester.lock` | held by the one ingester that works |
 | `ingester.json` | what the ingester last said of the database |
@@ -88,7 +88,7 @@ the last of them back, their rows and positions go together and the segment is s
 there.
 
 **A line that is no record stops nobody.** It is set aside in `rejected.jsonl` with a
-reason (`not JSON`, `not a usage record`, `unstorable`, `oversized`, or `torn`: the half
+reason (`not JSON`, `not a usage record`, `not an event`, `unstorable`, `oversized`, or `torn`: the half
 line of a writer that was killed, whose call was never answered). What stands behind a
 record and is `no decision` is set aside alone. The log says how many, never what they
 hold. After a crash of the ingester a line may be set aside twice.
@@ -99,6 +99,19 @@ least every five seconds. Rows are never written to a file that was moved away, 
 empty database is never made in its place. At the start it is different: the router
 creates the database where there is none, and refuses to start on any schema but its
 own. `smart-llmrouter db upgrade` brings the database of an older version to it.
+
+**How far the journal may grow** is yours to say. `state.journal_max_bytes` bounds what
+may wait for the database, `state.min_free_bytes` what must stay free on the disk. About
+once a second each process looks. From 80 % of the one on, or below twice the other,
+there is a warning: `/readyz` says `degraded` and why, `smart_llmrouter_journal_pressure`
+is 1, and the log has a line. At the bound it is 2, `/readyz` says `not-ready`, and calls
+are refused with `503 journal-unwritable` before a provider is asked; calls in flight are
+still written down, those that are refused are only counted. It ends by itself when the
+ingester has caught up.
+
+**Beside calls there are events in the journal**, a JSON object each: who was refused,
+and which configuration and prices took effect. They come into the database with the
+records around them, each once; see [Diagnostics schema](diagnostics-schema.md).
 
 ## The ingester yields
 
@@ -223,7 +236,7 @@ DECISIONS_STORED: Final = """
 What many decisions have in common (what was needed, which targets there were, what each
 missed, in which order they were tried) stands once, in `decision_kinds` and its
 `decision_kind_tools`, `decision_kind_candidates` and `decision_kind_reasons`.
-`request_decisions` has a row a call, with the numbers and the scores.
+`request_decisions` has a row a call, with the numbers; scores are rows of their own.
 """
 
 QUERIES: Final = """\

@@ -42,6 +42,8 @@ from smart_llmrouter.edge.server import Server, StopWishes, listening_socket
 from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.affinity import BadCpus, ingester_cpus
+from smart_llmrouter.ledger.ingester_loop import unread_bytes
+from smart_llmrouter.ledger.journal_room import JournalRoom
 from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
 from smart_llmrouter.stores.backends import create_or_check_schema, may_come_back
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
@@ -63,6 +65,7 @@ __all__ = [
 
 LOCK_NAME: Final = "serve.lock"
 _SYNC_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 1.0
 _STRAGGLERS_S: Final = 5.0
 _POLL_S: Final = 0.01
 _WRITER_ID_BYTES: Final = 4
@@ -171,8 +174,13 @@ async def _edge(
     def allowances() -> Allowances:
         return (editions.current.snapshot if editions else snapshot).allowances
 
+    room = JournalRoom(
+        max_bytes=snapshot.state.journal_max_bytes,
+        min_free_bytes=snapshot.state.min_free_bytes,
+    )
     async with (
         _flushed(journal, every_s=_sync_every_s(snapshot.state)),
+        _watched(room, snapshot.state.directory),
         _counted(snapshot, allowances, seat=seat) as counters,
     ):
         kept = lasting(
@@ -181,6 +189,7 @@ async def _edge(
             ingester=ingester,
             crew=crew,
             counters=counters,
+            room=room,
         )
         async with serving_editions(snapshot, kept, number=edition) as serving:
             editions = serving
@@ -311,6 +320,7 @@ def _new_journal(state: State) -> JournalWriter:
         writer_id=os.urandom(_WRITER_ID_BYTES).hex(),
         now=time.time,
         sync=state.journal_sync,
+        min_free_bytes=state.min_free_bytes,
     )
 
 
@@ -341,6 +351,34 @@ async def _sync_now_and_then(journal: JournalWriter, *, every_s: float | None) -
             await asyncio.to_thread(journal.sync)
         except JournalUnwritable as unwritable:
             log.warning("journal cannot be synced", reason=unwritable.reason)
+
+
+@asynccontextmanager
+async def _watched(room: JournalRoom, state_directory: Path) -> AsyncIterator[None]:
+    """Look about once a second how much room the journal has."""
+    looking = asyncio.create_task(_look_at_room(room, state_directory))
+    try:
+        yield
+    finally:
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+
+
+async def _look_at_room(room: JournalRoom, state_directory: Path) -> None:
+    while True:
+        unread, free = await asyncio.to_thread(_journal_sizes, state_directory)
+        room.see(unread_bytes=unread, free_bytes=free)
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _journal_sizes(state_directory: Path) -> tuple[int | None, int | None]:
+    """Return how many bytes are unread, and how many are free."""
+    try:
+        space = os.statvfs(state_directory / "journal")
+    except OSError:
+        return unread_bytes(state_directory), None
+    return unread_bytes(state_directory), space.f_bavail * space.f_frsize
 
 
 def _settle_memory() -> None:

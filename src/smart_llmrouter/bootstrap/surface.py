@@ -53,6 +53,7 @@ from smart_llmrouter.engine.token_counters import Counters as TokenCounters
 from smart_llmrouter.engine.vigil import Watch
 from smart_llmrouter.ledger.caller_usage import CallerUsage
 from smart_llmrouter.ledger.ingester_loop import unread_bytes
+from smart_llmrouter.ledger.journal_room import ROOMY, JournalRoom
 from smart_llmrouter.routing.policy import Policy
 from smart_llmrouter.stores.backends import condition
 from smart_llmrouter.stores.journal import JournalWriter
@@ -72,6 +73,7 @@ class Lasting:
     """What a process keeps from one configuration to the next."""
 
     journal: JournalWriter
+    room: JournalRoom
     tally: Tally
     watch: Watch
     crew: Crew
@@ -90,6 +92,7 @@ def lasting(
     ingester: Callable[[], str],
     counters: Counters,
     crew: Crew | None = None,
+    room: JournalRoom = ROOMY,
 ) -> Lasting:
     """Put together what outlives configurations, on the running loop.
 
@@ -98,6 +101,7 @@ def lasting(
     loop = asyncio.get_running_loop()
     return Lasting(
         journal=journal,
+        room=room,
         tally=tally,
         watch=Watch(loop),
         crew=crew or Alone(),
@@ -105,7 +109,7 @@ def lasting(
         inbound=Inbound(
             tally,
             Accesses(
-                journal.append,
+                room.writing(journal.append),
                 new_id=RequestIds(os.urandom, prefix=_EVENT),
                 wall=time.time,
             ),
@@ -199,7 +203,7 @@ def speak_for(surface: Surface, kept: Lasting, *, edition: int = 0) -> None:
             kept.tally,
             known.health,
             capacity=known.capacity,
-            journal=kept.journal.probe,
+            journal=lambda: kept.room.condition(kept.journal.probe()),
             edition=edition,
             queue=kept.queue,
             counters=counters.condition,
@@ -305,7 +309,7 @@ def _carriers(
 def _recorder(snapshot: Snapshot, kept: Lasting) -> Recorder:
     """Put together what closes entries, as records in the journal."""
     return Recorder(
-        TellingJournal(kept.journal, kept.counters.flush),
+        TellingJournal(kept.journal, kept.counters.flush, kept.room),
         kept.tally,
         loop=asyncio.get_running_loop(),
         sync_always=snapshot.state.journal_sync == "always",

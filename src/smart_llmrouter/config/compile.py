@@ -125,6 +125,8 @@ class _Compiler:
             directory=directory,
             database_url=url,
             journal_sync=state.journal_sync,
+            journal_max_bytes=state.journal_max_bytes,
+            min_free_bytes=state.min_free_bytes,
             counters=self._secret(state.counters),
             counters_namespace=state.counters_namespace,
             counters_lease_s=float(state.counters_lease_s),

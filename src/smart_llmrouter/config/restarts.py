@@ -24,6 +24,8 @@ _FIXED: Final[tuple[tuple[str, Callable[[Snapshot], object]], ...]] = (
     ("state.directory", lambda of: of.state.directory),
     ("state.database", _database),
     ("state.journal_sync", lambda of: of.state.journal_sync),
+    ("state.journal_max_bytes", lambda of: of.state.journal_max_bytes),
+    ("state.min_free_bytes", lambda of: of.state.min_free_bytes),
     ("state.counters", lambda of: of.state.counters),
     ("state.counters_namespace", lambda of: of.state.counters_namespace),
     ("state.counters_lease_s", lambda of: of.state.counters_lease_s),

@@ -92,12 +92,16 @@ class State:
 
     `database_url` is a SQLAlchemy URL; it is a `Secret` because it may hold a password.
     So may `counters`, which is `memory`, `embedded-valkey` or a URL. What a process has
-    reserved in a shared store outlives it by `counters_lease_s`.
+    reserved in a shared store outlives it by `counters_lease_s`. Of the journal
+    `journal_max_bytes` may be unread (0: any number), and beside it there must be
+    `min_free_bytes`.
     """
 
     directory: Path
     database_url: Secret
     journal_sync: JournalSync
+    journal_max_bytes: int = 0
+    min_free_bytes: int = 16_777_216
     counters: Secret = field(default_factory=lambda: Secret(MEMORY, source=MEMORY))
     counters_namespace: str = "smart-llmrouter"
     counters_lease_s: float = 15.0

@@ -27,6 +27,7 @@ from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.routing.capacity import Capacity
 from smart_llmrouter.routing.circuit import CircuitState
 from smart_llmrouter.routing.health import HealthBook
+from smart_llmrouter.stores.journal import JournalHealth, Pressure
 from smart_llmrouter.stores.shared_value import SharedValue
 
 PUBLISH_EVERY_S: Final = 1.0
@@ -55,6 +56,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     `edition` is which configuration it serves by, counted as in `edge.reloads`, and
     `answered` the last one that it was offered: `unable` says why it cannot serve by
     that, `None` that it can.
+    `journal_pressure` says how little room there is for more, and `journal_room` why.
     `counters` says why limits cannot be counted, `None` where they can.
     `cached_answers` are those in its memory, which take `cached_bytes`.
     """
@@ -72,6 +74,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     counters: str | None = None
     cached_answers: int = 0
     cached_bytes: int = 0
+    journal_pressure: Pressure = "none"
+    journal_room: str | None = None
 
 
 class Staffing(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,20 +101,12 @@ class Staffing(msgspec.Struct, frozen=True, kw_only=True):
 OwnReport = Callable[[], WorkerReport]
 
 
-class JournalCondition(Protocol):
-    """What the journal says of itself; `reason` is `None` when all is well."""
-
-    @property
-    def reason(self) -> str | None:
-        """Why the next record could not be written, in safe words."""
-
-
 def own_report(
     tally: Tally,
     health: HealthBook,
     *,
     capacity: Capacity | None = None,
-    journal: Callable[[], JournalCondition],
+    journal: Callable[[], JournalHealth],
     edition: int = 0,
     queue: Queue | None = None,
     counters: Callable[[], str | None] = lambda: None,
@@ -126,6 +122,7 @@ def own_report(
         return dict(endings.items())
 
     def report() -> WorkerReport:
+        written = journal()
         counts = msgspec.structs.replace(
             Counts.of(tally),
             openings=health.openings,
@@ -139,7 +136,9 @@ def own_report(
             in_flight=tally.in_flight,
             connections=tally.connections,
             queued=0 if queue is None else queue.depth,
-            journal=journal().reason,
+            journal=written.reason,
+            journal_pressure=written.pressure,
+            journal_room=written.told,
             counters=counters(),
             cached_answers=0 if answers is None else len(answers),
             cached_bytes=0 if answers is None else answers.bytes,

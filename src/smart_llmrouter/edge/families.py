@@ -58,6 +58,10 @@ UNREAD: Final = Family(
     name="journal_unread_bytes",
     told="Bytes of the journal that are not in the database yet.",
 )
+PRESSURE: Final = Family(
+    name="journal_pressure",
+    told="How little room the journal has: 0 enough, 1 little, 2 calls are refused.",
+)
 CALLS: Final = Family(
     name="calls", told="Finished calls.", labels=(_GROUP, "status", "stream")
 )
@@ -175,7 +179,8 @@ FIRST_TOKEN: Final = Family(
 )
 FAMILIES: Final = (
     BUILD, CONFIGURATION, LOADED, RELOADS, WORKERS, WORKERS_UP, RESTARTS, IN_FLIGHT,
-    UNWRITTEN, UNREAD, CALLS, ERRORS, TOKENS, ATTEMPTS, CIRCUITS, RESTING, OPENINGS,
+    UNWRITTEN, UNREAD, PRESSURE, CALLS, ERRORS, TOKENS, ATTEMPTS, CIRCUITS, RESTING,
+    OPENINGS,
     FULL, COST, REFUSED, QUEUED, QUEUE_ENDINGS, LIMIT_REFUSALS, BUDGET_WARNINGS,
     RESERVED_TOKENS, RESERVED_USD, COUNTERS_UP, CONNECTIONS, CONNECTIONS_REFUSED,
     AUTH_FAILURES, THROTTLED, CACHE_CALLS, CACHED, CACHED_BYTES, CACHE_DROPS, DURATION,

@@ -60,6 +60,7 @@ from smart_llmrouter.edge.families import (
     LOADED,
     OPENINGS,
     PREFIX,
+    PRESSURE,
     QUEUE_ENDINGS,
     QUEUE_WAIT,
     QUEUED,
@@ -81,6 +82,7 @@ from smart_llmrouter.edge.families import (
 from smart_llmrouter.edge.reloads import Reloads
 from smart_llmrouter.engine.counts import Counts, Durations
 from smart_llmrouter.engine.tally import LATENCY_BUCKETS_S
+from smart_llmrouter.ledger.journal_room import PRESSURES
 from smart_llmrouter.routing.circuit import CIRCUIT_STATES
 
 _US_PER_S: Final = 1_000_000
@@ -104,6 +106,7 @@ class Shown:
     counters_up: bool = True
     staffing: Staffing = field(default_factory=Staffing)
     unread_bytes: int | None = 0
+    journal_pressure: int = 0
     targets: Mapping[str, Sequence[TargetReport]] = field(default_factory=dict)
 
 
@@ -136,6 +139,7 @@ class CountsCollector(Collector):
         yield _single(UNWRITTEN, counts.unwritable)
         if shown.unread_bytes is not None:
             yield _gauge(UNREAD, shown.unread_bytes)
+        yield _gauge(PRESSURE, shown.journal_pressure)
         yield from _counters(counts)
         yield from _circuits(shown.targets)
         yield _histogram(DURATION, counts.latency)
@@ -316,6 +320,9 @@ class Metrics:
             counters_up=all(report.counters is None for report in living),
             staffing=staffing,
             unread_bytes=unread_bytes,
+            journal_pressure=max(
+                (PRESSURES.index(each.journal_pressure) for each in living), default=0
+            ),
             targets=_by_label(living),
         )
         self._processes.processes = {

@@ -122,8 +122,13 @@ def _utc(ts_s: float) -> str:
 
 
 def _journal(living: Sequence[WorkerReport]) -> str:
-    """Say `ok`, or why a worker cannot write; there is one disk for all of them."""
-    return next((each.journal for each in living if each.journal is not None), OK)
+    """Say `ok`, or why a worker cannot write, or of what there is little left.
+
+    There is one disk for all of them.
+    """
+    reasons = [each.journal for each in living if each.journal is not None]
+    warnings = [each.journal_room for each in living if each.journal_room is not None]
+    return next(iter(reasons + warnings), OK)
 
 
 def _counters(living: Sequence[WorkerReport]) -> str:

@@ -21,6 +21,7 @@ from smart_llmrouter.engine.decisions import Deciding
 from smart_llmrouter.engine.entry import Entry, Likeness
 from smart_llmrouter.engine.tally import Series, Tally
 from smart_llmrouter.ledger.decision_line import with_decision
+from smart_llmrouter.ledger.journal_room import JournalRoom
 from smart_llmrouter.ledger.record import caller_labels, join_line, other_labels
 from smart_llmrouter.stores.journal import JournalHealth
 from smart_llmrouter.stores.journal import JournalUnwritable as Unwritable
@@ -42,8 +43,8 @@ class Ending(Protocol):
         """End the answer: the record is written, or is not for this reason."""
 
 
-class Journal(Protocol):
-    """Where records are appended."""
+class Lines(Protocol):
+    """Where lines are appended."""
 
     def append(self, *records: bytes) -> int:
         """Append records in one write. Raises `stores.JournalUnwritable`."""
@@ -53,6 +54,14 @@ class Journal(Protocol):
 
     def probe(self) -> JournalHealth:
         """Say whether the next record can be written."""
+
+
+class Journal(Lines, Protocol):
+    """Where records are appended, and whether there is room for more."""
+
+    @property
+    def space(self) -> JournalRoom:
+        """How much room there is; the same object all the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +103,7 @@ class Recorder:
         self._router_version = router_version
         self._now = now
         self._bounds = bounds
+        self._room = journal.space
         # A recorder before this one may have found the journal unwritable.
         self._doubtful = tally.unwritable > 0
         self._records: list[bytes] = []
@@ -105,8 +115,11 @@ class Recorder:
         """Raise `JournalUnwritable` while the call could not be written down.
 
         Asked before a provider is called, so that nothing is paid for whose answer
-        would be withheld. Costs nothing until a record could not be written.
+        would be withheld. Costs nothing until a record could not be written, or the
+        journal has no room.
         """
+        if self._room.full:
+            raise JournalUnwritable
         if self._doubtful:
             if self._journal.probe().reason is not None:
                 raise JournalUnwritable
@@ -125,6 +138,12 @@ class Recorder:
         An entry that is closed already is left as it is, and nothing is done.
         """
         if entry.closed:
+            return
+        if self._room.full and isinstance(error, JournalUnwritable):
+            # It used nothing, and its record would take what room there is left.
+            entry.closed = True
+            self._tally.unwritable += 1
+            ending.send(error)
             return
         # The measures first: a price is looked up for them that calls alike share.
         measures = entry.measures(self._now())

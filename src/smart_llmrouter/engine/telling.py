@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from smart_llmrouter.engine.recorder import Journal
+from smart_llmrouter.engine.recorder import Lines
+from smart_llmrouter.ledger.journal_room import ROOMY, JournalRoom
 from smart_llmrouter.stores.journal import JournalHealth
 
 
@@ -14,8 +15,9 @@ class TellingJournal(msgspec.Struct, frozen=True):
     Also where the write has failed: what the calls have used is used all the same.
     """
 
-    journal: Journal
+    journal: Lines
     written: Callable[[], None]
+    space: JournalRoom = ROOMY
 
     def append(self, *records: bytes) -> int:
         """Append records in one write. Raises `stores.JournalUnwritable`."""

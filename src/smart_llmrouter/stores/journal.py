@@ -22,6 +22,7 @@ from smart_llmrouter.core.clock import WallClock
 from smart_llmrouter.stores.segments import segment_name, sync_directory
 
 SyncMode = Literal["interval", "always", "off"]
+Pressure = Literal["none", "low", "full"]
 SEGMENT_BYTES: Final = 64 << 20
 MIN_FREE_BYTES: Final = 16 << 20
 _NO_SEGMENT: Final = -1
@@ -44,9 +45,14 @@ class JournalUnwritable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JournalHealth:
-    """Whether the next record can be written; `reason` is `None` where it can."""
+    """Whether the next record can be written; `reason` is `None` where it can.
+
+    `pressure` says how little room there is for more, and `told` of what there is.
+    """
 
     reason: str | None
+    pressure: Pressure = "none"
+    told: str | None = None
 
 
 class JournalWriter:

@@ -21,6 +21,7 @@ from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.recorder import Recorder
 from smart_llmrouter.engine.tally import Tally
 from smart_llmrouter.ledger.decision_line import decode_decision, parted
+from smart_llmrouter.ledger.journal_room import JournalRoom
 from smart_llmrouter.ledger.record import decode_record
 from smart_llmrouter.routing.eligibility import Eligibility
 from smart_llmrouter.stores.journal import JournalHealth
@@ -42,6 +43,7 @@ class ShortJournal:
     writes: list[int] = field(default_factory=list)
     synced: list[int] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
+    space: JournalRoom = field(default_factory=lambda: JournalRoom(max_bytes=1))
 
     def append(self, *records: bytes) -> int:
         """Take what there is room for."""
@@ -366,3 +368,24 @@ async def test_a_fault_in_explaining_costs_no_call() -> None:
     assert ending.codes == [None]
     assert decode_record(journal.lines[0]).request_id == "req_1"
     assert [each["event"] for each in logs] == ["decision not kept"]
+
+
+async def test_a_call_that_is_refused_for_lack_of_room_takes_none() -> None:
+    """It is told and counted, and nothing is written of it; others end as ever."""
+    journal, tally = ShortJournal(), Tally()
+    recorder = recorder_on(journal, tally)
+    refused, other = Told(), Told()
+    journal.space.see(unread_bytes=1, free_bytes=None)
+
+    with pytest.raises(JournalUnwritable) as raised:
+        recorder.check()
+    recorder.close(entry(1), status=503, error=raised.value, ending=refused)
+    recorder.close(entry(2), status=200, ending=other)
+    await asyncio.sleep(0)
+    journal.space.see(unread_bytes=0, free_bytes=None)
+    recorder.check()
+
+    assert refused.codes == ["journal-unwritable"]
+    assert other.codes == [None]
+    assert [decode_record(line).request_id for line in journal.lines] == ["req_2"]
+    assert tally.unwritable == 1

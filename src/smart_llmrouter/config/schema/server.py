@@ -257,6 +257,22 @@ class State(Section):
             " the system likes. It is written before each answer ends in any case."
         ),
     )
+    journal_max_bytes: Annotated[Whole, Field(ge=0, le=1 << 50)] = Field(
+        default=0,
+        description=(
+            "How much of the journal may wait for the database. From there on calls are"
+            " refused with `503 journal-unwritable`; from 80 % of it on `/readyz`, the"
+            " metrics and the log warn. 0 means as much as the disk takes."
+        ),
+    )
+    min_free_bytes: Annotated[Whole, Field(ge=0, le=1 << 50)] = Field(
+        default=16_777_216,
+        description=(
+            "How much must be free on the disk of the journal. Below it calls are"
+            " refused with `503 journal-unwritable`; below twice as much there is a"
+            " warning."
+        ),
+    )
 
 
 class FetchImages(Section):
