@@ -88,10 +88,10 @@ the last of them back, their rows and positions go together and the segment is s
 there.
 
 **A line that is no record stops nobody.** It is set aside in `rejected.jsonl` with a
-reason (`not JSON`, `not a usage record`, `not an event`, `unstorable`, `oversized`, or `torn`: the half
-line of a writer that was killed, whose call was never answered). What stands behind a
-record and is `no decision` is set aside alone. The log says how many, never what they
-hold. After a crash of the ingester a line may be set aside twice.
+reason (`not JSON`, `not a usage record`, `not an event`, `unstorable`, `oversized`, or
+`torn`: the half line of a writer that was killed, whose call was never answered). What
+stands behind a record and is `no decision` is set aside alone. The log says how many,
+never what they hold. After a crash of the ingester a line may be set aside twice.
 
 **A database that is away stops nobody.** When it is locked, full, moved or of another
 schema, the journal grows, `/readyz` says `degraded`, and the ingester tries again, at
@@ -103,11 +103,11 @@ own. `smart-llmrouter db upgrade` brings the database of an older version to it.
 **How far the journal may grow** is yours to say. `state.journal_max_bytes` bounds what
 may wait for the database, `state.min_free_bytes` what must stay free on the disk. About
 once a second each process looks. From 80 % of the one on, or below twice the other,
-there is a warning: `/readyz` says `degraded` and why, `smart_llmrouter_journal_pressure`
-is 1, and the log has a line. At the bound it is 2, `/readyz` says `not-ready`, and calls
-are refused with `503 journal-unwritable` before a provider is asked; calls in flight are
-still written down, those that are refused are only counted. It ends by itself when the
-ingester has caught up.
+there is a warning: `/readyz` says `degraded` and why,
+`smart_llmrouter_journal_pressure` is 1, and the log has a line. At the bound it is 2,
+`/readyz` says `not-ready`, and calls are refused with `503 journal-unwritable` before a
+provider is asked; calls in flight are still written down, those that are refused are
+only counted. It ends by itself when the ingester has caught up.
 
 **Beside calls there are events in the journal**, a JSON object each: who was refused,
 and which configuration and prices took effect. They come into the database with the

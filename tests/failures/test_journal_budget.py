@@ -47,7 +47,8 @@ async def called(gateway: Gateway) -> httpx2.Response:
 
 async def is_refused(gateway: Gateway) -> bool:
     """Say whether no call is to be sent here."""
-    return (await gateway.report())["status"] == "not-ready"
+    report = await gateway.report()
+    return bool(report["status"] == "not-ready")
 
 
 async def test_a_warning_and_then_a_refusal(tmp_path: Path) -> None:
