@@ -245,13 +245,6 @@ class Account:
             return False
         return bool(inputs.wait_s(input_tokens, now_s))
 
-    def pour(self, input_tokens: int, now_s: float) -> None:
-        """Take a call out of the buckets."""
-        if self.starts is not None:
-            self.starts.take(1, now_s)
-        if self.inputs is not None:
-            self.inputs.take(input_tokens, now_s)
-
     def grow(self, step: Step, tokens: int, nusd: int) -> None:
         """Hold more of the budgets for a call; the minute is told when it is over."""
         self.count(step.turn, _NONE, (0, tokens, nusd))

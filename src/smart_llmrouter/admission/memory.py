@@ -26,6 +26,7 @@ from smart_llmrouter.core.clock import Monotonic, WallClock
 
 _ROOMY: Final = UNLIMITED // 2
 _MOST_CHAINS: Final = 65_536
+_FOREIGN: Final = "a lease goes back to the counters that gave it"
 
 
 class Used(msgspec.Struct, frozen=True, gc=False):
@@ -124,8 +125,10 @@ class Memory:
             in_flight = each.in_flight = each.in_flight + 1
             held_tokens = each.held_tokens = each.held_tokens + tokens
             each.held_nusd += nusd
-            if each.shaped:
-                each.pour(demand.input_tokens, now_s)
+            if each.starts is not None:
+                each.starts.take(1, now_s)
+            if each.inputs is not None:
+                each.inputs.take(demand.input_tokens, now_s)
             left = each.most_minute_requests - each.requests - in_flight
             if left < requests_left:
                 rpm, requests_left = each.rpm, left
@@ -155,29 +158,31 @@ class Memory:
 
     def grow(self, lease: Lease, *, tokens: int, nusd: int) -> Verdict:
         """Take so much more for a call in flight, or say which budget refuses it."""
-        held = _own(lease)
+        if not isinstance(lease, Held):
+            raise TypeError(_FOREIGN)
         moment = Moment(self._now(), self._wall())
-        refusal = tightest_growth(held.taken, (0, tokens, nusd), moment)
+        refusal = tightest_growth(lease.taken, (0, tokens, nusd), moment)
         if refusal is not None:
             return refusal
-        for account, step in held.taken:
+        for account, step in lease.taken:
             account.grow(step, tokens, nusd)
-        held.held_tokens += tokens
-        held.held_nusd += nusd
-        return held
+        lease.held_tokens += tokens
+        lease.held_nusd += nusd
+        return lease
 
     def settle(self, lease: Lease, spent: Spent) -> None:
         """Give back what was reserved, and count what was used instead."""
-        held = _own(lease)
-        taken, held.taken = held.taken, ()
+        if not isinstance(lease, Held):
+            raise TypeError(_FOREIGN)
+        taken, lease.taken = lease.taken, ()
         tokens, nusd = spent.tokens, spent.nusd
-        held_tokens, held_nusd = held.held_tokens, held.held_nusd
+        held_tokens, held_nusd = lease.held_tokens, lease.held_nusd
         unused = held_tokens - tokens
-        plain = spent.requests == 1 and held_tokens == held.granted
+        plain = spent.requests == 1 and held_tokens == lease.granted
         now_s = 0.0 if unused >= 0 else self._now()
         for each, step in taken:
             if not (plain and step.counted and step.turn is each.turn):
-                self._settle_slowly(each, step, held, spent)
+                self._settle_slowly(each, step, lease, spent)
                 continue
             if unused >= 0:
                 step.tokens -= unused
@@ -279,9 +284,3 @@ class Memory:
         elif account.adopt(scope, now_s=now_s, now_ms=now_ms):
             self._chains.clear()
         return account
-
-
-def _own(lease: Lease) -> Held:
-    if not isinstance(lease, Held):
-        raise TypeError("a lease goes back to the counters that gave it")
-    return lease

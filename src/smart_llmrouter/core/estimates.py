@@ -21,18 +21,17 @@ For prose and code in many languages this is 1.4 times as much, or more, as the 
 of three public tokenizers counts. Whatever is added to the end of a text, or to a
 request, its estimate does not become less.
 
-A request weighs what its parts weigh: each field, and each item of the conversation.
-Agents send the same parts again with each request, so the weight of a part is
-remembered under a hash of its bytes, which says nothing of what is in it.
+A request weighs what its parts weigh: each item of the conversation, each other field
+that may be large, and all small fields together. Agents send the same parts again
+with each request, so the weight of a part is remembered under a hash of its bytes,
+which says nothing of what is in it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from string import ascii_lowercase, ascii_uppercase, digits
-from typing import Final, Generic, TypeGuard, TypeVar
+from typing import Final, TypeGuard
 
 import msgspec
-
-P = TypeVar("P", bound=Hashable)
 
 IMAGE_TOKENS: Final = 5_000
 UNSEEN_FILE_TOKENS: Final = 50_000
@@ -95,14 +94,13 @@ _NESTING: Final = (dict, list)
 _MOST_REMEMBERED: Final = 16_384
 _KIND: Final = "type"
 _TOOLS_FIELD: Final = "tools"
-_DIVIDED: Final = frozenset({*_CONVERSATIONS, _TOOLS_FIELD})
-"""The fields that do not weigh just what their value does."""
 
 _NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decode: Final = msgspec.json.Decoder().decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def input_tokens(body: bytes) -> int:
@@ -125,17 +123,17 @@ def tokens_of_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
         return _whole_tokens(_REQUEST + _weight_of_bytes(body))
 
 
-class _Remembered(Generic[P]):
+class _Remembered:
     """The weights of parts that were weighed before, by the hash of each."""
 
     __slots__ = ("_weigh", "_weights")
 
-    def __init__(self, weigh: Callable[[P], int]) -> None:
+    def __init__(self, weigh: Callable[[bytes], int]) -> None:
         """Let `weigh` find the weight of what is new."""
         self._weigh = weigh
         self._weights: dict[int, int] = {}
 
-    def weight_of(self, parts: Sequence[P]) -> int:
+    def weight_of(self, parts: Sequence[bytes]) -> int:
         """Return what parts weigh together. Raises what weighing them raises."""
         try:
             # Most of the time all of them are known, and no part has a step of its own.
@@ -143,7 +141,7 @@ class _Remembered(Generic[P]):
         except KeyError:
             return sum([self._weight_of_one(part) for part in parts])
 
-    def _weight_of_one(self, part: P) -> int:
+    def _weight_of_one(self, part: bytes) -> int:
         key = hash(part)
         weight = self._weights.get(key)
         if weight is None:
@@ -160,29 +158,29 @@ def _weight_of_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
         # It may call itself a medium: then it is one part.
         request = _decode(body)
         return _ITEM * _items_in(request) + _weight_of(request) + _tools_in(request)
-    weight = _FIELD * (1 + len(fields)) + _NAMES.weight_of((tuple(fields),))
-    items = len(_CONVERSATIONS)
+    weight, items = 0, len(_CONVERSATIONS)
     parts: list[msgspec.Raw] = []
+    small: dict[str, msgspec.Raw] = {}
     for name, raw in fields.items():
-        if name not in _DIVIDED:
-            parts.append(raw)
-        elif name == _TOOLS_FIELD:
+        if name not in _LARGE:
+            small[name] = raw
+            continue
+        weight += _LARGE[name]
+        if name == _TOOLS_FIELD:
             weight += _TOOLS.weight_of((bytes(raw),))
-        elif (turns := _turns_in(raw)) is None:
+            continue
+        try:
+            turns = _decode_items(raw)
+        except msgspec.ValidationError:
             parts.append(raw)
-        else:
-            parts += turns
+            continue
+        weight += _FIELD
+        parts += turns
+        if name in _CONVERSATIONS:
             items += len(turns) - 1
-            weight += _FIELD
-    return weight + _VALUES.weight_of([*map(bytes, parts)]) + _ITEM * items
-
-
-def _turns_in(raw: msgspec.Raw) -> list[msgspec.Raw] | None:
-    """Return the items of a conversation, if it has the form of a list."""
-    try:
-        return _decode_items(raw)
-    except msgspec.ValidationError:
-        return None
+    # The rest is an object, which weighs what the request itself does beside its parts.
+    pieces = [_encode(small), *map(bytes, parts)]
+    return weight + _VALUES.weight_of(pieces) + _ITEM * items
 
 
 def text_tokens(text: str) -> int:
@@ -302,9 +300,13 @@ def _weight_of_bytes(text: bytes) -> int:
     )
 
 
-_NAMES: Final = _Remembered[tuple[str, ...]](_weight_of_texts)
-_VALUES: Final = _Remembered[bytes](_weight_of_value)
-_TOOLS: Final = _Remembered[bytes](_weight_of_tools)
+_VALUES: Final = _Remembered(_weight_of_value)
+_TOOLS: Final = _Remembered(_weight_of_tools)
+_LARGE: Final[Mapping[str, int]] = {
+    name: _FIELD + _weight_of_texts([name])
+    for name in (*_CONVERSATIONS, _TOOLS_FIELD, "system", "instructions")
+}
+"""The fields that are remembered apart, and what each weighs beside its value."""
 
 
 def _whole_tokens(weight: int) -> int:

@@ -25,7 +25,7 @@ class Admission:
 
     def __init__(self, gate: Gate, tally: Tally) -> None:
         """Ask `gate`, and count in `tally` what it says."""
-        self._gate = gate
+        self._reserve = gate.reserve
         self._tally = tally
         self.chain_for = gate.chain
         """Tells whose limits a caller's calls to a group must keep; `None`: none."""
@@ -38,7 +38,7 @@ class Admission:
         Raises `LimitExceeded` and `CountersAway`, at once or when awaited.
         """
         try:
-            reservation = self._gate.reserve(chain, demand)
+            reservation = self._reserve(chain, demand)
         except LimitExceeded as refused:
             self._refused(refused, entry)
             raise

@@ -105,7 +105,9 @@ def spent_by(entry: Entry, seen: Seen, input_tokens: int) -> Spent:
     if cost.total_nusd is None and price is not None:
         # Only a part has a price: the record's total is unknown.
         return _charged(entry, usage, price)
-    return _beside_failed(Spent(1, tokens_of(usage), cost.total_nusd or 0), entry)
+    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    spent = Spent(1, tokens, cost.total_nusd or 0)
+    return spent if entry.failed is None else _beside_failed(spent, entry)
 
 
 def _charged(entry: Entry, usage: Usage, price: Price | None) -> Spent:

@@ -16,7 +16,8 @@ from smart_llmrouter.core.estimates import (
 
 PROSE = "The quick brown fox jumps over the lazy dog. " * 20
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXTS)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), FLOATS, TEXTS)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.one_of(
