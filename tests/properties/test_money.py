@@ -1,5 +1,6 @@
 """Costs add up exactly: rounded half-even once a part, and never by way of a float."""
 
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 
@@ -296,6 +297,27 @@ def test_all_kinds_of_tokens_and_images_add_up(
     assert (cost.reasoning_nusd or 0) == parts.pop("reasoning")
     assert (cost.image_nusd or 0) == parts["images"]
     assert cost.total_nusd == cost.known_nusd == sum(parts.values())
+
+
+@given(WHOLE_USAGES, st.integers(0, 5), TOKENS, PRICES)
+def test_a_long_call_has_another_price(
+    usage: Usage, images: int, above_tokens: int, usd: Decimal
+) -> None:
+    """All of it, and no other call."""
+    short = Price(
+        input=Rate.per_million(usd),
+        cached_input=None,
+        output=Rate.per_million(usd * 2),
+        fingerprint="f",
+        reasoning=Rate.per_million(usd * 3),
+    )
+    long = replace(short, input=Rate.per_million(usd * 5), cache_write=Rate(7, 2))
+    price = replace(short, above=long, above_tokens=above_tokens)
+
+    cost = cost_of(usage, price, images)
+
+    is_long = (usage.input_tokens or 0) > above_tokens
+    assert cost == cost_of(usage, long if is_long else short, images)
 
 
 def invoice(

@@ -227,6 +227,7 @@ async def test_reservations_are_made_for_images_and_reasoning(
     prices = (
         {**PRICE, "image_per_image": "2"},
         {**PRICE, "reasoning_per_million": "100000"},
+        {**PRICE, "above": [{"input_tokens": 1, "output_per_million": "100000"}]},
     )
     statuses = []
     for at, price in enumerate(prices):
@@ -235,7 +236,7 @@ async def test_reservations_are_made_for_images_and_reasoning(
             record = await recorded(router, messages=SEEN, max_tokens=50)
             statuses.append((record.status, record.refused_by))
 
-    assert statuses == [(429, "caller:day.usd")] * 2
+    assert statuses == [(429, "caller:day.usd")] * 3
 
 
 async def test_what_was_said_before_a_silence_is_paid(

@@ -24,7 +24,13 @@ from genai_prices.types import (
     TimeOfDateConstraint,
 )
 
-from smart_llmrouter.catalog.published import Found, Published, Sureness
+from smart_llmrouter.catalog.published import (
+    Found,
+    Parts,
+    Published,
+    Sureness,
+    Tiers,
+)
 
 PACKAGE: Final = "genai-prices"
 _PARTS: Final[Mapping[str, str]] = {
@@ -98,15 +104,16 @@ class GenaiPrices:
             model=model.id,
             url=provider.pricing_urls[0] if provider.pricing_urls else None,
             parts=_parts(price),
+            above=_above(price),
             later=tuple(self._later(model)),
-            caveats=tuple(_caveats(price, model)),
+            caveats=tuple(_caveats(model)),
             uncounted=tuple(sorted(_given(price).keys() - _PARTS.keys())),
         )
 
-    def _later(self, model: ModelInfo) -> Iterator[tuple[date, Mapping[str, Decimal]]]:
+    def _later(self, model: ModelInfo) -> Iterator[tuple[date, Parts, Tiers]]:
         for begins, price in sorted(_dated(model), key=lambda dated: dated[0]):
             if datetime.combine(begins, time(), UTC) > self._now:
-                yield begins, _parts(price)
+                yield begins, _parts(price), _above(price)
 
     def _days(self) -> Iterator[date]:
         for provider in self._providers:
@@ -132,7 +139,7 @@ def _days_in(text: str | None) -> Iterator[date]:
             continue
 
 
-def _parts(price: ModelPrice) -> Mapping[str, Decimal]:
+def _parts(price: ModelPrice) -> Parts:
     """Return the parts that the configuration has a key for, without their tiers."""
     values = vars(price)
     return {
@@ -142,19 +149,22 @@ def _parts(price: ModelPrice) -> Mapping[str, Decimal]:
     }
 
 
+def _above(price: ModelPrice) -> Tiers:
+    """Return what differs in calls of more input tokens."""
+    found: dict[int, dict[str, Decimal]] = {}
+    for name, key in _PARTS.items():
+        value = vars(price).get(name)
+        for tier in value.tiers if isinstance(value, TieredPrices) else ():
+            found.setdefault(tier.start, {})[key] = tier.price
+    return tuple(sorted(found.items()))
+
+
 def _given(price: ModelPrice) -> dict[str, object]:
     return {name: value for name, value in vars(price).items() if value is not None}
 
 
-def _caveats(price: ModelPrice, model: ModelInfo) -> Iterator[str]:
+def _caveats(model: ModelInfo) -> Iterator[str]:
     """Say of which calls the parts do not hold."""
-    tiers = [each for each in _given(price).values() if isinstance(each, TieredPrices)]
-    starts = sorted({tier.start for value in tiers for tier in value.tiers})
-    if starts:
-        yield (
-            f"calls of more than {starts[0]:,} input tokens cost otherwise, and are"
-            " counted as the others"
-        )
     prices = model.prices if isinstance(model.prices, list) else []
     if any(isinstance(each.constraint, TimeOfDateConstraint) for each in prices):
         yield "it changes with the hour of the day, and is counted as it is now"

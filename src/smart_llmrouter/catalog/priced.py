@@ -167,21 +167,42 @@ def _against(price: Price, found: Found, bounds: Bounds) -> Iterator[tuple[Code,
         yield "ambiguous", f"several have published one: {names}"
         return
     yield from (("caveat", caveat) for caveat in published.caveats)
-    for key, theirs in published.parts.items():
-        ours = effective(price, key)
-        if ours is None or _is_near(ours, theirs, bounds.tolerance_percent):
-            continue
-        given = "" if getattr(price, key) is not None else ", for it is not given"
-        who = f"{published.provider} ({found.sureness})"
-        here, there = f"{ours.normalize():f} here{given}", f"{theirs.normalize():f}"
-        yield "differs", f"{key} is {here}, and {there} at {who}"
+    who = f"{published.provider} ({found.sureness})"
+    for above, parts in ((0, published.parts), *published.above):
+        ours = _of_calls_above(price, above)
+        for key, theirs in parts.items():
+            told = _difference(ours, key, theirs, bounds)
+            if told is not None:
+                calls = f" of calls above {above:,} input tokens" if above else ""
+                yield "differs", f"{key}{calls} is {told} at {who}"
 
 
-def effective(price: Price, key: str) -> Decimal | None:
+def _difference(
+    ours: Mapping[str, Decimal | None], key: str, theirs: Decimal, bounds: Bounds
+) -> str | None:
+    """Say how a part differs, if it does and is known."""
+    value = effective(ours, key)
+    if value is None or _is_near(value, theirs, bounds.tolerance_percent):
+        return None
+    given = "" if ours[key] is not None else ", for it is not given"
+    return f"{value.normalize():f} here{given}, and {theirs.normalize():f}"
+
+
+def _of_calls_above(price: Price, tokens: int) -> Mapping[str, Decimal | None]:
+    """Return the parts of calls with more input tokens than this."""
+    parts = {key: getattr(price, key) for key in PRICE_KEYS}
+    for tier in price.above:
+        if tier.input_tokens <= tokens:
+            own = {key: getattr(tier, key) for key in PRICE_KEYS}
+            parts |= {key: usd for key, usd in own.items() if usd is not None}
+    return parts
+
+
+def effective(parts: Mapping[str, Decimal | None], key: str) -> Decimal | None:
     """Return what a part costs, given or not."""
-    value: Decimal | None = getattr(price, key)
+    value = parts[key]
     if value is None and key in _FALLBACKS:
-        return effective(price, _FALLBACKS[key])
+        return effective(parts, _FALLBACKS[key])
     return value
 
 

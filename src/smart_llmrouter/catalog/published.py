@@ -17,6 +17,9 @@ PRICE_KEYS: Final = (
 )
 """The parts of a price that are published."""
 _DECISIVE: Final = ("input_per_million", "output_per_million")
+Parts = Mapping[str, Decimal]
+Tiers = tuple[tuple[int, Parts], ...]
+"""Above how many input tokens which parts cost otherwise."""
 Sureness = Literal["sure", "likely", "guess"]
 MEANINGS: Final[Mapping[Sureness, str]] = {
     "sure": "the base_url is this provider's",
@@ -29,16 +32,18 @@ MEANINGS: Final[Mapping[Sureness, str]] = {
 class Published:
     """The price of one model of one provider; amounts are dollars.
 
-    `parts` are those in force, by the names of the configuration, and `later` those
-    that are announced, each with its day. `caveats` say of which calls they do not
+    `parts` are those in force, by the names of the configuration, and `above` those of
+    calls of more input tokens; `later` are both as they are announced, each with its
+    day. `caveats` say of which calls they do not
     hold, and `uncounted` what else is paid for, by the names that others have for it.
     """
 
     provider: str
     model: str
     url: str | None
-    parts: Mapping[str, Decimal]
-    later: tuple[tuple[date, Mapping[str, Decimal]], ...]
+    parts: Parts
+    above: Tiers
+    later: tuple[tuple[date, Parts, Tiers], ...]
     caveats: tuple[str, ...]
     uncounted: tuple[str, ...]
 

@@ -1,12 +1,18 @@
 """Prices to paste into a configuration, and how sure they are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from smart_llmrouter.catalog.priced import Used
-from smart_llmrouter.catalog.published import MEANINGS, Catalog, Found, Published
+from smart_llmrouter.catalog.published import (
+    MEANINGS,
+    Catalog,
+    Found,
+    Parts,
+    Published,
+    Tiers,
+)
 from smart_llmrouter.config.yamltext import text
 
 _MOST: Final = 8
@@ -83,13 +89,14 @@ def _prices(chosen: Published, catalog: Catalog) -> Iterator[str]:
     said = [f"source: {text(source)}", *read_on]
     if not chosen.later:
         yield "        price:"
-        yield from (f"          {line}" for line in [*_lines(chosen.parts), *said])
+        lines = [*_lines(chosen.parts, chosen.above), *said]
+        yield from (f"          {line}" for line in lines)
         return
     yield "        price:"
-    first = [*_lines(chosen.parts), *said]
+    first = [*_lines(chosen.parts, chosen.above), *said]
     dated = [
-        [f"effective_from: {begins}", *_lines(parts), *said]
-        for begins, parts in chosen.later
+        [f"effective_from: {begins}", *_lines(parts, above), *said]
+        for begins, parts, above in chosen.later
     ]
     for lines in [first, *dated]:
         for at, line in enumerate(lines):
@@ -123,24 +130,39 @@ def _json_of(published: Published | None) -> dict[str, object] | None:
         "model": published.model,
         "url": published.url,
         "parts": _texts(published.parts),
+        "above": _tiers(published.above),
         "later": [
-            {"effective_from": begins.isoformat(), "parts": _texts(parts)}
-            for begins, parts in published.later
+            {
+                "effective_from": begins.isoformat(),
+                "parts": _texts(parts),
+                "above": _tiers(above),
+            }
+            for begins, parts, above in published.later
         ],
         "caveats": list(published.caveats),
         "uncounted": list(published.uncounted),
     }
 
 
-def _texts(parts: Mapping[str, Decimal]) -> dict[str, str]:
+def _texts(parts: Parts) -> dict[str, str]:
     return {key: f"{value.normalize():f}" for key, value in parts.items()}
 
 
-def _lines(parts: Mapping[str, Decimal]) -> list[str]:
-    return [f"{key}: {value}" for key, value in _texts(parts).items()]
+def _tiers(above: Tiers) -> list[dict[str, object]]:
+    return [{"input_tokens": tokens, **_texts(parts)} for tokens, parts in above]
 
 
-def _listed(parts: Mapping[str, Decimal]) -> str:
+def _lines(parts: Parts, above: Tiers) -> list[str]:
+    lines = [f"{key}: {value}" for key, value in _texts(parts).items()]
+    if above:
+        lines.append("above:")
+    for tier in _tiers(above):
+        told = ", ".join(f"{key}: {value}" for key, value in tier.items())
+        lines.append(f"  - {{{told}}}")
+    return lines
+
+
+def _listed(parts: Parts) -> str:
     return ", ".join(f"{key} {value}" for key, value in _texts(parts).items())
 
 

@@ -17,6 +17,7 @@ _HEX_DIGITS: Final = 24
 _LATER_KEYS: Final = (
     "reasoning_per_million",
     "image_input_per_million",
+    "above",
     "effective_from",
 )
 
@@ -34,7 +35,7 @@ def price_fingerprint(price: Price) -> str:
     """
     values = price.model_dump()
     for key in _LATER_KEYS:
-        if values[key] is None:
+        if not values[key] and values[key] != 0:
             del values[key]
     return _fingerprint("price", values)
 

@@ -106,7 +106,8 @@ class Price:
     `source` and the day `as_of` say where and when it was read. It is in force from
     `effective_from_ms`, or always has been, until `until_ms`; from then on what is
     `after` it is. A price without a `fingerprint` is that of a time for which none is
-    known.
+    known. A call of more input tokens than `above_tokens` has the price `above`, all of
+    it.
     """
 
     input: Rate | None
@@ -123,17 +124,25 @@ class Price:
     as_of: str | None = None
     until_ms: int = FOREVER_MS
     after: "Price | None" = None
+    above_tokens: int = FOREVER_MS
+    above: "Price | None" = None
     dearest_input: Rate | None = field(init=False, compare=False, repr=False)
     """What a token of input costs at most, whatever it is and the cache does."""
     dearest_output: Rate | None = field(init=False, compare=False, repr=False)
     """What a token of output costs at most, of reasoning or not."""
-
     whole_nusd: tuple[int, int] | None = field(init=False, compare=False, repr=False)
-    """What tokens of input and of output cost, where these are whole nano-dollars."""
+    """What tokens of input and of output cost of all calls, where these are whole
+    nano-dollars."""
+    is_plain: bool = field(init=False, compare=False, repr=False)
+    """Whether it is the same for all calls, whenever and whatever they are."""
 
     def __post_init__(self) -> None:
         """Find what costs most, and what is easy to count."""
-        object.__setattr__(self, "whole_nusd", _whole(self.input, self.output))
+        whole = _whole(self.input, self.output) if self.above is None else None
+        object.__setattr__(self, "whole_nusd", whole)
+        object.__setattr__(
+            self, "is_plain", not (self.after or self.above or self.image)
+        )
         read = (self.input, self.cached_input, self.image_input)
         written = (self.cache_write, self.cache_write_1h)
         object.__setattr__(self, "dearest_input", _dearest(*read, *written))
@@ -146,6 +155,13 @@ class Price:
         price = self
         while price.after is not None and ts_ms >= price.until_ms:
             price = price.after
+        return price
+
+    def for_input(self, tokens: int) -> "Price":
+        """Return what a call of so many input tokens has."""
+        price = self
+        while price.above is not None and tokens > price.above_tokens:
+            price = price.above
         return price
 
 

@@ -230,7 +230,11 @@ def cost_of(usage: Usage, price: Price | None, images: int = 0) -> Cost:
 
 
 def _part_by_part(usage: Usage, price: Price) -> Cost:
-    """Price a usage of which something was cached, written or is unknown."""
+    """Price a usage of which something was cached, written or is unknown.
+
+    Or one whose price may be another because it is long.
+    """
+    price = price.for_input(usage.input_tokens or 0)
     output_nusd, _ = _output(usage, price)
     parts, rate = input_parts(usage), price.input
     if rate is None or parts is None:
@@ -260,6 +264,7 @@ def _with_rare_parts(usage: Usage, price: Price, images: int) -> Cost:
 
     Where nobody said that the input was read, nobody was paid for its images.
     """
+    price = price.for_input(usage.input_tokens or 0)
     parts, seen = input_parts(usage), 0
     if parts is None:
         images = 0

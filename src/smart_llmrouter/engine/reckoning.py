@@ -48,15 +48,24 @@ def demand_of(
             output_tokens = most
         price = target.price
         if money and price is not None:
-            if began_ms >= price.until_ms:
+            if price.is_plain:
+                cost_nusd = dearest_nusd(price, input_tokens, most)
+            else:
                 price = price.at(began_ms)
-            cost_nusd = dearest_nusd(price, input_tokens, most)
-            if price.image is not None:
-                cost_nusd += price.image.cost_nusd(needs.images)
+                cost_nusd = _unusual_nusd(price, needs, input_tokens, most)
             if cost_nusd > nusd:
                 nusd = cost_nusd
     tokens = input_tokens + output_tokens
     return Demand(request_id, began_ms, input_tokens, tokens, nusd)
+
+
+def _unusual_nusd(
+    price: Price, needs: Requirements, input_tokens: int, output_tokens: int
+) -> int:
+    """Return what a call costs at most whose length or images matter."""
+    fitting = price.for_input(input_tokens)
+    nusd = dearest_nusd(fitting, input_tokens, output_tokens)
+    return nusd if price.image is None else nusd + price.image.cost_nusd(needs.images)
 
 
 def pays_for_images(group: Group) -> bool:

@@ -122,7 +122,10 @@ class Limited(msgspec.Struct, eq=False):
         more = max(_LEAST_MORE, self._events // _SHARE_MORE)
         self.left = self._events + more
         price = self.entry.price
-        nusd = 0 if price is None else dearest_nusd(price, 0, more)
+        nusd = 0
+        if price is not None:
+            fitting = price.for_input(self.reservation.demand.input_tokens)
+            nusd = dearest_nusd(fitting, 0, more)
         grown = self.reservation.grow(tokens=more, nusd=nusd)
         if grown is None or isinstance(grown, LimitExceeded):
             self.refused = grown

@@ -23,13 +23,6 @@ PUBLISHED: Final = {
     "output_per_million": "2",
     "as_of": TODAY.isoformat(),
 }
-SONNET: Final = {
-    "input_per_million": 3,
-    "cached_input_per_million": "0.3",
-    "cache_write_per_million": "3.75",
-    "cache_write_1h_per_million": 6,
-    "output_per_million": 15,
-}
 OPENAI: Final = "https://api.openai.com/v1"
 NOWHERE: Final = "http://10.0.0.1/v1"
 
@@ -131,7 +124,6 @@ def test_a_model_without_a_price(tmp_path: Path) -> None:
     [
         ("my-own", {}, "unpublished"),
         ("gpt-oss-120b", {}, "ambiguous"),
-        ("claude-sonnet-4-5", SONNET, "caveat"),
         ("gpt-5-mini", {"as_of": None}, "undated"),
     ],
 )
@@ -144,6 +136,13 @@ def test_notes_are_no_reason_to_fail(
     code, found = checked(config)
 
     assert (code, [each for each, _ in found]) == (0, [note])
+
+
+def test_a_price_of_the_hour_is_told_as_such(tmp_path: Path) -> None:
+    """What is published holds for some of the day only."""
+    config = written(tmp_path, "deepseek-chat", PUBLISHED, base_url=NOWHERE)
+
+    assert "caveat" in [each for each, _ in checked(config)[1]]
 
 
 def test_bounds_can_be_given(tmp_path: Path) -> None:
@@ -210,6 +209,24 @@ def pasted(text: str, provider: str) -> Any:  # noqa: ANN401 - what YAML gives
     root: Any = document.root
     price = root["providers"][provider]["models"]["mini"]["price"]
     return json.loads(json.dumps(price, default=str))
+
+
+def test_prices_of_long_calls_are_suggested_and_compared(tmp_path: Path) -> None:
+    """A price without them is told to be too low there."""
+    config = written(tmp_path, "claude-sonnet-4-5", base_url=NOWHERE)
+
+    price = pasted(run("suggest", config).stdout, "acme")
+
+    whole = written(tmp_path / "a", "claude-sonnet-4-5", price, base_url=NOWHERE)
+    assert price["above"][0]["input_tokens"] == 200_000
+    assert checked(whole) == (0, [])
+    del price["above"]
+    part = written(tmp_path / "b", "claude-sonnet-4-5", price, base_url=NOWHERE)
+    code, found = checked(part)
+    assert (code, {each for each, _ in found}) == (1, {"differs"})
+    assert found[0][1].startswith(
+        "input_per_million of calls above 200,000 input tokens is 3 here, and 6 at"
+    )
 
 
 def test_what_is_announced_is_suggested_with_its_day(tmp_path: Path) -> None:

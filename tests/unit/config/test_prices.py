@@ -156,3 +156,35 @@ def test_a_list_is_shown_as_a_list() -> None:
 
     assert "- input_per_million: 0.25\n" in text
     assert "effective_from: 2027-01-01" in text
+
+
+TIERS: Final = (
+    "{input_per_million: 1, cached_input_per_million: 0.1, output_per_million: 4,"
+    " above: [{input_tokens: 100, input_per_million: 2},"
+    " {input_tokens: 200, output_per_million: 9}]}"
+)
+
+
+def test_long_calls_have_a_price_of_their_own() -> None:
+    """What is not given of it is as of shorter ones."""
+    price = price_of(loaded(changed(OLD, TIERS)))
+
+    found = [price.for_input(tokens) for tokens in (100, 101, 201)]
+
+    assert [(each.input, each.cached_input, each.output) for each in found] == [
+        (Rate(1000, 1), Rate(100, 1), Rate(4000, 1)),
+        (Rate(2000, 1), Rate(100, 1), Rate(4000, 1)),
+        (Rate(2000, 1), Rate(100, 1), Rate(9000, 1)),
+    ]
+    assert {each.fingerprint for each in found} == {price.fingerprint}
+
+
+def test_prices_of_long_calls_stand_in_their_order() -> None:
+    """A length that is not above the one before it is an error, with its line."""
+    wrong = TIERS.replace("200", "100")
+
+    place = "providers.acme.models.mini.price.above[1].input_tokens"
+    assert errors(changed(OLD, wrong)) == [(LINE, place)]
+    assert errors(listed(OLD, SECOND[:-1] + wrong[wrong.index(", above") :])) == [
+        (LINE + 2, place.replace("price", "price[1]"))
+    ]

@@ -142,3 +142,30 @@ def test_what_a_provider_says(
 ) -> None:
     """Dollars, or ticks of which ten are a nano-dollar: half to even."""
     assert reported_nusd(usd, ticks) == nusd
+
+
+LONG = Price(
+    input=Rate(2000, 1), cached_input=Rate(200, 1), output=Rate(8000, 1),
+    fingerprint="f", above_tokens=100, image=Rate(7, 1),
+    above=Price(
+        input=Rate(4000, 1), cached_input=Rate(400, 1), output=Rate(12_000, 1),
+        fingerprint="f", image=Rate(7, 1),
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("usage", "images", "total_nusd"),
+    [
+        (Usage(input_tokens=100, output_tokens=10), 0, 280_000),
+        (Usage(input_tokens=101, output_tokens=10), 0, 524_000),
+        (Usage(input_tokens=101, cached_input_tokens=100, output_tokens=0), 0, 44_000),
+        (Usage(input_tokens=101, output_tokens=1, reasoning_tokens=1), 0, 416_000),
+        (Usage(input_tokens=101, output_tokens=0, image_tokens=60), 2, 404_014),
+    ],
+)
+def test_all_of_a_long_call_has_its_own_price(
+    usage: Usage, images: int, total_nusd: int
+) -> None:
+    """Not only what is above; what was cached counts for the length."""
+    assert cost_of(usage, LONG, images).total_nusd == total_nusd

@@ -14,7 +14,7 @@ from smart_llmrouter.config.findings import Finding, KeyPath
 from smart_llmrouter.config.schema import Settings
 from smart_llmrouter.config.schema.allowances import Allowances, Budget
 from smart_llmrouter.config.schema.identities import Caller
-from smart_llmrouter.config.schema.providers import Model
+from smart_llmrouter.config.schema.providers import Model, Price
 from smart_llmrouter.core.estimates import DEFAULT_OUTPUT_TOKENS
 
 _MILLION: Final = 1_000_000
@@ -223,11 +223,19 @@ def _price_of_output(model: Model) -> Decimal | None:
     known = [
         usd
         for price in model.prices
-        for usd in (price.output_per_million, price.reasoning_per_million)
+        for usd in _prices_of_output(price)
         if usd is not None
     ]
     partly = any(price.output_per_million is None for price in model.prices)
     return None if partly or not known else max(known)
+
+
+def _prices_of_output(price: Price) -> Iterator[Decimal | None]:
+    yield price.output_per_million
+    yield price.reasoning_per_million
+    for tier in price.above:
+        yield tier.output_per_million
+        yield tier.reasoning_per_million
 
 
 def _dearest_answer(model: Model) -> Decimal:

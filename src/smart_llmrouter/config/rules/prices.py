@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Final
 
 from smart_llmrouter.config.document import Document
@@ -15,9 +16,14 @@ _FROM: Final = "effective_from"
 def prices_follow_one_another(
     document: Document, settings: Settings
 ) -> Iterator[Finding]:
-    """Yield an error for each price that has no time of its own, or none after it."""
+    """Yield an error for each price that has no time of its own, or none after it.
+
+    And for each of long calls that is not of longer ones than the one before it.
+    """
     for path, prices in _several(settings):
         yield from _disorder(document, path, prices)
+    for path, price in _each(settings):
+        yield from _tiers(document, path, price)
 
 
 def prices_are_in_force(
@@ -43,6 +49,25 @@ def _several(settings: Settings) -> Iterator[tuple[KeyPath, Sequence[Price]]]:
         for key, model in fields.models.items():
             if isinstance(model.price, tuple):
                 yield ("providers", provider, "models", key, "price"), model.price
+
+
+def _each(settings: Settings) -> Iterator[tuple[KeyPath, Price]]:
+    for provider, fields in settings.providers.items():
+        for key, model in fields.models.items():
+            path = ("providers", provider, "models", key, "price")
+            for index, price in enumerate(model.prices):
+                place = (index,) if isinstance(model.price, tuple) else ()
+                yield (*path, *place), price
+
+
+def _tiers(document: Document, path: KeyPath, price: Price) -> Iterator[Finding]:
+    for index, (shorter, longer) in enumerate(pairwise(price.above), start=1):
+        if longer.input_tokens <= shorter.input_tokens:
+            yield document.error(
+                (*path, "above", index, "input_tokens"),
+                f"the price before it is of calls above {shorter.input_tokens} tokens",
+                "put them in the order of the length, each once",
+            )
 
 
 def _disorder(

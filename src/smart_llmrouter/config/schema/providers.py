@@ -76,6 +76,24 @@ def _api_key(text: str) -> str:
     return text
 
 
+_BELOW: Final = "Of these calls; as of shorter ones where not given."
+
+
+class LongPrice(Section):
+    """What a model costs in long calls, where that is not what others cost."""
+
+    input_tokens: Annotated[Whole, Field(ge=1, le=10**9)] = Field(
+        description="Calls of more input tokens than this, cached ones included."
+    )
+    input_per_million: Usd | None = Field(default=None, description=_BELOW)
+    cached_input_per_million: Usd | None = Field(default=None, description=_BELOW)
+    cache_write_per_million: Usd | None = Field(default=None, description=_BELOW)
+    cache_write_1h_per_million: Usd | None = Field(default=None, description=_BELOW)
+    output_per_million: Usd | None = Field(default=None, description=_BELOW)
+    reasoning_per_million: Usd | None = Field(default=None, description=_BELOW)
+    image_input_per_million: Usd | None = Field(default=None, description=_BELOW)
+
+
 class Price(Section):
     """What a model costs, in US dollars; a part that is not given is unknown."""
 
@@ -120,6 +138,13 @@ class Price(Section):
     image_per_image: Usd | None = Field(
         default=None,
         description="One image of the input, beside its tokens; 0 where not given.",
+    )
+    above: tuple[LongPrice, ...] = Field(
+        default=(),
+        description=(
+            "What long calls cost, in the order of their length: all of such a call,"
+            " not only what is above."
+        ),
     )
     effective_from: Moment | None = Field(
         default=None,
