@@ -205,6 +205,55 @@ async def test_where_the_first_one_leaves_the_next_one_goes(
     }
 
 
+async def test_the_first_one_may_leave_in_the_middle_of_its_stream(
+    router: Router, puppet: Puppet, crowd: Crowd
+) -> None:
+    """What it has had of the answer is nobody's: the next one asks from the start."""
+    await crowd.join(1, stream=True)
+    first = await puppet.call()
+    await crowd.join(2, stream=True)
+    first.begin_stream()
+    first.chunk(content_event("hel"))
+    await eventually(lambda: crowd.began, what="a stream that began")
+    await crowd.leave(0)
+    stream(await puppet.call(), FINISH, DONE)
+
+    answers = await crowd.answers()
+
+    assert [each.content.count(b"hel") for each in answers] == [1, 1]
+    assert await counted(router, 3) == {
+        ("miss", "left"): 1,
+        ("miss", "stored"): 1,
+        ("hit", "waited"): 1,
+    }
+
+
+async def test_an_answer_that_is_read_to_its_end_for_nobody_is_kept(
+    tmp_path: Path, puppet: Puppet
+) -> None:
+    """Where a target wants that (`drain`), those who wait have it all the same."""
+    settings = caching(puppet.base_url)
+    settings["groups"]["chat"]["targets"][0]["on_disconnect"] = "drain"
+
+    async with running_router(tmp_path, settings) as router, router.http() as client:
+        crowd = Crowd(client)
+        await crowd.join(1)
+        call = await puppet.call()
+        await crowd.join(1)
+        await crowd.leave(0)
+        call.write(completion())
+        (answer,) = await crowd.answers()
+        records = await router.recorded(2)
+
+    assert answer.status_code == 200
+    assert Counter(
+        (each.status, each.cache, each.cache_reason) for each in records
+    ) == {
+        (499, "miss", "stored"): 1,
+        (200, "hit", "waited"): 1,
+    }
+
+
 async def test_one_that_waits_may_leave(
     router: Router, puppet: Puppet, crowd: Crowd
 ) -> None:

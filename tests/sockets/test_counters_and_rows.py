@@ -54,13 +54,19 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 120)]
 
 async def call(router: Router, chance: random.Random) -> None:
     """Make one call of any kind, and leave early now and then."""
-    path, step = chance.choice(PATHS), msgspec.json.encode(chance.choice(STEPS))
+    # The answer to some may be one that was kept, or be waited for by others.
+    kept = chance.random() < 0.5
+    path, steps = chance.choice(PATHS), STEPS[:2] if kept else STEPS
+    step = msgspec.json.encode(chance.choice(steps))
     said = f"hi [[mock: {step.decode()}]]"
     body: dict[str, object] = {"model": "chat", "stream": chance.random() < 0.5}
     if path == "/v1/responses":
         body["input"] = said
     else:
         body |= {"messages": [{"role": "user", "content": said}], "max_tokens": 50}
+    if kept:
+        body |= {"temperature": 0}
+        body |= {"store": False} if path == "/v1/responses" else {}
     patience_s = chance.choice([0.05, 0.2, 1.0, 5.0])
     async with router.http() as client:
         try:
@@ -92,6 +98,7 @@ async def test_counters_are_the_sum_of_the_records(tmp_path: Path, mock: Mock) -
     settings = configuration(
         {"acme": provider(mock.base_url, backoff=RESTLESS)},
         callers=[caller(**plenty)],
+        cache={"enabled": True},
     )
     settings["groups"]["chat"] |= plenty
     settings["upstream"] = {"drain_s": 0.2}
@@ -115,3 +122,4 @@ async def test_counters_are_the_sum_of_the_records(tmp_path: Path, mock: Mock) -
     assert used.requests > CALLS // 4, f"seed {SEED}"
     assert found == dict.fromkeys(found, used), f"seed {SEED}"
     assert any(each.charged_tokens is not None for each in records), f"seed {SEED}"
+    assert any(each.cache == "hit" for each in records), f"seed {SEED}"

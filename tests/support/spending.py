@@ -26,7 +26,7 @@ def with_budgets(*periods: PeriodName, timezone: str = "UTC") -> Allowance:
 
 def used_by(record: UsageRecord) -> Used:
     """Return what one call was charged."""
-    if record.attempts == 0:
+    if record.attempts == 0 and record.cache != "hit":
         return NOTHING_USED
     tokens, nusd = record.charged_tokens, record.charged_cost_nusd
     if tokens is None and None not in (record.input_tokens, record.output_tokens):

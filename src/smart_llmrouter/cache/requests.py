@@ -18,6 +18,7 @@ Fixing = frozenset[str]
 """The fields of a request because of which its answer is always the same."""
 _Holds = Callable[[RawMembers, Requirements], bool]
 
+_NONE: Final[Fixing] = frozenset()
 _FALSE: Final = msgspec.Raw(b"false")
 _NOTHING: Final = (NULL, msgspec.Raw(b"[]"), msgspec.Raw(b"{}"))
 _decode_number: Final = msgspec.json.Decoder(float).decode
@@ -84,6 +85,8 @@ as `store`, the request is refused here before."""
 
 def fixing(members: RawMembers) -> Fixing:
     """Return why a request always has the same answer; nothing: it has not."""
+    if "temperature" not in members and "seed" not in members:
+        return _NONE
     found = set()
     if _number_in(members.get("temperature")) == 0:
         found.add("temperature")

@@ -82,21 +82,23 @@ REASONS: Final[Mapping[Reason, tuple[Status, str]]] = {
 """With which status each reason comes, and what it means."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What became of one call."""
+# There is one of each, so that they are told apart, and hashed, by what they are.
+class Verdict(msgspec.Struct, frozen=True, eq=False):
+    """What became of one call; `line` is the header that tells it, as it is sent."""
 
     status: Status
-    reason: Reason | None = None
-
-    @property
-    def line(self) -> bytes:
-        """The header that tells it, as it is sent."""
-        told = self.status if self.reason is None else f"{self.status}; {self.reason}"
-        return b"%b: %b\r\n" % (HEADER, told.encode())
+    reason: Reason | None
+    line: bytes
 
 
-HIT: Final = Verdict("hit")
-WAITED: Final = Verdict("hit", "waited")
-MISS: Final = Verdict("miss")
-STORED: Final = Verdict("miss", "stored")
-AFRESH: Final = Verdict("bypass", "no-cache")
+def _verdict(status: Status, reason: Reason | None = None) -> Verdict:
+    told = status if reason is None else f"{status}; {reason}"
+    return Verdict(status, reason, b"%b: %b\r\n" % (HEADER, told.encode()))
+
+
+HIT: Final = _verdict("hit")
+MISS: Final = _verdict("miss")
+VERDICTS: Final[Mapping[Reason, Verdict]] = {
+    reason: _verdict(status, reason) for reason, (status, _) in REASONS.items()
+}
+"""The verdicts that have a reason."""

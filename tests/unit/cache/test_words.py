@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from smart_llmrouter.cache.words import REASONS, STATUSES, Reason, Status, Verdict
+from smart_llmrouter.cache.words import HIT, REASONS, STATUSES, VERDICTS, Reason, Status
 
 
 def test_each_word_has_a_meaning() -> None:
@@ -13,5 +13,5 @@ def test_each_word_has_a_meaning() -> None:
 
 def test_a_header_tells_both() -> None:
     """The reason stands behind the status, where there is one."""
-    assert Verdict("hit").line == b"x-router-cache: hit\r\n"
-    assert Verdict("bypass", "tools").line == b"x-router-cache: bypass; tools\r\n"
+    assert HIT.line == b"x-router-cache: hit\r\n"
+    assert VERDICTS["tools"].line == b"x-router-cache: bypass; tools\r\n"
