@@ -112,3 +112,20 @@ async def _changed(gateway: Gateway) -> None:
     gateway.write()
     report = await gateway.reload()
     assert report["configuration"]["last_reload"]["outcome"] == "taken"
+
+
+async def test_workers_share_answers_in_the_routers_own_store(tmp_path: Path) -> None:
+    """Whichever worker is asked, the target is asked once."""
+    async with running_mock() as mock:
+        settings = caching(mock.base_url, store="shared")
+        settings["server"]["workers"] = 2
+        settings["state"]["counters"] = "embedded-valkey"
+        async with running_gateway(tmp_path, settings) as gateway:
+            # Each has a connection of its own, and so any worker.
+            answers = [await ask(gateway) for _ in range(12)]
+            rows = await gateway.recorded(12)
+
+    assert [told(each) for each in answers] == ["miss", *["hit"] * 11]
+    assert len(mock.received) == 1
+    assert sum(row["total_cost_nusd"] for row in rows) == rows[0]["total_cost_nusd"]
+    assert "answer store is reached" in gateway.log

@@ -353,3 +353,33 @@ async def test_explaining_and_counting_have_no_cache(router: Router) -> None:
     assert [each.status_code for each in answers] == [200, 200]
     assert all(HEADER not in each.headers for each in answers)
     assert verdicts(await router.recorded(2)) == [(None, None)] * 2
+
+
+async def test_nothing_that_was_said_is_written_down(
+    router: Router, mock: Mock
+) -> None:
+    """Neither the question nor the answer, however often it is served."""
+    mock.always(Step(content="an answer of note"))
+
+    for _ in range(3):
+        await post(router, request(text="a question of note"))
+    await router.recorded(3)
+
+    state = router.journal.parent
+    written = b"".join(each.read_bytes() for each in state.rglob("*") if each.is_file())
+    assert len(written) > 200
+    assert b"of note" not in written
+
+
+async def test_a_target_that_rests_serves_no_hits(tmp_path: Path, mock: Mock) -> None:
+    """Where all rest, calls are refused before anything is looked up."""
+    settings = caching(mock.base_url)
+    rest = {"failures": 1, "min_s": 60, "max_s": 60}
+    settings["providers"]["acme"]["backoff"] = {"on_failure": rest}
+    mock.will(Step(), Step(status=500))
+
+    async with running_router(tmp_path, settings) as router:
+        answers = [await post(router, request(text=each)) for each in ("a", "b", "a")]
+
+    assert [each.status_code for each in answers] == [200, 502, 503]
+    assert HEADER not in answers[2].headers

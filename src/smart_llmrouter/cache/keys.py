@@ -1,7 +1,6 @@
 """Under which key an answer is kept: a keyed hash, in which nothing can be read."""
 
 import hashlib
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -14,10 +13,13 @@ from smart_llmrouter.wire.rawvalues import NULL
 
 Key = bytes
 
-_FORM: Final = b"1"
+_FORM: Final = 1
 """To be raised with any change of what is hashed or kept."""
 _KEY_BYTES: Final = 24
 _IDENTITY_BYTES: Final = 16
+# Whether it is a stream is in the key by itself: `false` may be left out.
+_LEFT_OUT: Final = {name: left | {"stream"} for name, left in LEFT_OUT.items()}
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,28 +41,24 @@ def key_of(question: Question, salt: bytes) -> Key:
 
     Values count as they were written, their order does not.
     """
-    head = (
-        _FORM,
-        question.caller_id.encode(),
-        question.group.encode(),
-        question.dialect.encode(),
-        b"stream" if question.stream else b"plain",
-        *(b"" if each is None else each.encode() for each in question.said),
+    left_out = _LEFT_OUT[question.dialect]
+    # JSON tells where each of its values ends: no two questions have the same text.
+    text = _encode(
+        (
+            _FORM,
+            question.caller_id,
+            question.group,
+            question.dialect,
+            question.stream,
+            question.said,
+            {
+                name: raw
+                for name, raw in question.members.items()
+                if name not in left_out and raw != NULL
+            },
+        )
     )
-    parts = (*head, *_canonical(question.members, question.dialect))
-    text = b"".join([b"%d:%b" % (len(each), each) for each in parts])
     return hashlib.blake2b(text, digest_size=_KEY_BYTES, key=salt).digest()
-
-
-def _canonical(members: RawMembers, dialect: DialectName) -> Iterator[bytes]:
-    """Yield the names and the values of those fields on which the answer depends."""
-    left_out = LEFT_OUT[dialect]
-    for name in sorted(members):
-        raw = members[name]
-        # Whether it is a stream is in the key by itself: `false` may be left out.
-        if name != "stream" and name not in left_out and raw != NULL:
-            yield name.encode("utf-8", "surrogatepass")
-            yield bytes(raw)
 
 
 def identity_of(target: Target) -> bytes:

@@ -11,12 +11,16 @@ from typing import Final
 from smart_llmrouter.cache.requests import Fixing
 from smart_llmrouter.cache.words import Reason
 from smart_llmrouter.core.events import (
+    Annotated,
+    Closed,
+    Delta,
     Event,
-    Failed,
     Finished,
     OpaqueFrame,
     Opened,
     Signed,
+    Started,
+    UsageSeen,
 )
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.dialects.base import Dialect, NotAnAnswer, NotAStream
@@ -24,6 +28,8 @@ from smart_llmrouter.wire.sse import EventTooLarge
 
 _TEXT: Final = frozenset({"text", "reasoning", "summary"})
 _WHOLE: Final = frozenset({"stop", "stop_sequence"})
+_PASSING: Final = frozenset({Annotated, Closed, Delta, Started, UsageSeen})
+_SEALED: Final = frozenset({OpaqueFrame, Signed})
 _UNTOLD: Final = (EventTooLarge, NotAnAnswer, NotAStream)
 
 
@@ -96,16 +102,12 @@ class Recording:
 
     def _look_at(self, events: Iterable[Event]) -> None:
         for event in events:
-            match event:
-                case Finished(reason):
-                    self._finished = reason in _WHOLE
-                    if not self._finished:
-                        self._fault = "incomplete"
-                case Failed():
-                    self._fault = "incomplete"
-                case Opened(kind=kind) if kind not in _TEXT:
-                    self._fault = "incomplete"
-                case Signed() | OpaqueFrame():
-                    self._fault = "sealed"
-                case _:
-                    pass
+            kind = type(event)
+            if kind in _PASSING:
+                continue
+            if isinstance(event, Finished) and event.reason in _WHOLE:
+                self._finished = True
+            elif isinstance(event, Opened) and event.kind in _TEXT:
+                continue
+            else:
+                self._fault = "sealed" if kind in _SEALED else "incomplete"

@@ -82,6 +82,8 @@ LEFT_OUT: Final[Mapping[DialectName, frozenset[str]]] = {
 """The fields by dialect that do not change an answer; where one matters otherwise, such
 as `store`, the request is refused here before."""
 
+_KNOWN: Final = {name: _ANSWERING[name] | left for name, left in LEFT_OUT.items()}
+
 
 def fixing(members: RawMembers) -> Fixing:
     """Return why a request always has the same answer; nothing: it has not."""
@@ -111,17 +113,19 @@ def bypass_of(members: RawMembers, needs: Requirements) -> Reason | None:
 
 
 def _has_unknown_fields(members: RawMembers, needs: Requirements) -> bool:
-    known = _ANSWERING[needs.dialect]
-    left_out = LEFT_OUT[needs.dialect]
-    return any(
-        name not in known and name not in left_out and raw not in _NOTHING
-        for name, raw in members.items()
+    known = _KNOWN[needs.dialect]
+    # As most have none, that is looked at all at once.
+    return not members.keys() <= known and any(
+        name not in known and raw not in _NOTHING for name, raw in members.items()
     )
 
 
-def _says(members: RawMembers, names: frozenset[str]) -> bool:
-    """Say whether one of these fields is there, and not empty."""
-    return any(members[name] not in _NOTHING for name in names & members.keys())
+def _has_tools(members: RawMembers, needs: Requirements) -> bool:
+    """Say whether the model may call anything, or its provider may for it."""
+    if _TOOLS.isdisjoint(members):
+        return bool(needs.tools)
+    named = _TOOLS & members.keys()
+    return bool(needs.tools) or any(members[name] not in _NOTHING for name in named)
 
 
 def _wants_state(members: RawMembers, needs: Requirements) -> bool:
@@ -129,6 +133,10 @@ def _wants_state(members: RawMembers, needs: Requirements) -> bool:
 
     Answers of the Responses API are kept unless the caller says otherwise.
     """
+    if needs.goes_on:
+        return True
+    if _STATE.isdisjoint(members):
+        return needs.dialect == "openai-responses"
     kept = needs.dialect == "openai-responses" and members.get("store", NULL) == NULL
     asked = _STATE & members.keys()
     return kept or any(members[name] not in (NULL, _FALSE) for name in asked)
@@ -137,10 +145,10 @@ def _wants_state(members: RawMembers, needs: Requirements) -> bool:
 _BYPASSES: Final[tuple[tuple[Reason, _Holds], ...]] = (
     ("not-deterministic", lambda members, _: not fixing(members)),
     ("choices", lambda _, needs: needs.choices > 1),
-    ("tools", lambda members, needs: bool(needs.tools) or _says(members, _TOOLS)),
+    ("tools", _has_tools),
     ("images", lambda _, needs: needs.images > 0),
     ("files", lambda _, needs: not needs.is_text or needs.other_urls > 0),
-    ("state", lambda members, needs: needs.goes_on or _wants_state(members, needs)),
+    ("state", _wants_state),
     ("other-fields", _has_unknown_fields),
 )
 """Why a request has nothing to do with the cache; the first that holds is told."""
