@@ -1,6 +1,5 @@
 """Retention: what goes, what stays, and what is never forgotten."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
@@ -36,8 +35,9 @@ from smart_llmrouter.stores.event_tables import SECURITY_ACCESS_EVENTS
 from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
 from smart_llmrouter.stores.writing import Writing, transaction
+from tests.support.databases import KINDS, state_with
 from tests.support.decisions import various_line
-from tests.support.ledger import StateDirectory, state_in
+from tests.support.ledger import StateDirectory
 from tests.support.rollups import (
     DAY,
     HOUR,
@@ -63,13 +63,18 @@ OLD = [call for call in CALLS if call.ts_ms < NOW - 7 * DAY]
 EDGES = (MIDNIGHT - DAY, NOW)
 
 
+@pytest.fixture(params=KINDS)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> StateDirectory:
+    """Return a state directory with an empty database."""
+    return state_with(request.param, tmp_path)
+
+
 @pytest.fixture
-def state(tmp_path: Path) -> StateDirectory:
+def state(empty: StateDirectory) -> StateDirectory:
     """Return a state directory with nine days of calls, rolled up."""
-    state = state_in(tmp_path)
-    added(state.url, CALLS)
-    rolled_up(state.url, now_ms=NOW, slice_rows=1000)
-    return state
+    added(empty.url, CALLS)
+    rolled_up(empty.url, now_ms=NOW, slice_rows=1000)
+    return empty
 
 
 def held(state: StateDirectory, kind: HoldKind, name: str, from_ms: int = 0) -> int:
@@ -118,9 +123,9 @@ def test_a_dry_run_counts_what_a_run_does(state: StateDirectory) -> None:
     assert counted[0].did.held == sum(call.caller_id == "bob" for call in OLD)
 
 
-def test_nothing_goes_before_its_roll_up_is_final(tmp_path: Path) -> None:
+def test_nothing_goes_before_its_roll_up_is_final(empty: StateDirectory) -> None:
     """Rows whose hour was never rolled up, or is stale, are blocked."""
-    state = state_in(tmp_path)
+    state = empty
     added(state.url, CALLS)
 
     unrolled = retained(state.url, A_WEEK, now_ms=NOW)
@@ -272,9 +277,9 @@ def test_a_crash_at_any_statement_leaves_every_sum_right(
     assert wrong(state) == []
 
 
-def test_what_hangs_on_a_call_goes_with_it(tmp_path: Path) -> None:
+def test_what_hangs_on_a_call_goes_with_it(empty: StateDirectory) -> None:
     """No decision is left whose call nobody knows."""
-    state = state_in(tmp_path)
+    state = empty
     writer = state.writer()
     for number in range(30):
         writer.append(various_line(number))
@@ -292,9 +297,9 @@ def test_what_hangs_on_a_call_goes_with_it(tmp_path: Path) -> None:
     assert count_of(state.url, "request_measures") == 0
 
 
-def test_diagnostics_may_go_before_their_calls(tmp_path: Path) -> None:
+def test_diagnostics_may_go_before_their_calls(empty: StateDirectory) -> None:
     """But those that are held stay."""
-    state = state_in(tmp_path)
+    state = empty
     writer = state.writer()
     for number in range(30):
         writer.append(various_line(number))
@@ -362,11 +367,14 @@ def test_jobs_are_recorded_and_one_that_died_is_told(state: StateDirectory) -> N
 
     retained(state.url, A_WEEK, now_ms=NOW + 1)
 
-    with sqlite3.connect(state.database) as connection:
-        jobs = connection.execute(
-            "SELECT started_ms, ended_ms, status, actor FROM retention_jobs ORDER BY id"
-        ).fetchall()
-    connection.close()
+    with connect_for_reading(state.url) as reading:
+        jobs = [
+            tuple(row)
+            for row in reading.execute(
+                "SELECT started_ms, ended_ms, status, actor FROM retention_jobs "
+                "ORDER BY id"
+            )
+        ]
     assert jobs == [
         (NOW, None, "interrupted", "somebody"),
         (NOW + 1, NOW + 2, "done", "somebody"),

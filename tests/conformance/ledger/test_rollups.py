@@ -1,7 +1,5 @@
 """Rolling up: sums that are those of the rows, or that say that they are stale."""
 
-from pathlib import Path
-
 import pytest
 
 from smart_llmrouter.ledger.record import UsageRecord
@@ -10,7 +8,7 @@ from smart_llmrouter.ledger.rollups import next_due, roll_up
 from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.rollup_schema import LEVELS, Level
 from smart_llmrouter.stores.writing import transaction
-from tests.support.ledger import StateDirectory, state_in
+from tests.support.ledger import StateDirectory
 from tests.support.rollups import (
     DAY,
     HOUR,
@@ -23,12 +21,6 @@ from tests.support.rollups import (
 )
 
 BY = ("caller_id", "resolved_group", "target_model", "status", "error_code")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> StateDirectory:
-    """Return a state directory with an empty database."""
-    return state_in(tmp_path)
 
 
 def two_days() -> list[UsageRecord]:
