@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from smart_llmrouter.config.policies import Retention
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.ingester import Ingester
 from smart_llmrouter.ledger.ingester_loop import INGESTER_ARGUMENTS, settings_line
@@ -20,6 +21,7 @@ from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.sqlite import sqlite_url
 from smart_llmrouter.stores.usage_store import UsageStore, open_store
 
+_FOR_EVER = Retention()
 NOON_MS = 1_790_000_000_000
 
 
@@ -118,7 +120,12 @@ class StateDirectory:
         weakref.finalize(ingester, store.close)
         return ingester
 
-    def ingester_process(self, *, cpus: Iterable[int] = ()) -> subprocess.Popen[bytes]:
+    def ingester_process(
+        self,
+        *,
+        cpus: Iterable[int] = (),
+        retention: Retention = _FOR_EVER,
+    ) -> subprocess.Popen[bytes]:
         """Start the ingester as the router does."""
         process = subprocess.Popen(
             [sys.executable, *INGESTER_ARGUMENTS],
@@ -127,7 +134,9 @@ class StateDirectory:
             stderr=subprocess.PIPE,
         )
         assert process.stdin is not None
-        process.stdin.write(settings_line(self.path, self.url, cpus=cpus))
+        process.stdin.write(
+            settings_line(self.path, self.url, cpus=cpus, retention=retention)
+        )
         process.stdin.flush()
         return process
 

@@ -1,14 +1,14 @@
 """Rolling up: from rows to hours, from hours to days, from days to months.
 
 A period is rolled up in slices, each a transaction of its own that takes little time.
-What is made stands apart until all of it is there; where something was added to the
-period meanwhile, it is begun anew. So a crash at any point leaves a roll-up that is
-right, or one that says of itself that it is stale.
+It is stale until all of it is there, and then nobody reads it; where something was
+added to the period meanwhile, it is begun anew. So a crash at any point leaves a
+roll-up that is right, or one that says of itself that it is stale.
 
 Whoever changes what a period holds locks its row of `usage_rollup_periods` first.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -22,12 +22,10 @@ from smart_llmrouter.ledger.rollup_sql import (
 from smart_llmrouter.stores.reading import Queries
 from smart_llmrouter.stores.rollup_schema import (
     HOUR_MS,
-    IN_THE_MAKING,
     LEVELS,
     TABLE_OF,
     THERE,
     TIMED,
-    Level,
 )
 from smart_llmrouter.stores.writing import Writing
 
@@ -35,7 +33,10 @@ FINALIZE_AFTER_MS: Final = HOUR_MS
 """How long after its end a period is taken for complete."""
 
 SLICE_ROWS: Final = 20_000
-"""How many rows, of calls or of sums, are added up in one transaction."""
+"""How many rows are added up in one transaction."""
+
+_ROWS_OF_SUMS: Final = 20
+"""How many rows a row of sums weighs, with the durations that go with it."""
 
 _PENDING: Final = """
 SELECT start_ms, changes <> rolled_up_changes FROM usage_rollup_periods
@@ -143,14 +144,13 @@ def roll_up(
             writing.execute(_FINAL, (now_ms, *key))
         return True
     if until_ms is None or made_from != changes:
-        _clear(writing, period, IN_THE_MAKING)
+        _clear(writing, period)
         until_ms = period.start_ms
     next_ms = _slice_end(writing, period, until_ms, slice_rows=slice_rows)
     _add_slice(writing, period, until_ms, next_ms)
     if next_ms < period.end_ms:
         writing.execute(_GO_ON, (next_ms, changes, *key))
         return False
-    _put_in_place(writing, period)
     status, final_ms = ("final", now_ms) if due.final else ("draft", None)
     calls = count_calls(writing, period)
     writing.execute(_MADE, (status, calls, now_ms, final_ms, router_version, *key))
@@ -186,6 +186,7 @@ def _slice_end(
         source, column, part = "request_measures", "ts_ms", ""
     else:
         source, column = TABLE_OF[below(period.level)], "start_ms"
+        slice_rows = max(1, slice_rows // _ROWS_OF_SUMS)
         part = "part IN (0, 1) AND "
     query = (
         f"SELECT {column} FROM {source} WHERE {part}{column} >= ? "  # noqa: S608
@@ -197,7 +198,7 @@ def _slice_end(
 
 
 def _add_slice(writing: Writing, period: Period, from_ms: int, to_ms: int) -> None:
-    values = (period.start_ms, IN_THE_MAKING, from_ms, to_ms)
+    values = (period.start_ms, THERE, from_ms, to_ms)
     if period.level == "hour":
         where = "ts_ms >= ? AND ts_ms < ?"
         statements = [
@@ -211,25 +212,12 @@ def _add_slice(writing: Writing, period: Period, from_ms: int, to_ms: int) -> No
         writing.execute(statement, values)
 
 
-def _put_in_place(writing: Writing, period: Period) -> None:
-    _clear(writing, period, THERE)
-    for table, where in _tables_of(period.level):
+def _clear(writing: Writing, period: Period) -> None:
+    for where in (
+        f"{TABLE_OF[period.level]} WHERE",
+        f"usage_rollup_timings WHERE period = '{period.level}' AND",
+    ):
         writing.execute(
-            f"UPDATE {table} SET part = ? WHERE {where} AND part = ? AND start_ms = ?",  # noqa: S608
-            (THERE, IN_THE_MAKING, period.start_ms),
+            f"DELETE FROM {where} part = ? AND start_ms = ?",  # noqa: S608
+            (THERE, period.start_ms),
         )
-
-
-def _clear(writing: Writing, period: Period, part: int) -> None:
-    for table, where in _tables_of(period.level):
-        writing.execute(
-            f"DELETE FROM {table} WHERE {where} AND part = ? AND start_ms = ?",  # noqa: S608
-            (part, period.start_ms),
-        )
-
-
-def _tables_of(level: Level) -> Sequence[tuple[str, str]]:
-    return (
-        (TABLE_OF[level], "TRUE"),
-        ("usage_rollup_timings", f"period = '{level}'"),
-    )

@@ -19,8 +19,6 @@ THERE: Final = 0
 """The `part` of sums that were made of what is still there on the level below."""
 GONE: Final = 1
 """The `part` of sums over what retention has removed from the level below."""
-IN_THE_MAKING: Final = 2
-"""The `part` of sums that nobody may read yet."""
 
 KNOWN: Final = (
     "input_tokens",

@@ -69,8 +69,8 @@ def _sums(level: Level) -> Table:
         ),
         number(
             "part",
-            f"0: made of {source} that are there; 1: of {source} that retention has "
-            "removed; 2: in the making, not to be read",
+            f"0: made of {source} that are there, not to be read while the roll-up is "
+            f"stale; 1: of {source} that retention has removed",
         ),
         number("labels_id", "The `id` of the calls' labels"),
         number(HIGHEST, "The longest latency", unit="microseconds"),

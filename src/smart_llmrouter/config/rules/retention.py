@@ -35,8 +35,8 @@ def classes_fit_together(document: Document, settings: Settings) -> Iterator[Fin
     if details is not None and days is not None and days > details:
         yield document.warning(
             ("retention", "usage_diagnostics_days"),
-            f"has no effect: calls are removed after {details} days, with all that "
-            "hangs on them",
+            f"has no effect: calls go after {details} days, with all that hangs on"
+            " them",
             f"shorten it to less than {details}, or leave it out",
         )
 
