@@ -5,6 +5,7 @@ import typer
 from smart_llmrouter.cli.usage_reading import snapshot_of, state_of
 from smart_llmrouter.cli.usage_report_command import notes, report
 from smart_llmrouter.cli.usage_request_command import request
+from smart_llmrouter.cli.usage_rows_commands import export, import_, tail
 
 __all__ = ["app", "snapshot_of", "state_of"]
 
@@ -23,3 +24,6 @@ def usage() -> None:
 app.command()(report)
 app.command()(request)
 app.command()(notes)
+app.command()(tail)
+app.command()(export)
+app.command("import")(import_)

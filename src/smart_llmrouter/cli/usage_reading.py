@@ -82,10 +82,10 @@ def show(text_of: Callable[[], str], *, out: Path | None) -> None:
 
 @contextmanager
 def caught_up(
-    state: "State", *, decided: bool = False
+    state: "State", *, decided: bool = False, longest_wait_s: float | None = None
 ) -> "Iterator[tuple[Connection, int]]":
     """Open the database when it is as new as the journal was, and say what it lacks."""
-    from smart_llmrouter.ledger.catch_up import catch_up
+    from smart_llmrouter.ledger.catch_up import LONGEST_WAIT_S, catch_up
     from smart_llmrouter.stores.database import check_schema, open_for_reading
 
     url = state.database_url.reveal()
@@ -98,6 +98,7 @@ def caught_up(
         sleep=time.sleep,
         monotonic=time.monotonic,
         decided=decided,
+        longest_wait_s=LONGEST_WAIT_S if longest_wait_s is None else longest_wait_s,
     )
     with reader.connect() as connection:
         yield connection, unread_bytes

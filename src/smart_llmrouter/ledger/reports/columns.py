@@ -369,7 +369,7 @@ _IN_ORDER: Final = (
     _number(
         "tokens-per-second",
         "Tokens/s",
-        "Output tokens a second, of calls that one attempt answered",
+        "Output tokens a second after the first, of streams that one attempt answered",
         lambda m: m.tokens_per_s,
         unit="per_second",
     ),

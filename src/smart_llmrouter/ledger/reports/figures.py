@@ -22,6 +22,7 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    null,
 )
 
 from smart_llmrouter.core.money import Price, Rate
@@ -33,6 +34,7 @@ from smart_llmrouter.ledger.reports.measures import (
     Known,
     Measures,
 )
+from smart_llmrouter.stores.rollup_schema import HIGHEST, KNOWN_SUFFIX
 from smart_llmrouter.stores.tables import REQUEST_LABELS, REQUEST_MEASURES
 
 _CALL: Final = REQUEST_MEASURES.c
@@ -42,39 +44,47 @@ _ONE: Final[ColumnElement[int]] = literal_column("1", BigInteger)
 _NEVER: Final[ColumnElement[int]] = literal_column("-1", BigInteger)
 """Below all durations: what a peak is where there was none."""
 
+_OF_CALLS: Final = {
+    name: _CALL[column]
+    for name, column in {
+        "input_tokens": "input_tokens",
+        "cached_input_tokens": "cached_input_tokens",
+        "cache_write_5m_tokens": "cache_write_5m_tokens",
+        "cache_write_1h_tokens": "cache_write_1h_tokens",
+        "output_tokens": "output_tokens",
+        "reasoning_tokens": "reasoning_tokens",
+        "cost_nusd": "total_cost_nusd",
+        "input_cost_nusd": "input_cost_nusd",
+        "cached_input_cost_nusd": "cached_input_cost_nusd",
+        "cache_write_cost_nusd": "cache_write_cost_nusd",
+        "output_cost_nusd": "output_cost_nusd",
+        "reasoning_cost_nusd": "reasoning_cost_nusd",
+        "image_cost_nusd": "image_cost_nusd",
+        "failed_attempts_cost_nusd": "failed_attempts_cost_nusd",
+        "reported_cost_nusd": "upstream_reported_cost_nusd",
+        "queued_us": "queued_us",
+        "first_byte_us": "ttfb_us",
+        "first_token_us": "ttft_us",
+    }.items()
+}
+"""Measures that may be unknown, by the name of their sum."""
+_PACED: Final = and_(_CALL.output_tokens.is_not(None), _CALL.latency_us > _CALL.ttft_us)
 _SUMMED: Final[dict[str, ColumnElement[int]]] = {
-    "input_tokens": _CALL.input_tokens,
-    "cached_input_tokens": _CALL.cached_input_tokens,
-    "cache_write_5m_tokens": _CALL.cache_write_5m_tokens,
-    "cache_write_1h_tokens": _CALL.cache_write_1h_tokens,
-    "output_tokens": _CALL.output_tokens,
-    "reasoning_tokens": _CALL.reasoning_tokens,
-    "cost_nusd": _CALL.total_cost_nusd,
-    "input_cost_nusd": _CALL.input_cost_nusd,
-    "cached_input_cost_nusd": _CALL.cached_input_cost_nusd,
-    "cache_write_cost_nusd": _CALL.cache_write_cost_nusd,
-    "output_cost_nusd": _CALL.output_cost_nusd,
-    "reasoning_cost_nusd": _CALL.reasoning_cost_nusd,
-    "image_cost_nusd": _CALL.image_cost_nusd,
-    "failed_attempts_cost_nusd": _CALL.failed_attempts_cost_nusd,
-    "reported_cost_nusd": _CALL.upstream_reported_cost_nusd,
-    "charged_tokens": _CALL.charged_tokens,
-    "charged_cost_nusd": _CALL.charged_cost_nusd,
-    "queued_us": _CALL.queued_us,
+    **_OF_CALLS,
     "latency_us": _CALL.latency_us,
-    "first_byte_us": _CALL.ttfb_us,
-    "first_token_us": _CALL.ttft_us,
-    "serving_us": case(
-        (
-            _CALL.output_tokens > _ZERO,
-            _CALL.latency_us - func.coalesce(_CALL.queued_us, _ZERO),
-        )
+    "charged_tokens": func.coalesce(
+        _CALL.charged_tokens, _CALL.input_tokens + _CALL.output_tokens, _ZERO
     ),
+    "charged_cost_nusd": func.coalesce(
+        _CALL.charged_cost_nusd, _CALL.total_cost_nusd, _ZERO
+    ),
+    "paced_tokens": case((_PACED, _CALL.output_tokens)),
+    "paced_us": case((_PACED, _CALL.latency_us - _CALL.ttft_us)),
 }
 _PEAKS: Final = dict(
     zip(PEAKS, (_CALL.latency_us, _CALL.ttft_us, _CALL.queued_us), strict=True)
 )
-_COMPARED: Final = {
+_COMPARED: Final[dict[str, Any]] = {
     "compared_calls": _ONE,
     "compared_cost": _CALL.total_cost_nusd,
     "compared_input": _CALL.input_tokens,
@@ -115,7 +125,8 @@ def by_labels(*, compared: bool) -> Iterator[ColumnElement[int]]:
     yield func.count().label("calls")
     for name, value in _SUMMED.items():
         yield _total(value).label(name)
-        yield func.count(value).label(f"{name}_calls")
+        known = func.count(value) if name in _OF_CALLS else func.count()
+        yield known.label(f"{name}_calls")
     for name, value in _PEAKS.items():
         yield func.max(value).label(name)
     if compared:
@@ -128,12 +139,46 @@ def of_each_call(*, compared: bool) -> Iterator[ColumnElement[int]]:
     yield _ONE.label("calls")
     for name, value in _SUMMED.items():
         yield value.label(name)
-        yield case((value.is_not(None), _ONE)).label(f"{name}_calls")
+        known = case((value.is_not(None), _ONE)) if name in _OF_CALLS else _ONE
+        yield known.label(f"{name}_calls")
     for name, value in _PEAKS.items():
         yield value.label(name)
     if compared:
         for name, value in _COMPARED.items():
             yield case((_COMPARABLE, value)).label(name)
+
+
+def of_roll_ups(sums: FromClause, *, compared: bool) -> Iterator[ColumnElement[int]]:
+    """Yield the same of roll-ups, which know no peaks but that of the latency.
+
+    What one rolled-up period of some labels used is compared where all of its costs
+    and tokens are known, or as many of each: then they are of the same calls.
+    """
+    rolled = sums.c
+    yield rolled.calls.label("calls")
+    for name in _SUMMED:
+        if name in _OF_CALLS:
+            column = _OF_CALLS[name].name
+            yield rolled[column].label(name)
+            yield rolled[f"{column}{KNOWN_SUFFIX}"].label(f"{name}_calls")
+        else:
+            yield rolled[name].label(name)
+            yield rolled.calls.label(f"{name}_calls")
+    for name in PEAKS:
+        known = name == "max_latency_us"
+        yield (rolled[HIGHEST] if known else _NO_NUMBER).label(name)
+    if compared:
+        known_calls = rolled[f"total_cost_nusd{KNOWN_SUFFIX}"]
+        same = and_(
+            known_calls == rolled[f"input_tokens{KNOWN_SUFFIX}"],
+            known_calls == rolled[f"output_tokens{KNOWN_SUFFIX}"],
+        )
+        for name, value in _COMPARED.items():
+            summed = known_calls if value is _ONE else rolled[value.name]
+            yield case((same, summed), else_=_ZERO).label(name)
+
+
+_NO_NUMBER: Final = cast(null(), BigInteger)
 
 
 def by_key(calls: FromClause, *, compared: bool) -> Iterator[ColumnElement[int]]:
@@ -166,15 +211,13 @@ def _counted(calls: ColumnElement[int]) -> Iterator[ColumnElement[int]]:
 
 
 _FAILED: Final = _LABELS.error_code.is_not(None)
-_SERVED: Final = and_(
-    _LABELS.error_code.is_(None),
-    _LABELS.attempts == _ONE,
-    _LABELS.target_model.is_not(None),
+_ONE_STREAM: Final = and_(
+    _LABELS.error_code.is_(None), _LABELS.attempts == _ONE, _LABELS.stream
 )
 _OF_SOME: Final = {
     "failed_calls_cost_nusd": ("cost_nusd", _FAILED),
-    "served_tokens": ("output_tokens", _SERVED),
-    "serving_us": ("serving_us", _SERVED),
+    "paced_tokens": ("paced_tokens", _ONE_STREAM),
+    "paced_us": ("paced_us", _ONE_STREAM),
 }
 """Sums over some calls only, which their labels tell: what of, and of which."""
 
@@ -198,10 +241,13 @@ def figures_of(answered: Sequence[int]) -> Figures:
     return Figures([*answered[:after], *answered[peaks:]], list(answered[after:peaks]))
 
 
-def measures_of(figures: Figures, *, price: Price | None) -> Measures:
+def measures_of(
+    figures: Figures, *, price: Price | None, rolled_up: bool = False
+) -> Measures:
     """Return figures as measures; `price` is that of the baseline, where there is one.
 
-    The figures of a comparison were asked for if and only if there is.
+    The figures of a comparison were asked for if and only if there is. With some calls
+    `rolled_up`, no other peak is known than the longest latency.
     """
     sums, after = figures.sums, len(COUNTS)
     known: dict[str, Any] = {
@@ -209,7 +255,7 @@ def measures_of(figures: Figures, *, price: Price | None) -> Measures:
         for name, at in zip(SUMS, range(after, len(sums), 2), strict=False)
     }
     peaks: dict[str, Any] = {
-        name: None if value < 0 else value
+        name: None if value < 0 or (rolled_up and name != PEAKS[0]) else value
         for name, value in zip(PEAKS, figures.peaks, strict=True)
     }
     compared = None if price is None else _compared(sums[-len(_COMPARED) :], price)

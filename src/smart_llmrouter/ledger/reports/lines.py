@@ -56,7 +56,10 @@ class Timed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
-    """All calls that a report is about, by the finest key that it needs."""
+    """All calls that a report is about, by the finest key that it needs.
+
+    `rolled_up` says that some were counted from roll-ups.
+    """
 
     dimensions: tuple[Dimension, ...]
     figures: Sequence[tuple[RawKey, Figures]]
@@ -65,6 +68,7 @@ class Gathered:
     exact: bool = True
     price: Price | None = None
     zone: Zone
+    rolled_up: bool = False
     period: Dimension | None = None
     periods: Sequence[tuple[RawKey, Figures]] = ()
 
@@ -122,7 +126,7 @@ class Gathered:
     def _line(self, key: Key, figures: Figures, timed: Timed | None) -> Line:
         return Line(
             key=key,
-            measures=measures_of(figures, price=self.price),
+            measures=measures_of(figures, price=self.price, rolled_up=self.rolled_up),
             latency=self._ranked(timed.latency if timed else None),
             first_token=self._ranked(timed.first_token if timed else None),
         )

@@ -87,8 +87,10 @@ class Measures:
     `cache_hits` were answered from the response cache. Costs (`_nusd`): `cost` is the
     sum of the parts `input`, `cached_input`, `cache_write`, `output` and `image`, of
     which `reasoning` is a part of the output's; what failed attempts cost comes beside
-    it, and `failed_calls` are costs of calls that ended in an error. `serving_us` is
-    the time in which the `served_tokens` of calls came that one attempt answered.
+    it, and `failed_calls` are costs of calls that ended in an error. `charged` is what
+    budgets were charged, which of a call that was cut off is what it may have used.
+    `paced_us` is the time in which, after the first event, the `paced_tokens` of
+    streams came that one attempt answered.
     """
 
     calls: int = 0
@@ -122,8 +124,8 @@ class Measures:
     latency_us: Known = Known()
     first_byte_us: Known = Known()
     first_token_us: Known = Known()
-    served_tokens: Known = Known()
-    serving_us: Known = Known()
+    paced_tokens: Known = Known()
+    paced_us: Known = Known()
     max_latency_us: int | None = None
     max_first_token_us: int | None = None
     max_queued_us: int | None = None
@@ -135,8 +137,8 @@ class Measures:
 
     @property
     def tokens_per_s(self) -> float | None:
-        """Output tokens a second of the calls that one attempt answered."""
-        tokens, us = self.served_tokens.total, self.serving_us.total
+        """Output tokens a second of streams that one attempt answered."""
+        tokens, us = self.paced_tokens.total, self.paced_us.total
         return tokens * 1_000_000 / us if tokens and us else None
 
 

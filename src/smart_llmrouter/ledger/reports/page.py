@@ -14,7 +14,6 @@ from smart_llmrouter.ledger.reports.wording import (
     UNKNOWN,
     count_of,
     decimals_for,
-    ms,
     number,
     shown,
     usd_exactly,
@@ -37,8 +36,8 @@ _SUMS: Final = {
     "reported_cost_nusd": "Cost as providers report it",
     "failed_calls_cost_nusd": "Cost of calls that failed",
     "failed_attempts_cost_nusd": "Cost of failed attempts, beside that",
-    "charged_tokens": "Tokens that budgets were charged otherwise",
-    "charged_cost_nusd": "Cost that budgets were charged otherwise",
+    "charged_tokens": "Tokens that budgets were charged",
+    "charged_cost_nusd": "Cost that budgets were charged",
 }
 _ALWAYS: Final = frozenset({"input_tokens", "output_tokens", "cost_nusd"})
 _COUNTS: Final = {
@@ -205,8 +204,10 @@ def _latency(report: Report) -> Iterator[Table]:
         if timed is not None:
             ranks = (timed.p50_us, timed.p90_us, timed.p95_us, timed.p99_us)
             longest: int | None = getattr(totals.measures, peak_us)
-            times = (*ranks, longest or 0, known.mean or 0)
-            rows.append((title, f"{timed.calls:,}", *map(ms, times)))
+            times = (*ranks, longest, known.mean)
+            rows.append(
+                (title, f"{timed.calls:,}", *(number(each, "us") for each in times))
+            )
     heads = ("Calls", "p50", "p90", "p95", "p99", "Longest", "Average")
     if rows:
         yield Table(

@@ -171,6 +171,24 @@ def _month_at(ms: int, zone: Zone) -> int:
     return local.year * _MONTHS + local.month - 1
 
 
+def starts(interval: Interval, unit: Unit, zone: Zone) -> list[int]:
+    """Return where in an interval periods begin, but for one that begins with it."""
+    found = []
+    slot = unit_slot_at(interval.from_ms, unit, zone)
+    while (at := slot_interval(slot, unit, zone)).to_ms < interval.to_ms:
+        found.append(at.to_ms)
+        slot = unit_slot_at(at.to_ms, unit, zone)
+    return found
+
+
+def unit_slot_at(at_ms: int, unit: Unit, zone: Zone) -> int:
+    """Return the period in which a moment lies."""
+    if unit == "month":
+        return _month_at(at_ms, zone)
+    local_ms = at_ms + offset_ms(at_ms, zone)
+    return local_ms // DAY_MS if unit == "day" else at_ms - local_ms % HOUR_MS
+
+
 def unit_slot(text: str, unit: Unit, zone: Zone) -> int:
     """Return the period that a text means; `ValueError` where it means none."""
     moment = datetime.fromisoformat(f"{text}-01" if unit == "month" else text)

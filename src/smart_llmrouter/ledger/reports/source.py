@@ -1,6 +1,6 @@
 """Where figures come from: the rows of an interval, added up by the database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,15 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
+    FromClause,
     Select,
+    Subquery,
     and_,
     cast,
-    false,
     func,
     null,
-    or_,
     select,
+    true,
     union_all,
 )
 
@@ -35,10 +36,12 @@ from smart_llmrouter.ledger.reports.figures import (
     by_labels,
     figures_of,
     of_each_call,
+    of_roll_ups,
 )
 from smart_llmrouter.ledger.reports.filters import Condition, narrowed, on_labels
 from smart_llmrouter.ledger.reports.lines import Gathered, RawKey, Timed
-from smart_llmrouter.ledger.reports.periods import overlap, slot_of
+from smart_llmrouter.ledger.reports.parts import extent, parts_of, within
+from smart_llmrouter.ledger.reports.periods import Unit, overlap, slot_of
 from smart_llmrouter.stores.tables import REQUEST_LABELS, REQUEST_MEASURES
 
 _CALL = REQUEST_MEASURES.c
@@ -74,10 +77,11 @@ def gather(
 
     With a `period`, which is none of them, figures are read by that alone, too.
     """
-    rows = _Rows(connection, question)
+    every = (*dimensions, *([] if period is None else [period]))
+    rows = _Reading(connection, question, unit=_unit_of(every))
     figures, periods = rows.figures(dimensions, period)
     calls = sum(each.sums[0] for _, each in figures)
-    exact = calls <= EXACT_UP_TO
+    exact = calls <= EXACT_UP_TO and not rows.rolled_up
     return Gathered(
         dimensions=tuple(dimensions),
         figures=figures,
@@ -86,6 +90,7 @@ def gather(
         exact=exact,
         price=question.baseline.price if question.baseline else None,
         zone=question.zone,
+        rolled_up=rows.rolled_up,
         period=period,
         periods=periods,
     )
@@ -93,34 +98,51 @@ def gather(
 
 def chosen(question: Question) -> ColumnElement[bool]:
     """Return in SQL which rows of `request_measures` are asked about."""
-    stretches = question.intervals()
-    within = or_(false(), *(_within(each) for each in stretches))
+    return and_(within(question.intervals()), _of_labels(question, _CALL.labels_id))
+
+
+def _of_labels(
+    question: Question, labels_id: ColumnElement[int]
+) -> ColumnElement[bool]:
     labels = on_labels(question.conditions)
     if labels is None:
-        return within
-    return and_(within, _CALL.labels_id.in_(select(_LABELS.id).where(labels)))
+        return true()
+    return labels_id.in_(select(_LABELS.id).where(labels))
 
 
-def _within(interval: Interval) -> ColumnElement[bool]:
-    return and_(_CALL.ts_ms >= interval.from_ms, _CALL.ts_ms < interval.to_ms)
+def _unit_of(dimensions: Sequence[Dimension]) -> Unit | None:
+    return next((each.unit for each in dimensions if each.unit is not None), None)
 
 
-class _Rows:
-    """Reads one question's figures from `request_measures`."""
+class _Reading:
+    """Reads one question's figures, told apart by a unit of time where there is one."""
 
-    def __init__(self, connection: Connection, question: Question) -> None:
+    def __init__(
+        self, connection: Connection, question: Question, *, unit: Unit | None
+    ) -> None:
         self._connection = connection
         self._question = question
-        self._where = chosen(question)
         self._compared = question.baseline is not None
+        self._unit = unit
+        self._extent = extent(connection, question.interval) or Interval(0, 0)
+        asked = (overlap(each, self._extent) for each in question.intervals())
+        self._parts = parts_of(
+            connection,
+            [each for each in asked if each is not None],
+            unit=unit,
+            zone=question.zone,
+        )
+
+    @property
+    def rolled_up(self) -> bool:
+        """Say whether some of the calls are counted from roll-ups."""
+        return bool(self._parts.roll_ups)
 
     def figures(
         self, dimensions: Sequence[Dimension], period: Dimension | None
     ) -> tuple[_Found, _Found]:
         """Return figures by key, and by period alone, from one look at the rows."""
-        every = dimensions if period is None else (*dimensions, period)
-        slots = self._slots(every)
-        calls = self._calls(slots, pays=all(each.unit != "hour" for each in every))
+        calls = self._calls()
         slot = calls.c.get(_SLOT)
         keys = _key_columns(dimensions, slot)
         by_keys = self._added(calls, [_NO_SLOT, *keys], by=keys)
@@ -154,48 +176,88 @@ class _Rows:
             .group_by(*by)
         )
 
-    def _calls(self, slots: Sequence[ColumnElement[int]], *, pays: bool) -> CTE:
-        """Return the calls, added up by their labels where that `pays`.
+    def _calls(self) -> CTE:
+        """Return the calls, added up by their labels where that pays.
 
         Few calls of an hour share their labels: it would be as many rows again.
         """
-        added = by_labels if pays else of_each_call
-        each = added(compared=self._compared)
-        calls = select(_CALL.labels_id, *slots, *each).where(self._where)
+        pays = self._unit != "hour"
+        each = (by_labels if pays else of_each_call)(compared=self._compared)
+        slots = self._slots(_CALL.ts_ms)
+        rows = select(_CALL.labels_id, *slots, *each).where(self._of_rows())
         if pays:
-            calls = calls.group_by(_CALL.labels_id, *slots)
-        return calls.cte("calls")
+            rows = rows.group_by(_CALL.labels_id, *slots)
+        rolled = [
+            select(
+                sums.c.labels_id,
+                *self._slots(sums.c.start_ms),
+                *of_roll_ups(sums, compared=self._compared),
+            ).where(_of_labels(self._question, sums.c.labels_id))
+            for sums in self._parts.sums()
+        ]
+        return (union_all(rows, *rolled) if rolled else rows).cte("calls")
+
+    def _of_rows(self) -> ColumnElement[bool]:
+        return and_(self._parts.rows, _of_labels(self._question, _CALL.labels_id))
 
     def durations(
         self, dimensions: Sequence[Dimension], *, exact: bool
     ) -> dict[RawKey, Timed]:
         """Return how long the calls of each key took."""
-        slots = self._slots(dimensions)
-        both = (_CALL.latency_us, _CALL.ttft_us)
-        counted = both if exact else tuple(map(bucket_of, both))
         alike = self._alike(dimensions)
-        counts = (
-            select(alike.c.first_id, *slots, *_named(counted), func.count().label("n"))
-            .join_from(REQUEST_MEASURES, alike, alike.c.id == _CALL.labels_id)
-            .where(self._where)
-            .group_by(alike.c.first_id, *slots, *counted)
-            .subquery("counts")
-        )
-        keys = _key_columns(dimensions, counts.c.get(_SLOT))
-        numbers = (counts.c.d0, counts.c.d1, counts.c.n)
+        counts = self._counts_of_rows(dimensions, alike, exact=exact)
         found: dict[RawKey, Timed] = {}
-        for *key, latency_us, first_us, calls in self._connection.execute(
-            select(*keys, *numbers).join_from(
-                counts, REQUEST_LABELS, _LABELS.id == counts.c.first_id
-            )
-        ):
-            timed = found.get(tuple(key))
-            if timed is None:
-                timed = found[tuple(key)] = Timed(Durations(), Durations())
+        for *key, latency_us, first_us, calls in self._asked(counts, dimensions):
+            timed = _at(found, tuple(key))
             timed.latency.count(latency_us, calls)
             if first_us is not None:
                 timed.first_token.count(first_us, calls)
+        for timings in self._parts.timings():
+            rolled = self._counts_of_roll_ups(timings, dimensions, alike)
+            for *key, measure, bucket_us, calls in self._asked(rolled, dimensions):
+                timed = _at(found, tuple(key))
+                first = measure == "first_token"
+                (timed.first_token if first else timed.latency).count(bucket_us, calls)
         return found
+
+    def _asked(
+        self, counts: Subquery, dimensions: Sequence[Dimension]
+    ) -> Iterable[Sequence[Any]]:
+        keys = _key_columns(dimensions, counts.c.get(_SLOT))
+        numbers = (counts.c.d0, counts.c.d1, counts.c.n)
+        return self._connection.execute(
+            select(*keys, *numbers).join_from(
+                counts, REQUEST_LABELS, _LABELS.id == counts.c.first_id
+            )
+        )
+
+    def _counts_of_rows(
+        self, dimensions: Sequence[Dimension], alike: CTE, *, exact: bool
+    ) -> Subquery:
+        slots = self._slots(_CALL.ts_ms) if _unit_of(dimensions) else []
+        both = (_CALL.latency_us, _CALL.ttft_us)
+        counted = both if exact else tuple(map(bucket_of, both))
+        return (
+            select(alike.c.first_id, *slots, *_named(counted), func.count().label("n"))
+            .join_from(REQUEST_MEASURES, alike, alike.c.id == _CALL.labels_id)
+            .where(self._of_rows())
+            .group_by(alike.c.first_id, *slots, *counted)
+            .subquery("counts")
+        )
+
+    def _counts_of_roll_ups(
+        self, timings: FromClause, dimensions: Sequence[Dimension], alike: CTE
+    ) -> Subquery:
+        slots = self._slots(timings.c.start_ms) if _unit_of(dimensions) else []
+        counted = (timings.c.measure, timings.c.bucket_us)
+        calls = cast(func.sum(timings.c.calls), BigInteger)
+        return (
+            select(alike.c.first_id, *slots, *_named(counted), calls.label("n"))
+            .join_from(timings, alike, alike.c.id == timings.c.labels_id)
+            .where(_of_labels(self._question, timings.c.labels_id))
+            .group_by(alike.c.first_id, *slots, *counted)
+            .subquery("counts")
+        )
 
     def _alike(self, dimensions: Sequence[Dimension]) -> CTE:
         """Return the id of all labels, and the first of those with the same key.
@@ -206,29 +268,19 @@ class _Rows:
         first = func.min(_LABELS.id).over(partition_by=keys or None)
         return select(_LABELS.id, first.label("first_id")).cte("alike")
 
-    def _slots(self, dimensions: Sequence[Dimension]) -> list[ColumnElement[int]]:
-        return [
-            slot_of(
-                _CALL.ts_ms,
-                dimension.unit,
-                interval=self._extent(),
-                zone=self._question.zone,
-            ).label(_SLOT)
-            for dimension in dimensions
-            if dimension.unit is not None
-        ]
+    def _slots(self, moment: ColumnElement[int]) -> list[ColumnElement[int]]:
+        if self._unit is None:
+            return []
+        zone = self._question.zone
+        slot = slot_of(moment, self._unit, interval=self._extent, zone=zone)
+        return [slot.label(_SLOT)]
 
-    def _extent(self) -> Interval:
-        """Return what of the interval there are rows of, which may be far less."""
-        asked = self._question.interval
-        ends = [
-            self._connection.execute(select(end(_CALL.ts_ms)).where(_within(asked)))
-            for end in (func.min, func.max)
-        ]
-        first_ms, last_ms = (found.scalar() for found in ends)
-        if first_ms is None or last_ms is None:
-            return Interval(asked.from_ms, asked.from_ms)
-        return overlap(asked, Interval(first_ms, last_ms + 1)) or asked
+
+def _at(found: dict[RawKey, Timed], key: RawKey) -> Timed:
+    timed = found.get(key)
+    if timed is None:
+        timed = found[key] = Timed(Durations(), Durations())
+    return timed
 
 
 def _key_columns(
@@ -242,5 +294,5 @@ def _key_columns(
     return [column for column in columns if column is not None]
 
 
-def _named(values: Sequence[ColumnElement[int]]) -> list[ColumnElement[int]]:
+def _named(values: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
     return [value.label(f"d{at}") for at, value in enumerate(values)]

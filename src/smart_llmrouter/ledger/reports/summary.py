@@ -183,8 +183,9 @@ def _troubles(report: Report) -> Iterator[Fact]:
         yield "Limits", f"{refused} refused, most by {first.key[0]} of {first.key[1]}"
     if measures.queued_us.calls:
         waited = count_of(measures.queued_us.calls, "call", "calls")
-        longest = seconds(measures.max_queued_us or 0)
-        yield "Queues", f"{waited} waited, {longest} at most"
+        longest = measures.max_queued_us
+        at_most = "" if longest is None else f", {seconds(longest)} at most"
+        yield "Queues", f"{waited} waited{at_most}"
     if measures.fallbacks:
         fell_back = count_of(measures.fallbacks, "call", "calls")
         yield "Fallbacks", f"{fell_back} went on to another target"

@@ -328,25 +328,31 @@ def test_the_most_expensive_calls_are_listed(state: StateDirectory) -> None:
     assert dearest[0]["request_id"] == a_record(2).request_id
 
 
-def test_throughput_is_of_calls_that_one_attempt_answered(
+def test_throughput_is_of_streams_that_one_attempt_answered(
     state: StateDirectory,
 ) -> None:
-    """Waiting in a queue does not count, nor what failed or was tried twice."""
-    served = {"target_provider": "acme", "target_model": "mini", "output_tokens": 300}
+    """From the first event on; what failed, was tried twice or plain is no stream."""
+    served = {
+        "stream": True,
+        "output_tokens": 300,
+        "latency_us": 3_000_000,
+        "ttft_us": 1_000_000,
+    }
     ingested(
         state,
         [
-            a_record(1, latency_us=3_000_000, queued_us=1_000_000, **served),
-            a_record(2, latency_us=1_000_000, attempts=2, **served),
-            a_record(3, latency_us=1_000_000, error_code="cut", **served),
-            a_record(4, latency_us=1_000_000, **served | {"output_tokens": None}),
+            a_record(1, **served),
+            a_record(2, **served | {"attempts": 2}),
+            a_record(3, **served | {"error_code": "cut"}),
+            a_record(4, **served | {"output_tokens": None}),
+            a_record(5, **served | {"stream": False}),
         ],
     )
 
     measures = report_on(state).totals.measures
 
     assert measures.tokens_per_s == 150
-    assert measures.output_tokens == Known(900, 3)
+    assert measures.output_tokens == Known(1200, 4)
 
 
 def test_only_calls_that_reached_a_target_can_lack_a_cost(

@@ -1,0 +1,130 @@
+"""What of an interval is read from rows, and what from roll-ups.
+
+Few calls are read row by row, which is quick and knows everything. Of many, and of
+those whose rows are gone, roll-ups are read wherever they are right, and rows for the
+rest: sums are exact either way.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+)
+
+from smart_llmrouter.ledger.interval import Interval, Zone
+from smart_llmrouter.ledger.periods import Period
+from smart_llmrouter.ledger.reports.durations import EXACT_UP_TO
+from smart_llmrouter.ledger.reports.periods import Unit, overlap, starts
+from smart_llmrouter.ledger.rollup_source import Coverage, coverage
+from smart_llmrouter.stores.rollup_schema import LEVELS
+from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
+from smart_llmrouter.stores.tables import REQUEST_MEASURES
+
+_CALL: Final = REQUEST_MEASURES.c
+_PERIODS: Final = ROLLUP_PERIODS.c
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What counts the calls of some stretches of time, each call once.
+
+    `rows` is a condition on `request_measures`; of each of the `roll_ups` sums and
+    histograms are read, too.
+    """
+
+    rows: ColumnElement[bool]
+    roll_ups: tuple[Coverage, ...] = ()
+
+    def sums(self) -> Iterator[FromClause]:
+        """Yield the roll-ups' sums."""
+        found = (each.sums() for each in self.roll_ups)
+        return (sums for sums in found if sums is not None)
+
+    def timings(self) -> Iterator[FromClause]:
+        """Yield the roll-ups' histograms."""
+        found = (each.timings() for each in self.roll_ups)
+        return (timings for timings in found if timings is not None)
+
+
+def within(stretches: Sequence[Interval]) -> ColumnElement[bool]:
+    """Return the condition for rows of some stretches of time."""
+    return or_(
+        false(),
+        *(
+            and_(_CALL.ts_ms >= each.from_ms, _CALL.ts_ms < each.to_ms)
+            for each in stretches
+        ),
+    )
+
+
+def extent(connection: Connection, interval: Interval) -> Interval | None:
+    """Return in what of an interval anything is counted, which may be far less."""
+    ends = [
+        connection.execute(select(end(_CALL.ts_ms)).where(within([interval]))).scalar()
+        for end in (func.min, func.max)
+    ]
+    found = [
+        Interval(first_ms, last_ms + 1)
+        for first_ms, last_ms in [ends]
+        if first_ms is not None and last_ms is not None
+    ]
+    for level in LEVELS:
+        starts_ms = select(func.min(_PERIODS.start_ms), func.max(_PERIODS.start_ms))
+        first_ms, last_ms = connection.execute(
+            starts_ms.where(_PERIODS.period == level, _PERIODS.source_gone)
+        ).one()
+        if first_ms is not None:
+            found.append(Interval(first_ms, Period(level, last_ms).end_ms))
+    whole = Interval(
+        min((each.from_ms for each in found), default=0),
+        max((each.to_ms for each in found), default=0),
+    )
+    return overlap(interval, whole)
+
+
+def parts_of(
+    connection: Connection,
+    stretches: Sequence[Interval],
+    *,
+    unit: Unit | None,
+    zone: Zone,
+) -> Parts:
+    """Choose what to read of some stretches of time, told apart by a unit of it."""
+    if not stretches or _few_and_whole(connection, stretches):
+        return Parts(within(stretches))
+    covered = [coverage(connection, _edges(each, unit, zone)) for each in stretches]
+    return Parts(
+        or_(false(), *(each.in_rows(_CALL.ts_ms) for each in covered)),
+        tuple(each for each in covered if each.sums() is not None),
+    )
+
+
+def _few_and_whole(connection: Connection, stretches: Sequence[Interval]) -> bool:
+    """Say whether all calls are there as rows, and not too many of them."""
+    some = select(_CALL.ts_ms).where(within(stretches)).limit(EXACT_UP_TO + 1)
+    rows = connection.execute(select(func.count()).select_from(some.subquery()))
+    if rows.scalar_one() > EXACT_UP_TO:
+        return False
+    removed = connection.execute(
+        select(_PERIODS.period, _PERIODS.start_ms).where(_PERIODS.source_gone)
+    )
+    spans = [Period(level, start_ms).span for level, start_ms in removed]
+    return not any(
+        overlap(each, Interval(span.from_ms, span.to_ms))
+        for each in stretches
+        for span in spans
+    )
+
+
+def _edges(stretch: Interval, unit: Unit | None, zone: Zone) -> list[int]:
+    inside = [] if unit is None else starts(stretch, unit, zone)
+    return [stretch.from_ms, *inside, stretch.to_ms]
