@@ -1,6 +1,6 @@
 """One call by its request id: its record, and how it was decided where that is kept."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,7 +26,8 @@ from smart_llmrouter.stores.decision_tables import (
     SCORE_TERMS,
     TARGET_CANDIDATES,
 )
-from smart_llmrouter.stores.tables import REQUEST_USAGE
+from smart_llmrouter.stores.diagnostics_tables import TRACE_EVENTS
+from smart_llmrouter.stores.tables import FIELD_EVENTS, REQUEST_USAGE
 
 _ID_BEGINS: Final = "req_"
 _TIME_DIGITS: Final = 12
@@ -44,11 +45,14 @@ _TERM: Final = ("term_name", "value", "weight", "contribution", "observed")
 class Explained:
     """One call; `record` is its row of `request_usage`, column by column.
 
-    `kept` is `None` where nothing was written down of how it was decided.
+    `kept` is `None` where nothing was written down of how it was decided. `timeline`
+    are its rows of `request_trace_events`, `notes` what a translation could not carry.
     """
 
     record: Mapping[str, str | int | None]
     kept: KeptDecision | None
+    timeline: Sequence[Mapping[str, str | int | None]] = ()
+    notes: Sequence[Mapping[str, str | int | None]] = ()
 
 
 def explained(connection: Connection, request_id: str) -> Explained | None:
@@ -57,8 +61,13 @@ def explained(connection: Connection, request_id: str) -> Explained | None:
     found = _call(connection, request_id) if request_id.isprintable() else None
     if found is None:
         return None
+    ts_ms = found["ts_ms"]
+    rows = _Rows(connection, {"request_id": request_id, "ts_ms": ts_ms})
     return Explained(
-        record=dict(found), kept=_kept(connection, request_id, ts_ms=found["ts_ms"])
+        record=dict(found),
+        kept=_kept(connection, request_id, ts_ms=ts_ms),
+        timeline=[dict(row) for row in rows.of(TRACE_EVENTS, "seq")],
+        notes=[dict(row) for row in rows.of(FIELD_EVENTS, "seq")],
     )
 
 

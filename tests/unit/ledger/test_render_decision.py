@@ -9,6 +9,7 @@ import pytest
 
 from smart_llmrouter.config.policies import Diagnostics
 from smart_llmrouter.core.decisions import Decision
+from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.decision_line import with_decision
 from smart_llmrouter.ledger.explained import Explained, explained
 from smart_llmrouter.ledger.record import UsageRecord, encode_record
@@ -157,6 +158,8 @@ def test_a_call_is_shown_with_its_record(tmp_path: Path, to: TextFormat) -> None
     assert "served by acme/mini (translated, 2 attempts)" in shown
     assert "ended 200 took 1.0 ms first token 12.3 ms" in shown
     assert "tokens 1,000 in, 5 out cost $0.000001500 caller left drained" in shown
+    assert "all of it $0.000001500" in shown
+    assert "attempt-ended acme1/mini" in shown
     assert "acme1/mini relay - answered" in shown
 
 
@@ -203,3 +206,45 @@ def test_the_json_of_a_call_holds_its_row_and_its_decision(tmp_path: Path) -> No
     assert document["record"]["latency_us"] == 1001
     assert document["decision"] == json.loads(msgspec.json.encode(scored()))
     assert (document["candidates_left_out"], document["reasons_left_out"]) == (0, 0)
+
+
+@pytest.mark.parametrize("to", ["table", "markdown"])
+def test_a_call_is_shown_with_its_timeline_costs_and_notes(
+    tmp_path: Path, to: TextFormat
+) -> None:
+    """What happened when, what the cost is made of, and what was lost on the way."""
+    record = a_record(
+        1,
+        latency_us=900_000,
+        ttfb_us=200_000,
+        ttft_us=300_000,
+        queued_us=50_000,
+        target_provider="acme",
+        target_model="mini",
+        target_dialect="openai-chat",
+        input_tokens=100,
+        cached_input_tokens=40,
+        input_cost_nusd=6_000,
+        cached_input_cost_nusd=400,
+        output_cost_nusd=9_000,
+        total_cost_nusd=15_400,
+        notes=(Note("dropped", "seed", "the target has no such field"),),
+        cache="miss",
+        cache_reason="stored",
+    )
+
+    text = render_call(on_record(tmp_path, record, None), to=to)
+
+    shown = " ".join(text.replace("|", " ").replace("\\", "").split())
+    for told in (
+        "first-event acme/mini",
+        "300.0",
+        "read from the provider's cache 40",
+        "input that was not cached $0.000006000",
+        "input from the provider's cache $0.000000400",
+        "all of it $0.000015400",
+        "seed dropped the target has no such field",
+        "response cache miss (stored)",
+    ):
+        assert told in shown
+    assert shown.index("received") < shown.index("first-byte")
