@@ -117,10 +117,10 @@ Averages and the longest are always exact.
 **Tokens a second** are the output tokens of streams that one attempt answered without
 an error, by how long these took from their first meaningful event to their end.
 
-**Roll-ups.** Up to {EXACT_UP_TO:,} calls are read row by row. Of more, and of those that
-retention has removed, the roll-ups of hours, days and months are read wherever they are
-right, and rows for the rest. Sums are exact either way; of first tokens and waits the
-longest is then unknown.
+**Roll-ups.** Up to {EXACT_UP_TO:,} calls are read row by row. Of more, and of those
+that retention has removed, the roll-ups of hours, days and months are read wherever
+they are right, and rows for the rest. Sums are exact either way; of first tokens and
+waits the longest is then unknown.
 
 **Errors** are the calls with an error code; a stream that failed after its `200` is one
 of them. **Caches written and never read** names callers who paid a target for writing
@@ -160,19 +160,19 @@ $ smart-llmrouter usage export --since 1h --format jsonl --where caller=alice
 $ smart-llmrouter usage import /mnt/other-machine/state
 ```
 
-`usage request` tells all about one call: when what happened, tokens and what the cost is
-made of, what a translation could not carry, and where decisions are kept each target
+`usage request` tells all about one call: when what happened, tokens and what the cost
+is made of, what a translation could not carry, and where decisions are kept each target
 with what it missed and each attempt. See [Troubleshooting](troubleshooting.md).
 
-`usage tail` shows calls as they end, each once, until Ctrl-C or `--count` of them: first
-the last ten (`--lines`), then those that come, half a second or so after their records
-are in the database. `--format json` writes an object a line.
+`usage tail` shows calls as they end, each once, until Ctrl-C or `--count` of them:
+first the last ten (`--lines`), then those that come, half a second or so after their
+records are in the database. `--format json` writes an object a line.
 
-`usage export` writes the rows of `request_usage` in the order of time, CSV or JSON lines,
-the columns of the [table](usage-records.md) and nothing else. It holds few rows at a time,
-however many there are; what lies between `--since` and `--until` is half-open, so that
-one export after another has each row once. Where records are not yet in the database it
-ends with an error instead of lacking them.
+`usage export` writes the rows of `request_usage` in the order of time, CSV or JSON
+lines, the columns of the [table](usage-records.md) and nothing else. It holds few rows
+at a time, however many there are; what lies between `--since` and `--until` is
+half-open, so that one export after another has each row once. Where records are not yet
+in the database it ends with an error instead of lacking them.
 
 `usage import` brings journals of another machine into the database: state or journal
 directories, or single files, which stay as they are. Each record is there exactly once,
