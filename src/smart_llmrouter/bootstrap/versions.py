@@ -54,18 +54,29 @@ def price_versions(snapshot: Snapshot, *, ts_ms: int) -> Iterator[PriceVersion]:
     for (provider, model), first in prices.items():
         price = first
         while price is not None:
-            if price.fingerprint is not None:
-                yield PriceVersion(
-                    fingerprint=price.fingerprint,
-                    provider=provider,
-                    model=model,
-                    ts_ms=ts_ms,
-                    effective_from_ms=price.effective_from_ms,
-                    source=price.source,
-                    as_of=price.as_of,
-                    **_amounts(price),
-                )
+            for above_tokens, tier in _tiers(price):
+                if tier.fingerprint is not None:
+                    yield PriceVersion(
+                        fingerprint=tier.fingerprint,
+                        provider=provider,
+                        model=model,
+                        above_tokens=above_tokens,
+                        ts_ms=ts_ms,
+                        effective_from_ms=tier.effective_from_ms,
+                        source=tier.source,
+                        as_of=tier.as_of,
+                        **_amounts(tier),
+                    )
             price = price.after
+
+
+def _tiers(price: Price) -> Iterator[tuple[int, Price]]:
+    """Yield a price, and what it is of longer and longer calls."""
+    above_tokens, tier = 0, price
+    yield above_tokens, tier
+    while tier.above is not None:
+        above_tokens, tier = tier.above_tokens, tier.above
+        yield above_tokens, tier
 
 
 def _amounts(price: Price) -> dict[str, int | None]:

@@ -91,11 +91,15 @@ class ConfigVersion(
 class PriceVersion(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="price-version"
 ):
-    """A price took effect: nano-dollars for a million tokens, or for an image."""
+    """A price took effect: nano-dollars for a million tokens, or for an image.
+
+    It is that of calls with more input than `above_tokens`.
+    """
 
     fingerprint: Word
     provider: Word
     model: Word
+    above_tokens: Count = 0
     ts_ms: Millis
     input_nusd_per_million: Count | None = None
     cached_input_nusd_per_million: Count | None = None

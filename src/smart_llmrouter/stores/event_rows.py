@@ -23,7 +23,7 @@ class Executing(Protocol):
 WIDTHS: Final = {
     "security_access_events": 17,
     "config_versions": 4,
-    "price_versions": 15,
+    "price_versions": 16,
 }
 """How many columns each table has."""
 

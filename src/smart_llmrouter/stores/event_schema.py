@@ -38,6 +38,7 @@ CREATE TABLE price_versions (
     fingerprint VARCHAR NOT NULL,
     provider VARCHAR NOT NULL,
     model VARCHAR NOT NULL,
+    above_tokens BIGINT NOT NULL,
     ts_ms BIGINT NOT NULL,
     input_nusd_per_million BIGINT,
     cached_input_nusd_per_million BIGINT,
@@ -50,7 +51,8 @@ CREATE TABLE price_versions (
     effective_from_ms BIGINT,
     source VARCHAR,
     as_of VARCHAR,
-    CONSTRAINT pk_price_versions PRIMARY KEY (fingerprint, provider, model)
+    CONSTRAINT pk_price_versions
+        PRIMARY KEY (fingerprint, provider, model, above_tokens)
 ) WITHOUT ROWID
 """
 EVENT_SCHEMA: Final = (_ACCESSES, _CONFIGURATIONS, _PRICES)

@@ -90,6 +90,11 @@ PRICE_VERSIONS: Final = Table(
     text("fingerprint", "Names the price, as records do"),
     text("provider", "Whose price it is"),
     text("model", "Of which model, by its key in the configuration"),
+    number(
+        "above_tokens",
+        "Of which calls: those with more input than this; 0 is of all others",
+        unit="tokens",
+    ),
     number("ts_ms", "When it first took effect", unit=_UTC_MS),
     number(
         "input_nusd_per_million",
@@ -147,7 +152,7 @@ PRICE_VERSIONS: Final = Table(
     ),
     text("source", "Where it was read", empty=_NOT_GIVEN),
     text("as_of", "The day on which it was", empty=_NOT_GIVEN),
-    PrimaryKeyConstraint("fingerprint", "provider", "model"),
+    PrimaryKeyConstraint("fingerprint", "provider", "model", "above_tokens"),
     sqlite_with_rowid=False,
-    comment="One row for each price that was in force",
+    comment="One row for each price that was in force, and for that of long calls",
 )

@@ -15,7 +15,7 @@ from smart_llmrouter.stores import sqlite_schema
 if TYPE_CHECKING:
     from psycopg import Connection
 
-FIRST_REVISION: Final = sqlite_schema.HEAD_REVISION
+FIRST_REVISION: Final = "usage_0010"
 """The first schema that there is in PostgreSQL; older ones were SQLite's alone."""
 
 OLDER_REVISIONS: Final = frozenset(

@@ -70,6 +70,24 @@ def test_prices_that_follow_each_other(tmp_path: Path) -> None:
     assert len({each.fingerprint for each in found}) == 2
 
 
+def test_a_price_of_long_calls(tmp_path: Path) -> None:
+    """It is a row of its own, under the same fingerprint."""
+    found = versions(
+        tmp_path,
+        {
+            "input_per_million": 1,
+            "output_per_million": 8,
+            "above": [{"input_tokens": 200_000, "input_per_million": 2}],
+        },
+    )
+
+    assert [
+        (each.above_tokens, each.input_nusd_per_million, each.output_nusd_per_million)
+        for each in found
+    ] == [(0, 10**9, 8 * 10**9), (200_000, 2 * 10**9, 8 * 10**9)]
+    assert len({each.fingerprint for each in found}) == 1
+
+
 def test_a_model_without_a_price(tmp_path: Path) -> None:
     """Nothing is made up."""
     found = versions(tmp_path, None)

@@ -1,4 +1,4 @@
-"""Scores of before they were rows are rows after an upgrade."""
+"""What was on record before a change of the schema is on record after it."""
 
 import sqlite3
 from contextlib import closing
