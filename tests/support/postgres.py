@@ -31,15 +31,16 @@ PROGRAMS_VARIABLE: Final = "SMART_LLMROUTER_POSTGRES"
 """Where the programs are, to test with another version."""
 
 _STARTER: Final = f"""
-import ctypes, os, sys
-parent, uid, gid = map(int, sys.argv[1:4])
+import ctypes, os, resource, sys
+parent, largest_file, uid, gid = map(int, sys.argv[1:5])
+resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, -1))
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
 ctypes.CDLL(None).prctl(1, {int(signal.SIGQUIT)}, 0, 0, 0)
 if os.getppid() == parent:
-    os.execv(sys.argv[4], sys.argv[4:])
+    os.execv(sys.argv[5], sys.argv[5:])
 """
 """Becomes somebody who is not root, and then the program."""
 
@@ -121,21 +122,26 @@ class PostgresServer:
             f"&port={self._port}"
         )
 
-    def create(self) -> None:
-        """Make its files."""
+    def create(self, *options: str) -> None:
+        """Make its files; `options` are those of `initdb`."""
         made = self._run(
             "initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust",
             "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions",
+            *options,
         )  # fmt: skip
         _, said = made.communicate(timeout=60)
         if made.returncode != 0:
             raise NoPostgres(f"initdb failed: {said.decode()[-500:]}")
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
+    def start(self, *, largest_file: int = -1) -> None:
+        """Start it, and wait until it answers.
+
+        No file of it can grow beyond `largest_file` bytes, as on a disk that is full.
+        """
         self._process = self._run(
             "postgres", "-D", str(self._data), "-k", str(self._directory),
             "-h", "127.0.0.1", "-p", str(self._port), *_QUICK,
+            largest_file=largest_file,
         )  # fmt: skip
         eventually_sync(self._answers, what="the server's answer", within_s=30)
 
@@ -200,8 +206,10 @@ class PostgresServer:
                     found.append(int(path.parent.name))
         return found
 
-    def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
-        starter = [sys.executable, "-c", _STARTER, str(os.getpid())]
+    def _run(
+        self, program: str, *arguments: str, largest_file: int = -1
+    ) -> subprocess.Popen[bytes]:
+        starter = [sys.executable, "-c", _STARTER, str(os.getpid()), str(largest_file)]
         return subprocess.Popen(
             [
                 *starter,
@@ -246,10 +254,10 @@ def server_of_this_process() -> PostgresServer:
     return server
 
 
-def own_server(directory: Path) -> PostgresServer:
+def own_server(directory: Path, *options: str) -> PostgresServer:
     """Return a server that a test has for itself; it is to stop it."""
     server = PostgresServer(directory)
-    server.create()
+    server.create(*options)
     server.start()
     return server
 
