@@ -161,7 +161,6 @@ SECTIONS: Final = (
             "retention_jobs": _Told(_KEPT, "retention"),
             "retention_job_results": _Told(_KEPT, "retention"),
             "legal_holds": _Told(_KEPT, "retention"),
-            "kind_removals": _Told(_KEPT, "the ingester"),
         },
     ),
 )

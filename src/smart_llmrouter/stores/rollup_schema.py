@@ -154,14 +154,6 @@ CREATE TABLE legal_holds (
     CONSTRAINT pk_legal_holds PRIMARY KEY (id)
 )
 """
-_KIND_REMOVALS: Final = """
-CREATE TABLE kind_removals (
-    id INTEGER NOT NULL,
-    ts_ms BIGINT NOT NULL,
-    kinds BIGINT NOT NULL,
-    CONSTRAINT pk_kind_removals PRIMARY KEY (id)
-)
-"""
 ROLLUP_SCHEMA: Final = (
     *(_sums(table) for table in TABLE_OF.values()),
     _TIMINGS,
@@ -169,7 +161,6 @@ ROLLUP_SCHEMA: Final = (
     _JOBS,
     _RESULTS,
     _HOLDS,
-    _KIND_REMOVALS,
 )
 ROLLUP_RELATIONS: Final = (
     *TABLE_OF.values(),
@@ -178,7 +169,6 @@ ROLLUP_RELATIONS: Final = (
     "retention_jobs",
     "retention_job_results",
     "legal_holds",
-    "kind_removals",
 )
 MARK_HOUR: Final = """
 INSERT INTO usage_rollup_periods (period, start_ms, status, changes,

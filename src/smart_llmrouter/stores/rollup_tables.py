@@ -195,12 +195,3 @@ LEGAL_HOLDS: Final = Table(
     text("release_reason", "Why", empty="it holds, or nobody said"),
     comment="What retention may not remove; never changed but for its release",
 )
-
-KIND_REMOVALS: Final = Table(
-    "kind_removals",
-    METADATA,
-    counting_id(),
-    number("ts_ms", "When", unit=_UTC),
-    number("kinds", "How many"),
-    comment="When kinds of decisions were removed that no decision refers to",
-)

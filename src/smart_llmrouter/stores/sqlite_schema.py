@@ -15,7 +15,7 @@ from smart_llmrouter.stores.diagnostics_schema import (
 from smart_llmrouter.stores.event_schema import EVENT_RELATIONS, EVENT_SCHEMA
 from smart_llmrouter.stores.rollup_schema import ROLLUP_RELATIONS, ROLLUP_SCHEMA
 
-_HEAD: Final = 11
+_HEAD: Final = 12
 HEAD_REVISION: Final = f"usage_{_HEAD:04d}"
 OLDER_REVISIONS: Final = frozenset(f"usage_{each:04d}" for each in range(1, _HEAD))
 """What `smart-llmrouter db upgrade` can bring to the head."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from smart_llmrouter.bootstrap.recorded import on_record
 from smart_llmrouter.config.allowances import (
     Allowance,
     Allowances,
@@ -15,6 +16,8 @@ from smart_llmrouter.config.allowances import (
     PeriodName,
 )
 from smart_llmrouter.config.policies import Retention
+from smart_llmrouter.config.snapshot import State
+from smart_llmrouter.core.secrets import Secret
 from smart_llmrouter.ledger.budget_sums import Periods, Used, budget_uses
 from smart_llmrouter.ledger.caller_usage import CallerUsage
 from smart_llmrouter.ledger.holds import (
@@ -232,6 +235,28 @@ def test_a_caller_is_told_of_days_whose_rows_have_gone(state: StateDirectory) ->
     retained(state.url, A_WEEK, now_ms=NOW)
 
     assert told() == before
+
+
+def test_a_router_that_starts_after_retention_counts_on(state: StateDirectory) -> None:
+    """What its counters begin with is what they would have without retention."""
+    allowances = Allowances(
+        callers={
+            name: Allowance(budgets=Budgets(caps={"lifetime": Cap(nusd=1)}))
+            for name in ("alice", "bob", "carol")
+        }
+    )
+    serving = State(
+        directory=state.path,
+        database_url=Secret(state.url, source="the test"),
+        journal_sync="interval",
+    )
+    before = on_record(serving, allowances).uses
+
+    retained(state.url, A_WEEK, now_ms=NOW)
+
+    assert len(row_ids(state.url)) < len(CALLS)
+    assert on_record(serving, allowances).uses == before
+    assert sum(use.periods["lifetime"].used.nusd for use in before.values()) > 0
 
 
 class Killed(BaseException):

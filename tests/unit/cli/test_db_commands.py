@@ -47,11 +47,11 @@ def test_an_old_database_is_upgraded_once(state: StateDirectory) -> None:
     assert before == "has another schema than this version's"
     assert (first.exit_code, first.stdout) == (
         0,
-        "upgraded from usage_0001 to usage_0011\n",
+        "upgraded from usage_0001 to usage_0012\n",
     )
     assert (second.exit_code, second.stdout) == (
         0,
-        "the schema is usage_0011 already\n",
+        "the schema is usage_0012 already\n",
     )
     assert condition(state.url) == "ok"
 
