@@ -28,17 +28,12 @@ WIDTHS: Final = {
 """How many columns each table has."""
 
 
-def add_events(
-    connection: Executing, events: Sequence[EventRow], *, mark: str = "?"
-) -> None:
-    """Add rows; one that is there already changes nothing.
-
-    `mark` is how the database writes the place of a value.
-    """
+def add_events(connection: Executing, events: Sequence[EventRow]) -> None:
+    """Add rows; one that is there already changes nothing."""
     for table, width in WIDTHS.items():
         rows = [event.values for event in events if event.table == table]
         if rows:
-            marks = ", ".join([mark] * width)
+            marks = ", ".join(["?"] * width)
             connection.executemany(
                 # Not from outside: both are of this module.
                 f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608
