@@ -126,11 +126,15 @@ def _removed(state: "State", *, now_ms: int) -> "list[ClassResult]":
     from smart_llmrouter.ledger.retention import run_retention
     from smart_llmrouter.ledger.retention_report import last_results
     from smart_llmrouter.stores.reading import connect_for_reading
-    from smart_llmrouter.stores.writing import transaction
+    from smart_llmrouter.stores.writing import drop_empty_days, transaction
 
     url = state.database_url.reveal()
     steps = run_retention(
-        lambda: transaction(url), state.retention, _order(now_ms), now=now
+        lambda: transaction(url),
+        state.retention,
+        _order(now_ms),
+        now=now,
+        tidy=lambda before_ms: drop_empty_days(url, before_ms),
     )
     began_s = time.monotonic()
     for _ in steps:

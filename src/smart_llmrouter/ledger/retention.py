@@ -124,9 +124,16 @@ def is_due(reading: Queries, policy: Retention, *, now_ms: int) -> bool:
 
 
 def run_retention(
-    transact: Transact, policy: Retention, order: JobOrder, *, now: Callable[[], int]
+    transact: Transact,
+    policy: Retention,
+    order: JobOrder,
+    *,
+    now: Callable[[], int],
+    tidy: Callable[[int], object] = lambda _before_ms: None,
 ) -> Iterator[Removed]:
     """Remove what is too old, a step at a time; yield what each step did.
+
+    When rows of before a moment have gone, `tidy` is told of it.
 
     Each step raises `DatabaseAway` where the database cannot be used; the next job
     then goes on. `now` says when the job ends, in milliseconds.
@@ -141,6 +148,8 @@ def run_retention(
             )
     for each in orders:
         yield from _steps(transact, job_id, each, policy.batch_rows)
+        if each.name == "usage_detail":
+            tidy(each.before_ms)
     with transact() as writing:
         end_job(writing, job_id, now_ms=now())
 

@@ -17,7 +17,7 @@ from smart_llmrouter.ledger.rollups import Due, next_due, roll_up
 from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.unusable import DatabaseUnusable
 from smart_llmrouter.stores.usage_store import DatabaseAway
-from smart_llmrouter.stores.writing import transaction
+from smart_llmrouter.stores.writing import drop_empty_days, transaction
 
 LOOK_EVERY_S: Final = 10.0
 """How often it is looked for something to do, where there was nothing."""
@@ -86,7 +86,11 @@ class Upkeep:
         elif job:
             order = JobOrder(now_ms, ACTOR, self._version, automatic=True)
             self._job = run_retention(
-                self._transact, self._retention, order, now=self._now_ms
+                self._transact,
+                self._retention,
+                order,
+                now=self._now_ms,
+                tidy=partial(drop_empty_days, self._url),
             )
         else:
             self._failed.clear()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from smart_llmrouter.stores.postgres import Connection, transaction
 from smart_llmrouter.stores.postgres_schema import (
@@ -20,6 +20,10 @@ from smart_llmrouter.stores.postgres_schema import (
 _S_PER_DAY: Final = 86_400
 _PARTITIONED: Final = "request_measures"
 _TAKE_TURNS: Final = "SELECT pg_advisory_xact_lock(%s)"
+_DAYS: Final = """
+SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = to_regclass(%s) AND relname LIKE 'request_measures_d%%' ORDER BY 1
+"""
 _IS_THERE: Final = "SELECT to_regclass(%s) IS NOT NULL"
 
 
@@ -88,3 +92,34 @@ def drop_day(connection: Connection, day: int) -> bool:
             return False
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
     return True
+
+
+def drop_empty_days(connection: Connection, *, before_ms: int) -> int:
+    """Drop the days of before a moment that hold no call; return how many.
+
+    A day that somebody uses is left for another time. Who comes with a call of a day
+    that was dropped makes it anew.
+    """
+    rows = connection.execute(_DAYS, (_PARTITIONED,)).fetchall()
+    last = partition_of(max(before_ms, 0) // DAY_MS)
+    return sum(_drop_empty(connection, str(row[0])) for row in rows if row[0] < last)
+
+
+def _drop_empty(connection: Connection, name: str) -> bool:
+    table = sql.Identifier(name)
+    lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table)
+    look = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(table)
+    try:
+        with transaction(connection):
+            connection.execute(_TAKE_TURNS, (PARTITIONS_LOCK,))
+            connection.execute(lock)
+            empty = connection.execute(look).fetchone() is None
+            if empty:
+                connection.execute(sql.SQL("DROP TABLE {}").format(table))
+            return empty
+    except (
+        errors.LockNotAvailable,
+        errors.DeadlockDetected,
+        errors.UndefinedTable,
+    ):
+        return False

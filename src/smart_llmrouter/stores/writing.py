@@ -55,6 +55,21 @@ def transaction(url: str) -> Iterator[Writing]:
         yield connection
 
 
+def drop_empty_days(url: str, before_ms: int) -> int:
+    """Give back what days of before a moment take that hold no call any more.
+
+    Return how many there were; where days are nothing by themselves there are none.
+    Raises `DatabaseAway`.
+    """
+    if backend_of(url) != "postgresql":
+        return 0
+    # Who has SQLite loads no driver of anything else.
+    from smart_llmrouter.stores import postgres, postgres_partitions  # noqa: PLC0415
+
+    with postgres.translated(), postgres.connect(url) as connection:
+        return postgres_partitions.drop_empty_days(connection, before_ms=before_ms)
+
+
 @contextmanager
 def _sqlite_transaction(url: str) -> Iterator[sqlite3.Connection]:
     path = sqlite.database_path(url)

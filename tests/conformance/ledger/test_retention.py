@@ -37,7 +37,7 @@ from smart_llmrouter.stores.decision_tables import DECISIONS
 from smart_llmrouter.stores.event_tables import SECURITY_ACCESS_EVENTS
 from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
-from smart_llmrouter.stores.writing import Writing, transaction
+from smart_llmrouter.stores.writing import Writing, drop_empty_days, transaction
 from tests.support.databases import KINDS, state_with
 from tests.support.decisions import various_line
 from tests.support.ledger import StateDirectory
@@ -257,6 +257,23 @@ def test_a_router_that_starts_after_retention_counts_on(state: StateDirectory) -
     assert len(row_ids(state.url)) < len(CALLS)
     assert on_record(serving, allowances).uses == before
     assert sum(use.periods["lifetime"].used.nusd for use in before.values()) > 0
+
+
+def test_a_day_whose_rows_have_gone_takes_no_room(state: StateDirectory) -> None:
+    """Its partition is dropped, where there are any, and a late call makes it anew."""
+    retained(state.url, A_WEEK, now_ms=NOW)
+    before_ms = NOW - 7 * DAY
+
+    dropped = drop_empty_days(state.url, before_ms)
+    again = drop_empty_days(state.url, before_ms)
+    late = a_call(99, OLD[0].ts_ms + 1)
+    added(state.url, [late])
+
+    assert dropped == (
+        0 if state.url.startswith("sqlite") else before_ms // DAY - MIDNIGHT // DAY
+    )
+    assert again == 0
+    assert covered_sums(state.url, EDGES, BY) == brute_sums([*CALLS, late], BY)
 
 
 class Killed(BaseException):
