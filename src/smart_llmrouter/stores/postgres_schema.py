@@ -72,14 +72,15 @@ CREATE TABLE request_measures_after PARTITION OF request_measures
 
 def create_all(connection: "Connection[Any]") -> None:
     """Make all tables and views in an empty schema, within the caller's transaction."""
-    for statement in _statements():
+    for statement in statements():
         connection.execute(statement)
     connection.execute(
         "INSERT INTO alembic_version VALUES (%s)", (sqlite_schema.HEAD_REVISION,)
     )
 
 
-def _statements() -> list[str]:
+def statements() -> list[str]:
+    """Return what makes all tables and views, but for the revision."""
     return [*_tables(), _EDGES, *map(_view, views()), _REVISION]
 
 
