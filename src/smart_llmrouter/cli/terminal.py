@@ -21,6 +21,7 @@ _WIDEST: Final = 160
 _NAME_WIDTH: Final = 44
 """More of a name is folded into the next line."""
 _GAP: Final = 3
+_NARROWEST_HEAD: Final = 8
 
 
 def is_terminal() -> bool:
@@ -100,9 +101,9 @@ def _table(given: Table, width: int) -> "Iterator[RenderableType]":
     table = Drawn(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for at in kept:
         head = given.heads[at]
-        widest = max((len(row[at]) for row in rows), default=0)
+        cells = [row[at] for row in rows]
         table.add_column(
-            Text(_broken(head.text, widest) if head.number else head.text),
+            Text(_broken(head.text, cells) if head.number else head.text),
             justify="right" if head.number else "left",
             no_wrap=head.number,
             max_width=None if head.number else max(_NAME_WIDTH, len(head.text)),
@@ -117,8 +118,9 @@ def _table(given: Table, width: int) -> "Iterator[RenderableType]":
             yield Text(note, style="dim")
 
 
-def _broken(head: str, width: int) -> str:
+def _broken(head: str, cells: Sequence[str]) -> str:
     """Return a head in as many lines as keep it no wider than need be."""
+    width = max([_NARROWEST_HEAD, *map(len, cells)])
     lines = [""]
     for word in head.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -145,10 +147,11 @@ def _left_out(heads: Sequence[str]) -> str:
 
 def _fitting(given: Table, rows: Sequence[Sequence[str]], width: int) -> list[int]:
     """Return those columns that fit: names, and numbers from the left on."""
-    widths = [
-        max([_head_width(head.text), *(len(row[at]) for row in rows)])
-        for at, head in enumerate(given.heads)
-    ]
+    widths = []
+    for at, head in enumerate(given.heads):
+        cells = [row[at] for row in rows]
+        lines = _broken(head.text, cells).split("\n") if head.number else [head.text]
+        widths.append(max(map(len, [*lines, *cells])))
     kept: list[int] = []
     left = width
     for at, head in enumerate(given.heads):
@@ -158,11 +161,6 @@ def _fitting(given: Table, rows: Sequence[Sequence[str]], width: int) -> list[in
         kept.append(at)
         left -= wanted + _GAP
     return kept
-
-
-def _head_width(text: str) -> int:
-    """Return how wide a head is at least: it may be broken between its words."""
-    return max(map(len, text.split()), default=0)
 
 
 def printable(text: str) -> str:

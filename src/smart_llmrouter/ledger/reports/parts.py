@@ -2,7 +2,8 @@
 
 Few calls are read row by row, which is quick and knows everything. Of many, and of
 those whose rows are gone, roll-ups are read wherever they are right, and rows for the
-rest: sums are exact either way.
+rest: sums are exact either way. How long calls took is read from rows as long as they
+are all there: histograms of few calls each are as many rows again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,12 +38,14 @@ _PERIODS: Final = ROLLUP_PERIODS.c
 class Parts:
     """What counts the calls of some stretches of time, each call once.
 
-    `rows` is a condition on `request_measures`; of each of the `roll_ups` sums and
-    histograms are read, too.
+    `rows` is a condition on `request_measures`; of each of the `roll_ups` sums are
+    read, too. `timed_rows` and `timed_roll_ups` are the same for durations.
     """
 
     rows: ColumnElement[bool]
+    timed_rows: ColumnElement[bool]
     roll_ups: tuple[Coverage, ...] = ()
+    timed_roll_ups: tuple[Coverage, ...] = ()
 
     def sums(self) -> Iterator[FromClause]:
         """Yield the roll-ups' sums."""
@@ -51,7 +54,7 @@ class Parts:
 
     def timings(self) -> Iterator[FromClause]:
         """Yield the roll-ups' histograms."""
-        found = (each.timings() for each in self.roll_ups)
+        found = (each.timings() for each in self.timed_roll_ups)
         return (timings for timings in found if timings is not None)
 
 
@@ -99,21 +102,26 @@ def parts_of(
     zone: Zone,
 ) -> Parts:
     """Choose what to read of some stretches of time, told apart by a unit of it."""
-    if not stretches or _few_and_whole(connection, stretches):
-        return Parts(within(stretches))
+    all_rows = within(stretches)
+    whole = _is_whole(connection, stretches)
+    if whole and _are_few(connection, stretches):
+        return Parts(all_rows, all_rows)
     covered = [coverage(connection, _edges(each, unit, zone)) for each in stretches]
-    return Parts(
-        or_(false(), *(each.in_rows(_CALL.ts_ms) for each in covered)),
-        tuple(each for each in covered if each.sums() is not None),
-    )
+    rows = or_(false(), *(each.in_rows(_CALL.ts_ms) for each in covered))
+    roll_ups = tuple(each for each in covered if each.sums() is not None)
+    if whole:
+        return Parts(rows, all_rows, roll_ups)
+    return Parts(rows, rows, roll_ups, roll_ups)
 
 
-def _few_and_whole(connection: Connection, stretches: Sequence[Interval]) -> bool:
-    """Say whether all calls are there as rows, and not too many of them."""
+def _are_few(connection: Connection, stretches: Sequence[Interval]) -> bool:
     some = select(_CALL.ts_ms).where(within(stretches)).limit(EXACT_UP_TO + 1)
     rows = connection.execute(select(func.count()).select_from(some.subquery()))
-    if rows.scalar_one() > EXACT_UP_TO:
-        return False
+    return bool(rows.scalar_one() <= EXACT_UP_TO)
+
+
+def _is_whole(connection: Connection, stretches: Sequence[Interval]) -> bool:
+    """Say whether all calls are there as rows."""
     removed = connection.execute(
         select(_PERIODS.period, _PERIODS.start_ms).where(_PERIODS.source_gone)
     )

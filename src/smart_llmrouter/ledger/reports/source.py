@@ -81,7 +81,7 @@ def gather(
     rows = _Reading(connection, question, unit=_unit_of(every))
     figures, periods = rows.figures(dimensions, period)
     calls = sum(each.sums[0] for _, each in figures)
-    exact = calls <= EXACT_UP_TO and not rows.rolled_up
+    exact = calls <= EXACT_UP_TO and rows.all_there
     return Gathered(
         dimensions=tuple(dimensions),
         figures=figures,
@@ -137,6 +137,11 @@ class _Reading:
     def rolled_up(self) -> bool:
         """Say whether some of the calls are counted from roll-ups."""
         return bool(self._parts.roll_ups)
+
+    @property
+    def all_there(self) -> bool:
+        """Say whether all calls are there as rows."""
+        return not self._parts.timed_roll_ups
 
     def figures(
         self, dimensions: Sequence[Dimension], period: Dimension | None
@@ -197,8 +202,9 @@ class _Reading:
         ]
         return (union_all(rows, *rolled) if rolled else rows).cte("calls")
 
-    def _of_rows(self) -> ColumnElement[bool]:
-        return and_(self._parts.rows, _of_labels(self._question, _CALL.labels_id))
+    def _of_rows(self, *, timed: bool = False) -> ColumnElement[bool]:
+        rows = self._parts.timed_rows if timed else self._parts.rows
+        return and_(rows, _of_labels(self._question, _CALL.labels_id))
 
     def durations(
         self, dimensions: Sequence[Dimension], *, exact: bool
@@ -240,7 +246,7 @@ class _Reading:
         return (
             select(alike.c.first_id, *slots, *_named(counted), func.count().label("n"))
             .join_from(REQUEST_MEASURES, alike, alike.c.id == _CALL.labels_id)
-            .where(self._of_rows())
+            .where(self._of_rows(timed=True))
             .group_by(alike.c.first_id, *slots, *counted)
             .subquery("counts")
         )

@@ -113,7 +113,8 @@ def _most(section: Section, report: Report) -> str:
     """Return who made up most of the cost, or of the calls where that is unknown."""
     whole = report.totals.measures.cost_nusd.total
     if whole:
-        lines = sorted(section.lines, key=lambda line: -_cost_of(line))
+        lines = [line for line in section.lines if _cost_of(line)]
+        lines.sort(key=_cost_of, reverse=True)
         places = decimals_for([_cost_of(lines[0])])
         return _listed(
             [

@@ -15,7 +15,7 @@ _CENTS: Final = 2
 _FINEST: Final = 9
 _LARGE_NUSD: Final = 10 * NUSD_PER_USD
 _FOUR: Final = 4
-_HALF_CENT_NUSD: Final = NUSD_PER_USD // 20_000
+_SIX: Final = 6
 _SMALL_MS: Final = 100
 _WHOLE: Final = 100
 _FAST: Final = 100
@@ -26,7 +26,9 @@ def decimals_for(amounts_nusd: Iterable[int]) -> int:
     largest = max((abs(amount) for amount in amounts_nusd), default=0)
     if largest >= _LARGE_NUSD or largest == 0:
         return _CENTS
-    return _FOUR if largest >= NUSD_PER_USD // 100 else _FINEST
+    if largest >= NUSD_PER_USD // 100:
+        return _FOUR
+    return _SIX if largest >= NUSD_PER_USD // 10_000 else _FINEST
 
 
 def usd(nusd: int, *, decimals: int | None = None) -> str:
