@@ -53,7 +53,7 @@ _DIAGNOSTICS: Final = "`usage_diagnostics`"
 _SECURITY: Final = "`security_access_events`"
 _KEPT: Final = "kept"
 _REPORTS: Final = "reports"
-_REQUEST: Final = "`usage request`, `usage explain`"
+_REQUEST: Final = "`usage request`"
 _OWN: Final = "queries of your own"
 
 
@@ -87,7 +87,9 @@ SECTIONS: Final = (
                 _DETAIL, f"`usage notes`, {_REQUEST}"
             ),
             "request_errors": _Told(_DETAIL, _OWN),
-            "request_trace_events": _Told(f"{_DETAIL}, attempts {_DIAGNOSTICS}", _OWN),
+            "request_trace_events": _Told(
+                f"{_DETAIL}, attempts {_DIAGNOSTICS}", _REQUEST
+            ),
             "request_traffic_shape_events": _Told(_DETAIL, _OWN),
         },
     ),
@@ -126,15 +128,15 @@ SECTIONS: Final = (
         "WHERE ts_ms >= 1000 * unixepoch('now', '-1 day')\n"
         "GROUP BY reason_code, ip_address ORDER BY 3 DESC;\n"
         "```",
-        {"security_access_events": _Told(_SECURITY, _OWN)},
+        {"security_access_events": _Told(_SECURITY, "`usage refusals`")},
     ),
     _Section(
         "What was in force",
         "A configuration or a price is there once, from when it first took effect: at "
         "a start, or when the file was read again.",
         {
-            "config_versions": _Told(_KEPT, _OWN),
-            "price_versions": _Told(_KEPT, _OWN),
+            "config_versions": _Told(_KEPT, "`usage versions`"),
+            "price_versions": _Told(_KEPT, "`usage versions`"),
             "budget_events": _Told(_KEPT, "budgets"),
         },
     ),

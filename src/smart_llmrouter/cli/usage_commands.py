@@ -2,8 +2,9 @@
 
 import typer
 
+from smart_llmrouter.cli.usage_list_commands import notes, refusals, versions
 from smart_llmrouter.cli.usage_reading import snapshot_of, state_of
-from smart_llmrouter.cli.usage_report_command import notes, report
+from smart_llmrouter.cli.usage_report_command import report
 from smart_llmrouter.cli.usage_request_command import request
 from smart_llmrouter.cli.usage_rows_commands import export, import_, tail
 
@@ -24,6 +25,8 @@ def usage() -> None:
 app.command()(report)
 app.command()(request)
 app.command()(notes)
+app.command()(refusals)
+app.command()(versions)
 app.command()(tail)
 app.command()(export)
 app.command("import")(import_)

@@ -18,8 +18,8 @@ class PageFormat(StrEnum):
     CSV = "csv"
 
 
-class NotesFormat(StrEnum):
-    """How the notes are written."""
+class ListFormat(StrEnum):
+    """How a list is written."""
 
     MARKDOWN = "markdown"
     JSON = "json"
@@ -102,8 +102,8 @@ PageFormatOption = Annotated[
         help="How to write it; tables on a terminal and Markdown otherwise.",
     ),
 ]
-NotesFormatOption = Annotated[
-    NotesFormat, typer.Option("--format", help="How to write the report.")
+ListFormatOption = Annotated[
+    ListFormat, typer.Option("--format", help="How to write it.")
 ]
 OutOption = Annotated[
     Path | None,

@@ -10,8 +10,6 @@ from smart_llmrouter.cli.usage_options import (
     BaselineOption,
     GroupByOption,
     MeasuresOption,
-    NotesFormat,
-    NotesFormatOption,
     OutOption,
     PageFormat,
     PageFormatOption,
@@ -26,7 +24,6 @@ from smart_llmrouter.cli.usage_reading import (
     caught_up,
     loaded_from,
     show,
-    snapshot_of,
 )
 
 if TYPE_CHECKING:
@@ -89,39 +86,6 @@ def report(
     def text() -> str:
         made = _made(config, asked, group_by=group_by, measures=measures)
         return _written(made, chosen(to_format, out=out), top=top)
-
-    show(text, out=out)
-
-
-def notes(
-    since: SinceOption = "24h",
-    until: UntilOption = None,
-    to_format: NotesFormatOption = NotesFormat.MARKDOWN,
-    out: OutOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-) -> None:
-    """List what translations could not carry, by field and target.
-
-    Each line is a field of a dialect that reached a target changed or not at all, why,
-    and in how many calls. Waits as `usage report` does.
-    """
-    from smart_llmrouter.core.build_info import read_build_info
-    from smart_llmrouter.ledger.interval import interval_of
-    from smart_llmrouter.ledger.noted import make_notes_report
-    from smart_llmrouter.ledger.render_notes import render_notes
-
-    def text() -> str:
-        now_ms = now()
-        interval = interval_of(since, until, now_ms=now_ms)
-        with caught_up(snapshot_of(config).state) as (connection, unread_bytes):
-            noted = make_notes_report(
-                connection,
-                interval=interval,
-                made_ms=now_ms,
-                router_version=read_build_info().version,
-                unread_bytes=unread_bytes,
-            )
-        return render_notes(noted, to=to_format.value)
 
     show(text, out=out)
 

@@ -1,10 +1,11 @@
 """What translations could not carry as it was: which field, to whom, how often."""
 
-from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, func, select
 
 from smart_llmrouter.ledger.interval import Interval
+from smart_llmrouter.ledger.listing import Column, Listing
 from smart_llmrouter.stores.tables import (
     LABEL_NOTES,
     REQUEST_LABELS,
@@ -14,80 +15,52 @@ from smart_llmrouter.stores.tables import (
 _CALLS = REQUEST_MEASURES.c
 _LABELS = REQUEST_LABELS.c
 _NOTES = LABEL_NOTES.c
+_TARGET = _LABELS.target_provider + "/" + _LABELS.target_model
+_COLUMNS: Final = (
+    Column(name="field", head="Field"),
+    Column(name="target", head="Target"),
+    Column(name="inbound_dialect", head="Dialect"),
+    Column(name="target_dialect", head="Target's dialect"),
+    Column(name="action", head="What happened"),
+    Column(name="reason", head="Why"),
+    Column(name="calls", head="Calls", is_number=True),
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotedField:
-    """How many calls one thing was noted of.
-
-    `target` is `provider/model`; it and its dialect are `None` where there was none.
-    """
-
-    field: str
-    action: str
-    reason: str
-    target: str | None
-    inbound_dialect: str
-    target_dialect: str | None
-    calls: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotesReport:
-    """All notes of an interval. Times and `unread_bytes` are those of a `Report`."""
-
-    interval: Interval
-    made_ms: int
-    router_version: str
-    unread_bytes: int
-    lines: tuple[NotedField, ...]
-
-
-def make_notes_report(
+def list_notes(
     connection: Connection,
     *,
     interval: Interval,
     made_ms: int,
     router_version: str,
     unread_bytes: int = 0,
-) -> NotesReport:
+) -> Listing:
     """Read the interval and return its notes, those of most calls first."""
     key = (
         _NOTES.field_name,
-        _NOTES.action,
-        _NOTES.reason,
-        _LABELS.target_provider + "/" + _LABELS.target_model,
+        _TARGET,
         _LABELS.inbound_dialect,
         _LABELS.target_dialect,
+        _NOTES.action,
+        _NOTES.reason,
     )
+    calls = func.count()
     rows = connection.execute(
-        select(*key, func.count())
+        select(*key, calls)
         .select_from(REQUEST_MEASURES)
         .join(REQUEST_LABELS, _LABELS.id == _CALLS.labels_id)
         .join(LABEL_NOTES, _NOTES.labels_id == _CALLS.labels_id)
         .where(_CALLS.ts_ms >= interval.from_ms, _CALLS.ts_ms < interval.to_ms)
         .group_by(*key)
+        .order_by(calls.desc(), *key)
     )
-    lines = [
-        NotedField(
-            field=field,
-            action=action,
-            reason=reason,
-            target=target,
-            inbound_dialect=inbound,
-            target_dialect=dialect,
-            calls=calls,
-        )
-        for field, action, reason, target, inbound, dialect, calls in rows
-    ]
-    return NotesReport(
+    return Listing(
+        title="What translations could not carry",
+        name="notes",
         interval=interval,
         made_ms=made_ms,
         router_version=router_version,
         unread_bytes=unread_bytes,
-        lines=tuple(sorted(lines, key=_frequent_first)),
+        columns=_COLUMNS,
+        lines=tuple(map(tuple, rows)),
     )
-
-
-def _frequent_first(line: NotedField) -> tuple[int, str, str, str]:
-    return -line.calls, line.field, line.target or "", line.reason

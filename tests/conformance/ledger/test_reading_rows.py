@@ -22,7 +22,7 @@ from smart_llmrouter.ledger.catch_up import all_rows
 from smart_llmrouter.ledger.explained import explained
 from smart_llmrouter.ledger.interval import Interval, zone_of
 from smart_llmrouter.ledger.minute_sums import Use, minute_uses
-from smart_llmrouter.ledger.noted import make_notes_report
+from smart_llmrouter.ledger.noted import list_notes
 from smart_llmrouter.ledger.record import UsageRecord
 from smart_llmrouter.ledger.reports.dimensions import DIMENSIONS
 from smart_llmrouter.ledger.reports.report import Circumstances, make_report
@@ -160,12 +160,12 @@ def test_a_report_by_every_dimension(state: StateDirectory) -> None:
             )
             for group_by in [(), *([each] for each in DIMENSIONS.values())]
         ]
-        noted = make_notes_report(
+        noted = list_notes(
             connection, interval=interval, made_ms=NOON_MS, router_version="0.1.0"
         )
 
     assert {report.totals.measures.calls for report in reports} == {12}
-    assert [(line.field, line.calls) for line in noted.lines] == [("seed", 2)]
+    assert [(line[0], line[-1]) for line in noted.lines] == [("seed", 2)]
 
 
 @pytest.mark.parametrize("text", EACH_KIND_OF_CONDITION)

@@ -207,6 +207,23 @@ def test_notes_are_listed_by_field_and_target(state: StateDirectory) -> None:
     assert "write 30m, 24h, 7d" in wrong.stderr
 
 
+@pytest.mark.parametrize("command", ["refusals", "versions"])
+def test_lists_of_what_is_beside_calls_are_made(
+    state: StateDirectory, command: str
+) -> None:
+    """Empty where nothing happened, and with the usual ways to fail."""
+    config = ("--config", str(state.path.parent / "router.yaml"))
+
+    shown, wrong = (
+        CliRunner().invoke(app, [command, *config, *arguments])
+        for arguments in (("--format", "json"), ("--since", "yesterday"))
+    )
+
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(shown.stdout)[command] == []
+    assert wrong.exit_code == 2
+
+
 def explained(state: StateDirectory, *arguments: str) -> Result:
     """Run `usage request`."""
     config = state.path.parent / "router.yaml"

@@ -9,9 +9,10 @@ import pytest
 
 from smart_llmrouter.core.notes import Note
 from smart_llmrouter.ledger.interval import Interval
-from smart_llmrouter.ledger.noted import NotesReport, make_notes_report
+from smart_llmrouter.ledger.listing import Listing
+from smart_llmrouter.ledger.noted import list_notes
 from smart_llmrouter.ledger.record import UsageRecord
-from smart_llmrouter.ledger.render_notes import render_notes
+from smart_llmrouter.ledger.render_listing import render_listing
 from smart_llmrouter.stores.database import open_for_reading
 from tests.support.ledger import NOON_MS, a_record, state_in
 
@@ -31,15 +32,13 @@ def translated(number: int, *notes: Note, model: str = "mini") -> UsageRecord:
     )
 
 
-def report_of(
-    directory: Path, *records: UsageRecord, unread_bytes: int = 0
-) -> NotesReport:
+def report_of(directory: Path, *records: UsageRecord, unread_bytes: int = 0) -> Listing:
     """Return the notes of all records but those after the first ten."""
     state = state_in(directory)
     state.journalled(records)
     state.ingester().advance()
     with open_for_reading(state.url).connect() as connection:
-        return make_notes_report(
+        return list_notes(
             connection,
             interval=Interval(NOON_MS, NOON_MS + 10),
             made_ms=NOON_MS,
@@ -59,24 +58,22 @@ def test_notes_are_counted_by_field_and_target(tmp_path: Path) -> None:
         translated(10, EFFORT),
     )
 
-    assert [(line.field, line.target, line.calls) for line in report.lines] == [
-        ("seed", "acme/mini", 2),
-        ("reasoning_effort", "acme/mini", 1),
-        ("seed", "acme/large", 1),
-    ]
-    [first, *_] = report.lines
-    assert (first.action, first.reason) == ("dropped", SEED.reason)
-    assert first.inbound_dialect == "openai-chat"
-    assert first.target_dialect == "anthropic-messages"
+    dialects = ("openai-chat", "anthropic-messages")
+    dropped, approximated = ((note.action, note.reason) for note in (SEED, EFFORT))
+    assert report.lines == (
+        ("seed", "acme/mini", *dialects, *dropped, 2),
+        ("reasoning_effort", "acme/mini", *dialects, *approximated, 1),
+        ("seed", "acme/large", *dialects, *dropped, 1),
+    )
 
 
 def test_every_format_says_the_same(tmp_path: Path) -> None:
     """A table for people, and names with values for programs."""
     report = report_of(tmp_path, translated(1, EFFORT), unread_bytes=7)
 
-    markdown = render_notes(report, to="markdown")
-    document = json.loads(render_notes(report, to="json"))
-    [row] = csv.DictReader(io.StringIO(render_notes(report, to="csv")))
+    markdown = render_listing(report, to="markdown")
+    document = json.loads(render_listing(report, to="json"))
+    [row] = csv.DictReader(io.StringIO(render_listing(report, to="csv")))
 
     assert "smart-llmrouter 9.9.9" in markdown
     assert "incomplete: 7 bytes not yet ingested" in markdown
@@ -107,8 +104,8 @@ def test_what_is_missing_or_hostile_is_shown_as_such(
     record = a_record(1, notes=(SEED,), target_provider=target, target_model=target)
     report = report_of(tmp_path, record)
 
-    markdown = render_notes(report, to="markdown")
-    [row] = csv.DictReader(io.StringIO(render_notes(report, to="csv")))
+    markdown = render_listing(report, to="markdown")
+    [row] = csv.DictReader(io.StringIO(render_listing(report, to="csv")))
 
     assert "incomplete" not in markdown
     assert row["target"] == ("" if target is None else f"'{target}/{target}")
@@ -119,4 +116,4 @@ def test_without_notes_the_report_says_none(tmp_path: Path) -> None:
     """An interval of calls that were all carried whole."""
     report = report_of(tmp_path, a_record(1))
 
-    assert render_notes(report, to="markdown").endswith("\n\nNone.\n")
+    assert render_listing(report, to="markdown").endswith("\n\nNone.\n")
