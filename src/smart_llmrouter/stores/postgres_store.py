@@ -8,7 +8,7 @@ upgraded while they run: they wait, and find another schema than theirs.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import psycopg
 
@@ -143,7 +143,7 @@ class PostgresStore:
         events: Sequence[EventRow],
     ) -> int:
         with self._in_use() as connection:
-            days = {cast("int", row[1]) // DAY_MS for row in measures}
+            days = {hour_ms // DAY_MS for (hour_ms,) in hours_of(measures)}
             self._partitions.make(connection, days)
 
         def insert(statements: Statements, rows: Sequence[_Call]) -> int:

@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from typing import Final, cast
 
 from smart_llmrouter.stores.decision_rows import DecisionRows
@@ -26,6 +27,7 @@ from smart_llmrouter.stores.usage_store import (
 )
 
 _MOST_LABELS: Final = 8192
+_REQUEST_ID: Final = itemgetter(0)
 _PIECE: Final = 16
 """How many rows are added between two moments in which others may have the core."""
 
@@ -186,7 +188,7 @@ class SqliteStore:
         measures: Sequence[Measures],
         labels: Sequence[Labels],
     ) -> int:
-        if "\0" in "".join(cast("str", row[0]) for row in measures):
+        if "\0" in "".join(map(str, map(_REQUEST_ID, measures))):
             raise UnicodeError("an id with a NUL, which PostgreSQL would not take")
         ids = self._ids_of(connection, set(labels))
         rows = [
