@@ -271,3 +271,44 @@ def test_a_call_whose_id_is_not_the_routers_is_found(state: StateDirectory) -> N
     shown = explained(state, "somebody's", "--format", "json")
 
     assert json.loads(shown.stdout)["record"]["request_id"] == "somebody's"
+
+
+def test_a_report_compares_with_a_model_of_the_configuration(
+    state: StateDirectory,
+) -> None:
+    """By its price now: the one that is asked for, or the first that is given."""
+    config = state.path.parent / "router.yaml"
+    config.write_text("reports: {baselines: [acme/mini]}\n" + config.read_text())
+    state.journalled(
+        [a_record(1, input_tokens=1000, output_tokens=10, total_cost_nusd=100_000)]
+    )
+    interval = ("--since", "2020-01-01", "--until", "2030-01-01", "--format", "json")
+
+    usual, none = (
+        json.loads(asked(state, *interval, *more).stdout)
+        for more in ((), ("--baseline", "none"))
+    )
+
+    assert usual["baseline"] == "acme/mini"
+    assert usual["totals"]["baseline_nusd"] == 1000 * 250 + 10 * 2000
+    assert usual["totals"]["savings_nusd"] == 170_000
+    assert usual["totals"]["savings_nusd_known_calls"] == 1
+    assert none["baseline"] is None
+    assert "savings_nusd" not in none["totals"]
+
+
+def test_a_report_is_a_table_where_that_is_asked_for(state: StateDirectory) -> None:
+    """In the time zone that is asked for, with only the calls that are."""
+    state.journalled([a_record(1), a_record(2, caller_id="bob")])
+
+    shown = asked(
+        state,
+        *("--since", "2026-09-21", "--until", "2026-09-22", "--format", "table"),
+        *("--timezone", "Europe/Berlin", "--where", "caller=bob", "--group-by", "day"),
+        *("--measures", "calls,cost"),
+    )
+
+    assert shown.exit_code == 0, shown.stderr
+    assert "until before 2026-09-22 00:00:00 (Europe/Berlin)" in shown.stdout
+    assert "Only calls with caller=bob" in shown.stdout
+    assert "2026-09-21       1   unknown" in shown.stdout
