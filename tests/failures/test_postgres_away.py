@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -13,6 +14,7 @@ import pytest
 
 from smart_llmrouter.stores.backends import condition, create_or_check_schema
 from smart_llmrouter.stores.postgres_store import PostgresStore
+from smart_llmrouter.stores.reading import Reader
 from smart_llmrouter.stores.unusable import DatabaseUnusable
 from smart_llmrouter.stores.usage_store import DatabaseAway
 from tests.support.databases import change
@@ -85,6 +87,23 @@ def command(gateway: Gateway, *arguments: str) -> subprocess.CompletedProcess[st
         timeout=60,
         check=False,
     )
+
+
+def test_a_reader_that_is_kept_reads_after_a_restart(
+    server: PostgresServer, url: str
+) -> None:
+    """The first look finds out that its connection is of before."""
+    create_or_check_schema(url)
+    count = "SELECT count(*) FROM request_usage"
+    with closing(Reader(url)) as reader:
+        with reader.connection() as connection:
+            before = connection.execute(count).fetchone()
+        server.stop()
+        server.start()
+        with reader.connection() as connection:
+            after = connection.execute(count).fetchone()
+
+    assert before == after == (0,)
 
 
 async def test_calls_go_on_while_the_server_restarts(

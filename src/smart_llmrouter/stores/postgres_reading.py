@@ -1,5 +1,6 @@
 """PostgreSQL, open for reading: see `stores.reading`."""
 
+import select
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Final
@@ -46,8 +47,15 @@ class PostgresReading:
         self._ends_s, self._now = now() + longest_s, now
 
     def is_current(self) -> bool:
-        """Say whether the connection is alive, as far as is known."""
-        return not self._connection.broken
+        """Say whether the connection is alive, as far as is known.
+
+        A server that ends says so to those who ask nothing, or hangs up on them.
+        """
+        if self._connection.broken:
+            return False
+        waiting = select.poll()
+        waiting.register(self._connection.fileno(), select.POLLIN)
+        return not waiting.poll(0)
 
     def close(self) -> None:
         """Let go of the connection."""
