@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.conftest import SOAK
 from tests.support.ledger import a_record, state_in
 from tests.support.rollups import DAY, MIDNIGHT, added, row_ids
@@ -41,6 +43,7 @@ print(removed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.timeout(1800 if SOAK else 120)
 def test_memory_stays_flat_however_many_rows_go(tmp_path: Path) -> None:
     """All of them go, in batches, in a process that does nothing else."""
     state = state_in(tmp_path)
@@ -56,7 +59,7 @@ def test_memory_stays_flat_however_many_rows_go(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=600 if SOAK else 60,
+        timeout=1500 if SOAK else 60,
     )
 
     removed, grown_kb = map(int, job.stdout.split())

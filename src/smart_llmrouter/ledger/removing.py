@@ -99,6 +99,8 @@ def next_batch(
     reading: Queries, table: str, span: Span, *, after: Key, rows: int
 ) -> Batch | None:
     """Return the next so many rows of a span, or `None` where there are no more."""
+    # With one lower bound, what was looked at before is not looked at again.
+    span = Span(max(span.from_ms, after[0]), span.to_ms)
     name = "event_id" if table == ACCESS_EVENTS else "request_id"
     query = (
         f"SELECT ts_ms, {name} FROM {table} WHERE ts_ms >= ? AND ts_ms < ? "  # noqa: S608
