@@ -202,7 +202,8 @@ def test_what_is_shown_is_yaml(tmp_path: Path) -> None:
     assert reading.document is not None
     assert list(reading.document.root) == [
         "server", "state", "upstream", "diagnostics", "retention", "providers",
-        "groups", "users", "projects", "project_memberships", "callers", "reports", "cache",
+        "groups", "users", "projects", "project_memberships", "callers",
+        "reports", "cache",
     ]  # fmt: skip
 
 
