@@ -103,7 +103,7 @@ def test_a_right_file_passes(path: Path) -> None:
 
 def test_warnings_fail_only_when_asked(path: Path) -> None:
     """`--strict` is for pipelines that want no warning either."""
-    path.write_text(f"cache: {{enabled: true}}\n{SMALL}")
+    path.write_text(f"{SMALL}    limits: {{tpm: 10}}\n")
 
     relaxed, strict = config("check", path), config("check", path, "--strict")
 
