@@ -200,15 +200,18 @@ def import_(
 
     It may be repeated, and begun again where it was cut off: what is there already
     changes nothing. The files stay as they are; the router may run meanwhile. Lines
-    that are no records are set aside in `journal/rejected.jsonl` and counted.
+    that are no records are set aside in `journal/rejected.jsonl` and counted. Lines of
+    hours whose rows retention has removed are left out: they may be in the sums.
     """
     from smart_llmrouter.ledger.importing import (
         NothingToImport,
         import_journals,
         journal_files,
+        removed_hours,
     )
     from smart_llmrouter.ledger.reports.wording import count_of
     from smart_llmrouter.stores.backends import create_or_check_schema
+    from smart_llmrouter.stores.reading import connect_for_reading
     from smart_llmrouter.stores.usage_store import open_store
 
     with explained(), _progress("bytes", out=None) as watched:
@@ -223,15 +226,17 @@ def import_(
         total = sum(path.stat().st_size for path in files)
         store = open_store(url, journal=state.directory / "journal")
         try:
-            done = import_journals(
-                files,
-                store=store,
-                state_directory=state.directory,
-                sleep=time.sleep,
-                told=(lambda _: None)
-                if watched is None
-                else lambda read: watched(read, total),
-            )
+            with connect_for_reading(url) as reading:
+                done = import_journals(
+                    files,
+                    store=store,
+                    removed=lambda: removed_hours(reading),
+                    state_directory=state.directory,
+                    sleep=time.sleep,
+                    told=(lambda _: None)
+                    if watched is None
+                    else lambda read: watched(read, total),
+                )
         finally:
             store.close()
     records = count_of(done.records, "record", "records")
@@ -241,6 +246,9 @@ def import_(
         f"{records} imported from {from_files}; {done.duplicates:,} already there, "
         f"{rejected} rejected"
     )
+    if done.removed:
+        removed = count_of(done.removed, "line", "lines")
+        typer.echo(f"{removed} left out: retention has removed their hours", err=True)
     if done.unfinished:
         unfinished = count_of(done.unfinished, "file", "files")
         typer.echo(f"{unfinished} still being written", err=True)

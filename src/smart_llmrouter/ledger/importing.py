@@ -3,12 +3,15 @@
 A call's moment and id are its key, so that a line that comes twice changes nothing:
 an import that was cut off is simply begun again. The files that are read stay as they
 are; the journal of this machine and the positions in it are not touched.
+
+Of an hour whose rows retention has removed nobody knows any more which calls were in
+it: its sums are kept, and a line of such an hour is left out rather than counted twice.
 """
 
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +20,9 @@ from typing import Any, Final
 import msgspec
 
 from smart_llmrouter.ledger.ingester import NOTHING, Ingester, Progress
+from smart_llmrouter.ledger.periods import period_at
 from smart_llmrouter.stores.event_rows import EventRow
+from smart_llmrouter.stores.reading import Queries
 from smart_llmrouter.stores.segments import list_segments
 from smart_llmrouter.stores.usage_store import (
     DatabaseAway,
@@ -30,6 +35,11 @@ from smart_llmrouter.stores.usage_store import (
 _REJECTED: Final = "rejected.jsonl"
 _TRIES: Final = 50
 _AGAIN_S: Final = 0.2
+_TS_MS: Final = 1
+"""Where in a call's measures it stands when the call began."""
+_REMOVED: Final = (
+    "SELECT start_ms FROM usage_rollup_periods WHERE period = 'hour' AND source_gone"
+)
 
 
 class NothingToImport(Exception):
@@ -38,11 +48,15 @@ class NothingToImport(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What an import came to. `unfinished` files are still being written."""
+    """What an import came to. `unfinished` files are still being written.
+
+    `removed` are lines of hours whose rows retention has removed.
+    """
 
     files: int
     records: int
     duplicates: int
+    removed: int
     rejected: int
     unfinished: int
 
@@ -68,21 +82,28 @@ def journal_files(given: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(each.resolve() for each in found))
 
 
+def removed_hours(reading: Queries) -> frozenset[int]:
+    """Return when each hour begins of which rows were removed, as of now."""
+    return frozenset(int(start_ms) for (start_ms,) in reading.execute(_REMOVED))
+
+
 def import_journals(
     files: Sequence[Path],
     *,
     store: UsageStore,
+    removed: Callable[[], Collection[int]],
     state_directory: Path,
     sleep: Callable[[float], None],
     told: Callable[[int], None] = lambda _: None,
 ) -> Imported:
     """Bring the records of files into the database; `told` hears how many bytes are.
 
+    `removed` is asked again and again for the hours whose rows are gone.
     Lines that are no records are set aside in the journal's `rejected.jsonl`, with the
     file that they are from. Raises `DatabaseAway` where the database stays away.
     """
     with _staged(files, state_directory) as directory:
-        apart = _SegmentsApart(store)
+        apart = _SegmentsApart(store, removed)
         ingester = Ingester(directory, apart)
         done = NOTHING
         while True:
@@ -96,7 +117,8 @@ def import_journals(
     return Imported(
         files=len(files),
         records=done.records,
-        duplicates=done.duplicates,
+        duplicates=done.duplicates - apart.left_out,
+        removed=apart.left_out,
         rejected=done.rejected,
         unfinished=unfinished,
     )
@@ -155,9 +177,12 @@ class _SegmentsApart:
     """A store that keeps the positions of an import apart from all others.
 
     They are forgotten when it ends: what is in the database is known by its keys.
+    `left_out` are the lines of hours whose rows are gone.
     """
 
     store: UsageStore
+    removed: Callable[[], Collection[int]]
+    left_out: int = 0
     _ends: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -181,15 +206,22 @@ class _SegmentsApart:
         decided_offset: int | None = None,
         events: Sequence[EventRow] = (),
     ) -> int:
+        gone = self.removed()
+        kept = [
+            each
+            for each in zip(measures, labels, strict=True)
+            if _hour_of(each[0]) not in gone
+        ]
         new = self.store.add(
-            measures,
-            labels,
+            [each for each, _ in kept],
+            [each for _, each in kept],
             segment=self._apart(segment),
             end_offset=end_offset,
             decided_offset=decided_offset,
             events=events,
         )
         self._ends[segment] = end_offset
+        self.left_out += len(measures) - len(kept)
         return new
 
     def add_decisions(
@@ -210,3 +242,9 @@ class _SegmentsApart:
 
     def _apart(self, segment: str) -> str:
         return f"{segment}.{os.getpid()}"
+
+
+def _hour_of(measures: Measures) -> int:
+    ts_ms = measures[_TS_MS]
+    assert isinstance(ts_ms, int)  # noqa: S101 - for the types
+    return period_at("hour", ts_ms).start_ms

@@ -1,7 +1,7 @@
 """Retention: what goes, what stays, and what is never forgotten."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from math import inf
 from pathlib import Path
 
@@ -27,6 +27,11 @@ from smart_llmrouter.ledger.holds import (
     add_hold,
     release_hold,
 )
+from smart_llmrouter.ledger.importing import (
+    import_journals,
+    journal_files,
+    removed_hours,
+)
 from smart_llmrouter.ledger.periods import Span
 from smart_llmrouter.ledger.removing import DIAGNOSTICS
 from smart_llmrouter.ledger.retention import JobOrder, is_due, run_retention
@@ -37,6 +42,7 @@ from smart_llmrouter.stores.decision_tables import DECISIONS
 from smart_llmrouter.stores.event_tables import SECURITY_ACCESS_EVENTS
 from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
+from smart_llmrouter.stores.usage_store import open_store
 from smart_llmrouter.stores.writing import Writing, drop_empty_days, transaction
 from tests.support.databases import KINDS, state_with
 from tests.support.decisions import various_line
@@ -421,3 +427,26 @@ def test_jobs_are_recorded_and_one_that_died_is_told(state: StateDirectory) -> N
         (NOW, None, "interrupted", "somebody"),
         (NOW + 1, NOW + 2, "done", "somebody"),
     ]
+
+
+def test_an_import_counts_nothing_again_whose_rows_are_gone(
+    state: StateDirectory, tmp_path: Path
+) -> None:
+    """The ids of removed calls are known no more, and their sums stand."""
+    retained(state.url, A_WEEK, now_ms=NOW)
+    before = covered_sums(state.url, EDGES, BY)
+    other = StateDirectory(tmp_path / "other")
+    other.journalled(CALLS)
+    store = open_store(state.url, journal=state.journal)
+    with closing(store), connect_for_reading(state.url) as reading:
+        done = import_journals(
+            journal_files([other.path]),
+            store=store,
+            removed=lambda: removed_hours(reading),
+            state_directory=state.path,
+            sleep=lambda _: None,
+        )
+
+    assert (done.records, done.removed) == (0, len(OLD))
+    assert done.duplicates == len(CALLS) - len(OLD)
+    assert covered_sums(state.url, EDGES, BY) == before
