@@ -323,7 +323,7 @@ def _lock_is_a_directory(directory: Path, _settings: dict[str, Any]) -> None:
     (directory / "state" / "serve.lock").mkdir(parents=True)
 
 
-def _postgresql(_directory: Path, settings: dict[str, Any]) -> None:
+def _other_database(_directory: Path, settings: dict[str, Any]) -> None:
     settings["state"]["database"] = "${DATABASE_URL}"
 
 
@@ -343,7 +343,7 @@ HINDRANCES: dict[str, tuple[Sabotage, str]] = {
     "unwritable": (_nowhere_to_write, "state directory"),
     "journal": (_journal_is_a_file, "the journal cannot be written"),
     "lock": (_lock_is_a_directory, "state directory"),
-    "postgresql": (_postgresql, "postgresql"),
+    "another database": (_other_database, "state.database"),
     "address": (_foreign_address, "192.0.2.1:8080"),
     "secret": (_missing_secret, "NO_SUCH_VARIABLE"),
 }
@@ -353,7 +353,7 @@ def _try_to_serve(
     directory: Path, settings: dict[str, Any]
 ) -> subprocess.CompletedProcess[str]:
     (directory / "router.yaml").write_text(json.dumps(settings))
-    url = "postgresql://router:canary-password@127.0.0.1/usage"
+    url = "mysql://router:canary-password@127.0.0.1/usage"
     return subprocess.run(
         [sys.executable, "-m", "smart_llmrouter", "serve"],
         cwd=directory,
