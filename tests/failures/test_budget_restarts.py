@@ -130,10 +130,11 @@ async def test_killed_under_load_it_never_spends_twice(tmp_path: Path) -> None:
             await eventually(
                 lambda: len(seen.whole) > 2 * MOST, within_s=30, what="refusals"
             )
-        rows = await gateway.recorded(MOST)
+        # It waits for the journal: the rows of all calls are there then.
         shown = json.loads(
             await asyncio.to_thread(budget, gateway, "show", "--format", "json")
         )
+        rows = gateway.rows()
 
     counted = [row for row in rows if row["attempts"]]
     [line] = shown["limits"]
