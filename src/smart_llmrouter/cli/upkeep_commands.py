@@ -157,6 +157,7 @@ def _wrong_counters(config: Path) -> "list[Wrong]":
         ]
         if not wrong:
             break
+        # Until calls that are in flight have come to their records.
         time.sleep(_LOOK_AGAIN_S)
     return wrong
 

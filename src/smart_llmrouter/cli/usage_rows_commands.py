@@ -167,6 +167,7 @@ def _followed(
     yield from before[len(before) - lines :] if lines < len(before) else before
     away = False
     while True:
+        # Nobody tells of new rows, in either kind of database.
         time.sleep(_LOOK_EVERY_S)
         try:
             with caught_up(snapshot.state, longest_wait_s=_CATCH_UP_S) as (

@@ -35,7 +35,7 @@ COUNTED: Final = "(attempts >= 1 OR cache = 'hit')"
 
 # What is gone stands where its hour, day or month began, or at the last reset after it.
 _GONE: Final = " ".join(
-    "UNION ALL SELECT labels_id, calls, charged_tokens, charged_cost_nusd "  # noqa: S608
+    "UNION ALL SELECT labels_id, calls, charged_tokens, charged_cost_nusd "  # noqa: S608 - of our own words; values are bound
     f"FROM {table} WHERE part = {GONE} AND start_ms >= ? AND start_ms < ?"
     for table in TABLE_OF.values()
 )

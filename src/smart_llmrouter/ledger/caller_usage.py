@@ -33,7 +33,7 @@ _SUMMED: Final = (*_TOKENS, "total_cost_nusd")
 # Of rows that retention has removed, roll-ups keep the sums of hours, and then of days.
 _GONE_IN: Final = (TABLE_OF["hour"], TABLE_OF["day"])
 _GONE: Final = " ".join(
-    f"UNION ALL SELECT start_ms / {DAY_MS}, labels_id, calls, {', '.join(_SUMMED)} "  # noqa: S608
+    f"UNION ALL SELECT start_ms / {DAY_MS}, labels_id, calls, {', '.join(_SUMMED)} "  # noqa: S608 - of our own words; values are bound
     f"FROM {table} WHERE part = {GONE} AND start_ms >= ? AND start_ms < ? %s"
     for table in _GONE_IN
 )

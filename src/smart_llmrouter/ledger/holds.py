@@ -108,7 +108,7 @@ def all_holds(reading: Queries) -> list[Hold]:
 
 def _held(labels_id: str, overlaps: str) -> str:
     return (
-        "EXISTS (SELECT 1 FROM legal_holds LEFT JOIN request_labels "  # noqa: S608
+        "EXISTS (SELECT 1 FROM legal_holds LEFT JOIN request_labels "  # noqa: S608 - of our own words; values are bound
         f"ON request_labels.id = {labels_id} WHERE released_ms IS NULL "
         f"AND {overlaps} AND (scope_kind = 'all' OR {_NAMED}))"
     )
@@ -122,7 +122,7 @@ HELD_ROWS: Final = _held(
 
 
 HELD_EVENTS: Final = (
-    "EXISTS (SELECT 1 FROM legal_holds WHERE released_ms IS NULL "  # noqa: S608
+    "EXISTS (SELECT 1 FROM legal_holds WHERE released_ms IS NULL "  # noqa: S608 - of our own words; values are bound
     "AND security_access_events.ts_ms >= from_ms "
     "AND security_access_events.ts_ms < to_ms AND (scope_kind = 'all' "
     "OR (scope_kind = 'caller' AND scope_name = security_access_events.caller_id) "

@@ -36,6 +36,6 @@ def add_events(connection: Executing, events: Sequence[EventRow]) -> None:
             marks = ", ".join(["?"] * width)
             connection.executemany(
                 # Not from outside: both are of this module.
-                f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608
+                f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608 - of our own words; values are bound
                 rows,
             )

@@ -39,7 +39,7 @@ def of_the_first_schema() -> str:
     postgres_or_skip()
     url = empty_database()
     change(url, FIRST.read_text())
-    revision = f"INSERT INTO alembic_version VALUES ('{FIRST_REVISION}')"  # noqa: S608
+    revision = f"INSERT INTO alembic_version VALUES ('{FIRST_REVISION}')"  # noqa: S608 - of our own words; values are bound
     change(url, revision)
     return url
 
