@@ -34,7 +34,7 @@ SEED = random.randrange(2**32)
 CALLS_A_ROUND = 12
 WHO = "alice-search-dev-k1"
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 if SOAK else 120)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 if SOAK else 300)]
 
 
 @asynccontextmanager

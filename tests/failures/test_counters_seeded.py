@@ -44,8 +44,6 @@ WHO: Final = "alice-search-dev"
 BUDGETS: Final = "{day: {requests: 3}, month: {tokens: 1000}}"
 SEED: Final = random.randrange(2**32)
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ValkeyServer]:

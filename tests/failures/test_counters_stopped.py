@@ -32,8 +32,6 @@ MOST_CALLS: Final = 2_500
 NOTICED_S: Final = 2.0
 """After how long at most all processes have found out."""
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ValkeyServer]:

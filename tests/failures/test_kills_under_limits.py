@@ -35,7 +35,7 @@ LEASE_S: Final = 2
 VALKEY: Final = {"counters": "embedded-valkey", "counters_lease_s": LEASE_S}
 LOST: Final = ROUNDS * CONCURRENT
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 if SOAK else 120)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 if SOAK else 300)]
 
 
 async def test_a_killed_router_holds_nothing_and_forgets_nothing(

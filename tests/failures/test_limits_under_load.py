@@ -57,7 +57,6 @@ ROOMY: Final[Mapping[str, Any]] = {
 }
 SOON_S: Final = 2
 
-pytestmark = pytest.mark.timeout(120)
 every_way = pytest.mark.parametrize("processes", PROCESSES)
 
 

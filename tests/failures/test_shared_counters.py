@@ -30,8 +30,6 @@ from tests.support.wait import eventually
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
 EMBEDDED = {"counters": "embedded-valkey", "counters_lease_s": 2}
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @asynccontextmanager
 async def shared(

@@ -136,7 +136,7 @@ def is_whole(answer: httpx2.Response, surface: Surface, *, stream: bool) -> bool
     return whole == 1
 
 
-@pytest.mark.timeout(900 if SOAK else 120)
+@pytest.mark.timeout(900 if SOAK else 300)
 @settings(
     max_examples=2000 if SOAK else 60,
     deadline=None,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.gateway import free_port
-from tests.support.wait import eventually_sync
+from tests.support.wait import PATIENCE_S, eventually_sync
 
-STARTED_WITHIN_S = 40
-STOPPED_WITHIN_S = 40
+STARTED_WITHIN_S = PATIENCE_S
+STOPPED_WITHIN_S = PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

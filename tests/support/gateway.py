@@ -1,6 +1,7 @@
 """The router as its operators run it: a process, a configuration file, a database."""
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
@@ -10,9 +11,11 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +25,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from smart_llmrouter.config.load import load_snapshot
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 SECRET: Final = "5ec2e7" + "0" * 58
 """The secret part of every token in tests; it opens nothing."""
@@ -34,6 +37,8 @@ DATABASE_VARIABLE: Final = "ROUTER_DATABASE_URL"
 _NOT_DEALT_OUT: Final = range(10_240, 32_768)
 _TRIES: Final = 100
 _CHANCE: Final = random.SystemRandom()
+_TAKEN: Final[set[int]] = set()
+_CLAIMS: Final = Path(tempfile.gettempdir(), f"router-test-ports-{os.getuid()}")
 
 
 def token(key: str = "k1") -> str:
@@ -136,15 +141,33 @@ def free_port() -> int:
     """Return a port that nobody holds now, for a process that is to listen there.
 
     It is none of those that the system deals out by itself: until that process is up,
-    no connection and no test that lets the system choose comes upon it. Where nobody
-    shall listen, hold one; see `tests.support.upstream_server.refusing_port`.
+    no connection and no test that lets the system choose comes upon it. And it is
+    given out once: not again by this process of tests, nor by others that run beside
+    it. Where nobody shall listen, hold one; see
+    `tests.support.upstream_server.refusing_port`.
     """
     # Each process of a parallel run has the same seed; their ports must differ.
     for port in _CHANCE.sample(_NOT_DEALT_OUT, k=_TRIES):
         with closing(socket.socket()) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _claim(port)
             return port
     raise AssertionError("no port is free")
+
+
+def _claim(port: int) -> None:
+    """Keep a port from being given out again. Raises `OSError` if it was."""
+    if port in _TAKEN:
+        raise BlockingIOError(port)
+    # A lock of one byte a port; the system releases all of them with the process.
+    fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    _TAKEN.add(port)
+
+
+@cache
+def _claims() -> int:
+    """Return the file of the locks, open until the process ends."""
+    return os.open(_CLAIMS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
 
 @dataclass(slots=True)
@@ -194,7 +217,7 @@ class Gateway:
                 stdout=log,
                 stderr=log,
             )
-        await eventually(self._answers, within_s=30, what="readiness")
+        await eventually(self._answers, what="readiness")
 
     def write(self) -> None:
         """Write the settings to the configuration file, all at once."""
@@ -207,7 +230,7 @@ class Gateway:
         """Return the report of `/readyz`, by a connection of its own."""
         # To read the certificates of authorities takes longer than to ask.
         async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
-            answer = await client.get(f"{self.url}/readyz", timeout=30)
+            answer = await client.get(f"{self.url}/readyz", timeout=PATIENCE_S)
         report: dict[str, Any] = answer.json()
         return report
 
@@ -224,7 +247,7 @@ class Gateway:
             reloads: int = (await self.report())["configuration"]["reloads"]
             return reloads > before
 
-        await eventually(over, within_s=30, what="the end of the reload")
+        await eventually(over, what="the end of the reload")
         return await self.report()
 
     def has_taken_what_is_written(self) -> bool:
@@ -252,7 +275,7 @@ class Gateway:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return await asyncio.to_thread(self.process.wait, 40)
+        return await asyncio.to_thread(self.process.wait, PATIENCE_S)
 
     def openai(
         self,
@@ -274,7 +297,10 @@ class Gateway:
         """Return a plain HTTP client with the token of `key`."""
         headers = {"Authorization": f"Bearer {token(key)}"} if key else {}
         return httpx2.AsyncClient(
-            base_url=self.url, headers=headers, trust_env=False, timeout=30
+            base_url=self.url,
+            headers=headers,
+            trust_env=False,
+            timeout=PATIENCE_S,
         )
 
     def rows(self) -> list[dict[str, Any]]:
@@ -294,9 +320,7 @@ class Gateway:
 
     async def recorded(self, count: int) -> list[dict[str, Any]]:
         """Wait until there are `count` usage rows at least, and return them all."""
-        await eventually(
-            lambda: len(self.rows()) >= count, within_s=15, what=f"{count} rows"
-        )
+        await eventually(lambda: len(self.rows()) >= count, what=f"{count} rows")
         return self.rows()
 
 

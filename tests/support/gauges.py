@@ -5,6 +5,8 @@ from typing import Protocol
 
 import httpx2
 
+from tests.support.wait import PATIENCE_S
+
 
 class Reachable(Protocol):
     """A router, in whatever process."""
@@ -29,7 +31,7 @@ async def gauge(router: Reachable, name: str) -> float:
     return float(value)
 
 
-async def settled(router: Reachable, *, within_s: float = 10) -> None:
+async def settled(router: Reachable, *, within_s: float = PATIENCE_S) -> None:
     """Wait until no call is being served."""
     async with asyncio.timeout(within_s):
         while await gauge(router, "calls_in_flight"):  # noqa: ASYNC110 - not our loop

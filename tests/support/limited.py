@@ -130,15 +130,13 @@ async def counted(gateway: Gateway) -> dict[str, float]:
 async def served(seen: Seen, count: int) -> None:
     """Wait until so many more calls were answered."""
     before = seen.statuses[200]
-    await eventually(
-        lambda: seen.statuses[200] >= before + count, within_s=30, what="answers"
-    )
+    await eventually(lambda: seen.statuses[200] >= before + count, what="answers")
 
 
 async def use_up(gateway: Gateway, seen: Seen, chance: random.Random) -> None:
     """Ask until the lifetime budget refuses."""
     async with under_load(gateway, seen, chance):
-        await eventually(lambda: seen.statuses[403] >= CALLERS, within_s=60)
+        await eventually(lambda: seen.statuses[403] >= CALLERS)
 
 
 async def spent_to_the_last_call(
@@ -150,7 +148,7 @@ async def spent_to_the_last_call(
         return spent_by(gateway.rows()) == await counted(gateway)
 
     with suppress(NeverHappened):
-        await eventually(agree, within_s=20)
+        await eventually(agree)
     spent = spent_by(gateway.rows())
     assert await counted(gateway) == spent
     assert spent["requests"] == most_calls

@@ -11,6 +11,7 @@ from typing import Final
 
 from tests.support.gateway import token
 from tests.support.gauges import Reachable
+from tests.support.wait import PATIENCE_S
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -84,30 +85,30 @@ class Line:
         """Send bytes as they are."""
         self.writer.write(data)
 
-    async def until(self, mark: bytes, *, within_s: float = 10) -> bytes:
+    async def until(self, mark: bytes, *, within_s: float = PATIENCE_S) -> bytes:
         """Read up to `mark`, and return all of it."""
         async with asyncio.timeout(within_s):
             return await self.reader.readuntil(mark)
 
-    async def rest(self, *, within_s: float = 15) -> bytes:
+    async def rest(self, *, within_s: float = PATIENCE_S) -> bytes:
         """Read until the router closes the connection."""
         async with asyncio.timeout(within_s):
             return await self.reader.read()
 
-    async def head(self, *, within_s: float = 10) -> Answered:
+    async def head(self, *, within_s: float = PATIENCE_S) -> Answered:
         """Read the head of an answer."""
         raw = await self.until(b"\r\n\r\n", within_s=within_s)
         first, *lines = raw.decode("latin-1").strip().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)
         return Answered(int(first.split(" ", 2)[1]), headers, b"")
 
-    async def chunk(self, *, within_s: float = 10) -> bytes:
+    async def chunk(self, *, within_s: float = PATIENCE_S) -> bytes:
         """Read one chunk of a chunked body; empty at its end."""
         size = int(await self.until(b"\r\n", within_s=within_s), 16)
         async with asyncio.timeout(within_s):
             return (await self.reader.readexactly(size + 2))[:-2]
 
-    async def answer(self, *, within_s: float = 15) -> Answered:
+    async def answer(self, *, within_s: float = PATIENCE_S) -> Answered:
         """Read a whole answer."""
         head = await self.head(within_s=within_s)
         if head.headers.get("transfer-encoding") == "chunked":

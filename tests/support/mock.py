@@ -13,6 +13,7 @@ from smart_llmrouter.mockprovider.provider import MockProvider, Settings
 from smart_llmrouter.mockprovider.recording import Received
 from smart_llmrouter.mockprovider.script import Orders, Step
 from smart_llmrouter.mockprovider.server import MockServer, listening
+from tests.support.wait import PATIENCE_S
 
 _LISTENS = re.compile(r"mock provider: (http://\S+)/v1")
 
@@ -84,4 +85,4 @@ def mock_process(*options: str) -> Generator[str]:
         yield found.group(1)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_S)

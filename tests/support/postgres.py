@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,8 @@ from typing import Final
 import psycopg
 import pytest
 
-from tests.support.wait import eventually_sync
+from tests.support.gateway import free_port
+from tests.support.wait import PATIENCE_S, eventually_sync
 
 PROGRAMS_VARIABLE: Final = "SMART_LLMROUTER_POSTGRES"
 """Where the programs are, to test with another version."""
@@ -94,7 +94,7 @@ class PostgresServer:
         self._programs = _readable(_installed(), directory)
         self._directory = directory
         self._data = directory / "data"
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         directory.chmod(0o755)
         self._data.mkdir(mode=0o700)
@@ -129,7 +129,7 @@ class PostgresServer:
             "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions",
             *options,
         )  # fmt: skip
-        _, said = made.communicate(timeout=60)
+        _, said = made.communicate(timeout=PATIENCE_S)
         if made.returncode != 0:
             raise NoPostgres(f"initdb failed: {said.decode()[-500:]}")
 
@@ -143,7 +143,7 @@ class PostgresServer:
             "-h", "127.0.0.1", "-p", str(self._port), *_QUICK,
             largest_file=largest_file,
         )  # fmt: skip
-        eventually_sync(self._answers, what="the server's answer", within_s=30)
+        eventually_sync(self._answers, what="the server's answer")
 
     def stop(self) -> None:
         """End it at once, as a machine that restarts does."""
@@ -152,7 +152,7 @@ class PostgresServer:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGQUIT)
                 process.send_signal(signal.SIGCONT)
-            process.communicate(timeout=20)
+            process.communicate(timeout=PATIENCE_S)
 
     def pause(self) -> None:
         """Let neither it nor any of its processes do anything."""
@@ -232,12 +232,6 @@ def _readable(programs: Path, directory: Path) -> Path:
         return programs
     shutil.copytree(programs.parent, directory / "install", symlinks=True)
     return directory / "install" / programs.name
-
-
-def _free_port() -> int:
-    with socket.socket() as asking:
-        asking.bind(("127.0.0.1", 0))
-        return int(asking.getsockname()[1])
 
 
 @cache

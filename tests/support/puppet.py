@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.support.wait import PATIENCE_S
+
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
@@ -95,7 +97,7 @@ class Puppet:
         """Return how many calls the test has not taken yet."""
         return self._calls.qsize()
 
-    async def call(self, *, within_s: float = 5) -> PuppetCall:
+    async def call(self, *, within_s: float = PATIENCE_S) -> PuppetCall:
         """Return the next call, as soon as it is there."""
         async with asyncio.timeout(within_s):
             return await self._calls.get()

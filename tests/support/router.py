@@ -39,11 +39,9 @@ from smart_llmrouter.ledger.record import UsageRecord, decode_record
 from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.segments import list_segments
 from tests.support.gateway import token
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 T = TypeVar("T")
-
-_WITHIN_S = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,10 @@ class Router:
         """Return a plain HTTP client with the token of `key`."""
         headers = {"Authorization": f"Bearer {token(key)}"} if key else {}
         return httpx2.AsyncClient(
-            base_url=self.url, headers=headers, trust_env=False, timeout=30
+            base_url=self.url,
+            headers=headers,
+            trust_env=False,
+            timeout=PATIENCE_S,
         )
 
     def records(self) -> list[UsageRecord]:
@@ -198,10 +199,10 @@ def on_its_own_loop(resource: AbstractAsyncContextManager[T]) -> Generator[T]:
 
     thread = threading.Thread(target=run, name="router", daemon=True)
     thread.start()
-    value, loop, ended = started.result(_WITHIN_S)
+    value, loop, ended = started.result(PATIENCE_S)
     try:
         yield value
     finally:
         loop.call_soon_threadsafe(ended.set)
-        thread.join(_WITHIN_S)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the router's thread did not end"

@@ -126,7 +126,6 @@ class Scene:
         """Wait for so many calls on record; return columns of all, oldest first."""
         return eventually_sync(
             lambda: self._rows(columns, at_least),
-            within_s=15,
             what=f"{at_least} rows",
         )
 

@@ -7,6 +7,7 @@ import httpx2
 
 from tests.support.gateway import Gateway, token
 from tests.support.upstream_server import AUTHORITY
+from tests.support.wait import PATIENCE_S
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class SecureGateway(Gateway):
             headers={"Authorization": f"Bearer {token()}"},
             verify=ssl.create_default_context(cafile=AUTHORITY),
             trust_env=False,
-            timeout=20,
+            timeout=PATIENCE_S,
         )
 
     async def _answers(self) -> bool:

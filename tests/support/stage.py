@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-_WITHIN_S: Final = 30
+from tests.support.wait import PATIENCE_S
+
 _POLL_S: Final = 0.05
 _HOLD: Final = """
 import fcntl, socket, struct, sys
@@ -81,7 +82,7 @@ class Stage:
             if process.poll() is None:
                 process.terminate()
             try:
-                process.wait(_WITHIN_S)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -145,13 +146,13 @@ class Stage:
 
     def wait_for(self, text: str, *, log: Path) -> str:
         """Wait until a log holds `text`; return the line that does."""
-        until_s = time.monotonic() + _WITHIN_S
+        until_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < until_s:
             for line in log.read_text().splitlines() if log.exists() else ():
                 if text in line:
                     return line
             time.sleep(_POLL_S)
-        raise AssertionError(f"{text!r} not seen in {_WITHIN_S} s:\n{log.read_text()}")
+        raise AssertionError(f"{text!r} not seen in {PATIENCE_S} s:\n{log.read_text()}")
 
 
 _WAYS: Final = tuple(

@@ -24,13 +24,12 @@ from tests.support.upstream_server import (
     running_upstream,
     turns,
 )
+from tests.support.wait import PATIENCE_S
 
 MIB: Final = 1024 * 1024
 KEY: Final = "sk-canary-0123456789"
 TRUSTING: Final = Tls(ca_file=str(AUTHORITY))
 SYSTEM: Final = Tls()
-# A call that takes longer hangs. The tests' own time-out cannot break into uvloop.
-_HANGS_S: Final = 20
 
 
 class Opener(Protocol):
@@ -119,7 +118,8 @@ async def ask(
 ) -> tuple[int, bytes]:
     """Send `body`, read the whole answer, and return its status and body."""
     endpoint = to if isinstance(to, Endpoint) else endpoint_to(to.port)
-    async with asyncio.timeout(_HANGS_S):
+    # The tests' own time-out cannot break into uvloop.
+    async with asyncio.timeout(PATIENCE_S):
         answer = await transport.send(endpoint, body)
         try:
             return answer.status, await answer.read()

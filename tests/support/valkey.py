@@ -16,7 +16,7 @@ from pathlib import Path
 
 from smart_llmrouter.stores.valkey_connection import command
 from smart_llmrouter.stores.valkey_server import embedded_binary
-from tests.support.wait import eventually_sync
+from tests.support.wait import PATIENCE_S, eventually_sync
 
 
 class ValkeyServer:
@@ -72,7 +72,7 @@ class ValkeyServer:
     def ask(self, *parts: str | bytes | int) -> bytes:
         """Return the answer to a command, as it is on the wire, if it is short."""
         with socket.socket(socket.AF_UNIX) as asking:
-            asking.settimeout(5)
+            asking.settimeout(PATIENCE_S)
             asking.connect(str(self.socket))
             asking.sendall(command(*parts))
             return asking.recv(1 << 20)
@@ -94,7 +94,7 @@ class ValkeyServer:
             os.kill(process.pid, how)
             if how == signal.SIGTERM:
                 os.kill(process.pid, signal.SIGCONT)
-            process.wait(10)
+            process.wait(PATIENCE_S)
 
 
 @cache

@@ -4,11 +4,18 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, overload
+from typing import Final, TypeVar, overload
 
 T = TypeVar("T")
 
-_POLL_S = 0.01
+PATIENCE_S: Final = 60.0
+"""How long a test waits for what must come at last.
+
+A loaded machine may stop a process for many seconds. This bound only ends a test that
+would never end; it says nothing about how soon something is to happen.
+"""
+
+_POLL_S: Final = 0.01
 
 
 class NeverHappened(AssertionError):
@@ -17,20 +24,23 @@ class NeverHappened(AssertionError):
 
 @overload
 async def eventually(
-    condition: Callable[[], Awaitable[T]], *, within_s: float = 10, what: str = ...
+    condition: Callable[[], Awaitable[T]],
+    *,
+    within_s: float = ...,
+    what: str = ...,
 ) -> T: ...
 
 
 @overload
 async def eventually(
-    condition: Callable[[], T], *, within_s: float = 10, what: str = ...
+    condition: Callable[[], T], *, within_s: float = ..., what: str = ...
 ) -> T: ...
 
 
 async def eventually(
     condition: Callable[[], object],
     *,
-    within_s: float = 10,
+    within_s: float = PATIENCE_S,
     what: str = "the condition",
 ) -> object:
     """Poll `condition` until it gives something true, and return that.
@@ -50,7 +60,10 @@ async def eventually(
 
 
 def eventually_sync(
-    condition: Callable[[], T], *, within_s: float = 10, what: str = "the condition"
+    condition: Callable[[], T],
+    *,
+    within_s: float = PATIENCE_S,
+    what: str = "the condition",
 ) -> T:
     """Do what `eventually` does, in a test without an event loop."""
     deadline = time.monotonic() + within_s

@@ -11,7 +11,7 @@ MONTH_S, DAY_S = (2.0, 0.1) if SOAK else (2.0, 1.0)
 """The small history has few calls in a month, and machines of tests are busy."""
 
 
-@pytest.mark.timeout(1800 if SOAK else 120)
+@pytest.mark.timeout(1800 if SOAK else 300)
 def test_reports_of_a_month_and_of_a_day_are_quick(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
