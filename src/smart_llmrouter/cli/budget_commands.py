@@ -14,7 +14,6 @@ from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from smart_llmrouter.bootstrap.recorded import OnRecord
     from smart_llmrouter.config.allowances import Scope
@@ -77,6 +76,10 @@ class NoSuchScope(Exception):
     """The command names something that is not limited."""
 
 
+class StoreAway(Exception):
+    """The store that routers share cannot be asked."""
+
+
 @app.callback()
 def budget() -> None:
     """What is used and left of limits and budgets."""
@@ -110,29 +113,34 @@ def show(
     typer.echo(render_budgets(report, to=to_format.value), nl=False)
 
 
-def lines_of_both(config: "Path") -> "list[tuple[BudgetLine, BudgetLine]]":
-    """Return each budget as the records have it, and as a shared store counts it.
+def lines_by_records(
+    snapshot: "Snapshot", scopes: "Sequence[Scope]"
+) -> "Sequence[BudgetLine]":
+    """Return a line for each limit and budget, by what is on record."""
+    return _by_records(snapshot, scopes).lines
 
-    There is none where budgets are counted in memory, or the store cannot be asked.
+
+def lines_by_store(
+    snapshot: "Snapshot", scopes: "Sequence[Scope]"
+) -> "Sequence[BudgetLine]":
+    """Return a line for each limit and budget, by the store that routers share.
+
+    Raises `StoreAway` where it cannot be asked.
     """
-    from smart_llmrouter.cli.usage_commands import snapshot_of
-    from smart_llmrouter.config.scopes import all_scopes
-    from smart_llmrouter.config.snapshot import MEMORY
+    from smart_llmrouter.cli.logs import log_to_stderr  # isort: skip - before structlog
 
-    snapshot = snapshot_of(config)
-    if snapshot.state.counters.reveal() == MEMORY:
-        return []
-    scopes = [each for each in all_scopes(snapshot) if each.allowance.budgets.caps]
-    counted = _by_store(snapshot, scopes)
-    if counted is None:
-        return []
-    stored = {(line.scope, line.limit): line for line in counted.lines}
-    recorded = _by_records(snapshot, scopes).lines
-    return [
-        (line, stored[line.scope, line.limit])
-        for line in recorded
-        if "." in line.limit and (line.scope, line.limit) in stored
-    ]
+    import asyncio
+    import logging
+
+    from smart_llmrouter.bootstrap.standings import lines_in_store
+    from smart_llmrouter.core.errors.faults import CountersAway
+    from smart_llmrouter.stores.valkey_address import AddressUnusable
+
+    log_to_stderr(logging.ERROR)
+    try:
+        return asyncio.run(lines_in_store(snapshot.state, scopes))
+    except (CountersAway, AddressUnusable):
+        raise StoreAway from None
 
 
 def _by_records(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetReport":
@@ -153,21 +161,12 @@ def _on_record(snapshot: "Snapshot") -> "OnRecord":
 
 def _by_store(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetReport | None":
     """Return what the shared store says; say so and return `None` where it is away."""
-    from smart_llmrouter.cli.logs import log_to_stderr  # isort: skip - before structlog
-
-    import asyncio
-    import logging
-
-    from smart_llmrouter.bootstrap.standings import lines_in_store
-    from smart_llmrouter.core.errors.faults import CountersAway
     from smart_llmrouter.ledger.budget_report import BudgetReport
-    from smart_llmrouter.stores.valkey_address import AddressUnusable
 
-    log_to_stderr(logging.ERROR)
     at_ms = int(time.time() * _MS_PER_S)
     try:
-        lines = asyncio.run(lines_in_store(snapshot.state, scopes))
-    except (CountersAway, AddressUnusable):
+        lines = lines_by_store(snapshot, scopes)
+    except StoreAway:
         typer.echo(
             "warning: the counter store cannot be asked; this is what the usage "
             "records of this machine say",

@@ -11,12 +11,11 @@ import typer
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
+    from smart_llmrouter.cli.counters_verified import ComparedBudgets
     from smart_llmrouter.config.snapshot import State
-    from smart_llmrouter.ledger.verify import Verified, Wrong
+    from smart_llmrouter.ledger.verify import Verified
 
 _MS_PER_S = 1000
-_LOOKS = 3
-_LOOK_AGAIN_S = 1.0
 
 UntilOption = Annotated[
     str | None,
@@ -38,6 +37,14 @@ SinceOption = Annotated[
 VerifyUntilOption = Annotated[
     str | None,
     typer.Option("--until", help="Where to end, without it; now by default."),
+]
+CountersOption = Annotated[
+    bool,
+    typer.Option(
+        "--counters/--no-counters",
+        help="Whether to compare budgets that are counted in a shared store. Leave "
+        "them out where it also counts calls of machines with databases of their own.",
+    ),
 ]
 
 
@@ -63,14 +70,16 @@ def rollup(until: UntilOption = None, config: ConfigOption = DEFAULT_CONFIG) -> 
 def verify(
     since: SinceOption = None,
     until: VerifyUntilOption = None,
+    counters: CountersOption = True,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Prove that totals are right: rows, roll-ups and counters against each other.
 
     Each roll-up is made again and compared, label by label and to the nano-dollar.
-    Where budgets are counted in a shared store, that is compared, too. Says where
-    something differs, and then ends with 1. Changes nothing.
+    Where budgets are counted in a shared store, those of now are compared, too. Says
+    where something differs, and then ends with 1. Changes nothing.
     """
+    from smart_llmrouter.cli.counters_verified import compare_counters
     from smart_llmrouter.ledger.interval import BadMoment, moment_ms
 
     now_ms = now()
@@ -82,8 +91,10 @@ def verify(
             fail(str(error), code=2)
         state = _caught_up(config)
         found = _verified(state, from_ms, to_ms)
-        found.wrong.extend(_wrong_counters(config))
-    _tell(found)
+        budgets = compare_counters(config) if counters else None
+        if budgets is not None:
+            found.wrong.extend(budgets.wrong)
+    _tell(found, budgets)
     if found.wrong:
         raise typer.Exit(1)
 
@@ -137,32 +148,7 @@ def _verified(state: "State", from_ms: int, to_ms: int) -> "Verified":
     return found
 
 
-def _wrong_counters(config: Path) -> "list[Wrong]":
-    """Compare budgets that are counted in a shared store with what is on record.
-
-    Where a call is in flight the store may be ahead: what differs is looked at again.
-    """
-    from smart_llmrouter.cli.budget_commands import lines_of_both
-    from smart_llmrouter.ledger.verify import Wrong
-
-    wrong: list[Wrong] = []
-    for _ in range(_LOOKS):
-        wrong = [
-            Wrong(
-                f"{recorded.scope} {recorded.limit}",
-                f"{recorded.used} by the records, {counted.used} by the counter store",
-            )
-            for recorded, counted in lines_of_both(config)
-            if recorded.used != counted.used
-        ]
-        if not wrong:
-            break
-        # Until calls that are in flight have come to their records.
-        time.sleep(_LOOK_AGAIN_S)
-    return wrong
-
-
-def _tell(found: "Verified") -> None:
+def _tell(found: "Verified", budgets: "ComparedBudgets | None") -> None:
     total = found.in_rows.calls + found.gone.calls
     nusd = found.in_rows.nusd + found.gone.nusd
     typer.echo(
@@ -173,6 +159,8 @@ def _tell(found: "Verified") -> None:
         waiting = found.waiting[level]
         stale = f", {waiting:,} waiting to be rolled up" if waiting else ""
         typer.echo(f"roll-ups by {level}: {compared:,} compared{stale}")
+    if budgets is not None and budgets.compared:
+        typer.echo(f"budgets in the counter store: {budgets.compared:,} compared")
     for where, what in found.wrong:
         typer.echo(f"WRONG {where}: {what}", err=True)
     if not found.wrong:
