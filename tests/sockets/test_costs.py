@@ -206,6 +206,54 @@ async def test_a_body_that_is_no_answer_may_have_cost_something(
     assert (record.charged_tokens, record.charged_cost_nusd) == (1001, FAILED_NUSD)
 
 
+@pytest.mark.parametrize("path", [MESSAGES, CHAT])
+@pytest.mark.parametrize(("status", "stream"), [(400, False), (400, True), (503, True)])
+async def test_an_error_that_says_its_usage_has_cost_that(
+    tmp_path: Path, mock: Mock, *, path: str, status: int, stream: bool
+) -> None:
+    """Whoever bills for what it refuses says so; that of each attempt is added up."""
+    settings = routed(mock, PRICE, dialect="anthropic-messages")
+    settings["providers"]["other"] = settings["providers"]["acme"]
+    settings["groups"]["chat"]["targets"].append({"use": "other/mini"})
+    usage = {"input_tokens": 1000, "output_tokens": 1}
+    body = json.dumps({"error": {"message": "no"}, "usage": usage})
+    mock.will(Step(times=9, raw=Raw(status=status, body=body, headers=JSON)))
+    async with running_router(tmp_path, settings) as router:
+        record = await recorded(router, path, stream=stream, max_tokens=100)
+
+    times = record.attempts
+    assert record.upstream_status == status
+    assert (record.input_tokens, record.total_cost_nusd) == (None, None)
+    assert record.failed_attempts_cost_nusd == times * FAILED_NUSD
+    assert record.charged_cost_nusd == times * FAILED_NUSD
+    assert record.charged_tokens == times * 1001
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        '{"usage": null}',
+        '{"usage": "much"}',
+        '{"usage": {"limit": 5, "used": 6}}',
+        '{"usage": {"prompt_tokens": -5, "completion_tokens": "5"}}',
+        '{"usage": {"prompt_tokens": 5, "completion_tok',
+        "<html>",
+    ],
+)
+async def test_an_error_that_says_no_usage_has_no_known_cost(
+    tmp_path: Path, mock: Mock, body: str
+) -> None:
+    """Whatever else it says."""
+    mock.will(Step(times=9, raw=Raw(status=400, body=body, headers=JSON)))
+    async with running_router(tmp_path, routed(mock, PRICE)) as router:
+        record = await recorded(router)
+
+    assert record.upstream_status == 400
+    assert record.failed_attempts_cost_nusd is None
+    assert (record.charged_tokens, record.charged_cost_nusd) == (None, None)
+
+
 @pytest.mark.parametrize("price", [PRICE, None])
 async def test_attempts_that_said_nothing_have_no_known_cost(
     tmp_path: Path, mock: Mock, price: object

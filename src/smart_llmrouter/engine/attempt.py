@@ -112,7 +112,10 @@ class Attempting:
         entry: Entry,
     ) -> Win:
         if answer.status != _OK:
-            raise AttemptFailed(await _failure_of_answer(answer, route.endpoint))
+            said = await error_body(answer)
+            # Who bills for what it refuses says what that has used.
+            entry.usage = route.dialect.read_usage(_refusal_in(said).usage)
+            raise AttemptFailed(_failure_of_answer(answer, said, route.endpoint))
         content_type = answer.header("content-type") or ""
         # The usual one needs no look at how it is spelled.
         streamed = content_type != JSON and _is_stream(content_type, asked=stream)
@@ -235,7 +238,7 @@ _decode_refusal: Final = msgspec.json.Decoder(_Refusal).decode
 
 
 def _refusal_in(body: bytes) -> _Refusal:
-    """Read a plain body with status 200 that is no answer."""
+    """Read the body of an error, or of a 200 that is no answer."""
     try:
         return leniently(_decode_refusal, body)
     except UNREADABLE:
@@ -263,11 +266,13 @@ async def error_body(answer: UpstreamAnswer) -> bytes:
     return body[:_ERROR_BODY_MAX_BYTES]
 
 
-async def _failure_of_answer(answer: UpstreamAnswer, endpoint: Endpoint) -> Failure:
+def _failure_of_answer(
+    answer: UpstreamAnswer, body: bytes, endpoint: Endpoint
+) -> Failure:
     """Say what an error answer means."""
     return failure_of_status(
         answer.status,
-        body=await error_body(answer),
+        body=body,
         retry_after=answer.header("retry-after"),
         date=answer.header("date"),
         credentials=endpoint.credentials,

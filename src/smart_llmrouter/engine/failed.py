@@ -1,7 +1,7 @@
 """What attempts have used that failed, as far as their targets have said.
 
 A target may say what it has used before it fails: in the first event of a stream that
-then breaks off, or in a body that is no answer. That is paid for, although nobody got
+then breaks off, or in the body of an error. That is paid for, although nobody got
 anything for it. Where a target said nothing, what it has used is not known.
 """
 
