@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from smart_llmrouter.ledger.interval import utc_text
 from smart_llmrouter.stores.rollup_schema import HOUR_MS, LEVELS, Level
 
 DAY_MS: Final = 24 * HOUR_MS
@@ -28,6 +29,10 @@ class Period:
 
     level: Level
     start_ms: int
+
+    def __str__(self) -> str:
+        """Return its level and its beginning: `hour 2026-11-01T08:00Z`."""
+        return f"{self.level} {utc_text(self.start_ms)[:16]}Z"
 
     @property
     def end_ms(self) -> int:

@@ -57,6 +57,7 @@ class Upkeep:
         self._look_at_s = monotonic()
         self._job: Iterator[Removed] | None = None
         self._failed: set[Period] = set()
+        self._doing: dict[str, str] = {}
 
     def step(self) -> bool:
         """Do one thing, where there is one; say whether to ask again at once."""
@@ -66,7 +67,7 @@ class Upkeep:
             busy = self._step()
         except (DatabaseAway, DatabaseUnusable) as error:
             self._job = None
-            self._log("upkeep_failed", reason=str(error))
+            self._log("upkeep_failed", **self._doing, reason=str(error))
             busy = False
         if not busy:
             self._look_at_s = self._monotonic() + LOOK_EVERY_S
@@ -74,9 +75,11 @@ class Upkeep:
 
     def _step(self) -> bool:
         if self._job is not None:
+            self._doing = {"doing": "retention"}
             if next(self._job, None) is None:
                 self._job = None
             return True
+        self._doing = {"doing": "look"}
         now_ms = self._now_ms()
         with connect_for_reading(self._url) as reading:
             due = next_due(reading, now_ms=now_ms, skip=self._failed)
@@ -97,6 +100,7 @@ class Upkeep:
         return due is not None or job
 
     def _roll_up(self, due: Due, *, now_ms: int) -> None:
+        self._doing = {"doing": "roll-up", "period": str(due.period)}
         # One that cannot be rolled up keeps no other from it.
         self._failed.add(due.period)
         with self._transact() as writing:

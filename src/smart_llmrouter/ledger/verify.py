@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from smart_llmrouter.ledger.interval import utc_text
 from smart_llmrouter.ledger.periods import Period, Span
 from smart_llmrouter.ledger.rollup_sql import wrong_sums, wrong_timings
 from smart_llmrouter.stores.reading import Queries
@@ -136,7 +135,7 @@ def _loose(reading: Queries, bounds: tuple[int, int]) -> Iterator[Wrong]:
 
 
 def _wrong(reading: Queries, period: Period, calls: int) -> Iterator[Wrong]:
-    where = f"{period.level} {utc_text(period.start_ms)[:16]}Z"
+    where = str(period)
     bounds = (period.start_ms, period.end_ms)
     each = len(TIMED) if period.level == "hour" else 1
     (sums,) = reading.execute(

@@ -58,7 +58,7 @@ def upkeep_of(
 
     def log(event: str, /, **fields: str | int) -> None:
         if told is not None:
-            told.append(f"{event}: {fields['reason']}")
+            told.append(f"{event}: {', '.join(map(str, fields.values()))}")
 
     return Upkeep(
         state.url,
@@ -139,7 +139,8 @@ def test_one_hour_that_cannot_be_rolled_up_keeps_no_other_from_it(
             (MIDNIGHT + HOUR, "open"),
             (MIDNIGHT + 2 * HOUR, "final"),
         ]
-    assert set(told) == {"upkeep_failed: integer overflow"}
+    period = "hour 2026-09-21T01:00Z"
+    assert set(told) == {f"upkeep_failed: roll-up, {period}, integer overflow"}
 
 
 def test_a_database_that_is_locked_is_waited_for(state: StateDirectory) -> None:
@@ -156,8 +157,29 @@ def test_a_database_that_is_locked_is_waited_for(state: StateDirectory) -> None:
         steps_of(upkeep)
 
     assert while_locked is False
-    assert told == ["upkeep_failed: database is locked"]
+    assert told == [
+        "upkeep_failed: roll-up, hour 2026-09-21T00:00Z, database is locked"
+    ]
     assert count_of(state.url, "usage_rollup_daily") > 0
+
+
+def test_what_fails_while_it_removes_or_looks_is_told(state: StateDirectory) -> None:
+    """It is no roll-up then, and of no period."""
+    clock, told = Clock(), list[str]()
+    retention = Retention(usage_detail_days=7, batch_rows=1)
+    upkeep = upkeep_of(state, clock, retention=retention, told=told)
+
+    while count_of(state.url, "retention_jobs") == 0:
+        assert upkeep.step()
+    state.database.rename(state.path / "elsewhere")
+    for _ in range(2):
+        upkeep.step()
+        clock.now_s += LOOK_EVERY_S
+
+    assert [line.partition(",")[0] for line in told] == [
+        "upkeep_failed: retention",
+        "upkeep_failed: look",
+    ]
 
 
 def test_the_ingester_removes_while_it_ingests(tmp_path: Path) -> None:
