@@ -17,7 +17,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from smart_llmrouter.mockprovider.script import Step
@@ -34,6 +33,7 @@ from tests.support.gauges import gauge
 from tests.support.line import Line, chat, line_to
 from tests.support.load import under_load
 from tests.support.mock import Mock, running_mock
+from tests.support.plain_clients import without_tls
 from tests.support.process import (
     arguments,
     children,
@@ -430,7 +430,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_and_is_replaced(
 
 async def alive(gateway: Gateway) -> int:
     """Return the status of `/healthz`, asked for on a connection of its own."""
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with without_tls(trust_env=False) as client:
         return (await client.get(f"{gateway.url}/healthz")).status_code
 
 

@@ -13,6 +13,7 @@ from smart_llmrouter.mockprovider.script import Step, StreamError
 from tests.support.caching import PATHS, caching, request, verdicts
 from tests.support.gateway import configuration, provider, token
 from tests.support.mock import Mock
+from tests.support.plain_clients import anthropic_without_tls
 from tests.support.router import Router, running_router
 
 CHAT: Final = PATHS["openai-chat"]
@@ -96,7 +97,10 @@ async def test_the_official_sdks_understand_it(router: Router, mock: Mock) -> No
         )
         async with (
             anthropic.AsyncAnthropic(
-                base_url=router.url, api_key=token(), max_retries=0
+                base_url=router.url,
+                api_key=token(),
+                max_retries=0,
+                http_client=anthropic_without_tls(),
             ) as client,
             client.messages.stream(
                 model="chat",

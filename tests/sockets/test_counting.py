@@ -26,6 +26,7 @@ from tests.support.gateway import (
 )
 from tests.support.line import chat, line_to
 from tests.support.mock import Mock
+from tests.support.plain_clients import anthropic_without_tls
 from tests.support.puppet import running_puppet
 from tests.support.router import Router, running_router
 from tests.support.upstream_server import (
@@ -404,7 +405,10 @@ async def test_the_anthropic_sdk_counts(tmp_path: Path) -> None:
     async with (
         counting(tmp_path, COUNT) as (router, _),
         anthropic.AsyncAnthropic(
-            base_url=router.url, api_key=token(), max_retries=0
+            base_url=router.url,
+            api_key=token(),
+            max_retries=0,
+            http_client=anthropic_without_tls(),
         ) as client,
     ):
         counted = await client.messages.count_tokens(model="chat", messages=HI)

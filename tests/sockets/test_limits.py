@@ -19,6 +19,7 @@ import pytest
 from smart_llmrouter.mockprovider.script import Step
 from tests.support.gateway import CAPABLE, caller, configuration, provider, token
 from tests.support.mock import Mock
+from tests.support.plain_clients import anthropic_without_tls
 from tests.support.router import Router, running_router
 from tests.support.wait import eventually
 
@@ -108,7 +109,10 @@ async def test_the_sdks_raise_what_they_raise_for_a_limit(
                 model="chat", messages=[{"role": "user", "content": "hi"}]
             )
         async with anthropic.AsyncAnthropic(
-            api_key=token(), base_url=router.url, max_retries=0
+            api_key=token(),
+            base_url=router.url,
+            max_retries=0,
+            http_client=anthropic_without_tls(),
         ) as other:
             with pytest.raises(anthropic.RateLimitError) as from_anthropic:
                 await other.messages.create(

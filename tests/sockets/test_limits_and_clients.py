@@ -14,6 +14,7 @@ import pytest
 from smart_llmrouter.mockprovider.script import Step
 from tests.support.gateway import caller, configuration, provider, token
 from tests.support.mock import Mock
+from tests.support.plain_clients import anthropic_without_tls
 from tests.support.router import Router, running_router
 from tests.support.wait import eventually
 
@@ -96,7 +97,10 @@ async def test_the_sdks_do_not_ask_again_for_what_is_used_up(
         with pytest.raises(getattr(openai, kind)):
             await sdk.responses.create(model="chat", input=SAID)
         async with anthropic.AsyncAnthropic(
-            api_key=token(), base_url=router.url, max_retries=5
+            api_key=token(),
+            base_url=router.url,
+            max_retries=5,
+            http_client=anthropic_without_tls(),
         ) as other:
             with pytest.raises(getattr(anthropic, kind)):
                 await other.messages.create(

@@ -19,6 +19,7 @@ from anthropic.types import (
 from smart_llmrouter.mockprovider.provider import Settings
 from smart_llmrouter.mockprovider.script import Step, StreamError
 from tests.support.mock import Mock, running_mock
+from tests.support.plain_clients import anthropic_without_tls
 
 MODEL = "mock-small"
 WEATHER: ToolParam = {
@@ -38,12 +39,26 @@ async def mock() -> AsyncGenerator[Mock]:
         yield mock
 
 
+def sdk(
+    mock: Mock,
+    *,
+    api_key: str = "any",
+    default_headers: dict[str, str] | None = None,
+) -> anthropic.AsyncAnthropic:
+    """Return the SDK, pointed at a mock, without retries of its own."""
+    return anthropic.AsyncAnthropic(
+        base_url=mock.url,
+        api_key=api_key,
+        default_headers=default_headers,
+        max_retries=0,
+        http_client=anthropic_without_tls(),
+    )
+
+
 @pytest.fixture
 async def client(mock: Mock) -> AsyncGenerator[anthropic.AsyncAnthropic]:
     """The SDK, without retries of its own."""
-    async with anthropic.AsyncAnthropic(
-        base_url=mock.url, api_key="any", max_retries=0
-    ) as client:
+    async with sdk(mock) as client:
         yield client
 
 
@@ -427,14 +442,9 @@ async def test_models_are_listed(client: anthropic.AsyncAnthropic) -> None:
 async def test_a_key_may_come_in_either_header() -> None:
     """`x-api-key` does, `Authorization` does, a wrong key is a 401 in this dialect."""
     async with running_mock(Settings(api_key="right")) as mock:
-        options = {"base_url": mock.url, "max_retries": 0}
-        by_key = anthropic.AsyncAnthropic(**options, api_key="right")  # type: ignore[arg-type]  # a table of options
-        by_header = anthropic.AsyncAnthropic(
-            **options,  # type: ignore[arg-type]  # the same
-            api_key="wrong",
-            default_headers={"x-api-key": "right"},
-        )
-        wrong = anthropic.AsyncAnthropic(**options, api_key="wrong")  # type: ignore[arg-type]  # the same
+        by_key = sdk(mock, api_key="right")
+        by_header = sdk(mock, api_key="wrong", default_headers={"x-api-key": "right"})
+        wrong = sdk(mock, api_key="wrong")
 
         answers = [await ask(each, "hey") for each in (by_key, by_header)]
         with pytest.raises(anthropic.AuthenticationError):

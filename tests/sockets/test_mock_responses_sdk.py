@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from smart_llmrouter.mockprovider.script import Step, StreamError
 from tests.support.mock import Mock, running_mock
+from tests.support.plain_clients import openai_without_tls
 
 MODEL = "mock-small"
 WEATHER: FunctionToolParam = {
@@ -50,7 +51,10 @@ async def mock() -> AsyncGenerator[Mock]:
 async def client(mock: Mock) -> AsyncGenerator[openai.AsyncOpenAI]:
     """The SDK, without retries of its own."""
     async with openai.AsyncOpenAI(
-        base_url=mock.base_url, api_key="any", max_retries=0
+        base_url=mock.base_url,
+        api_key="any",
+        max_retries=0,
+        http_client=openai_without_tls(),
     ) as client:
         yield client
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from smart_llmrouter.mockprovider.provider import Settings
 from smart_llmrouter.mockprovider.script import Step, StreamError
 from tests.support.mock import Mock, running_mock
+from tests.support.plain_clients import openai_without_tls
 
 MODEL = "mock-small"
 
@@ -88,7 +89,10 @@ async def mock() -> AsyncGenerator[Mock]:
 async def client(mock: Mock) -> AsyncGenerator[openai.AsyncOpenAI]:
     """The SDK, without retries of its own."""
     async with openai.AsyncOpenAI(
-        base_url=mock.base_url, api_key="any", max_retries=0
+        base_url=mock.base_url,
+        api_key="any",
+        max_retries=0,
+        http_client=openai_without_tls(),
     ) as client:
         yield client
 
@@ -492,7 +496,12 @@ async def test_a_key_and_models_can_be_demanded() -> None:
     """Another key is a 401, another model a 404; the right ones are served."""
     settings = Settings(api_key="right", models=("only",))
     async with running_mock(settings) as mock:
-        wrong = openai.AsyncOpenAI(base_url=mock.base_url, api_key="w", max_retries=0)
+        wrong = openai.AsyncOpenAI(
+            base_url=mock.base_url,
+            api_key="w",
+            max_retries=0,
+            http_client=openai_without_tls(),
+        )
         right = wrong.with_options(api_key="right")
 
         with pytest.raises(openai.AuthenticationError):

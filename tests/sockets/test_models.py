@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.gateway import caller, configuration, provider, token
 from tests.support.mock import Mock
+from tests.support.plain_clients import anthropic_without_tls
 from tests.support.router import Router, running_router
 
 
@@ -246,7 +247,10 @@ async def test_the_anthropic_sdk_lists_and_retrieves(several: Router) -> None:
     """Page by page, and one by one, whatever the base URL ends with."""
     for base_url in (several.url, f"{several.url}/anthropic"):
         async with anthropic.AsyncAnthropic(
-            base_url=base_url, api_key=token(), max_retries=0
+            base_url=base_url,
+            api_key=token(),
+            max_retries=0,
+            http_client=anthropic_without_tls(),
         ) as client:
             models = [model.id async for model in client.models.list(limit=2)]
             one = await client.models.retrieve("team/fast:1")

@@ -13,6 +13,7 @@ from smart_llmrouter.mockprovider.provider import Settings
 from smart_llmrouter.mockprovider.script import Step
 from tests.support.gateway import caller, configuration, provider, token
 from tests.support.mock import Mock, running_mock
+from tests.support.plain_clients import anthropic_without_tls
 from tests.support.router import Router, running_router
 
 Json = dict[str, Any]
@@ -91,7 +92,9 @@ async def test_a_streamed_signature_goes_back_to_its_maker(
     """What was proved in a stream is known, too."""
     first.will(Step(status=503))
     async with siblings(tmp_path, first, second, "anthropic-messages") as router:
-        client = anthropic.AsyncAnthropic(base_url=router.url, api_key=token())
+        client = anthropic.AsyncAnthropic(
+            base_url=router.url, api_key=token(), http_client=anthropic_without_tls()
+        )
         async with client, client.messages.stream(**thinking()) as stream:
             begun = await stream.get_final_message()
         blocks = [block.model_dump(exclude_none=True) for block in begun.content]

@@ -8,6 +8,7 @@ import httpx2
 from smart_llmrouter.config.snapshot import Tls
 from tests.support.gateway import configuration, provider, running_gateway, token
 from tests.support.mock import Mock
+from tests.support.plain_clients import without_tls
 from tests.support.proxy import running_proxy
 from tests.support.puppet import completion, running_puppet
 from tests.support.router import Router, running_router
@@ -120,7 +121,7 @@ async def test_a_provider_behind_a_proxy(tmp_path: Path) -> None:
             configuration({"acme": there}),
             environment={"HTTPS_PROXY": proxy.url},
         ) as gateway:
-            async with httpx2.AsyncClient(trust_env=False) as client:
+            async with without_tls(trust_env=False) as client:
                 answer = await client.post(
                     gateway.url + CHAT,
                     json=BODY,

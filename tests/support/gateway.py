@@ -25,6 +25,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from smart_llmrouter.config.load import load_snapshot
+from tests.support.plain_clients import openai_without_tls, without_tls
 from tests.support.wait import PATIENCE_S, eventually
 
 SECRET: Final = "5ec2e7" + "0" * 58
@@ -228,8 +229,7 @@ class Gateway:
 
     async def report(self) -> dict[str, Any]:
         """Return the report of `/readyz`, by a connection of its own."""
-        # To read the certificates of authorities takes longer than to ask.
-        async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+        async with without_tls(trust_env=False) as client:
             answer = await client.get(f"{self.url}/readyz", timeout=PATIENCE_S)
         report: dict[str, Any] = answer.json()
         return report
@@ -263,7 +263,7 @@ class Gateway:
     async def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with without_tls(trust_env=False) as client:
             try:
                 answer = await client.get(f"{self.url}/readyz")
             except httpx2.TransportError:
@@ -287,6 +287,7 @@ class Gateway:
         It is closed with the gateway.
         """
         options.setdefault("max_retries", 0)
+        options.setdefault("http_client", openai_without_tls())
         client = openai.AsyncOpenAI(
             api_key=token(key), base_url=f"{self.url}/v1", **options
         )
@@ -296,7 +297,7 @@ class Gateway:
     def http(self, key: str | None = "k1") -> httpx2.AsyncClient:
         """Return a plain HTTP client with the token of `key`."""
         headers = {"Authorization": f"Bearer {token(key)}"} if key else {}
-        return httpx2.AsyncClient(
+        return without_tls(
             base_url=self.url,
             headers=headers,
             trust_env=False,

@@ -39,6 +39,7 @@ from smart_llmrouter.ledger.record import UsageRecord, decode_record
 from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.segments import list_segments
 from tests.support.gateway import token
+from tests.support.plain_clients import openai_without_tls, without_tls
 from tests.support.wait import PATIENCE_S, eventually
 
 T = TypeVar("T")
@@ -62,7 +63,10 @@ class Router:
     def openai(self, key: str = "k1", *, max_retries: int = 0) -> openai.AsyncOpenAI:
         """Return the official SDK, pointed here; it is closed with the router."""
         client = openai.AsyncOpenAI(
-            api_key=token(key), base_url=f"{self.url}/v1", max_retries=max_retries
+            api_key=token(key),
+            base_url=f"{self.url}/v1",
+            max_retries=max_retries,
+            http_client=openai_without_tls(),
         )
         self.opened.append(client)
         return client
@@ -70,7 +74,7 @@ class Router:
     def http(self, key: str | None = "k1") -> httpx2.AsyncClient:
         """Return a plain HTTP client with the token of `key`."""
         headers = {"Authorization": f"Bearer {token(key)}"} if key else {}
-        return httpx2.AsyncClient(
+        return without_tls(
             base_url=self.url,
             headers=headers,
             trust_env=False,
