@@ -102,7 +102,11 @@ def run(
             results = _counted(state, now_ms=now_ms)
         else:
             if not yes:
-                typer.confirm("Remove what is too old, for good?", abort=True)
+                typer.confirm(
+                    f"It is {_day(now_ms)} by this machine's clock. Remove what is too "
+                    "old, for good?",
+                    abort=True,
+                )
             roll_up_all(state, now_ms=now_ms, drafts_until_ms=None)
             results = _removed(state, now_ms=now_ms)
     typer.echo(results_text(results, dry_run=dry_run), nl=False)

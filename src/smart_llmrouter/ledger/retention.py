@@ -47,6 +47,9 @@ _CUT_OFF: Final = (
     "UPDATE retention_jobs SET status = 'interrupted' WHERE status = 'running'"
 )
 _END: Final = "UPDATE retention_jobs SET status = 'done', ended_ms = ? WHERE id = ?"
+_REFUSED: Final = (
+    "UPDATE retention_jobs SET status = 'failed', ended_ms = ? WHERE id = ?"
+)
 _BEGIN_CLASS: Final = (
     "INSERT INTO retention_job_results VALUES (?, ?, ?, ?, 0, 0, 0, 0)"
 )
@@ -165,6 +168,12 @@ def begin_job(writing: Writing, order: JobOrder, *, dry_run: bool) -> int:
 def end_job(writing: Writing, job_id: int, *, now_ms: int) -> None:
     """Write down that a job has come to its end."""
     writing.execute(_END, (now_ms, job_id))
+
+
+def note_refused(writing: Writing, order: JobOrder) -> None:
+    """Write down that a job has come and did nothing, as the clock is not believed."""
+    job_id = begin_job(writing, order, dry_run=False)
+    writing.execute(_REFUSED, (order.now_ms, job_id))
 
 
 def _steps(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from smart_llmrouter.config.policies import Retention
+from smart_llmrouter.ledger.clock_trust import doubt, may_remove
 from smart_llmrouter.ledger.holds import (
     HELD_EVENTS,
     HELD_ROWS,
@@ -193,6 +194,11 @@ def status_text(reading: Queries, policy: Retention, *, now_ms: int) -> str:
         lines.append(f"{name}: kept {kept}; oldest {since}")
     holds = [hold for hold in all_holds(reading) if hold.released_ms is None]
     lines.append(f"legal holds: {len(holds)}")
+    if not may_remove(reading, policy, now_ms=now_ms):
+        lines.append(
+            f"nothing is removed by itself for now: {doubt(now_ms)}; if it is right, "
+            "`retention run` removes at once, and the router within some days"
+        )
     lines += _jobs(reading)
     return "".join(f"{line}\n" for line in lines)
 

@@ -10,9 +10,15 @@ from typing import Final, Protocol
 
 from smart_llmrouter.config.policies import Retention
 from smart_llmrouter.core.clock import Monotonic
+from smart_llmrouter.ledger.clock_trust import doubt, may_remove
 from smart_llmrouter.ledger.periods import Period
 from smart_llmrouter.ledger.removing import Removed
-from smart_llmrouter.ledger.retention import JobOrder, is_due, run_retention
+from smart_llmrouter.ledger.retention import (
+    JobOrder,
+    is_due,
+    note_refused,
+    run_retention,
+)
 from smart_llmrouter.ledger.rollups import Due, next_due, roll_up
 from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.unusable import DatabaseUnusable
@@ -84,20 +90,31 @@ class Upkeep:
         with connect_for_reading(self._url) as reading:
             due = next_due(reading, now_ms=now_ms, skip=self._failed)
             job = due is None and is_due(reading, self._retention, now_ms=now_ms)
+            sure = job and may_remove(reading, self._retention, now_ms=now_ms)
         if due is not None:
             self._roll_up(due, now_ms=now_ms)
         elif job:
-            order = JobOrder(now_ms, ACTOR, self._version, automatic=True)
-            self._job = run_retention(
-                self._transact,
-                self._retention,
-                order,
-                now=self._now_ms,
-                tidy=partial(drop_empty_days, self._url),
-            )
+            self._begin_job(now_ms, sure=sure)
         else:
             self._failed.clear()
         return due is not None or job
+
+    def _begin_job(self, now_ms: int, *, sure: bool) -> None:
+        """Run retention, a step at a time; but not by a clock that may be wrong."""
+        self._doing = {"doing": "retention"}
+        order = JobOrder(now_ms, ACTOR, self._version, automatic=True)
+        if not sure:
+            with self._transact() as writing:
+                note_refused(writing, order)
+            self._log("retention_refused", reason=doubt(now_ms))
+            return
+        self._job = run_retention(
+            self._transact,
+            self._retention,
+            order,
+            now=self._now_ms,
+            tidy=partial(drop_empty_days, self._url),
+        )
 
     def _roll_up(self, due: Due, *, now_ms: int) -> None:
         self._doing = {"doing": "roll-up", "period": str(due.period)}

@@ -59,10 +59,13 @@ def test_a_dry_run_is_not_a_run(state: StateDirectory) -> None:
 
 
 def test_a_run_asks_first(state: StateDirectory) -> None:
-    """Without an answer nothing goes."""
+    """And says by what time it would; without an answer nothing goes."""
     result = ran(state, "retention", "run")
 
     assert result.exit_code == 1
+    assert "Z by this machine's clock. Remove what is too old, for good?" in (
+        result.stdout
+    )
     assert len(row_ids(state.url)) == 6
 
 
