@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import msgspec
+
 from smart_llmrouter.bootstrap.versions import price_versions
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.ledger.journal_events import (
@@ -52,6 +54,39 @@ def test_each_part_of_a_price(tmp_path: Path) -> None:
         source="https://acme.example/pricing",
         as_of="2026-10-01",
     )
+
+
+def test_all_that_a_cost_is_computed_from_is_written_down(tmp_path: Path) -> None:
+    """So each cost on record can be explained: images by tokens and one by one, too."""
+    [found] = versions(
+        tmp_path,
+        {
+            "input_per_million": 3,
+            "cached_input_per_million": "0.3",
+            "cache_write_per_million": 4,
+            "cache_write_1h_per_million": 6,
+            "output_per_million": 15,
+            "reasoning_per_million": 16,
+            "image_input_per_million": 5,
+            "image_per_image": "0.002",
+        },
+    )
+
+    amounts = {
+        name: amount
+        for name, amount in msgspec.structs.asdict(found).items()
+        if "nusd" in name
+    }
+    assert amounts == {
+        "input_nusd_per_million": 3_000_000_000,
+        "cached_input_nusd_per_million": 300_000_000,
+        "cache_write_nusd_per_million": 4_000_000_000,
+        "cache_write_1h_nusd_per_million": 6_000_000_000,
+        "output_nusd_per_million": 15_000_000_000,
+        "reasoning_nusd_per_million": 16_000_000_000,
+        "image_tokens_nusd_per_million": 5_000_000_000,
+        "image_nusd": 2_000_000,
+    }
 
 
 def test_prices_that_follow_each_other(tmp_path: Path) -> None:
