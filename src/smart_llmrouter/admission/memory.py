@@ -13,7 +13,7 @@ from smart_llmrouter.admission.accounts import UNLIMITED, Account
 from smart_llmrouter.admission.counters import Chain
 from smart_llmrouter.admission.demand import Demand, Spent
 from smart_llmrouter.admission.refusals import Moment, tightest, tightest_growth
-from smart_llmrouter.admission.rolling import Step, counts_for_s, number_at
+from smart_llmrouter.admission.rolling import Step, number_at
 from smart_llmrouter.admission.standings import standing_of
 from smart_llmrouter.admission.verdicts import (
     Lease,
@@ -116,7 +116,7 @@ class Memory:
         tokens, nusd = demand.tokens, demand.nusd
         requests_left = tokens_left = _ROOMY
         rpm = tpm = None
-        taken = []
+        gone_at_s, taken = now_s, []
         for each in accounts:
             step = each.step
             step.requests += 1
@@ -131,16 +131,16 @@ class Memory:
                 each.inputs.take(demand.input_tokens, now_s)
             left = each.most_minute_requests - each.requests - in_flight
             if left < requests_left:
-                rpm, requests_left = each.rpm, left
+                rpm, requests_left, gone_at_s = each.rpm, left, step.gone_at_s
             left = each.most_minute_tokens - each.tokens - held_tokens
             if left < tokens_left:
-                tpm, tokens_left = each.tpm, left
+                tpm, tokens_left, gone_at_s = each.tpm, left, step.gone_at_s
         return Held(
             rpm,
             requests_left if requests_left > 0 else 0,
             tpm,
             tokens_left if tokens_left > 0 else 0,
-            counts_for_s(now_s),
+            gone_at_s - now_s,
             warned,
             taken,
             tokens,

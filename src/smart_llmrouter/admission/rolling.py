@@ -22,14 +22,16 @@ class Step:
     """What calls have taken that were granted in one tenth of a second.
 
     They have also been granted in one `turn` of the account: see `tallies`. A step that
-    has rolled out of its minute is not `counted` any more.
+    has rolled out of its minute is not `counted` any more; it does at `gone_at_s`, by
+    the clock that counts the steps.
     """
 
-    __slots__ = ("counted", "number", "requests", "tokens", "turn")
+    __slots__ = ("counted", "gone_at_s", "number", "requests", "tokens", "turn")
 
     def __init__(self, number: int, turn: Turn) -> None:
         """Begin with nothing taken."""
         self.number = number
+        self.gone_at_s = (number + _STEPS) / STEPS_A_SECOND + _ROUNDING_S
         self.turn = turn
         self.requests = 0
         self.tokens = 0
@@ -153,11 +155,4 @@ def ends_s(step: Step) -> float:
 
 def reset_after_s(step: Step, now_s: float) -> float:
     """Return in how many seconds a step will have rolled out."""
-    gone_s = (step.number + _STEPS) / STEPS_A_SECOND
-    return max(gone_s - now_s, 0.0) + _ROUNDING_S
-
-
-def counts_for_s(now_s: float) -> float:
-    """Return in how many seconds the step that is now will have rolled out."""
-    gone_s = (int(now_s * STEPS_A_SECOND) + _STEPS) / STEPS_A_SECOND
-    return gone_s - now_s + _ROUNDING_S
+    return max(step.gone_at_s - now_s, _ROUNDING_S)

@@ -23,8 +23,7 @@ request, its estimate does not become less.
 
 A request weighs what its parts weigh: each item of the conversation, each other field
 that may be large, and all small fields together. Agents send the same parts again
-with each request, so the weight of a part is remembered under a hash of its bytes,
-which says nothing of what is in it.
+with each request, so what was weighed is remembered: see `core.remembered`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +31,8 @@ from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Final, TypeGuard
 
 import msgspec
+
+from smart_llmrouter.core.remembered import Lists, Parts
 
 IMAGE_TOKENS: Final = 5_000
 UNSEEN_FILE_TOKENS: Final = 50_000
@@ -90,8 +91,8 @@ _OF_MEDIA: Final = frozenset(
 """The fields of a medium that are no text, or are weighed with it."""
 
 _NESTING: Final = (dict, list)
+_LIST: Final = b"["[0]
 
-_MOST_REMEMBERED: Final = 16_384
 _KIND: Final = "type"
 _TOOLS_FIELD: Final = "tools"
 
@@ -99,7 +100,6 @@ _NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decode: Final = msgspec.json.Decoder().decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -123,64 +123,30 @@ def tokens_of_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
         return _whole_tokens(_REQUEST + _weight_of_bytes(body))
 
 
-class _Remembered:
-    """The weights of parts that were weighed before, by the hash of each."""
-
-    __slots__ = ("_weigh", "_weights")
-
-    def __init__(self, weigh: Callable[[bytes], int]) -> None:
-        """Let `weigh` find the weight of what is new."""
-        self._weigh = weigh
-        self._weights: dict[int, int] = {}
-
-    def weight_of(self, parts: Sequence[bytes]) -> int:
-        """Return what parts weigh together. Raises what weighing them raises."""
-        try:
-            # Most of the time all of them are known, and no part has a step of its own.
-            return sum(map(self._weights.__getitem__, map(hash, parts)))
-        except KeyError:
-            return sum([self._weight_of_one(part) for part in parts])
-
-    def _weight_of_one(self, part: bytes) -> int:
-        key = hash(part)
-        weight = self._weights.get(key)
-        if weight is None:
-            weight = self._weigh(part)
-            if len(self._weights) >= _MOST_REMEMBERED:
-                self._weights.clear()
-            self._weights[key] = weight
-        return weight
-
-
 def _weight_of_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
     """Add up the parts of a request. Raises as decoding does."""
     if _KIND in fields:
         # It may call itself a medium: then it is one part.
         request = _decode(body)
         return _ITEM * _items_in(request) + _weight_of(request) + _tools_in(request)
-    weight, items = 0, len(_CONVERSATIONS)
-    parts: list[msgspec.Raw] = []
-    small: dict[str, msgspec.Raw] = {}
-    for name, raw in fields.items():
-        if name not in _LARGE:
-            small[name] = raw
+    small, items = dict(fields), len(_CONVERSATIONS)
+    weight = 0
+    for name in _LARGE:
+        if name not in small:
             continue
+        part = bytes(small.pop(name))
         weight += _LARGE[name]
         if name == _TOOLS_FIELD:
-            weight += _TOOLS.weight_of((bytes(raw),))
-            continue
-        try:
-            turns = _decode_items(raw)
-        except msgspec.ValidationError:
-            parts.append(raw)
-            continue
-        weight += _FIELD
-        parts += turns
-        if name in _CONVERSATIONS:
-            items += len(turns) - 1
+            weight += _TOOLS.weight_of(part)
+        elif part[0] == _LIST:
+            weight_of_turns, turns, _ = _LISTS.weighed(part)
+            weight += _FIELD + weight_of_turns
+            if name in _CONVERSATIONS:
+                items += turns - 1
+        else:
+            weight += _VALUES.weight_of(part)
     # The rest is an object, which weighs what the request itself does beside its parts.
-    pieces = [_encode(small), *map(bytes, parts)]
-    return weight + _VALUES.weight_of(pieces) + _ITEM * items
+    return weight + _VALUES.weight_of(_encode(small)) + _ITEM * items
 
 
 def text_tokens(text: str) -> int:
@@ -300,8 +266,9 @@ def _weight_of_bytes(text: bytes) -> int:
     )
 
 
-_VALUES: Final = _Remembered(_weight_of_value)
-_TOOLS: Final = _Remembered(_weight_of_tools)
+_VALUES: Final = Parts(_weight_of_value)
+_LISTS: Final = Lists(_VALUES)
+_TOOLS: Final = Parts(_weight_of_tools)
 _LARGE: Final[Mapping[str, int]] = {
     name: _FIELD + _weight_of_texts([name])
     for name in (*_CONVERSATIONS, _TOOLS_FIELD, "system", "instructions")
