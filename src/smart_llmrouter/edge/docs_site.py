@@ -54,8 +54,10 @@ def docs_mount(build: BuildInfo, *, directory: Path = SITE_DIRECTORY) -> Mount:
     Every answer names the version and the time of the build in
     `X-Smart-LLMRouter-Version` and `X-Smart-LLMRouter-Build-Date`.
     """
-    # Content types are looked up in files of the system: now, not while serving.
-    mimetypes.init()
+    # Content types are looked up in files of the system: now, not while serving, and
+    # not once more for each edition of the configuration.
+    if not mimetypes.inited:
+        mimetypes.init()
     baked = read_baked(directory / "build.json")
     built_at = baked.built_at if baked else build.built_at
     pages: ASGIApp = _not_built if baked is None else _Pages(directory)
