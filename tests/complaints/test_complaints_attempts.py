@@ -19,6 +19,7 @@ from tests.support.puppet import (
     running_puppet,
 )
 from tests.support.router import Router, running_router
+from tests.support.wait import PATIENCE_S
 
 SEEN_SO_FAR = USAGE.replace(b"[]", b'[{"index":0,"delta":{"content":"a"}}]')
 COST_NUSD = 11 * 250 + 7 * 2000
@@ -116,7 +117,7 @@ async def test_a_provider_works_on_for_nobody(tmp_path: Path) -> None:
                 call = await puppet.call()
                 await begun(line, call, content_event("a"))
                 await leave(line)
-                await asyncio.wait_for(call.left.wait(), 1)
+                await asyncio.wait_for(call.left.wait(), PATIENCE_S)
             record = await router.record()
 
     assert (record.status, record.disconnect) == (499, "cancelled")

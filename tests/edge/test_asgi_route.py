@@ -20,7 +20,7 @@ from smart_llmrouter.edge.exchange import Route
 from tests.support.edge import Edge, Taken, TellingRoute, on_uvloop, serving_edge
 from tests.support.edge_cases import CHUNKED, PROBE, head, line, post
 from tests.support.http_answers import Answer
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 MIB = 1024 * 1024
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -346,7 +346,7 @@ def test_a_half_closed_caller_hears_what_needs_no_waiting() -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
             writer.write(head(b"GET /healthz HTTP/1.0"))
             writer.write_eof()
-            heard = await asyncio.wait_for(reader.read(), 5)
+            heard = await asyncio.wait_for(reader.read(), PATIENCE_S)
             writer.close()
             return heard
 
@@ -373,7 +373,7 @@ def test_a_slow_reader_is_waited_for() -> None:
                 lambda: any(each.congested for each in edge.hub.connections)
             )
             waiting_at = len(sent)
-            heard = await asyncio.wait_for(reader.read(), 30)
+            heard = await asyncio.wait_for(reader.read(), PATIENCE_S)
             writer.close()
             answers = edge.answers(heard, closed=True)
             assert len(answers[0].body) == 400 * len(piece)

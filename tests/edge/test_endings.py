@@ -11,7 +11,7 @@ from smart_llmrouter.edge.exchange import Exchange, Route
 from smart_llmrouter.edge.hub import refuse
 from tests.support.edge import HOT, Edge, Taken, TellingRoute, on_uvloop, serving_edge
 from tests.support.edge_cases import PROBE, line, post
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 TIMEOUT_S: Final = 60.0
 ANSWERED: Final = b"HTTP/1.1 200 OK\r\n"
@@ -87,7 +87,7 @@ def test_a_caller_that_makes_room_after_a_failure_is_not_cut_off() -> None:
             await reader.readuntil(b"\r\n0\r\n\r\n")
             await edge.later(3)
             writer.write(line(b"GET /hot HTTP/1.1"))
-            told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
             writer.close()
             return told
 
@@ -141,7 +141,7 @@ def test_a_body_that_had_to_wait_for_its_turn_gets_its_time() -> None:
             told = await reader.readuntil(b"\r\n\r\n")
             await edge.later(30)
             writer.write(b"llo" + PROBE)
-            told += await asyncio.wait_for(reader.read(), 10)
+            told += await asyncio.wait_for(reader.read(), PATIENCE_S)
             writer.close()
             return told
 

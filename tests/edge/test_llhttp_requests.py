@@ -15,7 +15,7 @@ from tests.support.llhttp_beginnings import (
 )
 from tests.support.llhttp_case import LlhttpRequest
 from tests.support.llhttp_requests import LLHTTP_REQUESTS
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 _CUTS: Final = 12
 _SILENCE_S: Final = 5.0
@@ -75,10 +75,10 @@ def test_what_is_not_whole_is_not_served(
             await eventually(lambda: len(edge.taken) == len(begun.served))
             heard = b""
             while heard.count(b"x-request-id") < len(begun.served):
-                heard += await asyncio.wait_for(reader.read(1 << 16), 5)
+                heard += await asyncio.wait_for(reader.read(1 << 16), PATIENCE_S)
             if leaves:
                 writer.write_eof()
-                heard += await asyncio.wait_for(reader.read(), 5)
+                heard += await asyncio.wait_for(reader.read(), PATIENCE_S)
             gone = not edge.hub.connections
             writer.close()
             assert edge.failures == []

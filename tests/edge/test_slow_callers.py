@@ -20,7 +20,7 @@ from tests.support.gateway import configuration, provider, token
 from tests.support.mock import running_mock
 from tests.support.raw_http import exchange
 from tests.support.router import running_router
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 TIMEOUT_S: Final = 60.0
 ANSWERED: Final = b"HTTP/1.1 200 OK\r\n"
@@ -35,7 +35,7 @@ def heard(story: Story) -> tuple[bytes, int]:
         async with serving_edge(client_timeout_s=TIMEOUT_S) as edge:
             reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
             await eventually(lambda: edge.hub.connections)
-            told = await asyncio.wait_for(story(edge, reader, writer), 20)
+            told = await asyncio.wait_for(story(edge, reader, writer), PATIENCE_S)
             writer.close()
             await eventually(lambda: not edge.hub.connections)
             assert edge.failures == []
@@ -194,7 +194,7 @@ def test_many_requests_in_one_packet_take_little_memory() -> None:
             )
             grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib
             transport_of(writer).resume_reading()
-            answers = await asyncio.wait_for(reader.read(), 20)
+            answers = await asyncio.wait_for(reader.read(), PATIENCE_S)
             writer.close()
             statuses = answers.count(b"HTTP/1.1 401 ")
             assert edge.failures == []

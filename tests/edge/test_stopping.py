@@ -11,7 +11,7 @@ from smart_llmrouter.edge.exchange import Exchange
 from tests.edge.test_endings import at_all_paths_but_hot
 from tests.support.edge import Edge, on_uvloop, serving_edge
 from tests.support.edge_cases import head, line
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 GRACE_S: Final = 600.0
 UNAVAILABLE: Final = b"HTTP/1.1 503 Service Unavailable\r\n"
@@ -29,7 +29,7 @@ def told(story: Story, *, begun: bytes) -> bytes:
             await eventually(lambda: any(each.busy for each in edge.hub.connections))
             edge.server.stop()
             await eventually(lambda: edge.hub.draining)
-            heard = await asyncio.wait_for(story(edge, reader, writer), 20)
+            heard = await asyncio.wait_for(story(edge, reader, writer), PATIENCE_S)
             await eventually(lambda: not edge.hub.connections)
             assert edge.failures == []
             writer.close()
@@ -123,7 +123,7 @@ def test_asked_twice_it_waits_no_longer_for_what_does_not_end() -> None:
             edge.server.stop()
             heard = b""
             with suppress(ConnectionError):
-                heard = await asyncio.wait_for(reader.read(), 20)
+                heard = await asyncio.wait_for(reader.read(), PATIENCE_S)
             free.set()
             writer.close()
             return edge.hub.loop.time() - began_s, heard

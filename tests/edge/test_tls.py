@@ -15,7 +15,7 @@ from smart_llmrouter.edge.tls import CertificateUnusable, serving_context
 from tests.support.edge import Edge, on_uvloop, serving_edge
 from tests.support.edge_cases import PROBE, SMUGGLED, line
 from tests.support.upstream_server import AUTHORITY, CERTIFICATES, KEY_FILE
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 OURS = ServerTls(cert_file=str(CERTIFICATES / "good.pem"), key_file=str(KEY_FILE))
 
@@ -137,7 +137,7 @@ def test_stopping_lets_an_answer_end() -> None:
             await eventually(lambda: any(each.busy for each in edge.hub.connections))
             edge.server.stop()
             writer.write(request[-5:])
-            found = await asyncio.wait_for(reader.read(), 5)
+            found = await asyncio.wait_for(reader.read(), PATIENCE_S)
             writer.close()
             assert edge.failures == []
             return found
@@ -160,7 +160,7 @@ def test_stopping_during_handshakes() -> None:
             each.close()
         return edge.failures
 
-    assert on_uvloop(asyncio.wait_for(stopped(), 10)) == []
+    assert on_uvloop(asyncio.wait_for(stopped(), PATIENCE_S)) == []
 
 
 @pytest.mark.parametrize(

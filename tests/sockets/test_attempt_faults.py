@@ -17,11 +17,11 @@ from tests.support.mock import Mock
 from tests.support.router import Router, running_router
 from tests.support.wait import eventually
 
-QUICK = {
-    "first_event_timeout_s": 0.5,
-    "idle_timeout_s": 0.5,
-    "total_timeout_s": 1.2,
-    "connect_timeout_s": 0.5,
+# The one that a fault is about is short, and no other: else it would be a race.
+SHORT_S = {
+    "upstream_first_event_timeout": {"first_event_timeout_s": 1.0},
+    "upstream_idle_timeout": {"idle_timeout_s": 1.0},
+    "upstream_total_timeout": {"total_timeout_s": 2.0},
 }
 EVENTS = {"content-type": "text/event-stream"}
 
@@ -168,11 +168,15 @@ FAULTS = PLAIN | STREAMED
 
 
 @asynccontextmanager
-async def routed(tmp_path: Path, *mocks: Mock) -> AsyncGenerator[Router]:
-    """Run a router that is quick to give up, and writes every attempt down."""
+async def routed(
+    tmp_path: Path, *mocks: Mock, error_class: str = ""
+) -> AsyncGenerator[Router]:
+    """Run a router that soon ends what has this error; it writes every attempt down."""
     providers = {f"p{at}": provider(each.base_url) for at, each in enumerate(mocks)}
     settings = configuration(
-        providers, upstream=QUICK, diagnostics={"decisions": "all"}
+        providers,
+        upstream=SHORT_S.get(error_class, {}),
+        diagnostics={"decisions": "all"},
     )
     async with running_router(tmp_path, settings) as router:
         yield router
@@ -201,7 +205,7 @@ async def test_a_fault_of_the_only_target(
 ) -> None:
     """It has the documented code; one request was made, and one row and run written."""
     mock.will(fault.step)
-    async with routed(tmp_path, mock) as router:
+    async with routed(tmp_path, mock, error_class=fault.error_class) as router:
         answer = await ask(router, fault)
         record = await router.record()
         (run,) = attempts_of(router)
@@ -226,7 +230,7 @@ async def test_a_fault_where_there_is_another_target(
 ) -> None:
     """The caller sees one answer or one error, and pays for what it got only."""
     mock.will(fault.step)
-    async with routed(tmp_path, mock, other) as router:
+    async with routed(tmp_path, mock, other, error_class=fault.error_class) as router:
         answer = await ask(router, fault)
         record = await router.record()
         runs = attempts_of(router)

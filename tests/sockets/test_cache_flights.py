@@ -21,7 +21,7 @@ from tests.support.puppet import (
     running_puppet,
 )
 from tests.support.router import Router, running_router
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 CHAT: Final = PATHS["openai-chat"]
 FAILURE: Final = b"HTTP/1.1 500 Oops\r\ncontent-length: 2\r\n\r\n{}"
@@ -191,7 +191,7 @@ async def test_where_the_first_one_leaves_the_next_one_goes(
     await crowd.join(4)
     await crowd.leave(0)
     second = await puppet.call()
-    await asyncio.wait_for(first.left.wait(), 5)
+    await asyncio.wait_for(first.left.wait(), PATIENCE_S)
     second.write(completion())
 
     answers = await crowd.answers()

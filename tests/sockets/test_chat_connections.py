@@ -12,7 +12,7 @@ from smart_llmrouter.mockprovider.script import Step
 from tests.support.gateway import configuration, provider, token
 from tests.support.mock import Mock
 from tests.support.router import Router, running_router
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 CHAT = "/v1/chat/completions"
 GOOD = json.dumps(
@@ -44,7 +44,7 @@ class Connection:
 
     async def answer(self) -> tuple[int, bytes]:
         """Read one answer: its status and its body."""
-        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 10)
+        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
         status = int(head.split(b" ", 2)[1])
         if status == 100:
             return status, b""

@@ -146,7 +146,7 @@ async def test_a_silent_target_is_given_up(
     settings = configuration(
         {"acme": provider(mock.base_url), "other": provider(other.base_url)}
     )
-    settings["groups"]["chat"]["attempt_timeout_s"] = 0.3
+    settings["groups"]["chat"]["attempt_timeout_s"] = 1.5
     mock.will(Step(stall_after_events=1 if stream else 0))
     async with running_router(tmp_path, settings) as router:
         answer = await ask(router, stream=stream)
@@ -155,7 +155,7 @@ async def test_a_silent_target_is_given_up(
 
     assert answer.headers["x-router-target"] == "other/mini"
     assert record.attempts == 2
-    assert record.latency_us >= 300_000
+    assert record.latency_us >= 1_000_000
 
 
 @pytest.mark.parametrize("stream", [False, True])

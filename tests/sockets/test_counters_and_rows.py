@@ -17,6 +17,7 @@ from smart_llmrouter.config.allowances import Scope
 from smart_llmrouter.config.load import load_snapshot
 from smart_llmrouter.config.scopes import all_scopes
 from smart_llmrouter.ledger.budget_sums import NOTHING_USED, Used
+from smart_llmrouter.ledger.record import UsageRecord
 from smart_llmrouter.mockprovider.script import Drip, Step, StreamError
 from tests.conftest import SOAK
 from tests.support.gateway import RESTLESS, caller, configuration, provider
@@ -26,6 +27,7 @@ from tests.support.spending import used_by
 from tests.support.wait import eventually
 
 CALLS: Final = 2000 if SOAK else 96
+MOST_CALLS: Final = 10 * CALLS
 AT_ONCE: Final = 16
 SEED: Final = random.randrange(2**32)
 STEPS: Final = (
@@ -49,7 +51,7 @@ STEPS: Final = (
 )
 PATHS: Final = ("/v1/chat/completions", "/v1/responses", "/v1/messages")
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 120)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 300)]
 
 
 async def call(router: Router, chance: random.Random) -> None:
@@ -74,6 +76,19 @@ async def call(router: Router, chance: random.Random) -> None:
                 await client.post(path, json=body)
         except (TimeoutError, httpx2.HTTPError):
             return
+
+
+def has_all(records: list[UsageRecord]) -> bool:
+    """Say whether there are enough calls of each kind.
+
+    On a machine that is busy most callers may leave before anything is asked.
+    """
+    used = reduce(Used.plus, map(used_by, records), NOTHING_USED)
+    return (
+        used.requests > CALLS // 4
+        and any(each.charged_tokens is not None for each in records)
+        and any(each.cache == "hit" for each in records)
+    )
 
 
 async def standing(counters: Memory, scopes: tuple[Scope, ...]) -> dict[str, Used]:
@@ -104,8 +119,10 @@ async def test_counters_are_the_sum_of_the_records(tmp_path: Path, mock: Mock) -
     settings["upstream"] = {"drain_s": 0.2}
     counters = Memory(now=time.monotonic, wall=time.time)
     async with running_router(tmp_path, settings, counters) as router:
-        for _ in range(CALLS // AT_ONCE):
+        for batch in range(MOST_CALLS // AT_ONCE):
             await asyncio.gather(*(call(router, chance) for _ in range(AT_ONCE)))
+            if batch >= CALLS // AT_ONCE and has_all(router.records()):
+                break
         scopes = all_scopes(load_snapshot(tmp_path / "router.yaml", environment={}))
 
         async def quiet() -> bool:
@@ -114,12 +131,10 @@ async def test_counters_are_the_sum_of_the_records(tmp_path: Path, mock: Mock) -
                 use.used == 0 for use in of_group.uses if use.limit == "concurrent"
             )
 
-        await eventually(quiet, within_s=20, what="the end of all calls")
+        await eventually(quiet, what="the end of all calls")
     records = router.records()
 
     used = reduce(Used.plus, map(used_by, records), NOTHING_USED)
     found = await standing(counters, scopes)
-    assert used.requests > CALLS // 4, f"seed {SEED}"
+    assert has_all(records), f"seed {SEED}"
     assert found == dict.fromkeys(found, used), f"seed {SEED}"
-    assert any(each.charged_tokens is not None for each in records), f"seed {SEED}"
-    assert any(each.cache == "hit" for each in records), f"seed {SEED}"

@@ -36,6 +36,7 @@ from tests.support.upstream_server import (
     refusing_port,
     running_upstream,
 )
+from tests.support.wait import PATIENCE_S
 
 MESSAGES = "/v1/messages/count_tokens"
 RESPONSES = "/v1/responses/input_tokens"
@@ -342,7 +343,7 @@ async def test_a_caller_that_leaves_before_the_count(tmp_path: Path) -> None:
                 line.send(chat(path=MESSAGES))
                 call = await puppet.call()
                 line.leave()
-                await asyncio.wait_for(call.left.wait(), 5)
+                await asyncio.wait_for(call.left.wait(), PATIENCE_S)
             record = await router.record()
 
     assert (record.status, record.error_code) == (499, "client-left")

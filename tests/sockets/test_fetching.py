@@ -26,6 +26,7 @@ from tests.support.upstream_server import (
     refusing_port,
     running_upstream,
 )
+from tests.support.wait import PATIENCE_S
 
 WEBP: Final = b"RIFF\x00\x00\x00\x00WEBPVP8 "
 CHAT: Final = DIALECTS["openai-chat"]
@@ -267,7 +268,7 @@ async def test_all_images_together_have_their_time() -> None:
                     "reason": "timed-out",
                 }
             (peer,) = site.peers
-            await asyncio.wait_for(peer.over.wait(), 5)
+            await asyncio.wait_for(peer.over.wait(), PATIENCE_S)
 
 
 async def test_no_more_than_a_few_are_fetched_at_once() -> None:

@@ -37,7 +37,7 @@ async def until(gateway: Gateway, status: str) -> dict[str, Any]:
         return report if report["status"] == status else None
 
     found: dict[str, Any] | None
-    found = await eventually(reports, within_s=30, what=status)
+    found = await eventually(reports, what=status)
     assert found is not None
     return found
 
@@ -51,7 +51,7 @@ async def until_all_is_read(gateway: Gateway) -> tuple[int, dict[str, Any]]:
         return (status, report) if settled else None
 
     found: tuple[int, dict[str, Any]] | None
-    found = await eventually(reports, within_s=30, what="a journal that is read")
+    found = await eventually(reports, what="a journal that is read")
     assert found is not None
     return found
 

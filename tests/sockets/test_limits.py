@@ -20,6 +20,7 @@ from smart_llmrouter.mockprovider.script import Step
 from tests.support.gateway import CAPABLE, caller, configuration, provider, token
 from tests.support.mock import Mock
 from tests.support.plain_clients import anthropic_without_tls
+from tests.support.puppet import Puppet, completion, running_puppet
 from tests.support.router import Router, running_router
 from tests.support.wait import eventually
 
@@ -37,7 +38,7 @@ USAGE: Final = Step(prompt_tokens=20, completion_tokens=30)
 @asynccontextmanager
 async def limited(
     tmp_path: Path,
-    mock: Mock,
+    mock: Mock | Puppet,
     **allowance: Any,  # noqa: ANN401 - what a caller may be given
 ) -> AsyncGenerator[Router]:
     """Run a router whose one caller may use no more than this."""
@@ -125,21 +126,35 @@ async def test_the_sdks_raise_what_they_raise_for_a_limit(
     assert "the limit of 1 requests a minute" in from_anthropic.value.message
 
 
-async def test_tokens_are_reserved_before_they_are_used(
-    tmp_path: Path, mock: Mock
-) -> None:
+async def answered(router: Router, puppet: Puppet) -> httpx2.Response:
+    """Ask once, and have the provider answer at once."""
+    asking = asyncio.create_task(ask(router))
+    (await puppet.call()).write(completion())
+    return await asking
+
+
+async def test_tokens_are_reserved_before_they_are_used(tmp_path: Path) -> None:
     """Of five calls at once no more pass than their reservations have room for."""
-    mock.always(Step(prompt_tokens=20, completion_tokens=30, delay_first_ms=200))
-    async with limited(tmp_path, mock, limits={"tpm": 300}) as router:
-        answers = await asyncio.gather(*(ask(router) for _ in range(5)))
-        again = await ask(router)
+    async with (
+        running_puppet() as puppet,
+        limited(tmp_path, puppet, limits={"tpm": 300}) as router,
+    ):
+        asking = [asyncio.create_task(ask(router)) for _ in range(5)]
+        # None is answered before all are either refused or on their way.
+        await eventually(
+            lambda: puppet.unanswered + sum(each.done() for each in asking) == 5
+        )
+        for _ in range(puppet.unanswered):
+            (await puppet.call()).write(completion())
+        answers = await asyncio.gather(*asking)
+        again = await answered(router, puppet)
 
     passed = [each.status_code for each in answers].count(200)
     assert 1 <= passed < 5
     assert {each.status_code for each in answers} == {200, 429}
     # What the first ones had not used was given back when they ended.
     assert again.status_code == 200
-    assert int(again.headers["x-ratelimit-remaining-tokens"]) < 300 - passed * 50
+    assert int(again.headers["x-ratelimit-remaining-tokens"]) < 300 - passed * 18
 
 
 async def test_a_call_that_is_larger_than_its_limit_never_passes(
@@ -155,15 +170,20 @@ async def test_a_call_that_is_larger_than_its_limit_never_passes(
     assert mock.received == []
 
 
-async def test_calls_at_the_same_time_are_counted(tmp_path: Path, mock: Mock) -> None:
+async def test_calls_at_the_same_time_are_counted(tmp_path: Path) -> None:
     """A slot is free as soon as the caller has its answer, not later."""
-    async with limited(tmp_path, mock, limits={"concurrent": 1}) as router:
-        mock.will(Step(delay_first_ms=300))
-        first, second = await asyncio.gather(ask(router), ask(router))
-        others = [await ask(router) for _ in range(20)]
+    async with (
+        running_puppet() as puppet,
+        limited(tmp_path, puppet, limits={"concurrent": 1}) as router,
+    ):
+        holding = asyncio.create_task(ask(router))
+        held = await puppet.call()
+        refused = await ask(router)
+        held.write(completion())
+        first = await holding
+        others = [await answered(router, puppet) for _ in range(20)]
 
-    assert sorted([first.status_code, second.status_code]) == [200, 429]
-    refused = max(first, second, key=lambda each: each.status_code)
+    assert (first.status_code, refused.status_code) == (200, 429)
     assert refused.json()["error"]["code"] == "concurrency-exceeded"
     assert refused.headers["retry-after"] == "1"
     assert {each.status_code for each in others} == {200}
@@ -174,7 +194,7 @@ async def test_a_slot_is_free_when_its_caller_has_left(
 ) -> None:
     """Neither a cancelled stream nor a failed call keeps one."""
     async with limited(tmp_path, mock, limits={"concurrent": 1}) as router:
-        mock.will(Step(words=500, delay_between_ms=20))
+        mock.will(Step(words=500, stall_after_events=5))
         async with (
             router.http() as client,
             client.stream(
@@ -227,16 +247,20 @@ async def test_a_budget_ends(
         assert "resets_at" in refused[0].json()["error"]["details"]
 
 
-async def test_refused_calls_use_nothing(tmp_path: Path, mock: Mock) -> None:
+async def test_refused_calls_use_nothing(tmp_path: Path) -> None:
     """A call that one limit refuses takes nothing from the others."""
     limits = {"rpm": 3, "concurrent": 1}
-    async with limited(tmp_path, mock, limits=limits) as router:
-        mock.will(Step(delay_first_ms=2000))
+    async with (
+        running_puppet() as puppet,
+        limited(tmp_path, puppet, limits=limits) as router,
+    ):
         holding = asyncio.create_task(ask(router))
-        await eventually(lambda: len(mock.received) == 1)
+        held = await puppet.call()
         refused = [await ask(router) for _ in range(10)]
+        held.write(completion())
         await holding
-        passed = [await ask(router) for _ in range(3)]
+        passed = [await answered(router, puppet) for _ in range(2)]
+        passed.append(await ask(router))
 
     assert {each.json()["error"]["code"] for each in refused} == {
         "concurrency-exceeded"
@@ -258,7 +282,7 @@ async def test_a_failed_call_uses_a_request_and_no_tokens(
 
 async def test_who_leaves_is_charged_what_was_seen(tmp_path: Path, mock: Mock) -> None:
     """A caller that always leaves before the usage comes pays all the same."""
-    mock.always(Step(words=500, delay_between_ms=5))
+    mock.always(Step(words=500, stall_after_events=25))
     budgets = {"day": {"tokens": 5_000}}
     async with limited(tmp_path, mock, budgets=budgets) as router:
         async with (

@@ -11,12 +11,11 @@ import anthropic
 import openai
 import pytest
 
-from smart_llmrouter.mockprovider.script import Step
 from tests.support.gateway import caller, configuration, provider, token
 from tests.support.mock import Mock
 from tests.support.plain_clients import anthropic_without_tls
+from tests.support.puppet import Puppet, completion, running_puppet
 from tests.support.router import Router, running_router
-from tests.support.wait import eventually
 
 CODEX: Final = {"originator": "codex_exec", "user-agent": "codex_exec/0.169.0"}
 SAID: Final = "hi"
@@ -28,7 +27,7 @@ SLOT: Final[dict[str, Any]] = {"limits": {"concurrent": 1}}
 
 @asynccontextmanager
 async def used_up(
-    tmp_path: Path, mock: Mock, allowance: dict[str, Any]
+    tmp_path: Path, mock: Mock | Puppet, allowance: dict[str, Any]
 ) -> AsyncGenerator[Router]:
     """Run a router whose caller has made one call."""
     settings = configuration(
@@ -37,7 +36,10 @@ async def used_up(
     async with running_router(tmp_path, settings) as router:
         async with router.http() as client:
             body = {"model": "chat", "messages": [{"role": "user", "content": SAID}]}
-            await client.post("/v1/chat/completions", json=body)
+            asking = asyncio.create_task(client.post("/v1/chat/completions", json=body))
+            if isinstance(mock, Puppet):
+                (await mock.call()).write(completion())
+            await asking
         yield router
 
 
@@ -115,10 +117,9 @@ async def test_the_sdks_do_not_ask_again_for_what_is_used_up(
     ] * 2
 
 
-async def test_the_sdk_waits_for_a_slot_and_has_it(tmp_path: Path, mock: Mock) -> None:
+async def test_the_sdk_waits_for_a_slot_and_has_it(tmp_path: Path) -> None:
     """It obeys `Retry-After`, and its program never hears of the limit."""
-    async with used_up(tmp_path, mock, SLOT) as router:
-        mock.will(Step(delay_first_ms=500))
+    async with running_puppet() as puppet, used_up(tmp_path, puppet, SLOT) as router:
         sdk = router.openai(max_retries=2)
 
         async def ask() -> str:
@@ -126,8 +127,13 @@ async def test_the_sdk_waits_for_a_slot_and_has_it(tmp_path: Path, mock: Mock) -
             return answer.output_text
 
         first = asyncio.create_task(ask())
-        await eventually(lambda: len(mock.received) == 2)
-        texts = [await ask(), await first]
+        held = await puppet.call()
+        second = asyncio.create_task(ask())
+        # The call before, and the one that is refused.
+        await router.recorded(2)
+        held.write(completion())
+        (await puppet.call()).write(completion())
+        texts = [await second, await first]
         records = await router.recorded(4)
 
     assert all(texts)

@@ -1,5 +1,6 @@
 """Each fault of the mock, as it is seen on a bare socket."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 
@@ -121,7 +122,7 @@ async def test_it_falls_silent_and_keeps_the_connection(
     """After a stall nothing comes, and nobody hangs up but the client."""
     tell(mock, **step)
 
-    heard = await exchange(mock.port, chat_request(stream=True))
+    heard = await exchange(mock.port, chat_request(stream=True), silence_s=0.4)
 
     assert heard.ending == "open"
     assert len(heard.events) == step.get("stall_after_events", 0)
@@ -139,13 +140,13 @@ async def test_it_waits_before_the_first_byte(mock: Mock) -> None:
 
 async def test_it_may_send_the_head_before_it_waits(mock: Mock) -> None:
     """With `head_first` the headers come at once, and the events later."""
-    tell(mock, delay_first_ms=200, head_first=True)
+    tell(mock, delay_first_ms=1000, head_first=True)
 
     heard = await exchange(mock.port, chat_request(stream=True))
 
-    assert heard.arrivals_s[1] >= 0.2
+    assert heard.arrivals_s[-1] >= 1.0
     assert heard.data.startswith(b"HTTP/1.1 200 OK")
-    assert heard.arrivals_s[1] - heard.arrivals_s[0] >= 0.1
+    assert heard.arrivals_s[-1] - heard.arrivals_s[0] >= 0.1
     assert heard.events[-1] == b"[DONE]"
 
 
@@ -155,12 +156,10 @@ async def test_it_waits_between_events(mock: Mock) -> None:
 
     heard = await exchange(mock.port, chat_request(stream=True))
 
-    gaps = [
-        after - before
-        for before, after in zip(heard.arrivals_s, heard.arrivals_s[1:], strict=False)
-    ]
-    assert len(heard.arrivals_s) == len(heard.events) == 5
-    assert sum(gaps) >= 4 * 0.04
+    # Who looks late finds several at a time, but never one before its time.
+    assert len(heard.events) == 5
+    assert 1 < len(heard.arrivals_s) <= 5
+    assert heard.arrivals_s[-1] >= 4 * 0.04
 
 
 async def test_it_drips(mock: Mock) -> None:
@@ -169,7 +168,9 @@ async def test_it_drips(mock: Mock) -> None:
 
     heard = await exchange(mock.port, chat_request())
 
-    assert len(heard.arrivals_s) >= len(heard.data) // 100
+    # Who looks late finds several pieces at a time.
+    assert len(heard.arrivals_s) > 1
+    assert heard.arrivals_s[-1] >= (len(heard.data) // 100 - 1) * 0.01
     assert json.loads(heard.body)["choices"][0]["message"]["content"] == "hello"
 
 
@@ -443,7 +444,10 @@ async def test_a_client_that_leaves_is_noticed(mock: Mock) -> None:
     """The recording says that the client left, and nothing goes on for it."""
     tell(mock, words=1000, delay_between_ms=50)
 
-    await exchange(mock.port, chat_request(stream=True), silence_s=0.03)
+    reader, writer = await asyncio.open_connection("127.0.0.1", mock.port)
+    writer.write(chat_request(stream=True))
+    await reader.readuntil(b"data: ")
+    writer.close()
     entry = mock.received[0]
 
     await eventually(lambda: entry.outcome == "client-left")

@@ -17,7 +17,7 @@ from smart_llmrouter.mockprovider.script import Step
 from smart_llmrouter.mockprovider.server import listening
 from tests.support.mock import Mock, mock_process, running_mock
 from tests.support.raw_http import chat_request, exchange
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 CHAT = {"model": "mock-small", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -275,7 +275,7 @@ def test_the_command_stops_cleanly(number: signal.Signals) -> None:
     first_line = process.stdout.readline()
 
     process.send_signal(number)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=PATIENCE_S)
 
     assert "http://127.0.0.1:" in first_line
     assert (process.returncode, errors) == (0, "")

@@ -28,7 +28,7 @@ from tests.support.upstream_server import (
     running_upstream,
 )
 
-GENEROUS_MS: Final = 5000
+GENEROUS_MS: Final = 10_000
 FIRST: Final = plain(b'{"targetIndex": 0}')
 
 LEAN: Final = next(each for each in KINDS if each.name == "lean")
@@ -236,11 +236,11 @@ async def test_no_connection_is_free() -> None:
     """
     async with (
         running_upstream(silent) as upstream,
-        LEAN.open(max_connections=1, connect_timeout_s=0.2) as transport,
+        LEAN.open(max_connections=1, connect_timeout_s=1.0) as transport,
     ):
         external = External(
             url=f"http://127.0.0.1:{upstream.port}/route",
-            timeout_ms=1500,
+            timeout_ms=3000,
         )
         policy = ExternalPolicy(external, transport, user_agent="tests/1")
         codes = await asyncio.gather(fault_of(policy), fault_of(policy))

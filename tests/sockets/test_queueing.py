@@ -85,7 +85,7 @@ def asking(
     async def one() -> Answered:
         async with line_to(router) as line:
             line.send(request("POST", path, key=key, body=body_of(path)))
-            return await line.answer(within_s=60)
+            return await line.answer()
 
     return [asyncio.create_task(one()) for _ in range(count)]
 

@@ -25,7 +25,7 @@ from tests.support.wait import eventually
 CHAT = "/v1/chat/completions"
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
 ANSWER = answering(completion("reached"))
-TIGHT = {"max_connections": 1, "connect_timeout_s": 0.2}
+TIGHT = {"max_connections": 1, "connect_timeout_s": 1.5}
 
 
 async def asked(router: Router) -> httpx2.Response:

@@ -57,7 +57,7 @@ async def test_a_caller_sees_its_own(tmp_path: Path, mock: Mock) -> None:
         async def is_complete() -> bool:
             return bool((await usage(gateway))["usage"]["complete"])
 
-        await eventually(is_complete, within_s=10, what="all rows")
+        await eventually(is_complete, what="all rows")
         first, second = await usage(gateway), await usage(gateway, "k2")
         empty = await usage(gateway, query="?from=2020-01-01&to=2020-02-01")
 

@@ -22,6 +22,7 @@ from smart_llmrouter.edge.exchange import Exchange, Route
 from smart_llmrouter.edge.hub import Hub, refuse
 from smart_llmrouter.edge.server import Server, listening_socket
 from tests.support.http_answers import Answer, read_answers
+from tests.support.wait import next_heard
 
 T = TypeVar("T")
 Ending = Literal["closed", "waits"]
@@ -192,7 +193,7 @@ async def _heard(
     heard = b""
     while True:
         try:
-            piece = await asyncio.wait_for(reader.read(1 << 16), silence_s)
+            piece = await next_heard(reader, silence_s=silence_s)
         except TimeoutError:
             return heard, "waits"
         except ConnectionError:

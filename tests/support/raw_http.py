@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.support.wait import next_heard
+
 Ending = Literal["closed", "reset", "open"]
 
-_SILENCE_S = 0.4
+_SILENCE_S = 10.0
+"""Only what is to stay open waits for so long; what ends is heard at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ async def exchange(
     try:
         writer.write(request)
         while True:
-            piece = await asyncio.wait_for(reader.read(65536), silence_s)
+            piece = await next_heard(reader, silence_s=silence_s)
             if not piece:
                 break
             pieces.append(piece)

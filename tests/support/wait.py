@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, TypeVar, overload
 
 T = TypeVar("T")
@@ -16,6 +17,7 @@ would never end; it says nothing about how soon something is to happen.
 """
 
 _POLL_S: Final = 0.01
+_LOOKS: Final = 25
 
 
 class NeverHappened(AssertionError):
@@ -72,3 +74,16 @@ def eventually_sync(
             raise NeverHappened(f"{what} never held in {within_s} s; last: {value!r}")
         time.sleep(_POLL_S)
     return value
+
+
+async def next_heard(reader: asyncio.StreamReader, *, silence_s: float) -> bytes:
+    """Return what comes next, as much as is there; nothing at the end.
+
+    Raises `TimeoutError` after `silence_s` without anything. These seconds are waited
+    for in many parts: whoever is stopped in one of them looks again in the next, and
+    does not take the time in which nobody could do anything for a silence.
+    """
+    for _ in range(_LOOKS):
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(reader.read(1 << 16), silence_s / _LOOKS)
+    raise TimeoutError
