@@ -6,7 +6,7 @@ moment hold what the store knew before, and no more than it knows soon after.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,10 +17,12 @@ from smart_llmrouter.cli.budget_commands import (
 )
 
 if TYPE_CHECKING:
+    from smart_llmrouter.config.allowances import Scope
+    from smart_llmrouter.config.snapshot import Snapshot
     from smart_llmrouter.ledger.budget_report import BudgetLine
     from smart_llmrouter.ledger.verify import Wrong
 
-_LOOKS: Final = 3
+_MORE_LOOKS: Final = 2
 _LOOK_AGAIN_S: Final = 1.0
 _UNPROVED: Final = (
     "it cannot be asked what it has counted (that of a router runs as long as the "
@@ -35,46 +37,40 @@ class ComparedBudgets(NamedTuple):
     wrong: "list[Wrong]"
 
 
-def compare_counters(
-    config: Path, *, sleep: Callable[[float], None] = time.sleep
-) -> ComparedBudgets | None:
+def compare_counters(config: Path) -> ComparedBudgets | None:
     """Compare each budget of a configuration; `None` where no store is shared.
 
-    What differs is looked at again, twice: records of other machines may be on their
+    What is wrong is looked at again, twice: records of other machines may be on their
     way. A store that cannot be asked proves nothing, and is wrong.
     """
     from smart_llmrouter.cli.usage_commands import snapshot_of
     from smart_llmrouter.config.scopes import all_scopes
     from smart_llmrouter.config.snapshot import MEMORY
-    from smart_llmrouter.ledger.verify import Wrong
 
     snapshot = snapshot_of(config)
     if snapshot.state.counters.reveal() == MEMORY:
         return None
     scopes = [each for each in all_scopes(snapshot) if each.allowance.budgets.caps]
-    found = ComparedBudgets(0, [])
-    for look in range(_LOOKS):
-        if look:
-            sleep(_LOOK_AGAIN_S)
-        try:
-            before = lines_by_store(snapshot, scopes)
-            recorded = lines_by_records(snapshot, scopes)
-            after = lines_by_store(snapshot, scopes)
-        except StoreAway:
-            unproved = Wrong("counter store", _UNPROVED)
-            return ComparedBudgets(0, [unproved])
-        found = _compared(before, recorded, after)
+    found = _compared(snapshot, scopes)
+    for _ in range(_MORE_LOOKS):
         if not found.wrong:
             break
+        time.sleep(_LOOK_AGAIN_S)
+        found = _compared(snapshot, scopes)
     return found
 
 
-def _compared(
-    before: "Iterable[BudgetLine]",
-    recorded: "Iterable[BudgetLine]",
-    after: "Iterable[BudgetLine]",
-) -> ComparedBudgets:
-    lines = [line for line in recorded if _is_of_budget(line)]
+def _compared(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> ComparedBudgets:
+    from smart_llmrouter.ledger.verify import Wrong
+
+    try:
+        before = lines_by_store(snapshot, scopes)
+        recorded = lines_by_records(snapshot, scopes)
+        after = lines_by_store(snapshot, scopes)
+    except StoreAway:
+        return ComparedBudgets(0, [Wrong("counter store", _UNPROVED)])
+    # Of limits that are no budgets nothing is on record.
+    lines = [line for line in recorded if "." in line.limit]
     return ComparedBudgets(len(lines), list(differences(before, lines, after)))
 
 
@@ -105,7 +101,3 @@ def differences(
 
 def _used(lines: "Iterable[BudgetLine]") -> dict[tuple[str, str], int]:
     return {(line.scope, line.limit): line.used or 0 for line in lines}
-
-
-def _is_of_budget(line: "BudgetLine") -> bool:
-    return "." in line.limit

@@ -134,6 +134,21 @@ def test_totals_are_proved(state: StateDirectory) -> None:
     )
 
 
+def test_counters_may_be_left_out(state: StateDirectory) -> None:
+    """A store that counts for machines with other databases proves nothing here."""
+    path = json.dumps(str(state.path))
+    shared = "counters: unix:///nobody.sock"
+    text = f"state: {{directory: {path}, {shared}}}\n{SMALL}"
+    budgets = "    budgets: {day: {requests: 3}}\n"
+    (state.path.parent / "router.yaml").write_text(text + budgets)
+
+    result = ran(state, "usage", "verify", "--no-counters")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "counter store" not in result.stdout
+    assert result.stdout.endswith("\nall totals are right\n")
+
+
 def test_a_total_that_is_wrong_is_named(state: StateDirectory) -> None:
     """Each place where something differs, and the end is 1."""
     ran(state, "usage", "rollup")
