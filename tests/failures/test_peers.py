@@ -389,18 +389,27 @@ async def test_a_picture_address_that_the_gateway_fetches(tmp_path: Path) -> Non
 async def test_endless_headers_from_nobody_in_particular(tmp_path: Path) -> None:
     """A head without an end is refused long before it fills the memory."""
     async with routed(tmp_path) as (router, _):
-        for start in (b"GET /healthz HTTP/1.1\r\nx: ", b"GET /"):
-            async with line_to(router) as line:
-                line.send(start)
-                sent = 0
-                try:
-                    while sent < 64 * MIB:
-                        line.send(b"x" * 65536)
-                        await line.writer.drain()
-                        sent += 65536
-                except ConnectionError:
-                    pass
-                assert sent < 16 * MIB
+        taken = await asyncio.gather(
+            taken_of(router, b"GET /healthz HTTP/1.1\r\nx: "),
+            taken_of(router, b"GET /"),
+        )
+
+    assert max(taken) < 16 * MIB
+
+
+async def taken_of(router: Router, start: bytes) -> int:
+    """Go on with a head until the router is gone; return how much it has taken."""
+    sent = 0
+    async with line_to(router) as line:
+        line.send(start)
+        try:
+            while sent < 64 * MIB:
+                line.send(b"x" * 65536)
+                await line.writer.drain()
+                sent += 65536
+        except ConnectionError:
+            pass
+    return sent
 
 
 async def test_nonsense_after_a_request_does_not_get_into_its_answer(
