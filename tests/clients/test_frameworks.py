@@ -11,7 +11,7 @@ import pytest
 from tests.support.scene import DIALECTS, Scene
 
 # Interpreters start slowly where much else is running.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
 FRAMEWORKS: Final = ("langchain_models.py", "pydantic_ai_agents.py", "vercel_ai.mjs")

@@ -11,7 +11,7 @@ from tests.support.scene import Scene
 SetScene = Callable[..., Scene]
 
 # Both take seconds of processor time to start.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize(

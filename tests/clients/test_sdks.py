@@ -16,7 +16,7 @@ import pytest
 from tests.support.scene import DIALECTS, Scene
 
 # Interpreters start slowly where much else is running.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 SetScene = Callable[..., Scene]
 

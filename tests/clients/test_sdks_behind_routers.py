@@ -26,7 +26,7 @@ Told = dict[str, dict[str, Any]]
 
 @pytest.mark.parametrize("upstream", DIALECTS)
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_two_routers_answer_as_one(tmp_path: Path, upstream: str) -> None:
     """Texts, tools, thoughts that go back, errors and cut streams are the same."""
     alone = told(tmp_path / "alone", upstream)

@@ -10,6 +10,7 @@ from smart_llmrouter.engine.images import ImageFetcher, refuse_private_urls
 from tests.support.bridge import CHAT, NAMES, RESPONSES
 from tests.support.fetching import IS_PNG, PNG, Resolver, asking, fetcher, home
 from tests.support.upstream_server import answering, plain, running_upstream
+from tests.support.wait import PATIENCE_S
 
 SECRET = PNG + b"secret"
 
@@ -17,7 +18,7 @@ SECRET = PNG + b"secret"
 async def test_a_guard_of_image_urls_is_beaten_by_a_redirect() -> None:
     """The image is judged where it is named, and fetched where that points to."""
     chat = DIALECTS[CHAT]
-    images = ImageFetcher(fetcher(home()), timeout_s=5)
+    images = ImageFetcher(fetcher(home()), timeout_s=PATIENCE_S)
     async with running_upstream(answering(plain(SECRET, IS_PNG))) as inside:
         away = f"Location: http://127.0.0.1:{inside.port}/latest/meta-data/"
         moved = plain(b"", away, status="302 Found")
@@ -34,7 +35,7 @@ async def test_a_guard_of_image_urls_is_beaten_by_a_second_look_up() -> None:
     """The name is judged by one answer of the DNS, and connected to by another."""
     chat = DIALECTS[CHAT]
     resolver = Resolver(["127.0.0.1"], ["127.0.0.2"])
-    images = ImageFetcher(fetcher(resolver), timeout_s=5)
+    images = ImageFetcher(fetcher(resolver), timeout_s=PATIENCE_S)
     async with (
         running_upstream(answering(plain(PNG, IS_PNG))) as site,
         running_upstream(

@@ -31,6 +31,7 @@ from tests.support.gateway import free_port
 from tests.support.policies import CALLER
 from tests.support.repository import ROOT
 from tests.support.transports import KINDS
+from tests.support.wait import PATIENCE_S
 
 EXAMPLES: Final = ROOT / "examples" / "policies"
 PAGES: Final = {
@@ -60,7 +61,7 @@ def snapshot() -> Snapshot:
 def patient(group: Group) -> Group:
     """Return a group whose policy may take its time: this machine may be busy."""
     if isinstance(group.policy, Script | External):
-        return replace(group, policy=replace(group.policy, timeout_ms=5000))
+        return replace(group, policy=replace(group.policy, timeout_ms=30_000))
     return group
 
 
@@ -188,7 +189,7 @@ def test_the_script_can_be_tried_without_a_router() -> None:
         cwd=EXAMPLES,
         capture_output=True,
         check=True,
-        timeout=30,
+        timeout=2 * PATIENCE_S,
     )
 
     assert run.stdout.decode().strip() == str(
@@ -238,7 +239,9 @@ async def test_the_service_can_be_asked_by_hand() -> None:
 
     async with service() as url:
         posted = Request(url, data=question.encode())  # noqa: S310 - our own
-        given = await asyncio.to_thread(lambda: urlopen(posted, timeout=10).read())  # noqa: S310 - our own
+        given = await asyncio.to_thread(
+            lambda: urlopen(posted, timeout=PATIENCE_S).read()  # noqa: S310 - our own
+        )
 
     assert json.loads(given) == json.loads(answer)
 

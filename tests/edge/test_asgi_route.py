@@ -62,7 +62,9 @@ def answered(
 
     async def run() -> tuple[list[Answer], int]:
         async with serving_edge(routes=behind(app)) as edge:
-            heard, ending = await edge.send([*sent, *pieces, PROBE], silence_s=5)
+            heard, ending = await edge.send(
+                [*sent, *pieces, PROBE], silence_s=PATIENCE_S
+            )
             answers = edge.answers(heard, closed=ending == "closed")
             assert ending == "closed"
             assert edge.failures == []
@@ -133,7 +135,7 @@ def test_less_than_was_announced_ends_the_connection() -> None:
 
     async def run() -> tuple[bytes, int]:
         async with serving_edge(routes=behind(app)) as edge:
-            heard, ending = await edge.send([GET + PROBE], silence_s=5)
+            heard, ending = await edge.send([GET + PROBE], silence_s=PATIENCE_S)
             assert (ending, edge.failures) == ("closed", [])
             return heard, len(edge.taken)
 
@@ -221,7 +223,7 @@ def test_an_answer_that_breaks_off_ends_the_connection(app: AsgiApp) -> None:
 
     async def run() -> tuple[bytes, int]:
         async with serving_edge(routes=behind(app)) as edge:
-            heard, ending = await edge.send([GET + PROBE], silence_s=5)
+            heard, ending = await edge.send([GET + PROBE], silence_s=PATIENCE_S)
             assert (ending, edge.failures) == ("closed", [])
             return heard, len(edge.taken)
 

@@ -18,7 +18,7 @@ from tests.support.edge_cases_lines import LINES
 CASES: Final = [*LINES, *HEADS, *BODIES]
 _LONG_BYTES: Final = 400
 _PLACES: Final = 60
-_SILENCE_S: Final = 5.0
+_SILENCE_S: Final = 60.0
 
 
 async def outcomes(ways: Sequence[Sequence[bytes]]) -> list[Outcome]:

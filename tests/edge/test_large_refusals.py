@@ -4,9 +4,9 @@ import asyncio
 from typing import Final
 
 from tests.support.edge import on_uvloop, serving_edge
+from tests.support.wait import PATIENCE_S
 
 MIB: Final = 1 << 20
-_WITHIN_S: Final = 4.0
 
 
 def test_a_caller_that_sends_all_of_a_refused_body_learns_why() -> None:
@@ -15,7 +15,7 @@ def test_a_caller_that_sends_all_of_a_refused_body_learns_why() -> None:
     head = b"POST /hot HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
 
     async def run() -> bytes:
-        async with serving_edge() as edge, asyncio.timeout(_WITHIN_S):
+        async with serving_edge() as edge, asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
             # Now draining means to wait until the system has taken everything.
             writer.transport.set_write_buffer_limits(high=0)

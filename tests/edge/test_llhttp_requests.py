@@ -18,7 +18,7 @@ from tests.support.llhttp_requests import LLHTTP_REQUESTS
 from tests.support.wait import PATIENCE_S, eventually
 
 _CUTS: Final = 12
-_SILENCE_S: Final = 5.0
+_SILENCE_S: Final = 60.0
 
 
 async def outcomes(sent: bytes, *, seed: str) -> list[Outcome]:

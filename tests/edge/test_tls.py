@@ -102,7 +102,7 @@ def test_what_is_no_tls_gets_a_clean_close(sent: bytes) -> None:
 
     async def outcome() -> tuple[str, list[str], int]:
         async with secure_edge() as edge:
-            _, ending = await edge.send([sent], silence_s=5)
+            _, ending = await edge.send([sent], silence_s=PATIENCE_S)
             second, _ = await edge.send([PROBE], tls=clients_context())
             assert second.startswith(b"HTTP/1.1 200 OK")
             return ending, edge.failures, len(edge.taken)
@@ -115,8 +115,8 @@ def test_a_handshake_that_never_ends_is_cut_off() -> None:
 
     async def endings() -> list[str]:
         async with secure_edge(client_timeout_s=0.3) as edge:
-            silent = edge.send([], silence_s=10)
-            half = edge.send([b"\x16\x03\x01\x02\x00\x01"], silence_s=10)
+            silent = edge.send([], silence_s=PATIENCE_S)
+            half = edge.send([b"\x16\x03\x01\x02\x00\x01"], silence_s=PATIENCE_S)
             found = await asyncio.gather(silent, half)
             assert edge.failures == []
             return [ending for _, ending in found]

@@ -63,6 +63,7 @@ async def half_sent(edge: Edge, head: bytes) -> tuple[Exchange, bytes]:
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
     writer.write(head + b"host: a\r\ncontent-length: %d\r\n\r\n" % (2 * len(HALF)))
     writer.write(HALF)
+    await eventually(lambda: edge.hub.connections)
     (connection,) = edge.hub.connections
     await eventually(
         lambda: getattr(connection._reading, "body_bytes", 0) == len(HALF),

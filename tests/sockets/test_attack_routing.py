@@ -195,7 +195,7 @@ async def test_a_slow_first_event_of_responses(
     tmp_path: Path, mock: Mock, *, codex: bool
 ) -> None:
     """OpenAI's SDK takes comments before it, and no event; Codex needs an event."""
-    mock.will(Step(content="late", delay_first_ms=350))
+    mock.will(Step(content="late", delay_first_ms=1500))
     settings = configuration(
         {"acme": provider(mock.base_url)}, server={"keepalive_after_s": 0.1}
     )

@@ -292,7 +292,7 @@ async def test_what_was_said_before_a_silence_is_paid(
 ) -> None:
     """An attempt that was given up had begun, and said so."""
     settings = routed(mock, PRICE, dialect="anthropic-messages")
-    settings["groups"]["chat"]["attempt_timeout_s"] = 0.3
+    settings["groups"]["chat"]["attempt_timeout_s"] = 1.5
     mock.will(Step(prompt_tokens=1000, completion_tokens=30, stall_after_events=1))
     async with running_router(tmp_path, settings) as router:
         record = await recorded(router, MESSAGES, stream=True, max_tokens=100)

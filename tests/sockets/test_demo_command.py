@@ -12,16 +12,16 @@ import pytest
 
 from smart_llmrouter.cli.local_llm import missing_packages
 from tests.support.demo import Demo, running_demo, starting_demo
-from tests.support.wait import eventually_sync
+from tests.support.wait import PATIENCE_S, eventually_sync
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def exchange(
     url: str, method: str, path: str, *, token: str, body: object = None
 ) -> tuple[int, str | None, str]:
     """Return status, target and body of one exchange with the router."""
-    connection = HTTPConnection(url.removeprefix("http://"), timeout=60)
+    connection = HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE_S)
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     try:
         connection.request(method, path, json.dumps(body), headers)
@@ -43,7 +43,11 @@ def ask(demo: Demo, text: str, *, token: str | None = None) -> tuple[int, str | 
 def run(command: str) -> str:
     """Run a printed command in a shell, as somebody who copied it."""
     done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=2 * PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

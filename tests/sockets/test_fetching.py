@@ -228,9 +228,9 @@ async def test_a_call_gets_the_data_of_all_its_images() -> None:
         one, two = (f"http://images.example:{site.port}/{name}" for name in "ab")
         peek = CHAT.peek(asking(one, two, one, "data:image/png;base64,AA=="))
 
-        fetched = await ImageFetcher(fetcher(home()), timeout_s=5).with_fetched(
-            CHAT, peek
-        )
+        fetched = await ImageFetcher(
+            fetcher(home()), timeout_s=PATIENCE_S
+        ).with_fetched(CHAT, peek)
 
     assert len(site.requests) == 2
     assert CHAT.image_urls_in(fetched) == []
@@ -242,7 +242,7 @@ async def test_a_request_without_urls_is_left_alone() -> None:
     """There is nothing to fetch."""
     peek = CHAT.peek(asking("data:image/png;base64,AA=="))
 
-    assert await ImageFetcher(fetcher(home()), timeout_s=5).with_fetched(
+    assert await ImageFetcher(fetcher(home()), timeout_s=PATIENCE_S).with_fetched(
         CHAT, peek
     ) is (peek)
 
@@ -286,7 +286,7 @@ async def test_no_more_than_a_few_are_fetched_at_once() -> None:
 
     async with running_upstream(count) as site:
         urls = [f"http://images.example:{site.port}/{n}" for n in range(MOST_IMAGES)]
-        images = ImageFetcher(fetcher(home()), timeout_s=20)
+        images = ImageFetcher(fetcher(home()), timeout_s=PATIENCE_S)
         await images.with_fetched(CHAT, CHAT.peek(asking(*urls)))
 
     assert len(site.requests) == MOST_IMAGES
@@ -299,7 +299,7 @@ async def test_too_many_images_are_refused_before_any_is_fetched() -> None:
     resolver = home()
 
     with pytest.raises(ImageNotFetched, match="too-many"):
-        await ImageFetcher(fetcher(resolver), timeout_s=5).with_fetched(
+        await ImageFetcher(fetcher(resolver), timeout_s=PATIENCE_S).with_fetched(
             CHAT, CHAT.peek(asking(*urls))
         )
 
@@ -308,7 +308,7 @@ async def test_too_many_images_are_refused_before_any_is_fetched() -> None:
 
 async def test_an_image_inside_is_told_as_what_it_is() -> None:
     """A name that leads home is refused like an address that does."""
-    images = ImageFetcher(fetcher(home(), allow=False), timeout_s=5)
+    images = ImageFetcher(fetcher(home(), allow=False), timeout_s=PATIENCE_S)
 
     with pytest.raises(ImageUrlForbidden):
         await images.with_fetched(CHAT, CHAT.peek(asking("http://images.example/")))
@@ -316,7 +316,7 @@ async def test_an_image_inside_is_told_as_what_it_is() -> None:
 
 async def test_an_image_that_fails_is_told_without_its_url() -> None:
     """The reason is a word, and the URL may hold a secret."""
-    images = ImageFetcher(fetcher(Resolver([])), timeout_s=5)
+    images = ImageFetcher(fetcher(Resolver([])), timeout_s=PATIENCE_S)
 
     with pytest.raises(ImageNotFetched) as failed:
         await images.with_fetched(

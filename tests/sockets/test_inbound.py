@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from prometheus_client import Metric
 
 from tests.sockets.test_metrics import metrics_of, value_of
 from tests.support.gateway import caller, configuration, provider, token
@@ -19,6 +21,7 @@ from tests.support.wait import eventually
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
+IDLE_S = 4
 FEW = {"auth_failures_per_minute": 3}
 
 
@@ -42,6 +45,19 @@ async def ask(router: Router, headers: dict[str, str], path: str = CHAT) -> int:
     """Post a good request with these headers only; return the status."""
     async with router.http(None) as client:
         return (await client.post(path, json=BODY, headers=headers)).status_code
+
+
+async def metrics_when_alone(router: Router) -> dict[str, Metric]:
+    """Return the metrics as soon as there is no connection but the one that asks."""
+
+    async def found() -> dict[str, Metric] | None:
+        metrics = await metrics_of(router)
+        return metrics if value_of(metrics, "connections") == 1 else None
+
+    metrics: dict[str, Metric] | None
+    metrics = await eventually(found, what="no connection but one")
+    assert metrics is not None
+    return metrics
 
 
 async def test_guessing_is_slowed_down_and_good_tokens_pass(strict: Router) -> None:
@@ -112,7 +128,7 @@ async def test_failures_and_connections_are_counted(strict: Router) -> None:
     """The metrics say what was wrong, how often it was not told, and who is there."""
     for headers in ({}, {}, {"x-api-key": "wrong"}, {"x-api-key": "wrong"}):
         await ask(strict, headers)
-    metrics = await metrics_of(strict)
+    metrics = await metrics_when_alone(strict)
 
     assert value_of(metrics, "auth_failures_total", reason="missing") == 2
     assert value_of(metrics, "auth_failures_total", reason="unknown") == 2
@@ -223,8 +239,10 @@ async def test_a_good_caller_gets_in_between_a_flood(
 ) -> None:
     """Hundreds of connections at once leave the router as it was before them."""
     async with running_router(tmp_path, settings(mock, max_connections=20)) as router:
+        began_s = time.monotonic()
         async with AsyncExitStack() as stack:
             await open_connections(stack, router.port, 400)
+        took_s = time.monotonic() - began_s
         statuses: list[int] = []
 
         async def gets_in() -> bool:
@@ -235,11 +253,13 @@ async def test_a_good_caller_gets_in_between_a_flood(
             return statuses[-1] == 200
 
         await eventually(gets_in, what="an answer after the flood")
-        metrics = await metrics_of(router)
+        metrics = await metrics_when_alone(router)
 
     assert set(statuses) <= {200, 503}
     assert value_of(metrics, "connections") == 1
-    assert value_of(metrics, "connections_refused_total", full="router") >= 380
+    refused = value_of(metrics, "connections_refused_total", full="router")
+    # In a crowd the idle go every few seconds, and as many others come in.
+    assert refused >= 400 - 20 * (1 + took_s // IDLE_S)
 
 
 def with_fields(count: int, *, ending: bytes = b"\r\n") -> bytes:
@@ -266,6 +286,6 @@ async def test_a_request_has_a_bounded_number_of_fields(
     router: Router, request_bytes: bytes, status: int
 ) -> None:
     """Each of them takes a hundred bytes of memory where it took four on the wire."""
-    heard = await exchange(router.port, request_bytes)
+    heard = await exchange(router.port, request_bytes, silence_s=1)
 
     assert heard.status == status

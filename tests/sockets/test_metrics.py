@@ -1,6 +1,7 @@
 """`GET /metrics`: for whom it is, and that its labels stay bounded."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import get_args
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from smart_llmrouter.admission.memory import Memory
 from smart_llmrouter.admission.tickets import ENDINGS
 from smart_llmrouter.cache.memory import DROPS
 from smart_llmrouter.cache.words import Reason, Status
@@ -16,23 +18,31 @@ from smart_llmrouter.config.allowances import ScopeKind
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.engine.tally import NO_GROUP
 from smart_llmrouter.mockprovider.script import Step
+from tests.support.clock import Clock
 from tests.support.gateway import caller, configuration, provider
 from tests.support.mock import Mock
 from tests.support.router import Router, running_router
+from tests.support.wait import eventually
 from tools.metrics_page import LABELS, documented_samples
 
 CHAT = "/v1/chat/completions"
 PACE = {
-    "requests_per_second": 2,
+    "requests_per_second": 20,
     "burst": 1,
-    "queue": {"max_wait_ms": 5000, "max_depth": 1},
+    "queue": {"max_wait_ms": 60_000, "max_depth": 1},
 }
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
 FEW = {"day": {"requests": 2}, "warn_at_percent": 50}
 
 
 @pytest.fixture
-async def watched(tmp_path: Path, mock: Mock) -> AsyncIterator[Router]:
+def clock() -> Clock:
+    """Return the clock of the buckets: nobody has a turn before a test turns it."""
+    return Clock()
+
+
+@pytest.fixture
+async def watched(tmp_path: Path, mock: Mock, clock: Clock) -> AsyncIterator[Router]:
     """Return a router with a caller, and with one who may read the metrics."""
     settings = configuration(
         {"acme": provider(mock.base_url)},
@@ -44,7 +54,8 @@ async def watched(tmp_path: Path, mock: Mock) -> AsyncIterator[Router]:
         ],
         cache={"enabled": True},
     )
-    async with running_router(tmp_path, settings) as running:
+    counters = Memory(now=clock, wall=time.time)
+    async with running_router(tmp_path, settings, counters) as running:
         yield running
 
 
@@ -109,22 +120,38 @@ async def test_calls_are_counted(watched: Router, mock: Mock) -> None:
     assert value_of(metrics, "calls_in_flight") == 0
 
 
-async def test_calls_that_come_too_fast_are_counted(watched: Router) -> None:
-    """Those that wait, those that had to go, and how long a wait was."""
+async def paced(watched: Router, clock: Clock) -> list[int]:
+    """Let one call pass, one wait for its turn, and one find the queue full."""
+
+    async def waits() -> bool:
+        return value_of(await metrics_of(watched), "queued_calls") == 1
+
     async with watched.http("paced") as client:
-        answers = await asyncio.gather(
-            *(client.post(CHAT, json=BODY) for _ in range(3))
-        )
+        first = await client.post(CHAT, json=BODY)
+        second = asyncio.create_task(client.post(CHAT, json=BODY))
+        await eventually(waits, what="a call that waits")
+        third = await client.post(CHAT, json=BODY)
+        clock.turn(1)
+        return [each.status_code for each in (first, await second, third)]
+
+
+async def test_calls_that_come_too_fast_are_counted(
+    watched: Router, clock: Clock
+) -> None:
+    """Those that wait, those that had to go, and how long a wait was."""
+    began_s = time.monotonic()
+    statuses = await paced(watched, clock)
+    took_s = time.monotonic() - began_s
 
     metrics = await metrics_of(watched)
 
     def ended(ending: str) -> float:
         return value_of(metrics, "queue_endings_total", ending=ending)
 
-    assert sorted(each.status_code for each in answers) == [200, 200, 429]
+    assert statuses == [200, 200, 429]
     assert [ended(each) for each in ("passed", "full", "late")] == [1, 1, 0]
     assert value_of(metrics, "queue_wait_seconds_count", scope="caller") == 1
-    assert 0 < value_of(metrics, "queue_wait_seconds_sum", scope="caller") < 1
+    assert 0 < value_of(metrics, "queue_wait_seconds_sum", scope="caller") < took_s
     assert value_of(metrics, "queued_calls") == 0
 
 
@@ -146,7 +173,9 @@ async def test_the_cache_is_counted(watched: Router) -> None:
     assert value_of(metrics, "cache_drops_total", why="room") == 0
 
 
-async def test_every_metric_is_documented(watched: Router, mock: Mock) -> None:
+async def test_every_metric_is_documented(
+    watched: Router, mock: Mock, clock: Clock
+) -> None:
     """The page of metrics names each sample, and each label of it."""
     mock.will(Step(), Step(status=500))
     async with watched.http() as client:
@@ -154,8 +183,7 @@ async def test_every_metric_is_documented(watched: Router, mock: Mock) -> None:
         await client.post(CHAT, json=BODY)
     async with watched.http(None) as client:
         await client.post(CHAT, json=BODY)
-    async with watched.http("paced") as client:
-        await asyncio.gather(*(client.post(CHAT, json=BODY) for _ in range(2)))
+    await paced(watched, clock)
     async with watched.http("few") as client:
         for _ in range(3):
             await client.post(CHAT, json=BODY)

@@ -304,7 +304,7 @@ async def test_an_answer_may_be_huge(mock: Mock) -> None:
     """The text has as many bytes as asked for, and comes whole."""
     tell(mock, huge_bytes=3_000_000)
 
-    heard = await exchange(mock.port, chat_request(), silence_s=5)
+    heard = await exchange(mock.port, chat_request())
 
     content = json.loads(heard.body)["choices"][0]["message"]["content"]
     assert len(content) == 3_000_000

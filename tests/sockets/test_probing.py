@@ -18,6 +18,7 @@ from smart_llmrouter.engine.probing import Finding, Prober, TargetUnusable
 from smart_llmrouter.mockprovider.script import Lack, Step, StreamError
 from tests.support.mock import Mock, running_mock
 from tests.support.upstream_server import refusing_port
+from tests.support.wait import PATIENCE_S
 
 KEY: Final = "sk-canary-0123456789abcdefghij"
 UPSTREAM: Final = Upstream(
@@ -26,10 +27,10 @@ UPSTREAM: Final = Upstream(
     max_connections=4,
     idle_connection_s=30,
     dns_ttl_s=30,
-    connect_timeout_s=5,
-    first_event_timeout_s=5,
-    idle_timeout_s=5,
-    total_timeout_s=5,
+    connect_timeout_s=60,
+    first_event_timeout_s=60,
+    idle_timeout_s=60,
+    total_timeout_s=60,
     max_response_bytes=1_000_000,
 )
 NAMES: Final = [
@@ -67,7 +68,7 @@ async def probed(
     *,
     output_tokens: int = 64,
     image_url: str | None = None,
-    timeout_s: float = 10,
+    timeout_s: float = PATIENCE_S,
 ) -> dict[str, Finding]:
     """Ask everything, and return what was found, by name."""
     asked = questions(
@@ -207,7 +208,7 @@ async def test_failures_in_passing_leave_it_unclear() -> None:
 async def test_an_answer_that_takes_too_long() -> None:
     """It is waited for as long as was said, and no longer."""
     async with running_mock() as mock:
-        mock.will(Step(), Step(), Step(delay_first_ms=60_000))
+        mock.will(Step(), Step(), Step(delay_first_ms=600_000))
         found = await probed(target_at(mock.base_url), timeout_s=2)
 
     assert found["output cap"].outcome == "unclear"

@@ -224,7 +224,7 @@ async def test_calls_leave_a_target_that_turns_slow(
         each.always(Step(delay_first_ms=USUAL_MS))
     async with spreading(strategy="dynamic", dynamic={"explore": 0.02}) as router:
         before = (await many(router, CALLS, at_once=10)).count(FIRST) / CALLS
-        first.always(Step(delay_first_ms=10 * USUAL_MS))
+        first.always(Step(delay_first_ms=15 * USUAL_MS))
         await many(router, CALLS, at_once=10)
         after = (await many(router, CALLS, at_once=10)).count(FIRST) / CALLS
 

@@ -5,6 +5,7 @@ import pytest
 from tests.support.gateway import token
 from tests.support.raw_http import Heard, exchange
 from tests.support.router import Router
+from tests.support.wait import PATIENCE_S
 
 BODY = b'{"model": "chat", "messages": [{"role": "user", "content": "hi"}]}'
 
@@ -18,7 +19,7 @@ async def asked(
         f"authorization: Bearer {token()}\r\ncontent-type: application/json\r\n"
         f"content-length: {len(body)}\r\n\r\n"
     )
-    return await exchange(router.port, head.encode() + body, silence_s=10)
+    return await exchange(router.port, head.encode() + body, silence_s=PATIENCE_S)
 
 
 @pytest.mark.parametrize(

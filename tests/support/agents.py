@@ -59,7 +59,7 @@ def codex(
     images: Sequence[str] = (),
     settings: Sequence[str] = (),
     built_in: bool = False,
-    within_s: float = 120,
+    within_s: float = 240,
 ) -> Ended:
     """Let Codex CLI do a task; `settings` are more of its `key=value` settings.
 
@@ -108,7 +108,7 @@ def claude(
     tools: str = "Bash,Read,Write,Edit",
     options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
-    within_s: float = 120,
+    within_s: float = 240,
 ) -> Ended:
     """Let Claude Code do a task."""
     return scene.run(
@@ -142,7 +142,7 @@ def claude_said(ended: Ended) -> str:
 
 
 def opencode(
-    scene: Scene, prompt: str, *, provider: str, within_s: float = 150
+    scene: Scene, prompt: str, *, provider: str, within_s: float = 240
 ) -> Ended:
     """Let opencode do a task through one of the providers that its page has."""
     settings = told(scene, "clients-opencode.md", "json")
@@ -160,7 +160,7 @@ def aider(
     prompt: str,
     *files: str,
     kind: Literal["openai", "anthropic"],
-    within_s: float = 150,
+    within_s: float = 240,
 ) -> Ended:
     """Let aider edit files in its folder, through a provider of this kind."""
     environment = exported(

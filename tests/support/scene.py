@@ -91,7 +91,7 @@ class Scene:
         self,
         *command: str,
         environment: Mapping[str, str] | None = None,
-        within_s: float = 120,
+        within_s: float = 240,
     ) -> Ended:
         """Run a client in its folder, to its end."""
         return self.stage.run(
