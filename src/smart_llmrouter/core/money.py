@@ -133,6 +133,9 @@ class Price:
     whole_nusd: tuple[int, int] | None = field(init=False, compare=False, repr=False)
     """What tokens of input and of output cost of all calls, where these are whole
     nano-dollars."""
+    dearest_nusd: tuple[int, int] | None = field(init=False, compare=False, repr=False)
+    """What a token of input and one of output cost at most, where these are whole
+    nano-dollars."""
     is_plain: bool = field(init=False, compare=False, repr=False)
     """Whether it is the same for all calls, whenever and whatever they are."""
 
@@ -145,10 +148,11 @@ class Price:
         )
         read = (self.input, self.cached_input, self.image_input)
         written = (self.cache_write, self.cache_write_1h)
-        object.__setattr__(self, "dearest_input", _dearest(*read, *written))
-        object.__setattr__(
-            self, "dearest_output", _dearest(self.output, self.reasoning)
-        )
+        dearest_input = _dearest(*read, *written)
+        dearest_output = _dearest(self.output, self.reasoning)
+        object.__setattr__(self, "dearest_input", dearest_input)
+        object.__setattr__(self, "dearest_output", dearest_output)
+        object.__setattr__(self, "dearest_nusd", _whole(dearest_input, dearest_output))
 
     def at(self, ts_ms: int) -> "Price":
         """Return what is in force at a time, of this price and those after it."""

@@ -12,7 +12,7 @@ unless the call was answered out of the cache.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -80,42 +80,37 @@ def pays_for_images(group: Group) -> bool:
 
 def dearest_nusd(price: Price, input_tokens: int, output_tokens: int) -> int:
     """Return what so many tokens cost at most, whatever the provider's cache does."""
+    whole = price.dearest_nusd
+    if whole is not None:
+        return input_tokens * whole[0] + output_tokens * whole[1]
     read, written = price.dearest_input, price.dearest_output
     nusd = 0 if read is None else read.cost_nusd(input_tokens)
     return nusd if written is None else nusd + written.cost_nusd(output_tokens)
 
 
-class Seen(msgspec.Struct):
-    """What was seen of an answer: `events` of a stream, or the whole `body`.
-
-    `complete` says that nothing of it is missing.
-    """
-
-    events: int = 0
-    body: bytes = b""
-    complete: bool = False
-
-
-def spent_by(entry: Entry, seen: Seen, input_tokens: int) -> Spent:
+def spent_by(
+    entry: Entry, input_tokens: int, *, events: int, body: bytes, complete: bool
+) -> Spent:
     """Return what a call has used, of which `input_tokens` were estimated to be input.
 
-    What attempts have used that failed is in it. What differs from the call's record
-    is noted in the entry.
+    Of its answer were seen so many `events` of a stream, or the whole `body`; nothing
+    is missing of one that is `complete`. What attempts have used that failed is in it.
+    What differs from the call's record is noted in the entry.
     """
     if not entry.attempts:
         return A_REQUEST if entry.is_hit else NOTHING
     usage, price = entry.usage, entry.price
     entry.cost = cost = cost_of(usage, price, entry.images)
-    unknown = usage.input_tokens is None or usage.output_tokens is None
-    if entry.answering and (unknown or not seen.complete):
+    read, written = usage.input_tokens, usage.output_tokens
+    if entry.answering and (read is None or written is None or not complete):
+        seen = _Seen(events, body, complete)
         return _charged(entry, _filled(usage, seen, input_tokens), price)
-    if unknown:
+    if read is None or written is None:
         return _beside_failed(A_REQUEST, entry)
     if cost.total_nusd is None and price is not None:
         # Only a part has a price: the record's total is unknown.
         return _charged(entry, usage, price)
-    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-    spent = Spent(1, tokens, cost.total_nusd or 0)
+    spent = Spent(1, read + written, cost.total_nusd or 0)
     return spent if entry.failed is None else _beside_failed(spent, entry)
 
 
@@ -134,7 +129,15 @@ def _beside_failed(spent: Spent, entry: Entry) -> Spent:
     return both
 
 
-def _filled(usage: Usage, seen: Seen, input_tokens: int) -> Usage:
+class _Seen(NamedTuple):
+    """What was seen of an answer; see `spent_by`."""
+
+    events: int
+    body: bytes
+    complete: bool
+
+
+def _filled(usage: Usage, seen: _Seen, input_tokens: int) -> Usage:
     """Return usage with what is unknown of it estimated from what was seen."""
     read = input_tokens if usage.input_tokens is None else usage.input_tokens
     written = usage.output_tokens

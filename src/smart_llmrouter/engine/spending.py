@@ -14,7 +14,7 @@ import msgspec
 from smart_llmrouter.admission.gate import FREE, Reservation
 from smart_llmrouter.core.errors import LimitExceeded
 from smart_llmrouter.engine.entry import Entry
-from smart_llmrouter.engine.reckoning import Seen, dearest_nusd, spent_by
+from smart_llmrouter.engine.reckoning import dearest_nusd, spent_by
 from smart_llmrouter.engine.tally import Reservations
 
 _EVENT: Final = b"data:"
@@ -151,8 +151,13 @@ class Limited(msgspec.Struct, eq=False):
             self._events += last.count(_EVENT)
         reservation, counted = self.reservation, self.counted
         demand = reservation.demand
-        seen = Seen(self._events, body, complete)
-        spent = spent_by(self.entry, seen, demand.input_tokens)
+        spent = spent_by(
+            self.entry,
+            demand.input_tokens,
+            events=self._events,
+            body=body,
+            complete=complete,
+        )
         reservation.settle(spent)
         # What nothing limits was not reserved.
         if demand.tokens:

@@ -151,3 +151,15 @@ def test_a_deep_request_is_estimated() -> None:
     """As deep as JSON may be, without recursion of our own."""
     depth = 900
     assert asked(json.loads("[" * depth + "]" * depth)) > depth
+
+
+def test_a_request_is_estimated_again_as_it_was_before() -> None:
+    """Short or long, what is remembered of it changes nothing, nor does what follows."""
+    for text in (PROSE, PROSE * 20):
+        turns = [{"role": "user", "content": text}]
+        first = estimate(messages=turns, model="m")
+        longer = estimate(messages=[*turns, *turns], model="m")
+
+        assert estimate(messages=turns, model="m") == first
+        assert estimate(messages=[*turns, *turns], model="m") == longer
+        assert longer - first > text_tokens(text)

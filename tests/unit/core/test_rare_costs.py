@@ -124,6 +124,7 @@ def test_the_dearest_token_is_that_of_any_kind() -> None:
     price = priced(image_input=Rate(9000, 1), reasoning=Rate(9500, 1))
 
     assert (price.dearest_input, price.dearest_output) == (Rate(9000, 1), Rate(9500, 1))
+    assert price.dearest_nusd == (9000, 9500)
 
 
 @pytest.mark.parametrize(

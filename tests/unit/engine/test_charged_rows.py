@@ -9,7 +9,7 @@ from smart_llmrouter.core.money import Price, Rate
 from smart_llmrouter.core.usage import Usage
 from smart_llmrouter.engine.entry import Entry
 from smart_llmrouter.engine.failed import Failed
-from smart_llmrouter.engine.reckoning import Seen, spent_by
+from smart_llmrouter.engine.reckoning import spent_by
 from tests.support.spending import used_by
 from tests.unit.engine.test_entry import ARRIVAL, GROUP, TARGET, closed
 
@@ -62,7 +62,7 @@ def test_rows_add_up_to_what_was_counted(
         failed=failed if attempts else None,
     )
 
-    spent = spent_by(entry, Seen(events=5, body=b"hi", complete=complete), 20)
+    spent = spent_by(entry, 20, events=5, body=b"hi", complete=complete)
 
     record = closed(entry)
     assert used_by(record) == (spent.requests, spent.tokens, spent.nusd)
