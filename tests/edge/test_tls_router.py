@@ -10,6 +10,7 @@ from tests.support.gateway import configuration, provider
 from tests.support.mock import running_mock
 from tests.support.secure_gateway import SecureGateway
 from tests.support.upstream_server import CERTIFICATES, KEY_FILE
+from tests.support.wait import PATIENCE_S
 
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -21,7 +22,8 @@ async def test_the_router_speaks_tls(tmp_path: Path, workers: int) -> None:
     async with running_mock() as mock:
         mock.will(Step(), Step(delay_between_ms=50))
         settings = configuration(
-            {"acme": provider(mock.base_url)}, server={"tls": tls, "workers": workers}
+            {"acme": provider(mock.base_url)},
+            server={"tls": tls, "workers": workers, "shutdown_grace_s": 60},
         )
         gateway = SecureGateway(tmp_path, settings)
         await gateway.start()
@@ -37,7 +39,7 @@ async def test_the_router_speaks_tls(tmp_path: Path, workers: int) -> None:
                     assert gateway.process is not None
                     gateway.process.terminate()
                     rest = [line async for line in lines]
-            status = await asyncio.to_thread(gateway.process.wait, 20)
+            status = await asyncio.to_thread(gateway.process.wait, 2 * PATIENCE_S)
             rows = gateway.rows()
         finally:
             await gateway.stop()

@@ -250,7 +250,7 @@ async def test_a_length_alone_is_enough_to_refuse(small: Router) -> None:
         "content-type: application/json\r\ncontent-length: 99999999\r\n\r\n"
     )
 
-    heard = await exchange(small.port, request.encode())
+    heard = await exchange(small.port, request.encode(), enough=b"request-too-large")
 
     assert heard.status == 413
     assert b"request-too-large" in heard.body

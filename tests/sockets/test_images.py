@@ -16,7 +16,7 @@ from tests.support.upstream_server import answering, plain, running_upstream
 
 DATA: Final = b64encode(PNG).decode()
 FETCHING: Final[dict[str, Any]] = {
-    "fetch_images": {"timeout_s": 2},
+    "fetch_images": {"timeout_s": 60},
     "allow_private_image_urls": True,
 }
 PATHS: Final = {

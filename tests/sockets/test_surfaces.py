@@ -57,8 +57,10 @@ async def test_codex_is_sent_on_to_http(router: Router, more: tuple[str, ...]) -
 
 async def test_a_websocket_elsewhere(router: Router) -> None:
     """Where no dialect has one, the wish is passed over as any other."""
-    heard = await exchange(router.port, upgrade("/healthz", "x: y"), silence_s=0.5)
-    h2c = await exchange(router.port, upgrade("/v1/responses", wish="h2c"))
+    whole = b"\r\n\r\n"
+    heard = await exchange(router.port, upgrade("/healthz", "x: y"), enough=whole)
+    wish = upgrade("/v1/responses", wish="h2c")
+    h2c = await exchange(router.port, wish, enough=whole)
 
     assert heard.status == 200
     assert h2c.status == 405

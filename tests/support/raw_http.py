@@ -11,7 +11,7 @@ from tests.support.wait import next_heard
 
 Ending = Literal["closed", "reset", "open"]
 
-_SILENCE_S = 10.0
+_SILENCE_S = 60.0
 """Only what is to stay open waits for so long; what ends is heard at once."""
 
 
@@ -77,9 +77,16 @@ def chat_request(
 
 
 async def exchange(
-    port: int, request: bytes, *, silence_s: float = _SILENCE_S
+    port: int,
+    request: bytes,
+    *,
+    silence_s: float = _SILENCE_S,
+    enough: bytes | None = None,
 ) -> Heard:
-    """Send `request` and listen until the connection ends or falls silent."""
+    """Send `request` and listen until the connection ends or falls silent.
+
+    Where it stays open, `enough` is what need only have come.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
     pieces: list[bytes] = []
@@ -93,6 +100,9 @@ async def exchange(
                 break
             pieces.append(piece)
             arrivals.append(time.monotonic() - began)
+            if enough is not None and enough in b"".join(pieces):
+                ending = "open"
+                break
     except ConnectionResetError:
         ending = "reset"
     except TimeoutError:
