@@ -9,7 +9,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -149,7 +149,14 @@ class Scene:
             *self.directory.glob("**/router.log"),
             *self.directory.glob("**/state/**/*"),
         ]
-        return b"\0".join(file.read_bytes() for file in files if file.is_file())
+        return b"\0".join(_content(file) for file in files if file.is_file())
+
+
+def _content(file: Path) -> bytes:
+    """Return what is in a file; nothing where it has gone since it was listed."""
+    with suppress(FileNotFoundError):
+        return file.read_bytes()
+    return b""
 
 
 def node() -> str:
