@@ -23,7 +23,7 @@ from tests.support.upstream_server import (
     refusing_port,
     running_upstream,
 )
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 NAME = "provider.test"
 CLOSING = plain(b"ok", "Connection: close")
@@ -202,7 +202,9 @@ async def test_all_addresses_refusing_is_no_connection(kind: Kind) -> None:
         async with kind.open(resolve=resolver) as transport:
             before = held()
             with pytest.raises(ConnectFailed):
-                await asyncio.wait_for(ask(transport, endpoint_to(port, host=NAME)), 4)
+                await asyncio.wait_for(
+                    ask(transport, endpoint_to(port, host=NAME)), PATIENCE_S
+                )
 
             await eventually(lambda: held() <= before)
 
@@ -215,7 +217,7 @@ async def test_a_silent_address_does_not_hold_the_others_up(kind: Kind) -> None:
             async with kind.open(resolve=resolver) as transport:
                 before = held()
                 endpoint = endpoint_to(upstream.port, host=NAME)
-                answer = await asyncio.wait_for(ask(transport, endpoint), 3)
+                answer = await asyncio.wait_for(ask(transport, endpoint), PATIENCE_S)
 
                 assert answer == (200, b"ok")
                 assert len(upstream.peers) == 1
@@ -229,7 +231,9 @@ async def test_all_addresses_silent_has_the_time_limit(kind: Kind) -> None:
         async with kind.open(resolve=resolver, connect_timeout_s=0.6) as transport:
             before = held()
             with pytest.raises(ConnectTimedOut):
-                await asyncio.wait_for(ask(transport, endpoint_to(port, host=NAME)), 3)
+                await asyncio.wait_for(
+                    ask(transport, endpoint_to(port, host=NAME)), PATIENCE_S
+                )
 
             await eventually(lambda: held() <= before)
 

@@ -29,7 +29,7 @@ from tests.support.upstream_server import (
     running_upstream,
     turns,
 )
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 NAME = "provider.test"
 LARGE = b"x" * (8 * 1024 * 1024)
@@ -208,7 +208,7 @@ async def test_a_cancelled_call_leaves_nothing(
         await eventually(lambda: stage.upstream.open <= open_before)
         if place != "the handshake":
             again = ask(stage.transport, stage.endpoint)
-            assert await asyncio.wait_for(again, 5) == (200, b"well")
+            assert await asyncio.wait_for(again, PATIENCE_S) == (200, b"well")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -236,7 +236,7 @@ async def test_a_call_may_be_cancelled_at_any_moment(kind: Kind, scheme: str) ->
             for call in calls[count % 2 :: 2]:
                 call.cancel()
             results = await asyncio.wait_for(
-                asyncio.gather(*calls, return_exceptions=True), 5
+                asyncio.gather(*calls, return_exceptions=True), PATIENCE_S
             )
 
             for number, result in enumerate(results):
@@ -244,5 +244,8 @@ async def test_a_call_may_be_cancelled_at_any_moment(kind: Kind, scheme: str) ->
                     result, asyncio.CancelledError
                 )
         last = [ask(transport, endpoint, b"last") for _ in range(2)]
-        assert await asyncio.wait_for(asyncio.gather(*last), 5) == [(200, b"last")] * 2
+        assert (
+            await asyncio.wait_for(asyncio.gather(*last), PATIENCE_S)
+            == [(200, b"last")] * 2
+        )
         await eventually(lambda: upstream.open <= 4)

@@ -1,6 +1,7 @@
 """How an answer and a transport are closed: what lives on, and what is cut."""
 
 import asyncio
+from typing import Final
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests.support.upstream_server import (
     turns,
 )
 from tests.support.wait import eventually
+
+SOON_S: Final = 30
+"""Far less than an answer may take, and more than a loaded machine stops a process."""
 
 
 async def test_closing_before_the_end_cuts(transport: Transport) -> None:
@@ -111,7 +115,7 @@ async def test_finishing_keeps_the_connection(
 
 
 async def test_finishing_gives_up_soon(transport: Transport) -> None:
-    """When nothing comes, finishing ends within two seconds, and raises nothing."""
+    """When nothing comes, finishing ends soon, and raises nothing."""
 
     async def play(peer: Peer) -> None:
         await peer.request()
@@ -120,7 +124,7 @@ async def test_finishing_gives_up_soon(transport: Transport) -> None:
     async with running_upstream(play) as upstream:
         answer = await transport.send(endpoint_to(upstream.port), b"{}")
         await answer.next_chunk()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(SOON_S):
             await answer.finish()
         answer.close()
 
@@ -139,7 +143,7 @@ async def test_finishing_does_not_read_for_ever(transport: Transport) -> None:
     async with running_upstream(play) as upstream:
         answer = await transport.send(endpoint_to(upstream.port), b"{}")
         await answer.next_chunk()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(SOON_S):
             await answer.finish()
         answer.close()
 

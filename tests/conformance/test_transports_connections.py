@@ -15,7 +15,7 @@ from tests.support.upstream_server import (
     running_upstream,
     turns,
 )
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 POISON = plain(b"poison", "X-Poison: 1")
 
@@ -203,7 +203,7 @@ async def test_a_provider_that_hangs_up_at_once_is_a_cut(transport: Transport) -
     async with running_upstream(never) as upstream:
         for _ in range(20):
             with pytest.raises(ConnectionCut):
-                await asyncio.wait_for(ask(transport, upstream), 5)
+                await asyncio.wait_for(ask(transport, upstream), PATIENCE_S)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from tests.support.upstream_server import (
     refusing_port,
     running_upstream,
 )
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 CHUNKED: Final = head("Transfer-Encoding: chunked")
 # What the kernel and the transport may hold of an answer that nobody reads.
@@ -149,7 +149,7 @@ async def test_what_is_not_http_fails_and_its_connection_is_dropped(
 
     async with running_upstream(play) as upstream:
         with pytest.raises((MalformedAnswer, ConnectionCut)):
-            await asyncio.wait_for(ask(transport, upstream), 5)
+            await asyncio.wait_for(ask(transport, upstream), PATIENCE_S)
 
         await eventually(lambda: upstream.open == 0)
 
@@ -167,7 +167,7 @@ async def test_any_bytes_end_in_an_answer_or_an_error(
 
     async with running_upstream(play) as upstream:
         try:
-            status, _ = await asyncio.wait_for(ask(transport, upstream), 5)
+            status, _ = await asyncio.wait_for(ask(transport, upstream), PATIENCE_S)
         except TransportError:
             status = 0
 
@@ -227,7 +227,7 @@ async def test_what_has_no_end_is_given_up(transport: Transport, name: str) -> N
 
     async with running_upstream(play) as upstream:
         with pytest.raises(TransportError):
-            await asyncio.wait_for(ask(transport, upstream), 8)
+            await asyncio.wait_for(ask(transport, upstream), PATIENCE_S)
 
         await eventually(lambda: upstream.open == 0)
         assert upstream.peers[0].sent_bytes < HELD_BYTES

@@ -23,7 +23,7 @@ from tests.support.upstream_server import (
     running_upstream,
     turns,
 )
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 STREAM = head("Transfer-Encoding: chunked")
 
@@ -54,7 +54,7 @@ async def test_a_chunk_is_given_as_soon_as_it_is_there(transport: Transport) -> 
         got = []
         for _ in range(6):
             go_on.set()
-            got.append(await asyncio.wait_for(answer.next_chunk(), 5))
+            got.append(await asyncio.wait_for(answer.next_chunk(), PATIENCE_S))
         answer.close()
 
         assert got == [b"data: %d\n\n" % number for number in range(5)] + [b""]

@@ -22,7 +22,7 @@ from tests.support.upstream_server import (
     plain,
     running_upstream,
 )
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 STREAM = head("Transfer-Encoding: chunked")
 
@@ -62,7 +62,7 @@ async def test_each_chunk_is_poured_as_soon_as_it_is_there(
 
     async with running_upstream(play) as upstream:
         answer = await answer_of(transport, upstream)
-        await asyncio.wait_for(answer.pour(glass.take), 5)
+        await asyncio.wait_for(answer.pour(glass.take), PATIENCE_S)
         answer.close()
 
         assert glass.took == [b"data: %d\n\n" % number for number in range(5)] + [b""]

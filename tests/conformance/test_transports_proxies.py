@@ -20,6 +20,7 @@ from tests.support.upstream_server import (
     plain,
     running_upstream,
 )
+from tests.support.wait import PATIENCE_S
 
 OK = answering(plain(b"ok"))
 
@@ -47,7 +48,7 @@ def endpoint_in(snapshot: Snapshot) -> Endpoint:
 async def asked(snapshot: Snapshot) -> tuple[int, bytes]:
     """Send one call, as the router would."""
     async with open_transport(snapshot.upstream) as transport:
-        return await asyncio.wait_for(ask(transport, endpoint_in(snapshot)), 10)
+        return await asyncio.wait_for(ask(transport, endpoint_in(snapshot)), PATIENCE_S)
 
 
 async def test_https_goes_through_the_proxy_and_stays_secret(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.support.upstream_server import (
     running_upstream,
     serving,
 )
+from tests.support.wait import PATIENCE_S
 
 ANSWER = plain(b"ok")
 CLOSING = plain(b"ok", "Connection: close")
@@ -71,7 +72,7 @@ async def test_who_shows_no_certificate_is_turned_away(
     async with running_upstream(answering(ANSWER), tls=tls) as upstream:
         with pytest.raises(TransportError):
             await asyncio.wait_for(
-                ask(transport, endpoint_to(upstream.port, scheme="https")), 5
+                ask(transport, endpoint_to(upstream.port, scheme="https")), PATIENCE_S
             )
 
         assert upstream.requests == []

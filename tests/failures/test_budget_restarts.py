@@ -25,7 +25,7 @@ from tests.support.gateway import (
 )
 from tests.support.load import under_load
 from tests.support.mock import Mock, running_mock
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 ROUNDS = 20 if SOAK else 3
 CALLERS = 40
@@ -108,9 +108,7 @@ async def test_the_minute_outlives_a_kill(tmp_path: Path) -> None:
 
 async def asked(mock: Mock, count: int) -> None:
     """Wait until the provider was asked so often."""
-    await eventually(
-        lambda: len(mock.received) >= count, within_s=30, what=f"{count} calls"
-    )
+    await eventually(lambda: len(mock.received) >= count, what=f"{count} calls")
 
 
 async def test_killed_under_load_it_never_spends_twice(tmp_path: Path) -> None:
@@ -127,9 +125,7 @@ async def test_killed_under_load_it_never_spends_twice(tmp_path: Path) -> None:
                 await gateway.stop(how=signal.SIGKILL)
             await gateway.start()
         async with under_load(gateway, callers=CALLERS, chance=chance) as seen:
-            await eventually(
-                lambda: len(seen.whole) > 2 * MOST, within_s=30, what="refusals"
-            )
+            await eventually(lambda: len(seen.whole) > 2 * MOST, what="refusals")
         # It waits for the journal: the rows of all calls are there then.
         shown = json.loads(
             await asyncio.to_thread(budget, gateway, "show", "--format", "json")
@@ -155,7 +151,7 @@ async def test_a_router_that_runs_sees_that_a_budget_was_reset(
         async def passes() -> bool:
             return (await ask(gateway)).status_code == httpx2.codes.OK
 
-        await eventually(passes, within_s=5, what="a call that passes")
+        await eventually(passes, what="a call that passes")
         shown = await asyncio.to_thread(budget, gateway, "show", "--format", "json")
 
     assert (before, refused.status_code) == ([200, 200], 429)
@@ -178,7 +174,7 @@ def budget(gateway: Gateway, *words: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -29,7 +29,7 @@ from tests.support.ledger import StateDirectory
 from tests.support.line import Answered, Line, line_to, request
 from tests.support.mock import Mock, running_mock
 from tests.support.process import arguments, children
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 TOKEN: Final = f"rtr_alice_search_dev_k1_{canary('token').replace('-', '')}"
 ECHOED: Final = msgspec.Raw(
@@ -280,7 +280,7 @@ def _run(command: tuple[str, ...], gateway: Gateway) -> bytes:
         env={"PATH": os.environ["PATH"], **ENVIRONMENT},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert ran.returncode == 0, ran
     return ran.stdout + ran.stderr
@@ -388,7 +388,7 @@ def test_a_key_written_into_the_file_is_refused_without_being_repeated(
                 env={"PATH": os.environ["PATH"]},
                 capture_output=True,
                 check=False,
-                timeout=30,
+                timeout=PATIENCE_S,
             )
 
     assert [each.returncode for each in said.values()] == [1, 1, 1]

@@ -29,6 +29,7 @@ from tests.support.gateway import (
 from tests.support.ledger import StateDirectory
 from tests.support.line import Answered, line_to, request
 from tests.support.mock import Mock, running_mock
+from tests.support.wait import PATIENCE_S
 
 TOKEN: Final = f"rtr_alice_search_dev_k1_{canary('token').replace('-', '')}"
 DIALECTS: Final = ("openai-chat", "openai-responses", "anthropic-messages")
@@ -192,7 +193,7 @@ def _run(command: tuple[str, ...], gateway: Gateway) -> bytes:
         env={**os.environ, "ACME_API_KEY": canary("key")},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert ran.returncode == 0, ran
     return ran.stdout + ran.stderr

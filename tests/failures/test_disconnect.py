@@ -28,9 +28,13 @@ from tests.support.puppet import (
     running_puppet,
 )
 from tests.support.router import Router, running_router
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
-PROMPTLY_S = 1.0
+PROMPTLY_S = 30.0
+"""Far less than any time-out of the router that would end such a call as well.
+
+It is no measure of speed: a loaded machine may stop a process for seconds.
+"""
 
 
 @asynccontextmanager
@@ -60,14 +64,14 @@ def vanish(line: Line) -> None:
 async def test_leaving_before_the_first_byte_cancels_the_provider_call(
     tmp_path: Path, *, stream: bool, going: Callable[[Line], None]
 ) -> None:
-    """Nobody waits any more: the provider's connection is closed within a second."""
+    """Nobody waits any more: the provider's connection is closed at once."""
     async with routed(tmp_path) as (router, puppet):
         async with line_to(router) as line:
             line.send(chat(stream=stream))
             call = await puppet.call()
             began = time.monotonic()
             going(line)
-            await asyncio.wait_for(call.left.wait(), 5)
+            await asyncio.wait_for(call.left.wait(), PATIENCE_S)
             took_s = time.monotonic() - began
         rows = await router.recorded(1)
         await settled(router)
@@ -90,7 +94,7 @@ async def test_leaving_in_mid_stream_cancels_the_provider_call(tmp_path: Path) -
             await line.until(b'"usage"')
             began = time.monotonic()
             line.leave()
-            await asyncio.wait_for(call.left.wait(), 5)
+            await asyncio.wait_for(call.left.wait(), PATIENCE_S)
             took_s = time.monotonic() - began
         rows = await router.recorded(1)
         await settled(router)
@@ -156,7 +160,7 @@ async def test_leaving_between_two_attempts_asks_no_second_target(
                 line.send(chat())
                 call = await first.call()
                 line.leave()
-                await asyncio.wait_for(call.left.wait(), 5)
+                await asyncio.wait_for(call.left.wait(), PATIENCE_S)
             rows = await router.recorded(1)
 
     assert [row.attempts for row in rows] == [1]
@@ -175,7 +179,7 @@ async def test_many_callers_that_leave_leave_nothing_behind(tmp_path: Path) -> N
                 call.chunk(content_event("a"))
                 await line.until(b"content")
             line.leave()
-            await asyncio.wait_for(call.left.wait(), 5)
+            await asyncio.wait_for(call.left.wait(), PATIENCE_S)
 
     async with running_puppet() as puppet:
         settings = configuration(
@@ -265,10 +269,10 @@ async def test_leaving_during_the_second_call_of_a_connection_is_noticed(
             await line.until(b"0\r\n\r\n")
             line.send(chat("second"))
             second = await puppet.call()
-            await asyncio.wait_for(first.left.wait(), 5)
+            await asyncio.wait_for(first.left.wait(), PATIENCE_S)
             began = time.monotonic()
             line.leave()
-            await asyncio.wait_for(second.left.wait(), 5)
+            await asyncio.wait_for(second.left.wait(), PATIENCE_S)
             took_s = time.monotonic() - began
         rows = await router.recorded(2)
 
@@ -288,7 +292,7 @@ async def test_leaving_during_the_second_of_two_pipelined_calls_is_noticed(
             second = await puppet.call()
             began = time.monotonic()
             line.leave()
-            await asyncio.wait_for(second.left.wait(), 5)
+            await asyncio.wait_for(second.left.wait(), PATIENCE_S)
             took_s = time.monotonic() - began
         rows = await router.recorded(2)
 
@@ -309,7 +313,7 @@ async def test_an_answered_call_stays_answered_when_the_caller_leaves_at_once(
             call.chunk(content_event("one") + FINISH + USAGE + DONE)
             await line.until(b"0\r\n\r\n")
             line.leave()
-            await asyncio.wait_for(call.left.wait(), 5)
+            await asyncio.wait_for(call.left.wait(), PATIENCE_S)
         rows = await router.recorded(1)
         await settled(router)
 

@@ -15,7 +15,7 @@ from tests.support.gateway import (
     running_gateway,
 )
 from tests.support.process import children
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 VARIABLE = "SMART_LLMROUTER_INGESTER_CPUS"
 KEY = "canary-of-a-provider-key-0123456789"
@@ -75,7 +75,7 @@ def test_processors_that_cannot_be_had_keep_it_from_starting(
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
 
     assert done.returncode == 1

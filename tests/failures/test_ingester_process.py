@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,9 +27,9 @@ from tests.support.ledger import (
     state_in,
     various_record,
 )
-from tests.support.wait import eventually_sync
+from tests.support.wait import PATIENCE_S, eventually_sync
 
-eventually = partial(eventually_sync, within_s=30)
+eventually = eventually_sync
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_what_is_left_is_ingested_when_the_parent_goes(state: StateDirectory) ->
     state.journalled(a_record(number) for number in range(500))
 
     with ingesting(state) as process:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
 
     assert (process.returncode, out, err) == (0, b"", b"")
     assert len(state.request_ids()) == 500
@@ -74,7 +73,7 @@ def test_sigterm_means_finish_and_go_and_sigint_means_nothing(
         state.journalled([a_record(1)])
         eventually(lambda: state.request_ids() == [a_record(1).request_id])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_kills_at_any_moment_neither_lose_nor_double_a_record(
@@ -99,11 +98,11 @@ def test_kills_at_any_moment_neither_lose_nor_double_a_record(
                 writer.append(various_line(written))
                 written += 1
             process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(PATIENCE_S)
     writer.close()
 
     with ingesting(state) as process:
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
     assert state.kept() == [kept_of(various_record(n)) for n in range(written)]
     decisions = [various_decision(n) for n in range(written)]
@@ -128,7 +127,7 @@ def test_a_second_ingester_waits_for_the_first(state: StateDirectory) -> None:
             eventually(lambda: len(state.request_ids()) == 1)
             owner = read_status(state.path)
             first.kill()
-            first.wait(10)
+            first.wait(PATIENCE_S)
             state.journalled([a_record(2)])
             eventually(lambda: len(state.request_ids()) == 2)
             heir = read_status(state.path)
@@ -145,7 +144,7 @@ def test_an_ingester_that_waits_goes_when_its_parent_does(
     with ingesting(state):
         eventually(lambda: read_status(state.path))
         with ingesting(state) as second:
-            second.communicate(timeout=30)
+            second.communicate(timeout=PATIENCE_S)
 
     assert second.returncode == 0
 
@@ -154,7 +153,9 @@ def test_a_locked_database_is_waited_for_and_told_once(state: StateDirectory) ->
     """The journal grows, the status says why, and everything arrives later."""
     with ingesting(state) as process:
         eventually(lambda: read_status(state.path))
-        with closing(sqlite3.connect(state.database, isolation_level=None)) as other:
+        with closing(
+            sqlite3.connect(state.database, isolation_level=None, timeout=PATIENCE_S)
+        ) as other:
             other.execute("BEGIN IMMEDIATE")
             state.journalled([a_record(1)])
             away = eventually(
@@ -172,7 +173,7 @@ def test_a_locked_database_is_waited_for_and_told_once(state: StateDirectory) ->
                 and status.database == "ok"
             )
         )
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE_S)
 
     assert away
     assert away.reason == "database is locked"
@@ -187,7 +188,7 @@ def test_rejected_lines_are_told_without_their_content(state: StateDirectory) ->
     writer.close()
 
     with ingesting(state) as process:
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE_S)
 
     entry = json.loads(err)
     assert (entry["event"], entry["lines"]) == ("journal_lines_rejected", 1)
@@ -202,7 +203,7 @@ def test_started_by_hand_it_says_who_starts_it() -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
 
     assert done.returncode == 2
@@ -229,7 +230,7 @@ def test_where_it_cannot_stay_it_works_all_the_same(state: StateDirectory) -> No
     state.journalled([a_record(1)])
 
     with ingesting(state, cpus=[4095]) as process:
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE_S)
 
     assert json.loads(err)["event"] == "not_pinned"
     assert len(state.request_ids()) == 1
@@ -239,7 +240,9 @@ def test_what_it_has_not_read_is_told(state: StateDirectory) -> None:
     """The journal's unread bytes grow while it cannot work, and fall to nothing."""
     with ingesting(state):
         eventually(lambda: read_status(state.path))
-        with closing(sqlite3.connect(state.database, isolation_level=None)) as other:
+        with closing(
+            sqlite3.connect(state.database, isolation_level=None, timeout=PATIENCE_S)
+        ) as other:
             other.execute("BEGIN IMMEDIATE")
             writer = state.writer()
             writer.append(encode_record(a_record(1)))

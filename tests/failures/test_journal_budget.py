@@ -18,7 +18,7 @@ from tests.support.gateway import (
     running_gateway,
 )
 from tests.support.mock import running_mock
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 BUDGET: Final = 1_000_000
 CHAT: Final = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
@@ -36,7 +36,7 @@ async def told(gateway: Gateway, what: str) -> None:
     async def so() -> bool:
         return what in (await gateway.report())["parts"]["journal"]
 
-    await eventually(so, within_s=20, what=f"that the journal is {what}")
+    await eventually(so, what=f"that the journal is {what}")
 
 
 async def called(gateway: Gateway) -> httpx2.Response:
@@ -62,14 +62,16 @@ async def test_a_warning_and_then_a_refusal(tmp_path: Path) -> None:
             state=state,
         )
         async with running_gateway(tmp_path, settings) as gateway:
-            with closing(sqlite3.connect(gateway.state / "usage.sqlite")) as thief:
+            with closing(
+                sqlite3.connect(gateway.state / "usage.sqlite", timeout=PATIENCE_S)
+            ) as thief:
                 thief.execute("BEGIN EXCLUSIVE")
                 leave_unread(gateway, size=BUDGET * 85 // 100, number=1)
                 await told(gateway, "are unread")
                 warned = await called(gateway)
                 leave_unread(gateway, size=BUDGET * 15 // 100, number=2)
                 refusing = partial(is_refused, gateway)
-                await eventually(refusing, within_s=20, what="a refusal")
+                await eventually(refusing, what="a refusal")
                 paid = len(mock.received)
                 refused = await called(gateway)
                 async with gateway.http() as client:

@@ -41,6 +41,8 @@ MINUTES: Final = 30 if SOAK else 0.1
 PACE_S: Final = 0.15
 SAMPLE_EVERY_S: Final = 5.0 if SOAK else 0.5
 CALLERS: Final = 16
+AT_LEAST: Final = 120
+"""After so many calls memory is warm, however slow the machine is."""
 ROWS: Final = 2_000_000 if SOAK else 20_000
 
 Memory = dict[str, list[tuple[float, float]]]
@@ -69,7 +71,7 @@ class Traffic:
     """Callers that call, rest and call again, with every kind of fault."""
 
     def __init__(self, gateway: Gateway, *, until_s: float) -> None:
-        """Call until the monotonic clock shows `until_s`."""
+        """Call until the monotonic clock shows `until_s`, and some calls at least."""
         self._gateway = gateway
         self._until_s = until_s
         self._chance = random.Random(7)
@@ -83,7 +85,7 @@ class Traffic:
 
     async def _call(self) -> None:
         async with line_to(self._gateway) as line:
-            while time.monotonic() < self._until_s:
+            while time.monotonic() < self._until_s or len(self.ended) < AT_LEAST:
                 line.send(self._next())
                 self.ended.append(await _heard_out(line))
                 # This is the pace of the load, not a wait for anything.

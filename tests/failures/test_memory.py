@@ -30,7 +30,7 @@ from tests.support.process import (
     thread_count,
 )
 from tests.support.puppet import completion, running_puppet
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 MIB: Final = 1024 * 1024
 CALLS: Final = 200_000 if SOAK else 20_000
@@ -137,7 +137,7 @@ async def test_a_thread_for_each_chunk_of_a_stream(tmp_path: Path) -> None:
 async def _stream(gateway: Gateway) -> int:
     async with line_to(gateway) as line:
         line.send(chat(stream=True))
-        return (await line.answer(within_s=40)).status
+        return (await line.answer()).status
 
 
 async def test_a_large_picture_that_is_copied_many_times(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ async def test_a_large_picture_that_is_copied_many_times(tmp_path: Path) -> None
             for _ in range(5):
                 async with line_to(gateway) as line:
                     line.send(data)
-                    call = await puppet.call(within_s=20)
+                    call = await puppet.call()
                     received.append(len(call.body))
                     call.write(completion())
                     statuses.append((await line.answer()).status)
@@ -182,7 +182,7 @@ async def test_a_body_over_the_limit_is_not_collected(tmp_path: Path) -> None:
                 line.send(head)
                 sending = asyncio.create_task(_send_chunks(line, 64 * MIB))
                 refused = await line.answer()
-                await asyncio.wait_for(sending, 20)
+                await asyncio.wait_for(sending, PATIENCE_S)
             peak = peak_resident_bytes(gateway.pid) - before
 
     assert (refused.status, refused.error_code) == (413, "request-too-large")

@@ -530,21 +530,29 @@ async def test_a_stall_of_all_calls_while_one_provider_is_slow(tmp_path: Path) -
             callers=[caller(allow=["slow", "quick"])],
         )
         async with running_router(tmp_path, settings) as router:
+            alone_s = await _took_s(router, quick)
             waiting = [
                 asyncio.create_task(ask(router, chat(model="slow", stream=bool(i % 2))))
                 for i in range(100)
             ]
             held = [await slow.call() for _ in waiting]
-            took_s = []
-            for _ in range(50):
-                began = time.monotonic()
-                asking = asyncio.create_task(ask(router, chat(model="quick")))
-                (await quick.call()).write(completion())
-                await asking
-                took_s.append(time.monotonic() - began)
+            beside_s = await _took_s(router, quick)
             for call in held:
                 call.writer.close()
             await asyncio.gather(*waiting)
 
-    assert sorted(took_s)[25] < 0.1
-    assert max(took_s) < 1
+    # The machine's own load is in both.
+    assert beside_s[25] < 10 * alone_s[25] + 0.1
+    assert beside_s[-1] < 30
+
+
+async def _took_s(router: Router, quick: Puppet) -> list[float]:
+    """Return how long fifty calls to a quick provider take, shortest first."""
+    took_s = []
+    for _ in range(50):
+        began = time.monotonic()
+        asking = asyncio.create_task(ask(router, chat(model="quick")))
+        (await quick.call()).write(completion())
+        await asking
+        took_s.append(time.monotonic() - began)
+    return sorted(took_s)

@@ -14,7 +14,7 @@ import pytest
 from tests.support.gateway import Gateway, configuration, provider, running_gateway
 from tests.support.mock import running_mock
 from tests.support.process import arguments, children, is_running
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 SCRIPT = "def route(ctx): return 'acme/mini'"
 QUESTION = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
@@ -68,14 +68,21 @@ async def test_processes_end_with_the_router(
     """Each worker has its own; none is left, whether the router stops or is killed."""
     async with deciding_gateway(tmp_path, workers=workers) as gateway:
         status = await ask(gateway)
-        processes = script_processes(gateway.pid)
+        processes = await eventually(
+            lambda: its_processes(gateway, 2 * workers), what="the processes"
+        )
         await gateway.stop(how)
         await eventually(
             lambda: not any(is_running(each) for each in processes), what="their end"
         )
 
     assert status == 200
-    assert len(processes) == 2 * workers
+
+
+def its_processes(gateway: Gateway, count: int) -> list[int]:
+    """Return the processes of its scripts when there are so many, and none before."""
+    found = script_processes(gateway.pid)
+    return found if len(found) == count else []
 
 
 async def test_a_script_that_cannot_be_imported_keeps_the_router_from_starting(
@@ -91,7 +98,7 @@ async def test_a_script_that_cannot_be_imported_keeps_the_router_from_starting(
         cwd=tmp_path,
         capture_output=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
 
     said = (served.stdout + served.stderr).decode()

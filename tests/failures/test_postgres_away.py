@@ -29,7 +29,7 @@ from tests.support.gateway import (
 from tests.support.ledger import StateDirectory, a_record, add
 from tests.support.mock import running_mock
 from tests.support.postgres import PostgresServer, own_server, postgres_or_skip
-from tests.support.wait import eventually, eventually_sync
+from tests.support.wait import PATIENCE_S, eventually, eventually_sync
 
 PASSWORD = "hunter2"
 
@@ -84,7 +84,7 @@ def command(gateway: Gateway, *arguments: str) -> subprocess.CompletedProcess[st
         env={**os.environ, **gateway.environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -125,7 +125,7 @@ async def test_calls_go_on_while_the_server_restarts(
             without = await parts(gateway)
             server.start()
             await gateway.recorded(3)
-            await eventually(lambda: _is_ok(gateway), within_s=20, what="an ok")
+            await eventually(lambda: _is_ok(gateway), what="an ok")
             answered += [await ask(gateway)]
             server.stop()
             answered += [await ask(gateway) for _ in range(2)]
@@ -158,8 +158,9 @@ def test_a_server_that_stands_still_is_away_and_loses_nothing(
     """Nobody waits for it for ever, and what was under way is there once or not."""
     state = StateDirectory(tmp_path / "state", url)
     create_or_check_schema(state.url)
+    with closing(PostgresStore(state.url)) as patient:
+        add(patient, a_record(1))
     store = PostgresStore(state.url, longest_s=0.3)
-    add(store, a_record(1))
 
     server.pause()
     with pytest.raises(DatabaseAway) as caught:
@@ -205,7 +206,7 @@ def test_a_restart_in_the_middle_of_a_journal(
             return False
         return not more and state.segments() == []
 
-    eventually_sync(step, within_s=30, what="the end of the journal")
+    eventually_sync(step, what="the end of the journal")
 
     assert len(state.request_ids()) == 403
     assert state.count("request_measures") == 403

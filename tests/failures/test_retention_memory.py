@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import SOAK
 from tests.support.ledger import a_record, state_in
 from tests.support.rollups import DAY, MIDNIGHT, added, row_ids
+from tests.support.wait import PATIENCE_S
 
 ROWS: Final = 1_000_000 if SOAK else 12_000
 _BATCH: Final = 4_000
@@ -59,7 +60,7 @@ def test_memory_stays_flat_however_many_rows_go(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=1500 if SOAK else 60,
+        timeout=1500 if SOAK else PATIENCE_S,
     )
 
     removed, grown_kb = map(int, job.stdout.split())

@@ -23,7 +23,7 @@ from tests.support.gateway import (
     provider,
     running_gateway,
 )
-from tests.support.line import chat, line_to
+from tests.support.line import Line, chat, line_to
 from tests.support.process import arguments, children, is_running
 from tests.support.puppet import (
     DONE,
@@ -34,12 +34,12 @@ from tests.support.puppet import (
     content_event,
     running_puppet,
 )
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 
 @asynccontextmanager
 async def routed(
-    tmp_path: Path, *, grace_s: float = 10
+    tmp_path: Path, *, grace_s: float = 60
 ) -> AsyncGenerator[tuple[Gateway, Puppet]]:
     """Run a router process in front of a puppet."""
     async with running_puppet() as puppet:
@@ -57,10 +57,10 @@ def refuses(gateway: Gateway) -> bool:
         return probe.connect_ex((host, int(port))) != 0
 
 
-async def ended(gateway: Gateway, *, within_s: float = 20) -> int:
+async def ended(gateway: Gateway) -> int:
     """Wait for the process, and return its exit status."""
     assert gateway.process is not None
-    return await asyncio.to_thread(gateway.process.wait, within_s)
+    return await asyncio.to_thread(gateway.process.wait, PATIENCE_S)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -120,8 +120,7 @@ async def test_what_outlives_the_grace_period_is_told_so(tmp_path: Path) -> None
         stream_call.begin_stream()
         stream_call.chunk(content_event("one"))
         await streamed.until(b"one")
-        sending.send(chat("x" * 4000)[:-100])
-        await sending.writer.drain()
+        await _half_a_request(sending)
         began = time.monotonic()
         assert gateway.process is not None
         gateway.process.send_signal(signal.SIGTERM)
@@ -130,11 +129,11 @@ async def test_what_outlives_the_grace_period_is_told_so(tmp_path: Path) -> None
         )
         told_s = time.monotonic() - began
         status = await ended(gateway)
-        await asyncio.wait_for(plain_call.left.wait(), 5)
-        await asyncio.wait_for(stream_call.left.wait(), 5)
+        await asyncio.wait_for(plain_call.left.wait(), PATIENCE_S)
+        await asyncio.wait_for(stream_call.left.wait(), PATIENCE_S)
         rows = gateway.rows()
 
-    assert told_s < 4
+    assert told_s < 30
     assert (answer.status, answer.error_code) == (503, "shutting-down")
     assert answer.headers["retry-after"] == "1"
     assert (half.status, half.error_code) == (503, "shutting-down")
@@ -145,6 +144,16 @@ async def test_what_outlives_the_grace_period_is_told_so(tmp_path: Path) -> None
     assert {row["status"] for row in rows} == {503}
     assert "Traceback" not in gateway.log
     assert "Exception" not in gateway.log
+
+
+async def _half_a_request(line: Line) -> None:
+    """Send a head, of which the router says that it has read it, and half a body."""
+    head, _, body = chat("x" * 4000, headers={"expect": "100-continue"}).partition(
+        b"\r\n\r\n"
+    )
+    line.send(head + b"\r\n\r\n")
+    await line.until(b"100 Continue\r\n\r\n")
+    line.send(body[:2000])
 
 
 async def test_the_end_of_the_ingester_is_expected_while_stopping(
@@ -190,10 +199,10 @@ async def test_ctrl_c_reaches_only_the_router(tmp_path: Path) -> None:
             start_new_session=True,
         )
     try:
-        await eventually(lambda: ingesters(router.pid), within_s=30)
+        await eventually(lambda: ingesters(router.pid))
         (ingester,) = ingesters(router.pid)
         os.killpg(router.pid, signal.SIGINT)
-        await asyncio.to_thread(router.wait, 20)
+        await asyncio.to_thread(router.wait, PATIENCE_S)
     finally:
         # One that did not stop is not left behind.
         router.kill()
@@ -224,7 +233,7 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
         rows = gateway.rows()
 
     assert (answer.status, answer.error_code) == (503, "shutting-down")
-    assert took_s < 8
+    assert took_s < 40
     assert status == 0
     assert [row["error_code"] for row in rows] == ["shutting-down"]
     assert "Traceback" not in gateway.log
@@ -249,7 +258,7 @@ async def test_a_caller_that_does_not_read_does_not_hold_the_shutdown_up(
         rows = gateway.rows()
 
     assert status == 0
-    assert took_s < 12
+    assert took_s < 40
     assert [row["error_code"] for row in rows] == ["shutting-down"]
     assert "Traceback" not in gateway.log
 
@@ -265,7 +274,7 @@ async def test_idle_connections_do_not_hold_the_shutdown_up(tmp_path: Path) -> N
         took_s = time.monotonic() - began
 
     assert status == 0
-    assert took_s < 10
+    assert took_s < 40
 
 
 async def test_what_a_killed_router_left_is_ingested_by_the_next(
@@ -360,7 +369,7 @@ def _try_to_serve(
         env={"PATH": os.environ["PATH"], "DATABASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -24,7 +24,7 @@ from tests.support.puppet import (
     running_puppet,
 )
 from tests.support.router import Router, running_router
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 
 KEEP_ALIVE = b": keep-alive\n\n"
 _ESTABLISHED = 1
@@ -128,6 +128,9 @@ async def test_keep_alives_never_split_an_event(tmp_path: Path) -> None:
         call.chunk(content_event("one"))
         await line.head()
         pieces = [await line.chunk()]
+        while pieces == [KEEP_ALIVE]:
+            # It came before the first event, which may be late.
+            pieces = [await line.chunk()]
         event = content_event("cut in the middle")
         call.chunk(event[:20])
         pieces += [await line.chunk(), await line.chunk()]
@@ -147,7 +150,7 @@ async def test_keep_alives_never_split_an_event(tmp_path: Path) -> None:
 async def test_a_silent_target_passes_the_call_on(tmp_path: Path) -> None:
     """No first event in time: the attempt is cancelled, and the next one is made."""
     async with (
-        routed(tmp_path, upstream={"first_event_timeout_s": 0.3}) as (
+        routed(tmp_path, upstream={"first_event_timeout_s": 2}) as (
             router,
             first,
             second,
@@ -159,7 +162,7 @@ async def test_a_silent_target_passes_the_call_on(tmp_path: Path) -> None:
         call.begin_stream()
         call.chunk(b'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n')
         other = await second.call()
-        await asyncio.wait_for(call.left.wait(), 5)
+        await asyncio.wait_for(call.left.wait(), PATIENCE_S)
         other.begin_stream()
         other.chunk(content_event("second") + FINISH + DONE)
         other.end_stream()
@@ -191,7 +194,7 @@ async def test_a_group_has_a_limit_of_its_own_for_each_attempt(tmp_path: Path) -
     groups = {
         "chat": {
             "strategy": "failover",
-            "attempt_timeout_s": 0.3,
+            "attempt_timeout_s": 2,
             "targets": [{"use": "acme/mini"}, {"use": "other/mini"}],
         }
     }
@@ -207,13 +210,13 @@ async def test_a_group_has_a_limit_of_its_own_for_each_attempt(tmp_path: Path) -
         other.begin_stream()
         other.chunk(content_event("one"))
         await line.until(b"one")
-        quiet = await _says_nothing_for(line, 0.6)
+        quiet = await _says_nothing_for(line, 2.5)
         other.chunk(FINISH + DONE)
         other.end_stream()
         await line.until(b"0\r\n\r\n")
         record = await router.record()
 
-    assert 0.25 < took_s < 2
+    assert 1.9 < took_s < 30
     assert quiet
     assert record.status == 200
 
@@ -238,7 +241,7 @@ async def test_a_stream_that_falls_silent_ends_with_an_error(tmp_path: Path) -> 
         call.begin_stream()
         call.chunk(content_event("one"))
         answer = await line.answer()
-        await asyncio.wait_for(call.left.wait(), 5)
+        await asyncio.wait_for(call.left.wait(), PATIENCE_S)
         record = await router.record()
 
     assert answer.body.startswith(content_event("one"))
@@ -270,7 +273,7 @@ async def test_the_whole_call_has_a_deadline(tmp_path: Path) -> None:
         await talking
         record = await router.record()
 
-    assert 0.5 < took_s < 2
+    assert 0.5 < took_s < 30
     assert answer.error_code == "upstream-timeout"
     assert (record.status, record.error_class) == (504, "upstream_total_timeout")
 
@@ -281,7 +284,7 @@ async def test_a_deadline_that_passes_behind_the_end_is_no_failure(
     """The call was answered: what the provider still keeps open is not its affair."""
     with capture_logs() as logs:
         async with (
-            routed(tmp_path, upstream={"total_timeout_s": 0.4}) as (router, first, _),
+            routed(tmp_path, upstream={"total_timeout_s": 2}) as (router, first, _),
             line_to(router) as line,
         ):
             line.send(chat(stream=True))
@@ -289,7 +292,7 @@ async def test_a_deadline_that_passes_behind_the_end_is_no_failure(
             call.begin_stream()
             call.chunk(content_event("one") + FINISH + DONE)
             await line.until(b"[DONE]\n\n\r\n0\r\n\r\n")
-            await asyncio.wait_for(call.left.wait(), 5)
+            await asyncio.wait_for(call.left.wait(), PATIENCE_S)
             record = await router.record()
 
     assert (record.status, record.error_class) == (200, None)
@@ -321,7 +324,7 @@ async def test_the_deadline_is_told_also_where_each_record_waits_for_the_disk(
 
 async def test_the_deadline_holds_over_all_attempts(tmp_path: Path) -> None:
     """A second attempt gets only what the first has left of the time."""
-    limits = {"total_timeout_s": 0.6, "first_event_timeout_s": 0.4}
+    limits = {"total_timeout_s": 3.5, "first_event_timeout_s": 2}
     async with (
         routed(tmp_path, upstream=limits) as (router, _, _two),
         line_to(router) as line,
@@ -332,7 +335,7 @@ async def test_the_deadline_holds_over_all_attempts(tmp_path: Path) -> None:
         took_s = time.monotonic() - began
         record = await router.record()
 
-    assert 0.5 < took_s < 1.5
+    assert 3.4 < took_s < 30
     assert (answer.status, answer.error_code) == (504, "upstream-timeout")
     assert record.attempts == 2
 
@@ -350,10 +353,10 @@ async def test_the_deadline_frees_what_a_caller_that_does_not_read_holds(
         call = await first.call()
         call.begin_stream()
         talking = asyncio.create_task(_talk_without_end(call))
-        await asyncio.wait_for(call.left.wait(), 5)
+        await asyncio.wait_for(call.left.wait(), PATIENCE_S)
         await talking
         record = await router.record()
-        await settled(router, within_s=5)
+        await settled(router)
         await eventually(lambda: is_cut(line), what="the end of the connection")
 
     assert (record.status, record.error_class) == (504, "upstream_total_timeout")
@@ -380,7 +383,7 @@ async def test_nothing_is_begun_behind_an_answer_that_is_not_read(
         await router.record()
         line.send(chat(model=model))
         await eventually(lambda: is_cut(line), what="the end of the connection")
-        await settled(router, within_s=5)
+        await settled(router)
         records = router.records()
 
     assert [record.status for record in records] == [200]
@@ -439,7 +442,7 @@ async def test_a_host_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -
                     "acme": provider(f"http://127.0.0.1:{port}/v1"),
                     "other": provider(second.base_url),
                 },
-                upstream={"connect_timeout_s": 0.4},
+                upstream={"connect_timeout_s": 1.5},
             )
             async with (
                 running_router(tmp_path, settings) as router,
@@ -452,7 +455,7 @@ async def test_a_host_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -
                 call.write(completion())
                 answer = await line.answer()
 
-    assert 0.3 < took_s < 2
+    assert 1.4 < took_s < 30
     assert answer.headers["x-router-target"] == "other/mini"
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from tests.support.plain_clients import without_tls
 from tests.support.process import (
     arguments,
     children,
+    holds_connection,
     is_running,
     open_files,
     thread_count,
@@ -44,7 +45,7 @@ from tests.support.process import (
 from tests.support.puppet import completion, running_puppet
 from tests.support.secure_gateway import SecureGateway
 from tests.support.upstream_server import AUTHORITY, CERTIFICATES, KEY_FILE
-from tests.support.wait import NeverHappened, eventually
+from tests.support.wait import PATIENCE_S, NeverHappened, eventually
 
 WORKERS = 2
 CALLS = 20_000 if SOAK else 1_280
@@ -78,11 +79,14 @@ async def until_up(gateway: Gateway, *, restarts: int = 0) -> None:
     """Wait until all workers are up, some of them after having been started again."""
 
     async def all_up() -> bool:
-        report = await readiness(gateway)
-        up: bool = report["workers"] == {"wanted": WORKERS, "up": WORKERS}
-        return up and await gauge(gateway, "worker_restarts_total") == restarts
+        # Whom a worker has taken on that was killed loses the connection.
+        with suppress(httpx2.TransportError):
+            report = await readiness(gateway)
+            up: bool = report["workers"] == {"wanted": WORKERS, "up": WORKERS}
+            return up and await gauge(gateway, "worker_restarts_total") == restarts
+        return False
 
-    await eventually(all_up, within_s=20, what="all workers")
+    await eventually(all_up, what="all workers")
 
 
 async def readiness(gateway: Gateway) -> dict[str, Any]:
@@ -112,11 +116,11 @@ def is_ingester(pid: int) -> bool:
 async def line_of(gateway: Gateway, worker: int, stack: AsyncExitStack) -> Line:
     """Open connections until one of them is accepted by `worker`."""
     for _ in range(200):
-        before = open_files(worker)
         line = await stack.enter_async_context(line_to(gateway))
         line.send(b"GET /healthz HTTP/1.1\r\nhost: router\r\n\r\n")
         await line.answer()
-        if open_files(worker) > before:
+        _, port = line.writer.get_extra_info("sockname")
+        if holds_connection(worker, port):
             return line
     raise NeverHappened("no connection reached that worker")
 
@@ -129,23 +133,31 @@ async def calls_shown(gateway: Gateway) -> float:
     return sum(float(each.split()[-1]) for each in lines)
 
 
+async def calls_shown_by_any(gateway: Gateway) -> float | None:
+    """Return them, but not where the one that was asked is killed meanwhile."""
+    with suppress(httpx2.TransportError):
+        return await calls_shown(gateway)
+    return None
+
+
 async def test_the_port_and_the_counts_are_shared(tmp_path: Path) -> None:
     """Both workers take calls, and whichever is asked has counted those of both."""
     async with routed(tmp_path) as (gateway, _), AsyncExitStack() as stack:
         workers = workers_of(gateway)
         threads = thread_count(gateway.pid)
-        before = [open_files(pid) for pid in workers]
         lines = [await stack.enter_async_context(line_to(gateway)) for _ in range(40)]
+        ports = [line.writer.get_extra_info("sockname")[1] for line in lines]
         for line in lines:
             line.send(chat())
         answers = [await line.answer() for line in lines]
-        taken = [open_files(pid) for pid in workers]
+        taken = [sum(holds_connection(pid, port) for port in ports) for pid in workers]
         shown = [await calls_shown(gateway) for _ in range(12)]
         rows = await gateway.recorded(40)
 
     assert len(workers) == WORKERS
     assert threads == 1
-    assert all(now > then for now, then in zip(taken, before, strict=True))
+    assert all(taken)
+    assert sum(taken) == 40
     assert {answer.status for answer in answers} == {200}
     assert shown == [40.0] * 12
     ids = {answer.request_id for answer in answers}
@@ -181,7 +193,7 @@ async def calls_on(line: Line, count: int) -> list[str]:
     ids = []
     for _ in range(count):
         line.send(chat())
-        answer = await line.answer(within_s=60)
+        answer = await line.answer()
         assert answer.status == 200
         ids.append(answer.request_id)
     return ids
@@ -215,14 +227,16 @@ async def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -
     chance = random.Random(SEED)
     async with routed(tmp_path) as (gateway, _):
         async with under_load(gateway, callers=30, chance=chance) as seen:
-            await eventually(lambda: len(seen.whole) >= 200, within_s=30)
+            await eventually(lambda: len(seen.whole) >= 200)
             victim = workers_of(gateway)[0]
             before = await calls_shown(gateway)
             os.kill(victim, signal.SIGKILL)
-            after = await calls_shown(gateway)
+            after = await eventually(
+                lambda: calls_shown_by_any(gateway), what="the calls of both"
+            )
             await until_up(gateway, restarts=1)
             whole = len(seen.whole)
-            await eventually(lambda: len(seen.whole) >= whole + 50, within_s=30)
+            await eventually(lambda: len(seen.whole) >= whole + 50)
         again = await calls_shown(gateway)
         survivors = workers_of(gateway)
         status = await gateway.stop()
@@ -230,6 +244,7 @@ async def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -
 
     assert victim not in survivors
     assert len(survivors) == WORKERS
+    assert after is not None
     assert before <= after <= again
     assert set(seen.whole) <= rows.keys(), f"seed {SEED}"
     assert set(rows.values()) == {1}
@@ -247,12 +262,22 @@ async def test_a_missing_worker_degrades(tmp_path: Path) -> None:
             if restarts < 3:
                 await until_up(gateway, restarts=restarts)
 
+        kills = 3
+
         async def degraded() -> dict[str, Any] | None:
-            report = await readiness(gateway)
-            return report if report["status"] == "degraded" else None
+            nonlocal kills
+            with suppress(httpx2.TransportError):
+                report = await readiness(gateway)
+                if report["status"] == "degraded":
+                    return report
+                if await gauge(gateway, "worker_restarts_total") == kills:
+                    # It is back already, unseen: once more, and for longer.
+                    os.kill(workers_of(gateway)[0], signal.SIGKILL)
+                    kills += 1
+            return None
 
         report = await eventually(degraded, what="a degraded router")
-        await until_up(gateway, restarts=3)
+        await until_up(gateway, restarts=kills)
         ready = await readiness(gateway)
 
     assert report is not None
@@ -277,12 +302,11 @@ async def test_a_worker_that_hangs_is_noticed(tmp_path: Path) -> None:
         try:
             stopped = await eventually(
                 lambda: seen("1 of 2 are up; worker "),
-                within_s=15,
                 what="the hang",
             )
         finally:
             os.kill(hanging, signal.SIGCONT)
-        again = await eventually(lambda: seen("ok"), within_s=15, what="its return")
+        again = await eventually(lambda: seen("ok"), what="its return")
         pids = workers_of(gateway)
 
     assert stopped is not None
@@ -297,12 +321,11 @@ async def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     async with routed(tmp_path) as (gateway, _):
         async with under_load(gateway, callers=30, chance=chance) as seen:
-            await eventually(lambda: len(seen.whole) >= 200, within_s=30)
+            await eventually(lambda: len(seen.whole) >= 200)
             processes = children(gateway.pid)
             await gateway.stop(signal.SIGKILL)
             await eventually(
                 lambda: not any(is_running(each) for each in processes),
-                within_s=20,
                 what="the end of all of its processes",
             )
         await gateway.start()
@@ -310,7 +333,6 @@ async def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
         wanted = set(seen.whole)
         await eventually(
             lambda: wanted <= {row["request_id"] for row in gateway.rows()},
-            within_s=20,
         )
         rows = Counter(row["request_id"] for row in gateway.rows())
 
@@ -326,7 +348,9 @@ async def test_what_is_in_flight_in_each_worker_is_finished(
     """A stop ends gracefully, also when all processes are told, as a service is."""
     async with (
         running_puppet() as puppet,
-        running_gateway(tmp_path, settings_for(puppet.base_url)) as gateway,
+        running_gateway(
+            tmp_path, settings_for(puppet.base_url, shutdown_grace_s=60)
+        ) as gateway,
         AsyncExitStack() as stack,
     ):
         await until_up(gateway)
@@ -344,7 +368,7 @@ async def test_what_is_in_flight_in_each_worker_is_finished(
             call.write(completion())
         answers = [await line.answer() for line in lines]
         assert gateway.process is not None
-        status = await asyncio.to_thread(gateway.process.wait, 20)
+        status = await asyncio.to_thread(gateway.process.wait, PATIENCE_S)
         rows = gateway.rows()
 
     assert [answer.status for answer in answers] == [200] * WORKERS
@@ -385,14 +409,14 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
         os.kill(gateway.pid, signal.SIGINT)
         answers = [await line.answer() for line in lines]
         assert gateway.process is not None
-        status = await asyncio.to_thread(gateway.process.wait, 20)
+        status = await asyncio.to_thread(gateway.process.wait, PATIENCE_S)
         took_s = time.monotonic() - began
         rows = gateway.rows()
 
     assert [answer.error_code for answer in answers] == ["shutting-down"] * WORKERS
     assert [row["error_code"] for row in rows] == ["shutting-down"] * WORKERS
     assert status == 0
-    assert took_s < 10
+    assert took_s < 40
     assert "Traceback" not in gateway.log
 
 
@@ -402,7 +426,9 @@ async def test_a_worker_that_is_told_to_stop_finishes_and_is_replaced(
     """New connections go to the others meanwhile, and its call is answered."""
     async with (
         running_puppet() as puppet,
-        running_gateway(tmp_path, settings_for(puppet.base_url)) as gateway,
+        running_gateway(
+            tmp_path, settings_for(puppet.base_url, shutdown_grace_s=60)
+        ) as gateway,
         AsyncExitStack() as stack,
     ):
         await until_up(gateway)
@@ -471,7 +497,7 @@ def try_to_serve(
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -539,7 +565,7 @@ def connect(
     address: tuple[str, int], context: ssl.SSLContext, session: ssl.SSLSession | None
 ) -> ssl.SSLSocket:
     """Connect and shake hands, with a session where there is one."""
-    plain = socket.create_connection(address, timeout=10)
+    plain = socket.create_connection(address, timeout=PATIENCE_S)
     return context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
 
 
@@ -557,11 +583,11 @@ async def test_a_stop_while_starting_is_a_stop(tmp_path: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        await eventually(lambda: children(router.pid), within_s=30)  # noqa: B023 - at once
+        await eventually(lambda: children(router.pid))  # noqa: B023 - at once
         await asyncio.sleep(chance.uniform(0, 0.2))  # the moment, not a wait
         processes = children(router.pid)
         router.terminate()
-        _, said = await asyncio.to_thread(router.communicate, None, 20)
+        _, said = await asyncio.to_thread(router.communicate, None, PATIENCE_S)
         ended.append((router.returncode, b"Traceback" in said))
         assert not any(is_running(each) for each in processes)
 

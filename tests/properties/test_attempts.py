@@ -16,7 +16,7 @@ from tests.conftest import SOAK
 from tests.support.gateway import configuration, provider, token
 from tests.support.mock import Mock, running_mock
 from tests.support.router import Router, on_its_own_loop, serving
-from tests.support.wait import eventually_sync
+from tests.support.wait import PATIENCE_S, eventually_sync
 
 MOST_ATTEMPTS: Final = 4
 _NO_REST: Final = {"min_s": 0.001, "max_s": 0.001}
@@ -102,7 +102,7 @@ def scene_in(directory: Path) -> Generator[Scene]:
         router = opened.enter_context(on_its_own_loop(serving(directory, configured)))
         headers = {"authorization": f"Bearer {token()}"}
         client = opened.enter_context(
-            httpx2.Client(base_url=router.url, headers=headers, timeout=30)
+            httpx2.Client(base_url=router.url, headers=headers, timeout=PATIENCE_S)
         )
         yield Scene(router, mock, client)
 

@@ -18,6 +18,7 @@ from tests.support.gateway import configuration, provider, token
 from tests.support.json_text import members, values, written
 from tests.support.mock import Mock, running_mock
 from tests.support.router import Router, on_its_own_loop, serving
+from tests.support.wait import PATIENCE_S
 
 # What the router reads, and what the mock provider does.
 READ = frozenset({"model", "stream", "stream_options", "messages"}) | frozenset(
@@ -72,7 +73,9 @@ async def both(directory: Path) -> AsyncGenerator[tuple[Mock, Router]]:
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """Return one relay for all examples of this module."""
     with on_its_own_loop(both(tmp_path_factory.mktemp("relay"))) as (mock, router):
-        connection = http.client.HTTPConnection("127.0.0.1", router.port, timeout=10)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", router.port, timeout=PATIENCE_S
+        )
         yield Relay(mock, connection)
         connection.close()
 

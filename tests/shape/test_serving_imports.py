@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.support.gateway import configuration, free_port, provider
+from tests.support.wait import PATIENCE_S
 
 NOT_NEEDED = {
     "aiohttp",
@@ -60,7 +61,7 @@ def test_a_serving_router_loads_only_what_it_needs(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
     assert served.returncode == 0, served.stderr

@@ -61,6 +61,24 @@ def threads(pid: int) -> list[int]:
         return []
 
 
+def holds_connection(pid: int, port: int) -> bool:
+    """Say whether a process has accepted the connection that comes from `port`."""
+    wanted = f":{port:04X}"
+    found = {
+        f"socket:[{fields[9]}]"
+        for fields in map(
+            str.split, Path(f"/proc/{pid}/net/tcp").read_text().split("\n")
+        )
+        if len(fields) > 9 and fields[2].endswith(wanted)
+    }
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        # It may have been closed since it was listed.
+        with suppress(*_ENDED):
+            if str(each.readlink()) in found:
+                return True
+    return False
+
+
 def is_running(pid: int) -> bool:
     """Say whether a process is there and no zombie."""
     try:

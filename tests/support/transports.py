@@ -56,7 +56,7 @@ class Kind:
     def open(
         self,
         *,
-        connect_timeout_s: float = 5,
+        connect_timeout_s: float = 30,
         max_response_bytes: int = MIB,
         max_connections: int = 1024,
         idle_connection_s: float = 30,

@@ -9,7 +9,7 @@ from typing import Final, TypeVar, overload
 
 T = TypeVar("T")
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 """How long a test waits for what must come at last.
 
 A loaded machine may stop a process for many seconds. This bound only ends a test that

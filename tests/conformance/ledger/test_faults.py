@@ -37,7 +37,7 @@ from tests.support.ledger import (
     various_record,
 )
 from tests.support.postgres import empty_database, own_server, postgres_or_skip
-from tests.support.wait import eventually_sync
+from tests.support.wait import PATIENCE_S, eventually_sync
 
 CALLS = 60
 DAY_MS = 86_400_000
@@ -184,7 +184,7 @@ def test_several_ingesters_write_at_the_same_time(tmp_path: Path) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(PATIENCE_S)
 
     assert faults == []
     assert len(set(states[0].request_ids())) == 1600
@@ -387,7 +387,7 @@ def test_routers_that_start_at_a_time_make_one_schema() -> None:
     for router in routers:
         router.start()
     for router in routers:
-        router.join(60)
+        router.join(PATIENCE_S)
 
     assert faults == []
     assert condition(url) == "ok"

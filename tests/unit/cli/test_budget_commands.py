@@ -19,6 +19,7 @@ from smart_llmrouter.ledger.record import UsageRecord
 from tests.support.configuration import SMALL
 from tests.support.ledger import StateDirectory, a_record, state_in
 from tests.support.valkey import server_of_this_process
+from tests.support.wait import PATIENCE_S
 
 WHO = "caller:alice-search-dev"
 CONFIGURATION = (
@@ -76,7 +77,7 @@ def shown_apart(state: StateDirectory) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from smart_llmrouter.config.reader import read_file
 from tests.support.configuration import ENVIRONMENT, KEY, SMALL, changed
 from tests.support.repository import ROOT
+from tests.support.wait import PATIENCE_S
 
 EXAMPLE = ROOT / "examples" / "router.yaml"
 PROGRAM = Path(sys.executable).with_name("smart-llmrouter")
@@ -55,7 +56,7 @@ def config(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[s
         env={"PATH": os.environ["PATH"], **ENVIRONMENT, **more},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.configuration import SMALL
+from tests.support.wait import PATIENCE_S
 
 PROGRAM = Path(sys.executable).with_name("smart-llmrouter")
 TOKEN_NEW = (
@@ -35,7 +36,7 @@ def run_into(
         stdout=output,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -106,7 +107,7 @@ def test_nothing_is_written_where_no_token_can_be_shown(directory: Path) -> None
         env={"PATH": os.environ["PATH"]},
         stderr=subprocess.PIPE,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -12,6 +12,7 @@ import pytest
 
 from smart_llmrouter.config.load import load_snapshot
 from tests.support.configuration import ENVIRONMENT, SMALL
+from tests.support.wait import PATIENCE_S
 
 PROGRAM = Path(sys.executable).with_name("smart-llmrouter")
 TOKEN = re.compile(r"rtr_alice_search_prod_k1_[0-9a-f]{64}")
@@ -28,7 +29,7 @@ def token_new(
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.support.wait import PATIENCE_S
+
 FAULTS_OF_A_LARGE_BLOCK = """
 import resource, sys
 from smart_llmrouter.core.allocator import keep_freed_blocks
@@ -27,7 +29,7 @@ def page_faults(how: str) -> int:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     if "cannot be told" in done.stderr:
         pytest.skip("this C library has no mallopt")

@@ -20,7 +20,7 @@ from smart_llmrouter.core.identity import Caller
 from smart_llmrouter.edge.usage import MOST_DAYS, Rows, UsageReports
 from smart_llmrouter.ledger.caller_usage import Amounts, UsageLine, UsageUnread
 from tests.support.clock import Clock
-from tests.support.wait import eventually
+from tests.support.wait import PATIENCE_S, eventually
 from tests.unit.edge.test_identity import known
 
 NOW = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
@@ -73,7 +73,7 @@ class Told:
     def read_rows(self, caller_id: str, days: range) -> Rows:
         """Return the lines, once a test lets that go on."""
         self.asked.append((caller_id, days))
-        assert self.goes_on.wait(10)
+        assert self.goes_on.wait(PATIENCE_S)
         self.clock.turn(self.takes_s)
         if self.fails:
             raise UsageUnread("OperationalError")

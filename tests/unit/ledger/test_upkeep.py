@@ -22,7 +22,7 @@ from tests.support.rollups import (
     count_of,
     row_ids,
 )
-from tests.support.wait import eventually_sync
+from tests.support.wait import PATIENCE_S, eventually_sync
 
 NOW = MIDNIGHT + 10 * DAY
 
@@ -199,7 +199,7 @@ def test_the_ingester_removes_while_it_ingests(tmp_path: Path) -> None:
     try:
         eventually_sync(lambda: row_ids(state.url) == fresh)
     finally:
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
     with connect_for_reading(state.url) as reading:
         query = "SELECT sum(calls) FROM usage_rollup_hourly WHERE part = 1"
