@@ -16,6 +16,7 @@ import pytest
 
 from smart_llmrouter.mockprovider.script import Step
 from tests.conftest import SOAK
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import (
     Gateway,
     caller,
@@ -45,7 +46,7 @@ async def budgeted(
     async with running_mock() as mock:
         settings = configuration(
             {"acme": provider(mock.base_url)},
-            callers=[caller(budgets=budgets)],
+            callers=[caller(budgets={"timezone": MIDDAY, **budgets})],
             server={"workers": workers},
             state={"counters": "memory" if workers == 1 else "embedded-valkey"},
         )

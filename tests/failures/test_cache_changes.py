@@ -7,6 +7,7 @@ import httpx2
 
 from smart_llmrouter.mockprovider.script import Step
 from tests.support.caching import PATHS, caching, request
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import PRICE, Gateway, caller, running_gateway
 from tests.support.mock import Mock, running_mock
 
@@ -103,7 +104,11 @@ def _limited(mock: Mock) -> dict[str, Any]:
     """Return settings with six requests a minute, and tokens for a few calls a day."""
     settings: dict[str, Any] = caching(mock.base_url)
     settings["callers"] = [
-        caller("k1", limits={"rpm": 6}, budgets={"day": {"tokens": 240}})
+        caller(
+            "k1",
+            limits={"rpm": 6},
+            budgets={"timezone": MIDDAY, "day": {"tokens": 240}},
+        )
     ]
     return settings
 

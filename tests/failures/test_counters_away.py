@@ -9,12 +9,15 @@ import pytest
 from smart_llmrouter.admission.verdicts import Lease, Refusal
 from smart_llmrouter.config.allowances import Cap, Limits
 from smart_llmrouter.core.errors.faults import CountersAway
+from tests.support.calendar import MIDDAY
 from tests.support.counter_stores import chain, granted, refused, scope
 from tests.support.sharing import Process, processes
 from tests.support.valkey import ValkeyServer
 from tests.support.wait import eventually
 
-ALICE = scope(limits=Limits(rpm=100, concurrent=8), day=Cap(tokens=1000))
+ALICE = scope(
+    limits=Limits(rpm=100, concurrent=8), day=Cap(tokens=1000), timezone=MIDDAY
+)
 CALLS = chain(ALICE)
 
 

@@ -27,6 +27,7 @@ from smart_llmrouter.ledger.record import UsageRecord
 from smart_llmrouter.mockprovider.script import Step
 from smart_llmrouter.stores.budget_events import BudgetReset, add_reset
 from smart_llmrouter.stores.usage_store import DatabaseAway
+from tests.support.calendar import MIDDAY
 from tests.support.configuration import SMALL, loaded
 from tests.support.gateway import (
     Gateway,
@@ -68,6 +69,8 @@ def snapshot_in(
 ) -> Snapshot:
     """Return a configuration whose caller has these budgets in a shared store."""
     given = {"directory": str(state.path), "counters": server.url}
+    if "timezone" not in budgets:
+        budgets = budgets.replace("{", f"{{timezone: {MIDDAY}, ", 1)
     text = f"state: {json.dumps(given)}\n{SMALL}    budgets: {budgets}\n"
     found = loaded(text)
     assert found.snapshot is not None, found.findings
@@ -146,7 +149,7 @@ async def test_a_store_begins_with_what_is_on_record(
     state.journalled([a_call(1), a_call(4, ts_ms=early)])
     state.ingester().advance()
     state.journalled([a_call(2), a_call(3, charged_tokens=500)])
-    in_month = early >= bounds_ms("month", now_ms(), "UTC")[0]
+    in_month = early >= bounds_ms("month", now_ms(), MIDDAY)[0]
 
     async with running(snapshot) as router:
         found, refusal = await router.used(), await router.take()
@@ -407,7 +410,7 @@ async def serving(
             {"acme": provider(mock.base_url)},
             server={"workers": workers},
             state=dict(state),
-            callers=[caller(budgets=budgets)],
+            callers=[caller(budgets={"timezone": MIDDAY, **budgets})],
         )
         async with running_gateway(tmp_path, settings) as gateway:
             yield gateway
@@ -446,7 +449,8 @@ async def test_a_new_budget_at_a_reload(tmp_path: Path, workers: int) -> None:
     shared = {"counters": "embedded-valkey"}
     async with serving(tmp_path, workers=workers, state=shared) as it:
         before = await statuses(it, 3)
-        it.settings["callers"] = [caller(budgets={"day": {"requests": 5}})]
+        budgets = {"timezone": MIDDAY, "day": {"requests": 5}}
+        it.settings["callers"] = [caller(budgets=budgets)]
         it.write()
         await it.reload()
         after = await statuses(it, 4)

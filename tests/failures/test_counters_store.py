@@ -15,6 +15,7 @@ from smart_llmrouter.admission.shared_terms import SharedLease
 from smart_llmrouter.admission.verdicts import Lease, Refusal
 from smart_llmrouter.config.allowances import Cap, Limits
 from smart_llmrouter.core.errors.faults import CountersAway
+from tests.support.calendar import MIDDAY
 from tests.support.counter_stores import chain, granted, refused, scope
 from tests.support.gateway import free_port
 from tests.support.ledger import StateDirectory, a_record
@@ -23,7 +24,11 @@ from tests.support.upstream_server import AUTHORITY, CERTIFICATES, KEY_FILE
 from tests.support.valkey import ValkeyServer
 from tests.support.wait import eventually
 
-ALICE = scope(limits=Limits(rpm=1000, tpm=10_000, concurrent=3), day=Cap(tokens=1000))
+ALICE = scope(
+    limits=Limits(rpm=1000, tpm=10_000, concurrent=3),
+    day=Cap(tokens=1000),
+    timezone=MIDDAY,
+)
 CALLS = chain(ALICE)
 ACL_COMMANDS: Final = (
     "+evalsha +script|load +select +time +get +set +hget +hset +hmget +hdel +hgetall"

@@ -18,6 +18,7 @@ import pytest
 from smart_llmrouter.core.estimates import input_tokens
 from smart_llmrouter.mockprovider.script import Step
 from tests.conftest import SOAK
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import (
     CAPABLE,
     Gateway,
@@ -53,7 +54,7 @@ ASKED: Final = chat(max_tokens=TOKENS)
 ESTIMATE: Final = input_tokens(ASKED.partition(b"\r\n\r\n")[2])
 ROOMY: Final[Mapping[str, Any]] = {
     "limits": {"concurrent": 8, "rpm": 100, "tpm": 1_000_000},
-    "budgets": {"day": {"tokens": 1_000_000, "usd": 10}},
+    "budgets": {"timezone": MIDDAY, "day": {"tokens": 1_000_000, "usd": 10}},
 }
 SOON_S: Final = 2
 
@@ -63,7 +64,7 @@ every_way = pytest.mark.parametrize("processes", PROCESSES)
 def allowance(**day: object) -> dict[str, Any]:
     """Return what a caller may use: all there is in all limits, but less in a day."""
     budget = {**ROOMY["budgets"]["day"], **day}
-    return {**ROOMY, "budgets": {"day": budget}}
+    return {**ROOMY, "budgets": {"timezone": MIDDAY, "day": budget}}
 
 
 @asynccontextmanager

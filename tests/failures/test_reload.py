@@ -16,6 +16,7 @@ import pytest
 
 from smart_llmrouter.mockprovider.script import Step
 from tests.conftest import SOAK
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import (
     Gateway,
     caller,
@@ -469,11 +470,17 @@ async def test_limits_hold_against_what_was_counted(tmp_path: Path) -> None:
             await gateway.reload()
             raised = [await called(line) for _ in range(3)]
             settings["callers"] = [caller()]
-            settings["groups"]["chat"]["budgets"] = {"day": {"requests": 7}}
+            settings["groups"]["chat"]["budgets"] = {
+                "timezone": MIDDAY,
+                "day": {"requests": 7},
+            }
             gateway.write()
             await gateway.reload()
             new = [await called(line) for _ in range(4)]
-            settings["groups"]["chat"]["budgets"] = {"day": {"requests": 2}}
+            settings["groups"]["chat"]["budgets"] = {
+                "timezone": MIDDAY,
+                "day": {"requests": 2},
+            }
             gateway.write()
             await gateway.reload()
             lowered = await called(line)

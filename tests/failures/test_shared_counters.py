@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from smart_llmrouter.mockprovider.script import Step
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import (
     Gateway,
     caller,
@@ -96,7 +97,7 @@ async def test_all_workers_together_let_so_many_pass(
 
 async def test_what_was_spent_outlives_router_and_store(tmp_path: Path) -> None:
     """Both are killed, and start again: the budget goes on from where it was."""
-    budget = {"budgets": {"day": {"requests": 5}}}
+    budget = {"budgets": {"timezone": MIDDAY, "day": {"requests": 5}}}
     async with shared(tmp_path, budget) as (gateway, _):
         before = await ask_often(gateway, 3)
         os.kill(store_of(gateway), signal.SIGKILL)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx2
 
 from smart_llmrouter.mockprovider.script import Step
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import (
     CAPABLE,
     Gateway,
@@ -55,6 +56,7 @@ async def limited(
     allowance: dict[str, Any] = {
         "limits": {"concurrent": CONCURRENT},
         "budgets": {
+            "timezone": MIDDAY,
             "day": {"tokens": 10_000_000, "usd": 100},
             "lifetime": {"requests": most_calls},
         },

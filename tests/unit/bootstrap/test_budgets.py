@@ -27,12 +27,13 @@ from smart_llmrouter.ledger.ingester_loop import ingester_lock
 from smart_llmrouter.ledger.record import UsageRecord
 from smart_llmrouter.stores.budget_events import BudgetReset, add_reset
 from smart_llmrouter.stores.usage_store import DatabaseAway
+from tests.support.calendar import MIDDAY
 from tests.support.configuration import SMALL, loaded
 from tests.support.ledger import StateDirectory, a_record, state_in
 from tests.support.spending import with_budgets
 
-BUDGETS = """\
-    budgets: {day: {requests: 3}, month: {tokens: 1000}}
+BUDGETS = f"""\
+    budgets: {{timezone: {MIDDAY}, day: {{requests: 3}}, month: {{tokens: 1000}}}}
 """
 WHO = "alice-search-dev"
 _HOUR_MS = 3_600_000
