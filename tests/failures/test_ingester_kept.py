@@ -122,6 +122,23 @@ async def test_while_none_is_there_the_condition_says_so(
     assert (meanwhile, after) == ("not running; it is being started again", "ok")
 
 
+async def test_an_end_beside_that_of_the_router_is_no_fault(
+    state: StateDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stops both may be heard of by the router a moment later."""
+    monkeypatch.setattr(supervisor_module, "_HEARD_WITHIN_S", 60)
+    with capture_logs() as told:
+        async with kept(state) as supervisor:
+            (pid,) = await started()
+            os.kill(pid, signal.SIGTERM)
+            eventually_sync(lambda: not is_running(pid), what="its end")
+            for _ in range(20):
+                await asyncio.sleep(0)
+            supervisor.expect_its_end()
+
+    assert told == []
+
+
 async def test_one_that_does_not_finish_is_killed(
     state: StateDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from smart_llmrouter.mockprovider.script import Step

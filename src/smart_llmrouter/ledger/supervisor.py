@@ -20,6 +20,7 @@ _FIRST_RESTART_S: Final = 0.2
 _LAST_RESTART_S: Final = 10.0
 _LONG_LIFE_S: Final = 60.0
 _FAREWELL_S: Final = 15.0
+_HEARD_WITHIN_S: Final = 0.1
 _OK: Final = "ok"
 
 log = structlog.get_logger()
@@ -93,6 +94,9 @@ class IngesterSupervisor:
         while True:
             began_s = loop.time()
             status = await child.ended()
+            if not self._stopping:
+                # Whoever stops all processes may be heard of here after the others.
+                await asyncio.sleep(_HEARD_WITHIN_S)
             if self._stopping:
                 return
             if loop.time() - began_s > _LONG_LIFE_S:
