@@ -3,19 +3,20 @@
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smart_llmrouter.config.policies import Diagnostics
-from smart_llmrouter.core.decisions import Decision
+from smart_llmrouter.core.decisions import Decision, Term
 from smart_llmrouter.ledger.decision_line import bounded, with_decision
 from smart_llmrouter.ledger.explained import Explained, explained
 from smart_llmrouter.ledger.record import encode_record
 from smart_llmrouter.stores.database import open_for_reading
-from tests.support.decisions import DECISIONS
+from tests.support.decisions import DECISIONS, a_candidate, a_decision
 from tests.support.ledger import StateDirectory, a_record, state_in
 
 BOUNDS = Diagnostics()
+_TERM = Term(name="cost", value=0.5, weight=1.0, contribution=0.5, observed=None)
 
 
 def ingested(
@@ -35,6 +36,7 @@ def ingested(
 
 
 @settings(max_examples=20, deadline=None)
+@example([a_decision(candidates=(a_candidate(1, terms=(_TERM,)),))])
 @given(st.lists(DECISIONS, min_size=1, max_size=6))
 def test_nothing_is_changed_on_the_way(decisions: list[Decision]) -> None:
     """Journal line, rows and views give back each decision, whatever it holds."""

@@ -130,6 +130,7 @@ class DecisionRows:
         connection.executemany(_ADD_POLICY, policies)
         if scores:
             connection.executemany(_ADD_SCORE, scores)
+        if terms:
             connection.executemany(_ADD_TERM, terms)
 
     def _kind_id(self, connection: Statements, kind: _Kind) -> int:
