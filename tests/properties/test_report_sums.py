@@ -76,7 +76,8 @@ def traffic(count: int, *, from_ms: int, seed: int) -> list[UsageRecord]:
             queued_us=maybe(10_000),
             attempts=chance.randrange(3),
             input_tokens=(given := maybe(10_000)),
-            cached_input_tokens=maybe(500),
+            # What was cached is a part of what was given.
+            cached_input_tokens=None if given is None else maybe(500),
             output_tokens=(made := None if given is None else chance.randrange(900)),
             # Where there is a price, a cost is known where the tokens are.
             total_cost_nusd=made and chance.randrange(10**12) if provider else None,

@@ -16,7 +16,7 @@ from smart_llmrouter.ledger.rollups import next_due, roll_up
 from smart_llmrouter.stores.database import open_for_reading
 from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.rollup_schema import KNOWN, Level
-from smart_llmrouter.stores.tables import REQUEST_USAGE
+from smart_llmrouter.stores.tables import REQUEST_LABELS, REQUEST_USAGE
 from smart_llmrouter.stores.usage_store import open_store
 from smart_llmrouter.stores.writing import transaction
 from tests.support.ledger import a_record
@@ -131,17 +131,22 @@ def _covered(
     connection: Connection, edges: Sequence[int], by: Sequence[str], *, longest: Level
 ) -> Sums:
     covered = coverage(connection, edges, longest=longest)
-    usage, sums = REQUEST_USAGE.c, covered.sums()
+    usage = REQUEST_USAGE.c
     of_rows = [usage[name] for name in by]
     parts = [
         select(*of_rows, *_figures_of_rows())
         .where(covered.in_rows(usage.ts_ms))
         .group_by(*of_rows)
     ]
-    if sums is not None:
-        of_sums = [sums.c[name] for name in by]
+    for sums, condition in covered.sums():
+        of_labels = [REQUEST_LABELS.c[name] for name in by]
         figures = [func.sum(sums.c[name]) for name in _NAMES]
-        parts.append(select(*of_sums, *figures).group_by(*of_sums))
+        parts.append(
+            select(*of_labels, *figures)
+            .join_from(sums, REQUEST_LABELS, REQUEST_LABELS.c.id == sums.c.labels_id)
+            .where(condition)
+            .group_by(*of_labels)
+        )
     found: dict[tuple[object, ...], Counter[str]] = {}
     for part in parts:
         for row in connection.execute(part):

@@ -11,7 +11,7 @@ rows are gone, those count where the period begins. `Coverage.blurred` says so.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -21,15 +21,11 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Select,
-    Subquery,
     Table,
     and_,
-    case,
     false,
     or_,
     select,
-    union_all,
 )
 
 from smart_llmrouter.ledger.periods import Period, Span, period_at
@@ -39,19 +35,10 @@ from smart_llmrouter.stores.rollup_tables import (
     ROLLUP_TIMINGS,
     SUMS_OF,
 )
-from smart_llmrouter.stores.tables import REQUEST_LABELS
 
 _PERIODS = ROLLUP_PERIODS.c
-_LABELS: Final = tuple(
-    case((REQUEST_LABELS.c.target_dialect.is_not(None), REQUEST_LABELS.c.lane)).label(
-        "lane"
-    )
-    if column.name == "lane"
-    else column
-    for column in REQUEST_LABELS.columns
-    if column.name not in {"id", "digest"}
-)
-"""The labels as the view `request_usage` shows them."""
+_FEW_SPANS: Final = 4
+"""So many are read one by one, which finds them in order; more are looked for."""
 
 Spans = tuple[Span, ...]
 
@@ -76,57 +63,29 @@ class Coverage:
         """Return the condition for rows; false where none are to be read."""
         return _within(ts_ms, self.rows)
 
-    def sums(self) -> Subquery | None:
-        """Return what is to be read of roll-ups; `None` where nothing is.
+    def sums(self) -> Iterator[tuple[Table, ColumnElement[bool]]]:
+        """Yield what is to be read of roll-ups: tables, and which rows of each.
 
-        Its columns: `start_ms`, where the period begins; `labels_id` and all labels, as
-        in `request_usage`; `calls`, and all other sums of `stores.rollup_tables`. Of
-        some labels there may be several rows with the same `start_ms`.
+        One table may come several times, with other rows. Where there is nothing to
+        read, nothing is yielded.
         """
-        return _union(
-            [
-                select(
-                    *(c for c in SUMS_OF[level].columns if c.name != "part"), *_LABELS
-                )
-                .join(REQUEST_LABELS, REQUEST_LABELS.c.id == SUMS_OF[level].c.labels_id)
-                .where(self._of(level, SUMS_OF[level]))
-                for level in self._levels()
-            ]
-        )
+        for level in LEVELS:
+            for condition in self._of(level, SUMS_OF[level]):
+                yield SUMS_OF[level], condition
 
-    def timings(self) -> Subquery | None:
-        """Return the histograms of the same calls; `None` where there are none.
+    def timings(self) -> Iterator[ColumnElement[bool]]:
+        """Yield which rows of the histograms are of the same calls, as `sums` does."""
+        for level in LEVELS:
+            for condition in self._of(level, ROLLUP_TIMINGS):
+                yield and_(ROLLUP_TIMINGS.c.period == level, condition)
 
-        Its columns: `start_ms`, `labels_id`, all labels, `measure` (`latency` or
-        `first_token`), `bucket_us` and `calls`: see `ledger.rollup_sql.bucket_of`.
-        """
-        columns = ROLLUP_TIMINGS.c
-        return _union(
-            [
-                select(
-                    columns.start_ms,
-                    columns.labels_id,
-                    columns.measure,
-                    columns.bucket_us,
-                    columns.calls,
-                    *_LABELS,
-                )
-                .join(REQUEST_LABELS, REQUEST_LABELS.c.id == columns.labels_id)
-                .where(columns.period == level, self._of(level, ROLLUP_TIMINGS))
-                for level in self._levels()
-            ]
-        )
-
-    def _levels(self) -> list[Level]:
-        return [level for level in LEVELS if self.rolled_up[level] or self.gone[level]]
-
-    def _of(self, level: Level, table: Table) -> ColumnElement[bool]:
+    def _of(self, level: Level, table: Table) -> Iterator[ColumnElement[bool]]:
         start: Column[int] = table.c.start_ms
         part: Column[int] = table.c.part
-        return or_(
-            and_(part.in_((THERE, GONE)), _within(start, self.rolled_up[level])),
-            and_(part == GONE, _within(start, self.gone[level])),
-        )
+        for spans in _portions(self.rolled_up[level]):
+            yield and_(part.in_((THERE, GONE)), _within(start, spans))
+        for spans in _portions(self.gone[level]):
+            yield and_(part == GONE, _within(start, spans))
 
 
 def coverage(
@@ -290,5 +249,9 @@ def _within(column: ColumnElement[int], spans: Spans) -> ColumnElement[bool]:
     )
 
 
-def _union(parts: Sequence[Select[Any]]) -> Subquery | None:
-    return union_all(*parts).subquery() if parts else None
+def _portions(spans: Spans) -> Iterator[Spans]:
+    """Yield spans one by one where they are few, else all together."""
+    if len(spans) > _FEW_SPANS:
+        yield spans
+    else:
+        yield from ((span,) for span in spans)

@@ -7,7 +7,7 @@ up by their labels first, and what the labels say is looked at afterwards.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, case, literal_column
 
@@ -256,3 +256,14 @@ def dimensions_of(text: str) -> tuple[Dimension, ...]:
     if sum(each.unit is not None for each in found) > 1:
         raise UnknownDimension("group by one of hour, day and month, not by several")
     return found
+
+
+def key_columns(
+    dimensions: Iterable[Dimension], slot: ColumnElement[int] | None
+) -> list[ColumnElement[Any]]:
+    """Return in SQL what makes a key; without a `slot`, what labels have of it."""
+    columns = (
+        slot if dimension.expression is None else dimension.expression
+        for dimension in dimensions
+    )
+    return [column for column in columns if column is not None]

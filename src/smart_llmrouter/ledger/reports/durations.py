@@ -5,8 +5,10 @@ database counts them by their first two digits, and the middle of what they shar
 taken: within 5 % of the true one, whatever it is, in little memory.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, Literal
 
 from sqlalchemy import BigInteger, ColumnElement, case, literal_column
@@ -72,10 +74,17 @@ class Durations:
         """Count calls that took so long."""
         self.calls_by_us[us] = self.calls_by_us.get(us, 0) + calls
 
-    def add(self, other: "Durations") -> None:
+    def copy(self) -> "Durations":
+        """Return the same, to which others can be added."""
+        other = Durations()
+        other.calls_by_us = self.calls_by_us.copy()
+        return other
+
+    def add(self, other: "Durations", /) -> None:
         """Count those of another set, too."""
+        counts = self.calls_by_us
         for us, calls in other.calls_by_us.items():
-            self.count(us, calls)
+            counts[us] = counts.get(us, 0) + calls
 
     def percentiles(self, *, exact: bool = True) -> Percentiles | None:
         """Return them, or `None` where there are no durations.
@@ -85,27 +94,33 @@ class Durations:
         return percentiles_of(self.calls_by_us, exact=exact)
 
 
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """How long whole calls took, and how long their first tokens."""
+
+    latency: Durations
+    first_token: Durations
+
+    def copy(self) -> "Timed":
+        """Return the same, to which others can be added."""
+        return Timed(self.latency.copy(), self.first_token.copy())
+
+    def add(self, other: "Timed", /) -> None:
+        """Count those of other calls, too."""
+        self.latency.add(other.latency)
+        self.first_token.add(other.first_token)
+
+
 def percentiles_of(
     calls_by_us: Mapping[int, int], *, exact: bool = True
 ) -> Percentiles | None:
     """Return the percentiles of durations that were counted."""
-    total = sum(calls_by_us.values())
-    if not total:
+    ordered = sorted(calls_by_us)
+    passed = list(accumulate(map(calls_by_us.__getitem__, ordered)))
+    if not passed:
         return None
-    ordered = sorted(calls_by_us.items())
-    p50, p90, p95, p99 = (
-        us if exact else middle_us(us)
-        for us in _ranked(ordered, [-(-total * percent // 100) for percent in PERCENTS])
-    )
+    total = passed[-1]
+    ranks = (-(-total * percent // 100) for percent in PERCENTS)
+    found = (ordered[bisect_left(passed, rank)] for rank in ranks)
+    p50, p90, p95, p99 = (us if exact else middle_us(us) for us in found)
     return Percentiles(calls=total, p50_us=p50, p90_us=p90, p95_us=p95, p99_us=p99)
-
-
-def _ranked(ordered: Iterable[tuple[int, int]], ranks: list[int]) -> list[int]:
-    """Return the durations at these ranks, which ascend; the first is 1."""
-    found: list[int] = []
-    passed = 0
-    for us, calls in ordered:
-        passed += calls
-        while len(found) < len(ranks) and ranks[len(found)] <= passed:
-            found.append(us)
-    return found

@@ -108,8 +108,13 @@ class Figures:
     sums: list[int]
     peaks: list[int]
 
-    def add(self, other: "Figures") -> None:
+    def copy(self) -> "Figures":
+        """Return the same, to which others can be added."""
+        return Figures(self.sums, self.peaks)
+
+    def add(self, other: "Figures", /) -> None:
         """Add those of other calls."""
+        # The lists are others afterwards: copies do not share what is added.
         self.sums = list(map(add, self.sums, other.sums))
         self.peaks = list(map(max, self.peaks, other.peaks))
 
@@ -152,7 +157,8 @@ def of_roll_ups(sums: FromClause, *, compared: bool) -> Iterator[ColumnElement[i
     """Yield the same of roll-ups, which know no peaks but that of the latency.
 
     What one rolled-up period of some labels used is compared where all of its costs
-    and tokens are known, or as many of each: then they are of the same calls.
+    and tokens are known, or as many of each: then they are of the same calls, and no
+    part of the tokens is known of others.
     """
     rolled = sums.c
     yield rolled.calls.label("calls")
@@ -179,6 +185,15 @@ def of_roll_ups(sums: FromClause, *, compared: bool) -> Iterator[ColumnElement[i
 
 
 _NO_NUMBER: Final = cast(null(), BigInteger)
+
+
+def once_more(calls: FromClause) -> Iterator[ColumnElement[int]]:
+    """Yield what `by_labels` gave of several sets of calls, added up."""
+    for column in calls.columns:
+        if column.name in PEAKS:
+            yield func.max(column).label(column.name)
+        elif column.name not in {"labels_id", "slot"}:
+            yield func.sum(column).label(column.name)
 
 
 def by_key(calls: FromClause, *, compared: bool) -> Iterator[ColumnElement[int]]:

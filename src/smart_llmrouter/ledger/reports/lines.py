@@ -1,23 +1,23 @@
 """Lines of a report: figures gathered by what its dimensions say of the calls."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from smart_llmrouter.core.money import Price
 from smart_llmrouter.ledger.interval import Zone
 from smart_llmrouter.ledger.reports.dimensions import Dimension
-from smart_llmrouter.ledger.reports.durations import Durations, Percentiles
+from smart_llmrouter.ledger.reports.durations import (
+    Durations,
+    Percentiles,
+    Timed,
+)
 from smart_llmrouter.ledger.reports.figures import Figures, measures_of, nothing
+from smart_llmrouter.ledger.reports.folds import Folds, RawKey
 from smart_llmrouter.ledger.reports.measures import Measures
 from smart_llmrouter.ledger.reports.periods import slot_text
 
 Key = tuple[str | None, ...]
 """One text a dimension; `None` where the calls have no such thing."""
-
-T = TypeVar("T")
-RawKey = tuple[object, ...]
-"""The same as a database says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +46,6 @@ class Section:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """How long whole calls took, and how long their first tokens."""
-
-    latency: Durations
-    first_token: Durations
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
     """All calls that a report is about, by the finest key that it needs.
@@ -61,16 +53,18 @@ class Gathered:
     `rolled_up` says that some were counted from roll-ups.
     """
 
-    dimensions: tuple[Dimension, ...]
-    figures: Sequence[tuple[RawKey, Figures]]
-    timed_dimensions: tuple[Dimension, ...] = ()
-    timed: Sequence[tuple[RawKey, Timed]] = ()
+    figures: Folds[Figures]
+    timed: Folds[Timed]
     exact: bool = True
     price: Price | None = None
     zone: Zone
     rolled_up: bool = False
     period: Dimension | None = None
     periods: Sequence[tuple[RawKey, Figures]] = ()
+    versions: tuple[str, ...] = ()
+    _made: dict[tuple[tuple[str, ...], bool], tuple[Line, ...]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def in_time(self) -> tuple[Line, ...]:
@@ -94,30 +88,27 @@ class Gathered:
 
         Those of most calls come first; with a dimension in time, what was first.
         """
-        lines = self._lines(tuple(dimensions), timed=timed)
+        asked = (tuple(dimension.name for dimension in dimensions), timed)
+        if asked not in self._made:
+            self._made[asked] = self._ordered(tuple(dimensions), timed=timed)
+        return self._made[asked]
+
+    def _ordered(
+        self, dimensions: tuple[Dimension, ...], *, timed: bool
+    ) -> tuple[Line, ...]:
+        lines = self._lines(dimensions, timed=timed)
         lines.sort(key=lambda line: tuple(part or "" for part in line.key))
         if not any(each.unit is not None for each in dimensions):
             lines.sort(key=lambda line: -line.measures.calls)
         return tuple(lines)
 
     def _lines(self, dimensions: tuple[Dimension, ...], *, timed: bool) -> list[Line]:
-        sums: dict[RawKey, Figures] = {}
-        for key, figures in _keyed(self.figures, self.dimensions, dimensions):
-            if (sofar := sums.get(key)) is None:
-                sums[key] = Figures(figures.sums, figures.peaks)
-            else:
-                sofar.add(figures)
-        durations: dict[RawKey, Timed] = {}
-        if timed:
-            for key, each in _keyed(self.timed, self.timed_dimensions, dimensions):
-                both = durations.setdefault(key, Timed(Durations(), Durations()))
-                both.latency.add(each.latency)
-                both.first_token.add(each.first_token)
+        durations = self.timed.by(dimensions) if timed else {}
         return [
             self._line(
                 _texts(key, dimensions, zone=self.zone), figures, durations.get(key)
             )
-            for key, figures in sums.items()
+            for key, figures in self.figures.by(dimensions).items()
         ]
 
     def _none(self) -> Figures:
@@ -133,15 +124,6 @@ class Gathered:
 
     def _ranked(self, durations: Durations | None) -> Percentiles | None:
         return None if durations is None else durations.percentiles(exact=self.exact)
-
-
-def _keyed(
-    found: Iterable[tuple[RawKey, T]],
-    given: Sequence[Dimension],
-    wanted: Sequence[Dimension],
-) -> Iterable[tuple[RawKey, T]]:
-    at = [given.index(dimension) for dimension in wanted]
-    return ((tuple(key[index] for index in at), each) for key, each in found)
 
 
 def _texts(key: RawKey, dimensions: Sequence[Dimension], *, zone: Zone) -> Key:

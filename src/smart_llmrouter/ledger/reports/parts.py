@@ -8,12 +8,13 @@ are all there: histograms of few calls each are as many rows again.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
+    Table,
     and_,
     false,
     func,
@@ -38,7 +39,7 @@ _PERIODS: Final = ROLLUP_PERIODS.c
 class Parts:
     """What counts the calls of some stretches of time, each call once.
 
-    `rows` is a condition on `request_measures`; of each of the `roll_ups` sums are
+    `rows` is a condition on `request_measures`, and of each of the `roll_ups` sums are
     read, too. `timed_rows` and `timed_roll_ups` are the same for durations.
     """
 
@@ -47,15 +48,30 @@ class Parts:
     roll_ups: tuple[Coverage, ...] = ()
     timed_roll_ups: tuple[Coverage, ...] = ()
 
-    def sums(self) -> Iterator[FromClause]:
-        """Yield the roll-ups' sums."""
-        found = (each.sums() for each in self.roll_ups)
-        return (sums for sums in found if sums is not None)
+    def sums(self) -> Iterator[tuple[Table, ColumnElement[bool]]]:
+        """Yield tables of sums, and which of their rows are to be read."""
+        return chain.from_iterable(each.sums() for each in self.roll_ups)
 
-    def timings(self) -> Iterator[FromClause]:
-        """Yield the roll-ups' histograms."""
-        found = (each.timings() for each in self.timed_roll_ups)
-        return (timings for timings in found if timings is not None)
+    def timings(self) -> Iterator[ColumnElement[bool]]:
+        """Yield which rows of `usage_rollup_timings` are to be read."""
+        return chain.from_iterable(each.timings() for each in self.timed_roll_ups)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is there of the calls of some stretches of time.
+
+    `whole` says that all of them are there as rows, and `few` that they are few, too.
+    """
+
+    whole: bool
+    few: bool
+
+
+def held(connection: Connection, stretches: Sequence[Interval]) -> Held:
+    """Look what is there of the calls of some stretches of time."""
+    whole = _is_whole(connection, stretches)
+    return Held(whole, few=whole and _are_few(connection, stretches))
 
 
 def within(stretches: Sequence[Interval]) -> ColumnElement[bool]:
@@ -98,18 +114,18 @@ def parts_of(
     connection: Connection,
     stretches: Sequence[Interval],
     *,
+    held: Held,
     unit: Unit | None,
     zone: Zone,
 ) -> Parts:
-    """Choose what to read of some stretches of time, told apart by a unit of it."""
+    """Choose what to read of stretches of time that a unit of it tells apart."""
     all_rows = within(stretches)
-    whole = _is_whole(connection, stretches)
-    if whole and _are_few(connection, stretches):
+    if held.few:
         return Parts(all_rows, all_rows)
     covered = [coverage(connection, _edges(each, unit, zone)) for each in stretches]
     rows = or_(false(), *(each.in_rows(_CALL.ts_ms) for each in covered))
-    roll_ups = tuple(each for each in covered if each.sums() is not None)
-    if whole:
+    roll_ups = tuple(each for each in covered if any(True for _ in each.sums()))
+    if held.whole:
         return Parts(rows, all_rows, roll_ups)
     return Parts(rows, rows, roll_ups, roll_ups)
 

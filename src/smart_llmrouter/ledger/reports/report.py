@@ -6,17 +6,17 @@ and with the rows, whatever is being written meanwhile. Nothing here renders.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from smart_llmrouter.ledger.reports.columns import ASKED_FOR
 from smart_llmrouter.ledger.reports.dimensions import DIMENSIONS, Dimension
 from smart_llmrouter.ledger.reports.durations import Precision
 from smart_llmrouter.ledger.reports.emptiness import Emptiness, why_empty
+from smart_llmrouter.ledger.reports.gathering import gather
 from smart_llmrouter.ledger.reports.lines import Gathered, Line, Section
-from smart_llmrouter.ledger.reports.source import Question, chosen, gather
+from smart_llmrouter.ledger.reports.source import Question
 from smart_llmrouter.ledger.reports.top_calls import Row, dearest_calls
 from smart_llmrouter.ledger.reports.usual import (
     TIMED,
@@ -24,10 +24,7 @@ from smart_llmrouter.ledger.reports.usual import (
     usual_period,
     usual_sections,
 )
-from smart_llmrouter.stores.tables import REQUEST_LABELS, REQUEST_MEASURES
 
-_CALL: Final = REQUEST_MEASURES.c
-_LABELS: Final = REQUEST_LABELS.c
 _DEAREST: Final = 10
 
 
@@ -90,7 +87,7 @@ def make_report(
     return Report(
         question=question,
         made=made,
-        served_by_versions=_versions(connection, question) if found else (),
+        served_by_versions=gathered.versions,
         precision="exact" if gathered.exact else "within 5 %",
         totals=totals,
         sections=sections if found else (),
@@ -123,11 +120,3 @@ def _asked_for(
 
 def _dearest(connection: Connection, question: Question) -> tuple[Row, ...]:
     return dearest_calls(connection, question, most=_DEAREST)
-
-
-def _versions(connection: Connection, question: Question) -> tuple[str, ...]:
-    used = select(_CALL.labels_id).where(chosen(question))
-    rows = connection.execute(
-        select(_LABELS.router_version).where(_LABELS.id.in_(used)).distinct()
-    )
-    return tuple(sorted(map(itemgetter(0), rows)))

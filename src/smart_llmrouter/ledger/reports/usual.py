@@ -205,6 +205,17 @@ _SAME: Final = {
 """What would say the same once more, where it has as many lines as the other one."""
 
 
+STEPS: Final = (
+    ("caller", "user", "project", "environment", "token", "refused-by"),
+    ("caller", "group", "requested-model", "provider", "model"),
+    (
+        "client", "dialect", "target-dialect", "cache", "cache-reason", "status",
+        "error", "error-class",
+    ),
+)  # fmt: skip
+"""By what all calls are added up first: each table is made of one of these."""
+
+
 def usual_dimensions() -> tuple[Dimension, ...]:
     """Return all dimensions that the usual tables need, but that in time."""
     names = dict.fromkeys(name for table in TABLES for name in table.by)
@@ -227,6 +238,8 @@ def usual_sections(gathered: Gathered) -> Iterator[Section]:
             lines=gathered.in_time,
             columns=USAGE,
         )
+    for step in STEPS:
+        gathered.figures.by([DIMENSIONS[name] for name in step])
     lines_of: dict[str, int] = {}
     for table in TABLES:
         dimensions = tuple(DIMENSIONS[name] for name in table.by)

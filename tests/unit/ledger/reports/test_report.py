@@ -303,7 +303,7 @@ def test_of_many_calls_percentiles_are_within_five_percent(
     ]
     ingested(state, records)
     exact = report_on(state)
-    monkeypatch.setattr("smart_llmrouter.ledger.reports.source.EXACT_UP_TO", 499)
+    monkeypatch.setattr("smart_llmrouter.ledger.reports.gathering.EXACT_UP_TO", 499)
 
     rough = report_on(state)
 
