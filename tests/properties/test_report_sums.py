@@ -187,7 +187,7 @@ def filled(
     state: StateDirectory, zone: str, part: float, monkeypatch: pytest.MonkeyPatch
 ) -> list[UsageRecord]:
     """Bring traffic into the database, and roll some of it up."""
-    monkeypatch.setattr("smart_llmrouter.ledger.reports.parts.EXACT_UP_TO", 10)
+    monkeypatch.setattr("smart_llmrouter.ledger.reports.parts.FEW", 10)
     records = traffic(
         CALLS, from_ms=begins_ms(MOVED_CLOCKS[zone], zone), seed=len(zone)
     )

@@ -104,8 +104,9 @@ class Added:
 
     def _labels_ids(self, parts: Parts) -> Iterator[Select[tuple[int]]]:
         of_labels = self._source.of_labels
-        rows = select(_CALL.labels_id)
-        yield rows.where(parts.rows, of_labels(_CALL.labels_id))
+        if parts.rows is not None:
+            rows = select(_CALL.labels_id)
+            yield rows.where(parts.rows, of_labels(_CALL.labels_id))
         for sums, condition in parts.sums():
             labels_id = sums.c.labels_id
             rolled = select(labels_id).where(condition, of_labels(labels_id))
@@ -118,12 +119,13 @@ class Added:
         where it begins tells where it belongs.
         """
         zone = self._source.question.zone
-        rows = self._of_rows(parts, unit).cte("calls")
-        slot = rows.c.slot
         found: dict[RawKey, Figures] = {}
         execute = self._source.connection.execute
-        for row in execute(self._of(rows, [slot], by=[slot])):
-            _add(found, *_split(row, 1))
+        if parts.rows is not None:
+            rows = self._of_rows(parts.rows, unit).cte("calls")
+            slot = rows.c.slot
+            for row in execute(self._of(rows, [slot], by=[slot])):
+                _add(found, *_split(row, 1))
         for sums, condition in parts.sums():
             for row in execute(self._of_roll_ups(sums, condition)):
                 (start_ms,), figures = _split(row, 1)
@@ -165,8 +167,8 @@ class Added:
 
     def _calls(self, parts: Parts, unit: Unit | None) -> CTE:
         """Return the calls, those of rows and those of roll-ups."""
-        rows = self._of_rows(parts, unit)
-        rolled = [
+        found = [] if parts.rows is None else [self._of_rows(parts.rows, unit)]
+        found += [
             select(
                 sums.c.labels_id,
                 *self._source.slots(sums.c.start_ms, unit),
@@ -174,14 +176,14 @@ class Added:
             ).where(condition, self._source.of_labels(sums.c.labels_id))
             for sums, condition in parts.sums()
         ]
-        if not rolled:
-            return rows.cte("calls")
+        if len(found) == 1:
+            return found[0].cte("calls")
         # The same labels are in many periods, and numbers are sorted quickly.
-        each = union_all(rows, *rolled).subquery("each_period")
+        each = union_all(*found).subquery("each_period")
         by = [each.c.labels_id, *([] if unit is None else [each.c.slot])]
         return select(*by, *once_more(each)).group_by(*by).cte("calls")
 
-    def _of_rows(self, parts: Parts, unit: Unit | None) -> Select[Any]:
+    def _of_rows(self, rows: ColumnElement[bool], unit: Unit | None) -> Select[Any]:
         """Return the calls of rows, added up by their labels where that pays.
 
         Few calls of an hour share their labels: it would be as many rows again.
@@ -189,10 +191,10 @@ class Added:
         pays = unit != "hour"
         each = (by_labels if pays else of_each_call)(compared=self._compared)
         slots = self._source.slots(_CALL.ts_ms, unit)
-        rows = select(_CALL.labels_id, *slots, *each).where(
-            parts.rows, self._source.of_labels(_CALL.labels_id)
+        query = select(_CALL.labels_id, *slots, *each).where(
+            rows, self._source.of_labels(_CALL.labels_id)
         )
-        return rows.group_by(_CALL.labels_id, *slots) if pays else rows
+        return query.group_by(_CALL.labels_id, *slots) if pays else query
 
 
 def _split(row: Row[Any], keys: int) -> tuple[RawKey, Figures]:

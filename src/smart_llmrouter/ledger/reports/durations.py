@@ -1,12 +1,12 @@
 """Percentiles of durations that a database has counted by how long they took.
 
-Of few calls each duration is counted for itself, and percentiles are exact. Of many the
+Of few calls each duration is read for itself, and percentiles are exact. Of many the
 database counts them by their first two digits, and the middle of what they share is
 taken: within 5 % of the true one, whatever it is, in little memory.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, Literal
@@ -62,26 +62,32 @@ def middle_us(bucket_us: int) -> int:
 
 
 class Durations:
-    """How many calls took how long; adds up over disjoint sets of calls."""
+    """How many calls took how long; adds up over disjoint sets of calls.
 
-    __slots__ = ("calls_by_us",)
+    What was read one by one is in `each_us`, what was counted in `calls_by_us`.
+    """
+
+    __slots__ = ("calls_by_us", "each_us")
 
     def __init__(self) -> None:
         """Begin with none."""
+        self.each_us: list[int] = []
         self.calls_by_us: dict[int, int] = {}
 
     def count(self, us: int, calls: int) -> None:
-        """Count calls that took so long."""
+        """Count calls of a bucket."""
         self.calls_by_us[us] = self.calls_by_us.get(us, 0) + calls
 
     def copy(self) -> "Durations":
         """Return the same, to which others can be added."""
         other = Durations()
+        other.each_us = self.each_us.copy()
         other.calls_by_us = self.calls_by_us.copy()
         return other
 
     def add(self, other: "Durations", /) -> None:
-        """Count those of another set, too."""
+        """Add those of another set, too."""
+        self.each_us += other.each_us
         counts = self.calls_by_us
         for us, calls in other.calls_by_us.items():
             counts[us] = counts.get(us, 0) + calls
@@ -89,9 +95,11 @@ class Durations:
     def percentiles(self, *, exact: bool = True) -> Percentiles | None:
         """Return them, or `None` where there are no durations.
 
-        Where not `exact` what was counted are buckets.
+        Those that are `exact` are of what was read one by one, others of the buckets.
         """
-        return percentiles_of(self.calls_by_us, exact=exact)
+        if exact:
+            return percentiles_of_each(self.each_us)
+        return percentiles_of_buckets(self.calls_by_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +119,30 @@ class Timed:
         self.first_token.add(other.first_token)
 
 
-def percentiles_of(
-    calls_by_us: Mapping[int, int], *, exact: bool = True
-) -> Percentiles | None:
-    """Return the percentiles of durations that were counted."""
+def percentiles_of_each(durations_us: Iterable[int]) -> Percentiles | None:
+    """Return the percentiles of durations; `None` where there are none."""
+    ordered = sorted(durations_us)
+    if not ordered:
+        return None
+    calls = len(ordered)
+    return _percentiles(calls, (ordered[rank - 1] for rank in _ranks(calls)))
+
+
+def percentiles_of_buckets(calls_by_us: Mapping[int, int]) -> Percentiles | None:
+    """Return the percentiles of durations that were counted by their first digits."""
     ordered = sorted(calls_by_us)
     passed = list(accumulate(map(calls_by_us.__getitem__, ordered)))
     if not passed:
         return None
-    total = passed[-1]
-    ranks = (-(-total * percent // 100) for percent in PERCENTS)
-    found = (ordered[bisect_left(passed, rank)] for rank in ranks)
-    p50, p90, p95, p99 = (us if exact else middle_us(us) for us in found)
-    return Percentiles(calls=total, p50_us=p50, p90_us=p90, p95_us=p95, p99_us=p99)
+    buckets = (ordered[bisect_left(passed, rank)] for rank in _ranks(passed[-1]))
+    return _percentiles(passed[-1], map(middle_us, buckets))
+
+
+def _ranks(calls: int) -> Iterator[int]:
+    """Yield which of so many, in order, are the percentiles; the first is 1."""
+    return (-(-calls * percent // 100) for percent in PERCENTS)
+
+
+def _percentiles(calls: int, found_us: Iterable[int]) -> Percentiles:
+    p50, p90, p95, p99 = found_us
+    return Percentiles(calls=calls, p50_us=p50, p90_us=p90, p95_us=p95, p99_us=p99)

@@ -101,6 +101,9 @@ _COMPARABLE: Final = and_(
 )
 
 
+_UNKNOWN: Final = Known()
+
+
 @dataclass(slots=True)
 class Figures:
     """What is added up of a set of calls, before it is a line of a report."""
@@ -266,7 +269,7 @@ def measures_of(
     """
     sums, after = figures.sums, len(COUNTS)
     known: dict[str, Any] = {
-        name: Known(sums[at] if sums[at + 1] else None, sums[at + 1])
+        name: Known(sums[at], sums[at + 1]) if sums[at + 1] else _UNKNOWN
         for name, at in zip(SUMS, range(after, len(sums), 2), strict=False)
     }
     peaks: dict[str, Any] = {

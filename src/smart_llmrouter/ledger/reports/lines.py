@@ -78,7 +78,7 @@ class Gathered:
 
     def totals(self) -> Line:
         """Return the line of all calls."""
-        (line,) = self._lines((), timed=True) or (self._line((), self._none(), None),)
+        (line,) = self.lines((), timed=True) or (self._line((), self._none(), None),)
         return line
 
     def lines(

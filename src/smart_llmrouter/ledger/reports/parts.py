@@ -24,12 +24,14 @@ from sqlalchemy import (
 
 from smart_llmrouter.ledger.interval import Interval, Zone
 from smart_llmrouter.ledger.periods import Period
-from smart_llmrouter.ledger.reports.durations import EXACT_UP_TO
 from smart_llmrouter.ledger.reports.periods import Unit, overlap, starts
 from smart_llmrouter.ledger.rollup_source import Coverage, coverage
 from smart_llmrouter.stores.rollup_schema import LEVELS
 from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
 from smart_llmrouter.stores.tables import REQUEST_MEASURES
+
+FEW: Final = 5_000
+"""So many calls are read row by row in hardly more time than roll-ups of them."""
 
 _CALL: Final = REQUEST_MEASURES.c
 _PERIODS: Final = ROLLUP_PERIODS.c
@@ -39,12 +41,13 @@ _PERIODS: Final = ROLLUP_PERIODS.c
 class Parts:
     """What counts the calls of some stretches of time, each call once.
 
-    `rows` is a condition on `request_measures`, and of each of the `roll_ups` sums are
-    read, too. `timed_rows` and `timed_roll_ups` are the same for durations.
+    `rows` is a condition on `request_measures`, `None` where none are to be read, and
+    of each of the `roll_ups` sums are read, too. `timed_rows` and `timed_roll_ups` are
+    the same for durations.
     """
 
-    rows: ColumnElement[bool]
-    timed_rows: ColumnElement[bool]
+    rows: ColumnElement[bool] | None
+    timed_rows: ColumnElement[bool] | None
     roll_ups: tuple[Coverage, ...] = ()
     timed_roll_ups: tuple[Coverage, ...] = ()
 
@@ -123,17 +126,19 @@ def parts_of(
     if held.few:
         return Parts(all_rows, all_rows)
     covered = [coverage(connection, _edges(each, unit, zone)) for each in stretches]
-    rows = or_(false(), *(each.in_rows(_CALL.ts_ms) for each in covered))
     roll_ups = tuple(each for each in covered if any(True for _ in each.sums()))
+    rows = None
+    if not roll_ups or any(each.rows for each in covered):
+        rows = or_(false(), *(each.in_rows(_CALL.ts_ms) for each in covered))
     if held.whole:
         return Parts(rows, all_rows, roll_ups)
     return Parts(rows, rows, roll_ups, roll_ups)
 
 
 def _are_few(connection: Connection, stretches: Sequence[Interval]) -> bool:
-    some = select(_CALL.ts_ms).where(within(stretches)).limit(EXACT_UP_TO + 1)
+    some = select(_CALL.ts_ms).where(within(stretches)).limit(FEW + 1)
     rows = connection.execute(select(func.count()).select_from(some.subquery()))
-    return bool(rows.scalar_one() <= EXACT_UP_TO)
+    return bool(rows.scalar_one() <= FEW)
 
 
 def _is_whole(connection: Connection, stretches: Sequence[Interval]) -> bool:

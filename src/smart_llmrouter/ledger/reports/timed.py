@@ -4,7 +4,7 @@ Of few calls each duration is read; of more, or where rows are gone, how many ca
 took about so long.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -15,7 +15,6 @@ from sqlalchemy import (
     Select,
     cast,
     func,
-    literal_column,
     select,
 )
 
@@ -33,6 +32,9 @@ _DURATIONS: Final = (_CALL.latency_us, _CALL.ttft_us)
 _AT_ONCE: Final = 10_000
 """So many rows are fetched at a time."""
 
+_IDS_AT_ONCE: Final = 1000
+"""So many labels are asked for at a time."""
+
 Columns = Sequence[ColumnElement[Any]]
 
 
@@ -43,55 +45,96 @@ class TimedCalls:
         """Read from `source`, by these dimensions."""
         self._source = source
         self._dimensions = dimensions
+        self._of_labels = [each for each in dimensions if each.unit is None]
         self._unit = unit_of(dimensions)
         self._parts = source.parts(self._unit)
 
     def durations(self, *, exact: bool) -> dict[RawKey, Timed]:
-        """Return them by key; not `exact` they are cut to two digits."""
+        """Return them by key; not `exact` they are cut to two digits.
+
+        Exact ones are of calls that are all there as rows.
+        """
         found: dict[RawKey, Timed] = {}
-        self._count_rows(found, self._each() if exact else self._alike_rows())
+        rows = self._parts.timed_rows
+        if rows is not None and exact:
+            self._add_each(found, rows)
+        elif rows is not None:
+            self._count_rows(found, rows)
         for condition in self._parts.timings():
-            self._count_roll_ups(found, self._alike_roll_ups(condition))
+            self._count_roll_ups(found, condition)
         return found
 
-    def _count_rows(self, found: dict[RawKey, Timed], query: Select[Any]) -> None:
-        for rows in self._source.connection.execute(query).partitions(_AT_ONCE):
-            for latency_us, first_us, calls, *key in rows:
-                timed = _at(found, tuple(key))
-                counts = timed.latency.calls_by_us
-                counts[latency_us] = counts.get(latency_us, 0) + calls
-                if first_us is not None:
-                    counts = timed.first_token.calls_by_us
-                    counts[first_us] = counts.get(first_us, 0) + calls
-
-    def _count_roll_ups(self, found: dict[RawKey, Timed], query: Select[Any]) -> None:
-        for rows in self._source.connection.execute(query).partitions(_AT_ONCE):
-            for measure, bucket_us, calls, *key in rows:
-                timed = _at(found, tuple(key))
-                first = measure == "first_token"
-                (timed.first_token if first else timed.latency).count(bucket_us, calls)
-
-    def _each(self) -> Select[Any]:
-        """Return the query for each call's durations."""
+    def _add_each(self, found: dict[RawKey, Timed], rows: ColumnElement[bool]) -> None:
         slots = self._source.slots(_CALL.ts_ms, self._unit)
-        keys = key_columns(self._dimensions, slots[0] if slots else None)
-        query = select(*_DURATIONS, literal_column("1"), *keys)
-        query = query.select_from(REQUEST_MEASURES)
-        if self._is_labelled:
-            query = query.join(REQUEST_LABELS, _LABELS.id == _CALL.labels_id)
-        return query.where(*self._rows_asked_for())
+        labels_id = [_CALL.labels_id] if self._of_labels else []
+        query = select(*_DURATIONS, *labels_id, *slots).where(
+            rows, self._source.of_labels(_CALL.labels_id)
+        )
+        by_ids: dict[RawKey, Timed] = {}
+        for latency_us, first_us, *key in self._rows(query):
+            timed = _at(by_ids, tuple(key))
+            timed.latency.each_us.append(latency_us)
+            if first_us is not None:
+                timed.first_token.each_us.append(first_us)
+        for name, timed in self._named(by_ids):
+            _at(found, name).add(timed)
 
-    def _alike_rows(self) -> Select[Any]:
+    def _named(self, by_ids: Mapping[RawKey, Timed]) -> Iterator[tuple[RawKey, Timed]]:
+        """Yield what was found under what labels say, and not under their ids."""
+        if not self._of_labels:
+            yield from by_ids.items()
+            return
+        said = self._said_by({int(str(key[0])) for key in by_ids})
+        in_time = [each.unit is not None for each in self._dimensions]
+        at = in_time.index(True) if True in in_time else len(in_time)
+        for (labels_id, *slot), timed in by_ids.items():
+            labels = said[int(str(labels_id))]
+            yield (*labels[:at], *slot, *labels[at:]), timed
+
+    def _said_by(self, labels_ids: Iterable[int]) -> dict[int, RawKey]:
+        keys = key_columns(self._of_labels, None)
+        ids = sorted(labels_ids)
+        said: dict[int, RawKey] = {}
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            some = ids[start : start + _IDS_AT_ONCE]
+            query = select(_LABELS.id, *keys).where(_LABELS.id.in_(some))
+            for labels_id, *key in self._source.connection.execute(query):
+                said[labels_id] = tuple(key)
+        return said
+
+    def _count_rows(
+        self, found: dict[RawKey, Timed], rows: ColumnElement[bool]
+    ) -> None:
+        for latency_us, first_us, calls, *key in self._rows(self._alike_rows(rows)):
+            timed = _at(found, tuple(key))
+            counts = timed.latency.calls_by_us
+            counts[latency_us] = counts.get(latency_us, 0) + calls
+            if first_us is not None:
+                counts = timed.first_token.calls_by_us
+                counts[first_us] = counts.get(first_us, 0) + calls
+
+    def _count_roll_ups(
+        self, found: dict[RawKey, Timed], condition: ColumnElement[bool]
+    ) -> None:
+        query = self._alike_roll_ups(condition)
+        for measure, bucket_us, calls, *key in self._rows(query):
+            timed = _at(found, tuple(key))
+            first = measure == "first_token"
+            (timed.first_token if first else timed.latency).count(bucket_us, calls)
+
+    def _rows(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield rows as the database's driver says them: they are many."""
+        cursor = self._source.connection.execute(query).cursor
+        while rows := cursor.fetchmany(_AT_ONCE):
+            yield from rows
+
+    def _alike_rows(self, rows: ColumnElement[bool]) -> Select[Any]:
         return self._alike(
             REQUEST_MEASURES,
             tuple(map(bucket_of, _DURATIONS)),
             func.count(),
-            where=self._rows_asked_for(),
+            where=(rows, self._source.of_labels(_CALL.labels_id)),
         )
-
-    def _rows_asked_for(self) -> Sequence[ColumnElement[bool]]:
-        of_labels = self._source.of_labels(_CALL.labels_id)
-        return self._parts.timed_rows, of_labels
 
     def _alike_roll_ups(self, condition: ColumnElement[bool]) -> Select[Any]:
         return self._alike(
@@ -117,7 +160,7 @@ class TimedCalls:
         moment = table.c.ts_ms if table is REQUEST_MEASURES else table.c.start_ms
         slots = self._source.slots(moment, self._unit)
         named = [value.label(f"d{at}") for at, value in enumerate(counted)]
-        alike = self._alike_labels() if self._is_labelled else None
+        alike = self._alike_labels() if self._of_labels else None
         first = [] if alike is None else [alike.c.first_id]
         query = select(*first, *slots, *named, calls.label("calls"))
         query = query.select_from(table)
@@ -130,10 +173,6 @@ class TimedCalls:
         if alike is None:
             return result
         return result.join_from(counts, REQUEST_LABELS, _LABELS.id == counts.c.first_id)
-
-    @property
-    def _is_labelled(self) -> bool:
-        return any(each.expression is not None for each in self._dimensions)
 
     def _alike_labels(self) -> CTE:
         """Return the id of all labels, and the first of those with the same key."""

@@ -27,7 +27,8 @@ TIMED: Final = ("provider", "model", "client")
 class UsualTable:
     """One of the usual tables.
 
-    It is there where at least `fewest` lines are, and shows those that `keeps` does.
+    It is there where at least `fewest` lines are, and shows those that `keeps` does,
+    which are none unless the line of all calls is as `needs` says.
     """
 
     name: str
@@ -37,6 +38,7 @@ class UsualTable:
     fewest: int = 1
     timed: bool = False
     keeps: Callable[[Line], bool] = lambda line: line.measures.calls > 0
+    needs: Callable[[Line], bool] = lambda line: line.measures.calls > 0
     note: str = ""
 
 
@@ -58,12 +60,28 @@ def _lost(line: Line) -> bool:
     return measures.abandoned_calls > 0 or any(each.total for each in costs)
 
 
+def _wrote(line: Line) -> bool:
+    return _writes(line.measures)
+
+
+def _read(line: Line) -> bool:
+    return bool(line.measures.cached_input_tokens.total)
+
+
+def _refused(line: Line) -> bool:
+    return line.measures.refused_calls > 0
+
+
+def _writes(measures: Measures) -> bool:
+    writes = (measures.cache_write_5m_tokens, measures.cache_write_1h_tokens)
+    return any(known.total for known in writes)
+
+
 def is_unread(measures: Measures) -> bool:
     """Say whether caching costs more than none would: written, and never read."""
-    writes = (measures.cache_write_5m_tokens, measures.cache_write_1h_tokens)
     return (
         measures.calls >= _FEWEST_CALLS
-        and any(known.total for known in writes)
+        and _writes(measures)
         and not measures.cached_input_tokens.total
     )
 
@@ -131,7 +149,8 @@ TABLES: Final = (
         title="Providers' prompt caches",
         by=("caller", "provider", "model"),
         columns=("calls", "input", "cached", "cached-share", "written", "write-cost"),
-        keeps=lambda line: bool(line.measures.cached_input_tokens.total),
+        keeps=_read,
+        needs=_read,
     ),
     UsualTable(
         name="unread-caches",
@@ -139,6 +158,7 @@ TABLES: Final = (
         by=("caller", "provider", "model"),
         columns=("calls", "written", "write-cost", "cost"),
         keeps=lambda line: is_unread(line.measures),
+        needs=_wrote,
         note=(
             "No call read what these paid for writing: without caching they would cost "
             "less. Look for what changes at the start of each prompt, such as a time "
@@ -165,6 +185,7 @@ TABLES: Final = (
         by=("refused-by", "caller"),
         columns=("calls", "share"),
         keeps=_has(0),
+        needs=_refused,
     ),
     UsualTable(
         name="queues",
@@ -172,6 +193,7 @@ TABLES: Final = (
         by=("group", "caller"),
         columns=("queued", "wait-avg", "wait-max", "calls"),
         keeps=_waited,
+        needs=_waited,
     ),
     UsualTable(
         name="fallbacks",
@@ -179,6 +201,7 @@ TABLES: Final = (
         by=("group", "provider", "model"),
         columns=("fallbacks", "calls", "attempts", "failed-attempts-cost"),
         keeps=_fell_back,
+        needs=_fell_back,
     ),
     UsualTable(
         name="losses",
@@ -188,6 +211,7 @@ TABLES: Final = (
             "errors", "abandoned", "failed-calls-cost", "failed-attempts-cost", "cost",
         ),
         keeps=_lost,
+        needs=_lost,
         note=(
             "What calls cost that ended in an error, and what attempts cost before the "
             "one that counted."
@@ -241,7 +265,10 @@ def usual_sections(gathered: Gathered) -> Iterator[Section]:
     for step in STEPS:
         gathered.figures.by([DIMENSIONS[name] for name in step])
     lines_of: dict[str, int] = {}
+    whole = gathered.totals()
     for table in TABLES:
+        if not table.needs(whole):
+            continue
         dimensions = tuple(DIMENSIONS[name] for name in table.by)
         found = gathered.lines(dimensions, timed=table.timed)
         lines = tuple(line for line in found if table.keeps(line))

@@ -1,5 +1,7 @@
 """Percentiles of what was counted."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,19 +12,39 @@ from smart_llmrouter.ledger.reports.durations import (
     Percentiles,
     bucket_of,
     middle_us,
-    percentiles_of,
+    percentiles_of_buckets,
+    percentiles_of_each,
 )
 
 
 def test_percentiles_are_nearest_ranks() -> None:
     """With a hundred values the p-th percentile is the p-th value."""
-    found = percentiles_of(dict.fromkeys(range(1, 101), 1))
+    found = percentiles_of_each(range(100, 0, -1))
 
     assert found == Percentiles(calls=100, p50_us=50, p90_us=90, p95_us=95, p99_us=99)
-    assert percentiles_of({7: 1}) == Percentiles(
+    assert percentiles_of_each([7]) == Percentiles(
         calls=1, p50_us=7, p90_us=7, p95_us=7, p99_us=7
     )
-    assert percentiles_of({}) is None
+    assert percentiles_of_each([]) is None
+
+
+@given(st.lists(st.integers(0, 10**13), min_size=1, max_size=300))
+def test_percentiles_of_buckets_are_near_the_exact_ones(durations: list[int]) -> None:
+    """Within five percent, and those of small durations are the same."""
+    counted = Counter(
+        us if us < 100 else int(str(us)[:2]) * 10 ** (len(str(us)) - 2)
+        for us in durations
+    )
+
+    exact, rough = percentiles_of_each(durations), percentiles_of_buckets(counted)
+
+    assert exact is not None
+    assert rough is not None
+    assert rough.calls == exact.calls == len(durations)
+    for name in ("p50_us", "p90_us", "p95_us", "p99_us"):
+        true, told = getattr(exact, name), getattr(rough, name)
+        assert abs(told - true) <= (0.05 * true if true >= 100 else 0)
+    assert percentiles_of_buckets({}) is None
 
 
 @given(st.integers(0, 10**13))
@@ -61,6 +83,11 @@ def test_durations_of_two_sets_are_counted_together() -> None:
     other.count(5, 1)
     other.count(9, 1)
 
+    one.each_us, other.each_us = [7], [8, 3]
+    before = one.copy()
+
     one.add(other)
 
     assert one.calls_by_us == {5: 3, 9: 1}
+    assert one.each_us == [7, 8, 3]
+    assert (before.calls_by_us, before.each_us) == ({5: 2}, [7])
