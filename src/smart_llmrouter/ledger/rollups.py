@@ -8,7 +8,7 @@ roll-up that is right, or one that says of itself that it is stale.
 Whoever changes what a period holds locks its row of `usage_rollup_periods` first.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -26,6 +26,7 @@ from smart_llmrouter.stores.rollup_schema import (
     TABLE_OF,
     THERE,
     TIMED,
+    Level,
 )
 from smart_llmrouter.stores.writing import Writing
 
@@ -42,8 +43,12 @@ _PENDING: Final = """
 SELECT start_ms, changes <> rolled_up_changes FROM usage_rollup_periods
 WHERE period = ? AND start_ms >= 0 AND start_ms < ?
     AND (changes <> rolled_up_changes OR status <> 'final')
-ORDER BY start_ms
+ORDER BY start_ms LIMIT ?
 """
+_FIRST: Final = 20
+"""Among so many is mostly one that can be rolled up now."""
+
+_ALL: Final = 1 << 62
 _LOCK: Final = (
     "UPDATE usage_rollup_periods SET changes = changes "
     "WHERE period = ? AND start_ms = ?"
@@ -107,18 +112,46 @@ def next_due(
     """
     over_ms = now_ms - finalize_after_ms
     until_ms = over_ms if drafts_until_ms is None else max(over_ms, drafts_until_ms)
+    wanted = _Wanted(over_ms, skip, drafts=drafts_until_ms is not None)
     inside: list[_Pending] = []
     for level in LEVELS:
-        rows = reading.execute(_PENDING, (level, until_ms)).fetchall()
-        pending = [_Pending(Period(level, row[0]), bool(row[1])) for row in rows]
-        for period, stale in pending:
-            parts = [part for part in inside if _holds(period, part.period)]
-            final = period.end_ms <= over_ms and not parts
-            wanted = final or (drafts_until_ms is not None and stale)
-            if wanted and period not in skip and not any(p.stale for p in parts):
-                return Due(period, final=final, stale=stale)
+        pending = _pending(reading, level, until_ms, most=_FIRST)
+        due = wanted.first_of(pending, inside)
+        if due is None and len(pending) == _FIRST:
+            pending = _pending(reading, level, until_ms, most=_ALL)
+            due = wanted.first_of(pending, inside)
+        if due is not None:
+            return due
         inside = pending
     return None
+
+
+def _pending(
+    reading: Queries, level: Level, until_ms: int, *, most: int
+) -> list[_Pending]:
+    rows = reading.execute(_PENDING, (level, until_ms, most)).fetchall()
+    return [_Pending(Period(level, row[0]), bool(row[1])) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What makes a period due: that it is over, or with `drafts` that it is stale."""
+
+    over_ms: int
+    skip: Collection[Period]
+    drafts: bool
+
+    def first_of(
+        self, pending: Iterable[_Pending], inside: Iterable[_Pending]
+    ) -> Due | None:
+        """Return the first period that is due; `inside` pend on the level below."""
+        for period, stale in pending:
+            parts = [part for part in inside if _holds(period, part.period)]
+            final = period.end_ms <= self.over_ms and not parts
+            wanted = final or (self.drafts and stale)
+            if wanted and period not in self.skip and not any(p.stale for p in parts):
+                return Due(period, final=final, stale=stale)
+        return None
 
 
 def _holds(period: Period, part: Period) -> bool:

@@ -12,7 +12,9 @@ Only the standard library is needed here, because the router and its ingester lo
 import os
 import re
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
@@ -132,11 +134,17 @@ def revision_of(connection: sqlite3.Connection) -> str | None:
 
 
 def _is_complete(connection: sqlite3.Connection) -> bool:
+    wanted = _wanted_columns()
+    return all(wanted[name] <= _columns(connection, name) for name in RELATIONS)
+
+
+@cache
+def _wanted_columns() -> Mapping[str, set[str]]:
+    """Return the columns of this version's schema: they stay the same."""
     with closing(sqlite3.connect(":memory:")) as ours:
         for statement in SCHEMA:
             ours.execute(statement)
-        wanted = {name: _columns(ours, name) for name in RELATIONS}
-    return all(wanted[name] <= _columns(connection, name) for name in RELATIONS)
+        return {name: _columns(ours, name) for name in RELATIONS}
 
 
 def _columns(connection: sqlite3.Connection, relation: str) -> set[str]:
