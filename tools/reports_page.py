@@ -5,6 +5,7 @@ from typing import Final
 from smart_llmrouter.ledger.reports.columns import COLUMNS
 from smart_llmrouter.ledger.reports.dimensions import DIMENSIONS
 from smart_llmrouter.ledger.reports.durations import EXACT_UP_TO
+from smart_llmrouter.ledger.reports.parts import FEW
 from smart_llmrouter.ledger.reports.usual import TABLES
 
 HEAD: Final = """\
@@ -117,10 +118,11 @@ Averages and the longest are always exact.
 **Tokens a second** are the output tokens of streams that one attempt answered without
 an error, by how long these took from their first meaningful event to their end.
 
-**Roll-ups.** Up to {EXACT_UP_TO:,} calls are read row by row. Of more, and of those
-that retention has removed, the roll-ups of hours, days and months are read wherever
-they are right, and rows for the rest. Sums are exact either way; of first tokens and
-waits the longest is then unknown.
+**Roll-ups.** Up to {FEW:,} calls are added up row by row. Of more, and of those that
+retention has removed, the roll-ups of hours, days and months are read wherever they are
+right, and rows for the rest: a day of many calls is a few hundred sums. Sums are exact
+either way; of first tokens and waits the longest is then unknown. How long calls took
+is read from their rows as long as they are there.
 
 **Errors** are the calls with an error code; a stream that failed after its `200` is one
 of them. **Caches written and never read** names callers who paid a target for writing

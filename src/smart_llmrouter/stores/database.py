@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +20,13 @@ from smart_llmrouter.stores.database_url import backend_of
 from smart_llmrouter.stores.sqlite_schema import HEAD_REVISION, OLDER_REVISIONS
 from smart_llmrouter.stores.unusable import DatabaseMissing
 from smart_llmrouter.stores.usage_store import DatabaseAway
+
+_FOR_REPORTS: Final = """
+SELECT set_config('jit', 'off', true),
+    set_config('work_mem', greatest(setting::bigint, 65536)::text || 'kB', true)
+FROM pg_settings WHERE name = 'work_mem'
+"""
+"""Compiling a report's statement takes longer than it does, and sorts fit in memory."""
 
 
 def open_for_reading(url: str) -> Engine:
@@ -142,6 +150,7 @@ def _server_engine(url: str, *, read_only: bool) -> Engine:
     def begin(connection: Connection) -> None:
         if read_only:
             _execute(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            _execute(connection, _FOR_REPORTS)
             return
         _execute(connection, "BEGIN")
         _execute(connection, f"SELECT pg_advisory_xact_lock({postgres.SCHEMA_LOCK})")

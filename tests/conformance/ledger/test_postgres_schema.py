@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import psycopg
+from sqlalchemy import text
 
 from smart_llmrouter.stores.backends import condition, create_or_check_schema
-from smart_llmrouter.stores.database import upgrade
+from smart_llmrouter.stores.database import open_for_reading, upgrade
 from smart_llmrouter.stores.postgres_schema import (
     FIRST_REVISION,
     OLDER_REVISIONS,
@@ -89,3 +90,21 @@ def test_calls_stand_in_the_partition_of_their_day(tmp_path: Path) -> None:
         ("request_measures_d20260921", 1),
         ("request_measures_d20991231", 1),
     ]
+
+
+def test_a_report_sorts_in_memory_and_compiles_nothing() -> None:
+    """Unless who runs the server gives more memory; nobody else is told anything."""
+    postgres_or_skip()
+    url = empty_database()
+    create_or_check_schema(url)
+    asked = text("SELECT current_setting('jit'), current_setting('work_mem')")
+    found = []
+
+    for memory in ("4MB", "256MB"):
+        change(
+            url, f"ALTER DATABASE {url.rpartition('/')[2]} SET work_mem = '{memory}'"
+        )
+        with open_for_reading(url).connect() as connection:
+            found.append(tuple(connection.execute(asked).one()))
+
+    assert found == [("off", "64MB"), ("off", "256MB")]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from smart_llmrouter.ledger.periods import Period
 from smart_llmrouter.ledger.record import UsageRecord
 from smart_llmrouter.ledger.rollup_sql import bucket_of, middle_of
 from smart_llmrouter.ledger.rollups import next_due, roll_up
@@ -131,6 +132,23 @@ def test_a_clock_that_is_set_back_loses_no_hour(state: StateDirectory) -> None:
 
     assert while_back == covered_sums(state.url, edges, BY)
     assert while_back == brute_sums(first + second, BY)
+
+
+def test_what_is_skipped_keeps_nothing_else_waiting(state: StateDirectory) -> None:
+    """However many periods that is."""
+    hours = 30
+    added(state.url, [a_call(hour, MIDNIGHT + hour * HOUR) for hour in range(hours)])
+    skipped = {Period("hour", MIDNIGHT + hour * HOUR) for hour in range(hours - 1)}
+    found = []
+
+    for skip in (set(), skipped):
+        with connect_for_reading(state.url) as reading:
+            found.append(next_due(reading, now_ms=MIDNIGHT + 9 * DAY, skip=skip))
+
+    assert [due and due.period.start_ms for due in found] == [
+        MIDNIGHT,
+        MIDNIGHT + (hours - 1) * HOUR,
+    ]
 
 
 def statuses(state: StateDirectory) -> list[tuple[str, str]]:
