@@ -12,6 +12,7 @@ from smart_llmrouter.admission.verdicts import Lease, LimitName
 from smart_llmrouter.config.allowances import Cap, Limits, Scope
 from smart_llmrouter.config.policies import Flow
 from smart_llmrouter.mockprovider.script import Step
+from tests.support.calendar import MIDDAY
 from tests.support.configuration import SMALL, changed, loaded
 from tests.support.counter_stores import Store, chain, granted, refused, scope
 from tests.support.every_store import EVERY_STORE
@@ -68,6 +69,8 @@ async def ask(router: Router | Gateway, **fields: Any) -> Answered:  # noqa: ANN
 
 def settings_for(base_url: str, **allowance: Any) -> dict[str, Any]:  # noqa: ANN401 - what a caller may be given
     """Return a configuration whose one caller may use so much."""
+    if "budgets" in allowance:
+        allowance["budgets"] = {"timezone": MIDDAY, **allowance["budgets"]}
     return configuration({"acme": provider(base_url)}, callers=[caller(**allowance)])
 
 
@@ -250,7 +253,7 @@ async def test_some_paths_skip_the_budgets(tmp_path: Path, path: str) -> None:
                 name: provider(mock.base_url, dialect=dialect)
                 for name, dialect in DIALECTS.items()
             },
-            callers=[caller(budgets={"day": {"requests": 1}})],
+            callers=[caller(budgets={"timezone": MIDDAY, "day": {"requests": 1}})],
         )
         async with running_router(tmp_path, settings) as router:
             first = await ask(router)

@@ -20,6 +20,7 @@ from smart_llmrouter.ledger.budget_sums import NOTHING_USED, Used
 from smart_llmrouter.ledger.record import UsageRecord
 from smart_llmrouter.mockprovider.script import Drip, Step, StreamError
 from tests.conftest import SOAK
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import RESTLESS, caller, configuration, provider
 from tests.support.mock import Mock
 from tests.support.router import Router, running_router
@@ -108,7 +109,10 @@ async def test_counters_are_the_sum_of_the_records(tmp_path: Path, mock: Mock) -
     chance = random.Random(SEED)
     plenty: dict[str, Any] = {
         "limits": {"concurrent": 1000},
-        "budgets": {"day": {"requests": 10**6, "tokens": 10**12, "usd": 10**6}},
+        "budgets": {
+            "timezone": MIDDAY,
+            "day": {"requests": 10**6, "tokens": 10**12, "usd": 10**6},
+        },
     }
     settings = configuration(
         {"acme": provider(mock.base_url, backoff=RESTLESS)},

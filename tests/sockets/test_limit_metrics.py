@@ -7,6 +7,7 @@ import pytest
 
 from smart_llmrouter.mockprovider.script import Step
 from tests.sockets.test_metrics import metrics_of, value_of
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import CAPABLE, caller, configuration, provider
 from tests.support.mock import Mock
 from tests.support.router import Router, running_router
@@ -36,6 +37,7 @@ async def watched(tmp_path: Path, mock: Mock) -> AsyncIterator[Router]:
                 "name": "Search",
                 "status": "active",
                 "budgets": {
+                    "timezone": MIDDAY,
                     "day": {"tokens": 1000, "usd": "1"},
                     "warn_at_percent": 5,
                 },

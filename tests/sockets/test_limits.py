@@ -17,6 +17,7 @@ import openai
 import pytest
 
 from smart_llmrouter.mockprovider.script import Step
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import CAPABLE, caller, configuration, provider, token
 from tests.support.mock import Mock
 from tests.support.plain_clients import anthropic_without_tls
@@ -42,6 +43,8 @@ async def limited(
     **allowance: Any,  # noqa: ANN401 - what a caller may be given
 ) -> AsyncGenerator[Router]:
     """Run a router whose one caller may use no more than this."""
+    if "budgets" in allowance:
+        allowance["budgets"] = {"timezone": MIDDAY, **allowance["budgets"]}
     model = {"model": "mock-mini", "price": PRICE, "max_output_tokens": 100}
     models = {"mini": {**model, **CAPABLE}}
     settings = configuration(

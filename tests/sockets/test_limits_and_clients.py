@@ -11,6 +11,7 @@ import anthropic
 import openai
 import pytest
 
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import caller, configuration, provider, token
 from tests.support.mock import Mock
 from tests.support.plain_clients import anthropic_without_tls
@@ -19,7 +20,7 @@ from tests.support.router import Router, running_router
 
 CODEX: Final = {"originator": "codex_exec", "user-agent": "codex_exec/0.169.0"}
 SAID: Final = "hi"
-DAY: Final[dict[str, Any]] = {"budgets": {"day": {"requests": 1}}}
+DAY: Final[dict[str, Any]] = {"budgets": {"timezone": MIDDAY, "day": {"requests": 1}}}
 LIFETIME: Final[dict[str, Any]] = {"budgets": {"lifetime": {"requests": 1}}}
 LARGE: Final[dict[str, Any]] = {"limits": {"tpm": 20}}
 SLOT: Final[dict[str, Any]] = {"limits": {"concurrent": 1}}

@@ -18,6 +18,7 @@ from smart_llmrouter.config.allowances import ScopeKind
 from smart_llmrouter.core.errors import RouterError
 from smart_llmrouter.engine.tally import NO_GROUP
 from smart_llmrouter.mockprovider.script import Step
+from tests.support.calendar import MIDDAY
 from tests.support.clock import Clock
 from tests.support.gateway import caller, configuration, provider
 from tests.support.mock import Mock
@@ -32,7 +33,7 @@ PACE = {
     "queue": {"max_wait_ms": 60_000, "max_depth": 1},
 }
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
-FEW = {"day": {"requests": 2}, "warn_at_percent": 50}
+FEW = {"timezone": MIDDAY, "day": {"requests": 2}, "warn_at_percent": 50}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.calendar import MIDDAY
 from tests.support.gateway import (
     Gateway,
     caller,
@@ -18,7 +19,8 @@ from tests.support.wait import eventually
 
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
 LIMITS = {"limits": {"rpm": 50, "concurrent": 5}}
-BUDGETS = {"budgets": {"day": {"requests": 100, "usd": "2.50"}}}
+DAY = {"requests": 100, "usd": "2.50"}
+BUDGETS = {"budgets": {"timezone": MIDDAY, "day": DAY}}
 
 
 def settings(mock: Mock) -> dict[str, Any]:
