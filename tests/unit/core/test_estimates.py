@@ -154,7 +154,7 @@ def test_a_deep_request_is_estimated() -> None:
 
 
 def test_a_request_is_estimated_again_as_it_was_before() -> None:
-    """Short or long, what is remembered of it changes nothing, nor does what follows."""
+    """Short or long: what is remembered changes nothing, nor does what follows."""
     for text in (PROSE, PROSE * 20):
         turns = [{"role": "user", "content": text}]
         first = estimate(messages=turns, model="m")
