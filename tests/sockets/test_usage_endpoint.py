@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 
 from tests.support.calendar import MIDDAY
 from tests.support.gateway import (
@@ -87,36 +86,42 @@ async def test_a_caller_sees_its_own(tmp_path: Path, mock: Mock) -> None:
     assert "k2" not in str(first)
 
 
-@pytest.mark.parametrize(
-    ("key", "query", "status", "code"),
-    [
-        (None, "", 401, "unauthorized"),
-        ("k9", "", 401, "unauthorized"),
-        ("k1", "?from=now", 400, "invalid-request"),
-        ("k1", "?from=2026-11-02&to=2026-11-02", 400, "invalid-request"),
-        ("k1", "", 503, "usage-unavailable"),
-    ],
-)
-async def test_what_is_refused(
-    tmp_path: Path, mock: Mock, key: str | None, query: str, status: int, code: str
-) -> None:
-    """Strangers, days that are none, and a database that is away."""
+async def test_what_is_refused(tmp_path: Path, mock: Mock) -> None:
+    """Strangers, days that are none, and another method: it can only be read."""
     async with running_gateway(tmp_path, settings(mock)) as gateway:
-        if status == 503:
-            for path in gateway.state.glob("usage.sqlite*"):
-                path.unlink()
-        async with gateway.http(key) as client:
-            answer = await client.get(f"/v1/usage{query}")
+        refused = [
+            await refusal(gateway, None),
+            await refusal(gateway, "k9"),
+            await refusal(gateway, "k1", "?from=now"),
+            await refusal(gateway, "k1", "?from=2026-11-02&to=2026-11-02"),
+        ]
+        async with gateway.http() as client:
+            posted = await client.post("/v1/usage", json={})
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert refused == [
+        (401, "unauthorized"),
+        (401, "unauthorized"),
+        (400, "invalid-request"),
+        (400, "invalid-request"),
+    ]
+    assert posted.status_code == httpx2.codes.METHOD_NOT_ALLOWED
 
 
-async def test_other_methods_are_none(tmp_path: Path, mock: Mock) -> None:
-    """It can be read, and nothing else."""
-    async with (
-        running_gateway(tmp_path, settings(mock)) as gateway,
-        gateway.http() as client,
-    ):
-        answer = await client.post("/v1/usage", json={})
+async def test_a_database_that_is_away(tmp_path: Path, mock: Mock) -> None:
+    """Whoever asks is told that it cannot be known now."""
+    async with running_gateway(tmp_path, settings(mock)) as gateway:
+        for path in gateway.state.glob("usage.sqlite*"):
+            path.unlink()
 
-    assert answer.status_code == httpx2.codes.METHOD_NOT_ALLOWED
+        refused = await refusal(gateway, "k1")
+
+    assert refused == (503, "usage-unavailable")
+
+
+async def refusal(
+    gateway: Gateway, key: str | None, query: str = ""
+) -> tuple[int, str]:
+    """Return the status and the code that somebody is refused with."""
+    async with gateway.http(key) as client:
+        answer = await client.get(f"/v1/usage{query}")
+    return answer.status_code, answer.json()["error"]["code"]
