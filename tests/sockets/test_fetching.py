@@ -255,7 +255,7 @@ async def test_all_images_together_have_their_time() -> None:
         await peer.send(head(IS_PNG, "Transfer-Encoding: chunked") + chunk(PNG))
         await peer.gone()
 
-    images = ImageFetcher(fetcher(home()), timeout_s=0.2)
+    images = ImageFetcher(fetcher(home()), timeout_s=1.0)
     with full_backlog() as deaf:
         async with running_upstream(slow) as site:
             for port in (site.port, deaf):
