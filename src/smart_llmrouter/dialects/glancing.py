@@ -104,8 +104,14 @@ def is_list(raw: msgspec.Raw) -> bool:
     return memoryview(raw)[0] == _LIST
 
 
-def holds_lists(raw: msgspec.Raw) -> bool:
-    """Say whether there may be a list inside of a list; it takes no reading to know."""
+def holds_lists(raw: msgspec.Raw, body: bytes) -> bool:
+    """Say whether there may be a list inside of a list, which is a part of `body`.
+
+    It takes no reading to know.
+    """
+    # Where there is but one list in all, it is this one, and needs no copy.
+    if body.find(b"[", body.find(b"[") + 1) < 0:
+        return False
     return bytes(raw).find(b"[", 1) >= 0
 
 

@@ -20,7 +20,7 @@ from smart_llmrouter.wire.surrogates import has_half_pairs, without_half_pairs
 RawMembers = dict[str, msgspec.Raw]
 
 _decode_members: Final = msgspec.json.Decoder(RawMembers).decode
-_encode_text: Final = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 _scan_value: Final = JSONDecoder().raw_decode
 _VALUE_BEGINS: Final = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 
@@ -83,10 +83,5 @@ def _value_places(text: str) -> dict[str, tuple[int, int]]:
 
 def render_members(members: RawMembers) -> bytes:
     """Put an object together again from its raw values."""
-    pieces: list[bytes | msgspec.Raw] = []
-    for key, raw in members.items():
-        pieces += (b",", _encode_text(key), b":", raw)
-    pieces[:1] = (b"{",)
-    pieces.append(b"}")
-    # A Raw lends its bytes to `join` without a copy of its own.
-    return b"".join(pieces)
+    # What is raw is encoded as the bytes that it is.
+    return _encode(members)

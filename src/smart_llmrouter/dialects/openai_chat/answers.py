@@ -43,12 +43,16 @@ def parse_usage(wire: WireUsage | msgspec.Raw | None) -> Usage:
     if wire is None:
         return UNKNOWN_USAGE
     prompt, completion = wire.prompt_tokens_details, wire.completion_tokens_details
+    read = written = images = None
+    if prompt is not None:
+        read, written = prompt.cached_tokens, prompt.cache_write_tokens
+        images = prompt.image_tokens
     reasoned = None if completion is None else completion.reasoning_tokens
     usd, ticks = wire.cost, wire.cost_in_usd_ticks
     return Usage(
         input_tokens=wire.prompt_tokens,
-        cached_input_tokens=_cached(wire),
-        cache_write_5m_tokens=None if prompt is None else prompt.cache_write_tokens,
+        cached_input_tokens=_read_from_cache(wire) if read is None else read,
+        cache_write_5m_tokens=written,
         output_tokens=(
             _with_reasoning(wire, reasoned) if reasoned else wire.completion_tokens
         ),
@@ -56,7 +60,7 @@ def parse_usage(wire: WireUsage | msgspec.Raw | None) -> Usage:
         reported_cost_nusd=(
             None if usd is None and ticks is None else reported_nusd(usd, ticks)
         ),
-        image_tokens=None if prompt is None else prompt.image_tokens,
+        image_tokens=images,
     )
 
 
@@ -71,14 +75,10 @@ def _with_reasoning(wire: WireUsage, reasoned: int) -> int | None:
     return made + reasoned
 
 
-def _cached(wire: WireUsage) -> int | None:
-    """Return the tokens read from a cache, whatever the provider calls them."""
-    prompt = wire.prompt_tokens_details
-    if prompt is not None and prompt.cached_tokens is not None:
-        return prompt.cached_tokens
-    if wire.prompt_cache_hit_tokens is not None:
-        return wire.prompt_cache_hit_tokens
-    return wire.cached_tokens
+def _read_from_cache(wire: WireUsage) -> int | None:
+    """Return the tokens read from a cache, as providers of their own call them."""
+    hits = wire.prompt_cache_hit_tokens
+    return wire.cached_tokens if hits is None else hits
 
 
 def _readable(raw: msgspec.Raw) -> WireUsage:

@@ -82,7 +82,7 @@ def requirements_of(peek: Peek, *, body: bytes) -> Requirements:
 
 def _messages(members: RawMembers, needs: Requirements) -> None:
     # Where all contents are texts, there is nothing but text.
-    if holds_lists(members["messages"]):
+    if holds_lists(members["messages"], needs.body):
         count_media(needs, media_in(members))
 
 

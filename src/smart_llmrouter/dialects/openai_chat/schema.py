@@ -37,14 +37,15 @@ class WireUsage(msgspec.Struct, frozen=True, gc=False):
     that were read from their cache.
     """
 
+    # In the order of most providers, in which they are found at once.
     prompt_tokens: Tokens | None = None
     completion_tokens: Tokens | None = None
+    total_tokens: Tokens | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
     cost: Decimal | None = None
     prompt_cache_hit_tokens: Tokens | None = None
     cached_tokens: Tokens | None = None
-    total_tokens: Tokens | None = None
     cost_in_usd_ticks: Ticks | None = None
 
 
