@@ -3,7 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
+
+DIGEST_BYTES: Final = 32
+"""How long the digest of a token is."""
 
 CallerStatus = Literal[
     "active", "disabled", "suspended", "expired", "rotated", "removed", "archived"

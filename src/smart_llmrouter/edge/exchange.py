@@ -100,8 +100,10 @@ class Exchange(msgspec.Struct, eq=False):
     @property
     def expects_continue(self) -> bool:
         """Whether the caller waits to be asked for its body (RFC 9110, 10.1.1)."""
-        expected = self.headers.get(b"expect", b"")
-        return self.chunked and expected.strip().lower() == b"100-continue"
+        expected = self.headers.get(b"expect")
+        if expected is None or not self.chunked:
+            return False
+        return expected.strip().lower() == b"100-continue"
 
     @property
     def peer(self) -> bytes:

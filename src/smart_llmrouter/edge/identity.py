@@ -17,7 +17,7 @@ from smart_llmrouter.core.errors import (
     RouterError,
     Unauthorized,
 )
-from smart_llmrouter.core.identity import Caller, token_digest
+from smart_llmrouter.core.identity import DIGEST_BYTES, Caller, token_digest
 
 _S_PER_DAY: Final = 86_400
 _EPOCH_ORDINAL: Final = 719_163  # date(1970, 1, 1).toordinal()
@@ -30,6 +30,7 @@ _ERROR_OF_STATUS: Final = {
 }
 _LONGEST_TOKEN: Final = 1024
 """Of what is longer not even a hash is made: a header may have 64 KiB."""
+_NOBODY: Final = (bytes(DIGEST_BYTES), None)
 
 
 class Authenticator:
@@ -53,7 +54,7 @@ class Authenticator:
         # A dictionary compares hashes first, which leaks nothing of use: who knows how
         # two digests differ would still have to invert SHA-256. The compare makes the
         # decision itself constant in time.
-        known, caller = self._callers.get(digest, (bytes(len(digest)), None))
+        known, caller = self._callers.get(digest, _NOBODY)
         return caller if hmac.compare_digest(known, digest) else None
 
     def refusal_of(self, caller: Caller) -> RouterError | None:

@@ -45,18 +45,21 @@ class LeanAnswer(msgspec.Struct, gc=False, eq=False, repr_omit_defaults=True):
         wanted = _as_sent(name)
         for spelled, value in self._headers.items():
             if len(spelled) == len(wanted) and spelled.lower() == wanted:
-                return value.rstrip(_BLANKS).decode("latin-1")
+                return _as_read(value)
         return None
 
     async def read(self) -> bytes:
         """Return the whole body; see `UpstreamAnswer.read`."""
-        connection = self._connection
+        connection, packed = self._connection, self._unpacking is not None
+        if connection.complete and connection.held and not (packed or self._closed):
+            # All of it has come with its head, as a short answer does.
+            return self._taken()
         first = await self.next_chunk()
-        if connection.complete and self._unpacking is None:
+        if connection.complete and not packed:
             return first
         chunks = [first]
         while chunks[-1]:
-            if self._unpacking is None and not (connection.held or connection.complete):
+            if not (packed or connection.held or connection.complete):
                 # All of it is wanted, so nobody wakes before the end.
                 await connection.gather(self._left_bytes)
             chunks.append(await self.next_chunk())
@@ -67,20 +70,25 @@ class LeanAnswer(msgspec.Struct, gc=False, eq=False, repr_omit_defaults=True):
         if self._closed:
             # The connection may carry another call's answer by now.
             raise ConnectionCut("the answer was closed")
-        connection, unpacking = self._connection, self._unpacking
+        connection = self._connection
         while True:
             while not connection.held:
                 if connection.complete:
                     return self._ended()
                 await connection.progress()
-            block = connection.take()
-            if unpacking is not None:
-                block = unpacking.feed(block)
-            self._left_bytes -= len(block)
-            if self._left_bytes < 0:
-                raise AnswerTooLarge(TOO_LARGE)
+            block = self._taken()
             if block:
                 return block
+
+    def _taken(self) -> bytes:
+        """Take what is held of the body, within its bound."""
+        block = self._connection.take()
+        if self._unpacking is not None:
+            block = self._unpacking.feed(block)
+        self._left_bytes -= len(block)
+        if self._left_bytes < 0:
+            raise AnswerTooLarge(TOO_LARGE)
+        return block
 
     async def pour(self, sink: Sink) -> None:
         """Give `sink` what arrives; see `UpstreamAnswer.pour`.
@@ -161,3 +169,9 @@ def answer_on(
 @lru_cache(maxsize=64)
 def _as_sent(name: str) -> bytes:
     return name.lower().encode("latin-1")
+
+
+# Nearly all answers have the same types.
+@lru_cache(maxsize=64)
+def _as_read(value: bytes) -> str:
+    return value.rstrip(_BLANKS).decode("latin-1")
