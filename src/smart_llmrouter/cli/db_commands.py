@@ -38,6 +38,9 @@ OutOption = Annotated[
         "named after the time.",
     ),
 ]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace a file that is there already.")
+]
 
 
 @app.callback()
@@ -92,40 +95,51 @@ def verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 @app.command()
-def backup(out: OutOption = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def backup(
+    out: OutOption = None,
+    force: ForceOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
     """Copy the usage database as it is now to a file, while the router works.
 
     Of SQLite the copy is a database: stop the router and put it in the place of
     `usage.sqlite` to go back to it. Of PostgreSQL it is what `pg_restore` reads, made
-    by `pg_dump`, which must be installed. The file is there when it is whole.
+    by `pg_dump`, which must be installed. The file is there when it is whole. It takes
+    the place of no other without `--force`, and never of a file that the router keeps.
     """
+    from smart_llmrouter.cli.kept_files import spare_other_file, spare_state
     from smart_llmrouter.stores.backends import require_database
+    from smart_llmrouter.stores.database_url import backend_of
+
+    with _failures_told("the usage database cannot be copied"):
+        state = _state(config)
+        url = state.database_url.reveal()
+        require_database(url)
+        suffix = "sqlite" if backend_of(url) == "sqlite" else "dump"
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        path = out or Path(f"usage-{moment}.{suffix}")
+        spare_state(path, state)
+        spare_other_file(path, force=force)
+        _copy(url, path)
+    typer.echo(f"wrote {path}, {path.stat().st_size:,} bytes")
+
+
+def _copy(url: str, path: Path) -> None:
     from smart_llmrouter.stores.copying import (
         CopyFailed,
         NoDumpProgram,
         copy_database,
     )
-    from smart_llmrouter.stores.database_url import backend_of
 
-    with _failures_told("the usage database cannot be copied"):
-        url = _state(config).database_url.reveal()
-        require_database(url)
-        suffix = "sqlite" if backend_of(url) == "sqlite" else "dump"
-        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        path = out or Path(f"usage-{moment}.{suffix}")
-        console = _console()
-        try:
-            with console.status("copying ...") as shown:
-                copy_database(
-                    url,
-                    path,
-                    told=lambda done, of: shown.update(
-                        f"copying, {done} of {of} pages"
-                    ),
-                )
-        except (NoDumpProgram, CopyFailed) as error:
-            _fail(str(error))
-    typer.echo(f"wrote {path}, {path.stat().st_size:,} bytes")
+    try:
+        with _console().status("copying ...") as shown:
+            copy_database(
+                url,
+                path,
+                told=lambda done, of: shown.update(f"copying, {done} of {of} pages"),
+            )
+    except (NoDumpProgram, CopyFailed) as error:
+        _fail(str(error))
 
 
 @app.command()
@@ -177,6 +191,7 @@ def _console() -> "Console":
 @contextmanager
 def _failures_told(problem: str) -> Iterator[None]:
     """End with one line about what went wrong."""
+    from smart_llmrouter.cli.kept_files import NotReplaced
     from smart_llmrouter.config.findings import ConfigurationError
     from smart_llmrouter.stores.unusable import DatabaseUnusable
     from smart_llmrouter.stores.usage_store import DatabaseAway
@@ -186,7 +201,7 @@ def _failures_told(problem: str) -> Iterator[None]:
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    except DatabaseUnusable as error:
+    except (DatabaseUnusable, NotReplaced) as error:
         _fail(str(error))
     except DatabaseAway as away:
         _fail(f"{problem}: {away.reason}")

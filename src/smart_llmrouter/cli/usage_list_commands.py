@@ -116,4 +116,4 @@ def _show(
             )
         return render_listing(listing, to=to_format.value)
 
-    show(text, out=out)
+    show(text, out=out, config=config)

@@ -34,6 +34,7 @@ def explained() -> Iterator[None]:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    from smart_llmrouter.cli.kept_files import NotReplaced
     from smart_llmrouter.cli.output import OutputLost
     from smart_llmrouter.config.findings import ConfigurationError
     from smart_llmrouter.ledger.interval import BadMoment, UnknownTimezone
@@ -59,7 +60,7 @@ def explained() -> Iterator[None]:
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    except (DatabaseUnusable, NotOnRecord) as error:
+    except (DatabaseUnusable, NotOnRecord, NotReplaced) as error:
         fail(str(error), code=1)
     except (DatabaseAway, SQLAlchemyError) as error:
         fail(f"the usage database cannot be read ({type(error).__name__})", code=1)
@@ -69,9 +70,16 @@ def explained() -> Iterator[None]:
         fail(f"{error.filename or 'output'}: {error.strerror}", code=1)
 
 
-def show(text_of: Callable[[], str], *, out: Path | None) -> None:
-    """Print the text or write it to `out`; end with one line about what went wrong."""
+def show(text_of: Callable[[], str], *, out: Path | None, config: Path) -> None:
+    """Print the text or write it to `out`; end with one line about what went wrong.
+
+    `config` says which files are the router's, whose place is never taken.
+    """
+    from smart_llmrouter.cli.kept_files import spare_state
+
     with explained():
+        if out is not None:
+            spare_state(out, state_of(config))
         text = text_of()
         if out is not None:
             with delivered(out) as file:
@@ -146,9 +154,13 @@ def delivered(out: Path) -> Iterator[IO[str]]:
     """Lend a file that is seen at `out` when the block has ended well, and only whole.
 
     What is there and is no file, such as `/dev/stdout` or a pipe, is written to; a link
-    is followed. Raises `OSError` with the name that was given.
+    is followed. Raises `NotReplaced` where it is a database, and `OSError` with the
+    name that was given.
     """
+    from smart_llmrouter.cli.kept_files import spare_databases
+
     try:
+        spare_databases(out)
         if out.exists() and not out.is_file():
             with out.open("w", encoding="utf-8", newline="") as file:
                 yield file

@@ -87,7 +87,7 @@ def report(
         made = _made(config, asked, group_by=group_by, measures=measures)
         return _written(made, chosen(to_format, out=out), top=top)
 
-    show(text, out=out)
+    show(text, out=out, config=config)
 
 
 def now() -> int:

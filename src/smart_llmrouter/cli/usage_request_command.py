@@ -40,4 +40,4 @@ def request(
             raise NotOnRecord(request_id, unread_bytes)
         return render_call(call, to=to_format.value)
 
-    show(text, out=out)
+    show(text, out=out, config=config)

@@ -98,6 +98,7 @@ def export(
     does, and ends with an error where records are still missing then. However many
     records there are, few are held in memory; a file is never seen half-written.
     """
+    from smart_llmrouter.cli.kept_files import spare_state
     from smart_llmrouter.ledger.exporting import (
         count_rows,
         exported_rows,
@@ -107,6 +108,8 @@ def export(
     asked = Asked(since=since, until=until, timezone=timezone, where=where or ())
     with explained(), ExitStack() as stack:
         snapshot = snapshot_of(config)
+        if out is not None:
+            spare_state(out, snapshot.state)
         question = question_of(snapshot, asked, now_ms=now())
         connection, unread = stack.enter_context(caught_up(snapshot.state))
         if unread:

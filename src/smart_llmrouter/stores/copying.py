@@ -41,7 +41,7 @@ def copy_database(
     """Write a copy of one moment of the database to the file `out`.
 
     Of SQLite it is a database, of PostgreSQL what `pg_restore` reads. Raises
-    `DatabaseAway`, `NoDumpProgram`, `CopyFailed`, or `OSError`.
+    `DatabaseAway`, `NoDumpProgram`, `CopyFailed`, or `OSError` with the name of `out`.
     """
     with _whole_or_not_at_all(out) as unfinished:
         if backend_of(url) == "sqlite":
@@ -53,18 +53,25 @@ def copy_database(
 @contextmanager
 def _whole_or_not_at_all(out: Path) -> Iterator[Path]:
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
-    # What callers used is nobody else's business.
-    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
+        # What callers used is nobody else's business.
+        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield unfinished
-        fd = os.open(unfinished, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        _sync(unfinished)
         unfinished.replace(out)
+    except OSError as error:
+        # Nobody has heard of the other name.
+        raise OSError(error.errno, error.strerror, str(out)) from None
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _copy_file(path: Path, unfinished: Path, told: Told) -> None:

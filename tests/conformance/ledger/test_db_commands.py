@@ -151,11 +151,67 @@ def test_a_copy_that_cannot_be_written_leaves_nothing(
     state: StateDirectory, tmp_path: Path
 ) -> None:
     """One line says why."""
-    made = db(state, "backup", "--out", str(tmp_path / "no" / "such" / "copy"))
+    copy = tmp_path / "no" / "such" / "copy"
+
+    made = db(state, "backup", "--out", str(copy))
 
     assert made.exit_code == 1
-    assert "No such file or directory" in made.stderr
-    assert "Traceback" not in made.output
+    assert made.stderr == f"error: {copy}: No such file or directory\n"
+
+
+def test_a_copy_replaces_nothing_unless_it_is_told_to(
+    state: StateDirectory, tmp_path: Path
+) -> None:
+    """A file that is there stays, and with `--force` becomes the copy."""
+    filled(state)
+    copy = tmp_path / "copy"
+    copy.write_text("something dear")
+
+    refused = db(state, "backup", "--out", str(copy), PATH=_path())
+    before = copy.read_text()
+    made = db(state, "backup", "--out", str(copy), "--force", PATH=_path())
+
+    assert (refused.exit_code, before) == (1, "something dear")
+    assert refused.stderr == (
+        f"error: {copy} is there already: choose another, or add --force\n"
+    )
+    assert made.exit_code == 0, made.output
+    assert _restored(state, copy).request_ids() == state.request_ids()
+
+
+@pytest.mark.parametrize(
+    "name", ["usage.sqlite", "../link", "ingester.lock", "journal/x"]
+)
+def test_a_copy_never_replaces_what_the_router_keeps(
+    state: StateDirectory, name: str
+) -> None:
+    """Neither by another name nor with `--force`."""
+    filled(state)
+    kept = state.path / "usage.sqlite"
+    (state.path / "ingester.lock").touch()
+    kept.touch()
+    (state.path / ".." / "link").symlink_to(kept)
+    before = kept.read_bytes()
+    out = state.path / name
+
+    refused = db(state, "backup", "--out", str(out), "--force", PATH=_path())
+
+    assert refused.exit_code == 1
+    assert refused.stderr == (
+        f"error: {out} is among the files that the router works with: choose another\n"
+    )
+    assert kept.read_bytes() == before
+    assert not (state.path / "journal" / "x").exists()
+
+
+def test_a_directory_is_no_place_for_a_copy(
+    state: StateDirectory, tmp_path: Path
+) -> None:
+    """What is said of it is what was written."""
+    refused = db(state, "backup", "--out", str(tmp_path), "--force")
+
+    assert refused.exit_code == 1
+    assert refused.stderr == (f"error: {tmp_path} is a directory: name a file in it\n")
 
 
 def test_without_pg_dump_it_is_said_what_to_run(

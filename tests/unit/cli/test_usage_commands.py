@@ -95,6 +95,40 @@ def test_a_report_goes_through_a_pipe_and_does_not_replace_it(
     assert pipe.is_fifo()
 
 
+@pytest.mark.parametrize("command", ["report", "export", "notes", "versions"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("the state/usage.sqlite", "among the files that the router works with"),
+        ("the state/ingester.lock", "among the files that the router works with"),
+        ("the state/journal/usage.md", "among the files that the router works with"),
+        ("another.sqlite", "is a database"),
+        ("link", "is a database"),
+    ],
+)
+def test_a_report_takes_the_place_of_no_database(
+    state: StateDirectory, command: str, name: str, said: str
+) -> None:
+    """Of none at all, nor of anything else that the router keeps."""
+    copy = state.path.parent / "another.sqlite"
+    copy.write_bytes(state.database.read_bytes())
+    (state.path.parent / "link").symlink_to(copy)
+    (state.path / "ingester.lock").touch()
+    before = {path: path.read_bytes() for path in (state.database, copy)}
+    out, config = state.path.parent / name, state.path.parent / "router.yaml"
+
+    refused = CliRunner().invoke(
+        app,
+        [command, "--out", str(out), "--config", str(config)],
+        env={"ACME_API_KEY": None},
+    )
+
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"error: {out} ")
+    assert said in refused.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_a_report_goes_where_a_link_points_to(state: StateDirectory) -> None:
     """The link stays a link."""
     link, target = (state.path.parent / name for name in ("latest.md", "usage.md"))
