@@ -47,6 +47,7 @@ from smart_llmrouter.ledger.journal_room import JournalRoom
 from smart_llmrouter.ledger.supervisor import IngesterSupervisor, condition_of
 from smart_llmrouter.stores.backends import create_or_check_schema, may_come_back
 from smart_llmrouter.stores.journal import JournalUnwritable, JournalWriter
+from smart_llmrouter.stores.remedies import told
 from smart_llmrouter.stores.unusable import DatabaseUnusable
 from smart_llmrouter.stores.usage_store import DatabaseAway
 from smart_llmrouter.stores.valkey_address import AddressUnusable
@@ -306,12 +307,11 @@ def _starting() -> Iterator[None]:
     ) as error:
         raise CannotStart(str(error)) from None
     except DatabaseAway as away:
-        raise CannotStart(
-            f"the usage database cannot be opened ({away.reason}); see "
-            "`state.database` and the permissions of `state.directory`"
-        ) from None
+        what = "the usage database cannot be opened"
+        raise CannotStart(f"{what}: {told(away)}") from None
     except OSError as error:
-        raise CannotStart(f"cannot listen: {error.strerror}") from None
+        what = error.filename or "cannot listen"
+        raise CannotStart(f"{what}: {error.strerror}") from None
 
 
 def _new_journal(state: State) -> JournalWriter:

@@ -305,6 +305,7 @@ def _without(scope: "Scope", period: Period) -> str:
 def _failures_told() -> Iterator[None]:
     """End with one line about what went wrong."""
     from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.stores.remedies import told
     from smart_llmrouter.stores.unusable import DatabaseUnusable
     from smart_llmrouter.stores.usage_store import DatabaseAway
 
@@ -317,8 +318,10 @@ def _failures_told() -> Iterator[None]:
         raise typer.Exit(1) from None
     except DatabaseUnusable as error:
         _fail(str(error), code=1)
-    except (DatabaseAway, OSError) as error:
-        _fail(f"the usage database cannot be used ({error})", code=1)
+    except DatabaseAway as away:
+        _fail(f"the usage database cannot be read: {told(away)}", code=1)
+    except OSError as error:
+        _fail(f"{error.filename or 'usage database'}: {error.strerror}", code=1)
 
 
 def _fail(message: str, *, code: int) -> NoReturn:

@@ -193,6 +193,7 @@ def _failures_told(problem: str) -> Iterator[None]:
     """End with one line about what went wrong."""
     from smart_llmrouter.cli.kept_files import NotReplaced
     from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.stores.remedies import told
     from smart_llmrouter.stores.unusable import DatabaseUnusable
     from smart_llmrouter.stores.usage_store import DatabaseAway
 
@@ -204,7 +205,7 @@ def _failures_told(problem: str) -> Iterator[None]:
     except (DatabaseUnusable, NotReplaced) as error:
         _fail(str(error))
     except DatabaseAway as away:
-        _fail(f"{problem}: {away.reason}")
+        _fail(f"{problem}: {told(away)}")
     except OSError as error:
         _fail(f"{error.filename or 'database'}: {error.strerror}")
 

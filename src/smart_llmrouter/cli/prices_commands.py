@@ -200,6 +200,7 @@ def _drift(config: Path, since: str, until: str | None, *, worst: int) -> "Drift
     from smart_llmrouter.ledger.cost_drift import drift_of
     from smart_llmrouter.ledger.interval import BadMoment, interval_of
     from smart_llmrouter.stores.backends import require_database
+    from smart_llmrouter.stores.remedies import told
     from smart_llmrouter.stores.unusable import DatabaseUnusable
     from smart_llmrouter.stores.usage_store import DatabaseAway
 
@@ -221,8 +222,10 @@ def _drift(config: Path, since: str, until: str | None, *, worst: int) -> "Drift
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    except (DatabaseAway, DatabaseUnusable) as error:
+    except DatabaseUnusable as error:
         _give_up(str(error))
+    except DatabaseAway as away:
+        _give_up(f"the usage database cannot be read: {told(away)}")
 
 
 def _settings_of(config: Path) -> "Settings":

@@ -14,8 +14,9 @@ from smart_llmrouter.cli.upkeep_commands import fail, failures_told, now, roll_u
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from smart_llmrouter.config.schema import Settings
     from smart_llmrouter.config.snapshot import State
-    from smart_llmrouter.ledger.holds import Hold, HoldKind
+    from smart_llmrouter.ledger.holds import Hold, HoldKind, NewHold
     from smart_llmrouter.ledger.retention import JobOrder
     from smart_llmrouter.ledger.retention_report import ClassResult
 
@@ -47,6 +48,12 @@ NumberArgument = Annotated[
 ]
 ReasonOption = Annotated[
     str, typer.Option("--reason", help="Why, in one line; it is kept with the hold.")
+]
+ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Also for a name that neither the configuration nor a call has."
+    ),
 ]
 FromOption = Annotated[
     str | None,
@@ -97,7 +104,7 @@ def run(
     with failures_told():
         state = _state(config)
         if not class_orders(state.retention, now_ms=now_ms):
-            fail("nothing is ever removed: `retention` has no key", code=2)
+            fail("nothing is ever removed: `retention` has no key", code=1)
         if dry_run:
             results = _counted(state, now_ms=now_ms)
         else:
@@ -162,15 +169,44 @@ def add(
     reason: ReasonOption,
     from_: FromOption = None,
     to: ToOption = None,
+    force: ForceOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Keep calls from being removed, from now on until the hold is released."""
-    from smart_llmrouter.ledger.holds import FAR_MS, NewHold, add_hold
-    from smart_llmrouter.ledger.interval import BadMoment, moment_ms
+    """Keep calls from being removed, from now on until the hold is released.
+
+    Says how many calls of the database it keeps now. One for a name that neither the
+    configuration nor any call has is refused, unless `--force` is given.
+    """
+    from smart_llmrouter.ledger.holds import add_hold, calls_covered
+    from smart_llmrouter.ledger.reports.wording import count_of
+    from smart_llmrouter.stores.reading import connect_for_reading
     from smart_llmrouter.stores.writing import transaction
 
-    kind, name = _scope(scope)
     now_ms = now()
+    hold = _new_hold(scope, _one_line(reason), from_, to, now_ms=now_ms)
+    with failures_told():
+        url = _state(config).database_url.reveal()
+        if not (force or _is_known(config, url, hold)):
+            fail(
+                f"neither the configuration nor any call knows {scope}: see how it is "
+                "written, or add --force",
+                code=1,
+            )
+        with transaction(url) as writing:
+            number = add_hold(writing, hold, now_ms=now_ms, actor=_user())
+        with connect_for_reading(url) as reading:
+            covered = calls_covered(reading, hold)
+    calls = count_of(covered, "call", "calls")
+    typer.echo(f"hold {number} keeps {scope}: {calls} now")
+
+
+def _new_hold(
+    scope: str, reason: str, from_: str | None, to: str | None, *, now_ms: int
+) -> "NewHold":
+    from smart_llmrouter.ledger.holds import FAR_MS, NewHold
+    from smart_llmrouter.ledger.interval import BadMoment, moment_ms
+
+    kind, name = _scope(scope)
     try:
         from_ms = 0 if from_ is None else moment_ms(from_, now_ms=now_ms)
         to_ms = FAR_MS if to is None else moment_ms(to, now_ms=now_ms)
@@ -178,14 +214,42 @@ def add(
         fail(str(error), code=2)
     if from_ms >= to_ms:
         fail("nothing lies between: --from must be before --to", code=2)
-    hold = NewHold(
+    return NewHold(
         scope_kind=kind, scope_name=name, from_ms=from_ms, to_ms=to_ms, reason=reason
     )
-    with failures_told():
-        state = _state(config)
-        with transaction(state.database_url.reveal()) as writing:
-            number = add_hold(writing, hold, now_ms=now_ms, actor=_user())
-    typer.echo(f"hold {number} keeps {scope}")
+
+
+def _one_line(reason: str) -> str:
+    """Return why, without what is around it; end where it says nothing or too much."""
+    text = reason.strip()
+    if not text:
+        fail("--reason is empty: say why, in one line", code=2)
+    if not text.isprintable():
+        fail("--reason must be one line of text, without control characters", code=2)
+    return text
+
+
+def _is_known(config: "Path", url: str, hold: "NewHold") -> bool:
+    from smart_llmrouter.cli.usage_reading import loaded_from
+    from smart_llmrouter.ledger.holds import is_on_record
+    from smart_llmrouter.stores.reading import connect_for_reading
+
+    if hold.scope_name in _configured(loaded_from(config).settings, hold.scope_kind):
+        return True
+    with connect_for_reading(url) as reading:
+        return is_on_record(reading, hold.scope_kind, hold.scope_name)
+
+
+def _configured(settings: "Settings", kind: "HoldKind") -> set[str]:
+    """Return the names of one kind that the configuration has."""
+    names: dict[HoldKind, set[str]] = {
+        "caller": {caller.id for caller in settings.callers},
+        "user": {user.id for user in settings.users},
+        "project": {project.id for project in settings.projects},
+        "environment": {caller.environment for caller in settings.callers},
+        "group": set(settings.groups),
+    }
+    return names.get(kind, set())
 
 
 @hold_app.command("list")
@@ -216,6 +280,8 @@ def release(
     from smart_llmrouter.ledger.holds import release_hold
     from smart_llmrouter.stores.writing import transaction
 
+    if reason is not None:
+        reason = _one_line(reason)
     with failures_told():
         state = _state(config)
         with transaction(state.database_url.reveal()) as writing:

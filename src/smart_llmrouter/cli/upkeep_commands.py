@@ -176,6 +176,7 @@ def now() -> int:
 def failures_told() -> Iterator[None]:
     """End with one line about what went wrong."""
     from smart_llmrouter.config.findings import ConfigurationError
+    from smart_llmrouter.stores.remedies import told
     from smart_llmrouter.stores.unusable import DatabaseUnusable
     from smart_llmrouter.stores.usage_store import DatabaseAway
 
@@ -186,8 +187,10 @@ def failures_told() -> Iterator[None]:
         raise typer.Exit(1) from None
     except DatabaseUnusable as error:
         fail(str(error), code=1)
-    except (DatabaseAway, OSError) as error:
-        fail(f"the usage database cannot be used ({error})", code=1)
+    except DatabaseAway as away:
+        fail(f"the usage database cannot be read: {told(away)}", code=1)
+    except OSError as error:
+        fail(f"{error.filename or 'usage database'}: {error.strerror}", code=1)
 
 
 def fail(message: str, *, code: int) -> NoReturn:

@@ -32,8 +32,6 @@ def explained() -> Iterator[None]:
 
     The exit code is 2 for what was asked wrongly, and 1 for all else.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
     from smart_llmrouter.cli.kept_files import NotReplaced
     from smart_llmrouter.cli.output import OutputLost
     from smart_llmrouter.config.findings import ConfigurationError
@@ -42,6 +40,7 @@ def explained() -> Iterator[None]:
     from smart_llmrouter.ledger.reports.columns import UnknownMeasure
     from smart_llmrouter.ledger.reports.dimensions import UnknownDimension
     from smart_llmrouter.ledger.reports.filters import BadCondition
+    from smart_llmrouter.stores.remedies import told
     from smart_llmrouter.stores.unusable import DatabaseUnusable
     from smart_llmrouter.stores.usage_store import DatabaseAway
 
@@ -62,8 +61,8 @@ def explained() -> Iterator[None]:
         raise typer.Exit(1) from None
     except (DatabaseUnusable, NotOnRecord, NotReplaced) as error:
         fail(str(error), code=1)
-    except (DatabaseAway, SQLAlchemyError) as error:
-        fail(f"the usage database cannot be read ({type(error).__name__})", code=1)
+    except DatabaseAway as away:
+        fail(f"the usage database cannot be read: {told(away)}", code=1)
     except OutputLost:
         raise
     except OSError as error:
@@ -92,7 +91,27 @@ def show(text_of: Callable[[], str], *, out: Path | None, config: Path) -> None:
 def caught_up(
     state: "State", *, decided: bool = False, longest_wait_s: float | None = None
 ) -> "Iterator[tuple[Connection, int]]":
-    """Open the database when it is as new as the journal was, and say what it lacks."""
+    """Open the database when it is as new as the journal was, and say what it lacks.
+
+    Raises `DatabaseUnusable`, and `DatabaseAway` also for what goes wrong in the block.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from smart_llmrouter.stores.remedies import away_of
+    from smart_llmrouter.stores.usage_store import DatabaseAway
+
+    url = state.database_url.reveal()
+    try:
+        with _opened(state, decided=decided, longest_wait_s=longest_wait_s) as opened:
+            yield opened
+    except (DatabaseAway, SQLAlchemyError) as error:
+        raise away_of(error, url) from error
+
+
+@contextmanager
+def _opened(
+    state: "State", *, decided: bool, longest_wait_s: float | None
+) -> "Iterator[tuple[Connection, int]]":
     from smart_llmrouter.ledger.catch_up import LONGEST_WAIT_S, catch_up
     from smart_llmrouter.stores.database import check_schema, open_for_reading
 

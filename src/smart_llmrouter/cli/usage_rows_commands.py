@@ -139,7 +139,8 @@ def tail(
 ) -> None:
     """Follow calls as they end, until Ctrl-C.
 
-    A call is shown when its record is in the database, which is a moment after its end.
+    First come the last calls that there are, however old. A call is shown when its
+    record is in the database, which is a moment after its end.
     """
     asked = Asked(since="1h", until=None, timezone=timezone, where=where or ())
     with explained():
@@ -158,16 +159,14 @@ def _followed(
     snapshot: "Snapshot", question: "Question", *, lines: int
 ) -> "Iterator[Row]":
     """Yield the last calls that were, and then those that come."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from smart_llmrouter.ledger.watching import Watch
     from smart_llmrouter.stores.usage_store import DatabaseAway
 
     longest_s = snapshot.upstream.total_timeout_s or _LONGEST_CALL_S
     watch = Watch(question, longest_call_s=longest_s)
     with caught_up(snapshot.state) as (connection, _):
-        before = list(watch.new_rows(connection, now_ms=now()))
-    yield from before[len(before) - lines :] if lines < len(before) else before
+        before = watch.last_rows(connection, now_ms=now(), most=lines)
+    yield from before
     away = False
     while True:
         # Nobody tells of new rows, in either kind of database.
@@ -179,7 +178,7 @@ def _followed(
             ):
                 found = list(watch.new_rows(connection, now_ms=now()))
             away = False
-        except (DatabaseAway, SQLAlchemyError):
+        except DatabaseAway:
             if not away:
                 typer.echo("the usage database cannot be read; waiting", err=True)
             away, found = True, []

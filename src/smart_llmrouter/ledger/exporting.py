@@ -57,6 +57,18 @@ def count_rows(connection: Connection, question: Question) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def last_rows(connection: Connection, question: Question, *, most: int) -> list[Row]:
+    """Return the last of the rows that are asked about, in the order of time."""
+    backwards = (
+        rows_of(question)
+        .order_by(None)
+        .order_by(REQUEST_MEASURES.c.ts_ms.desc(), REQUEST_MEASURES.c.request_id.desc())
+        .limit(most)
+    )
+    found: list[Row] = [dict(row) for row in connection.execute(backwards).mappings()]
+    return found[::-1]
+
+
 def exported_rows(connection: Connection, question: Question) -> Iterator[Row]:
     """Yield the rows, of which only a few are held at a time."""
     streaming = connection.execution_options(yield_per=_AT_ONCE)

@@ -93,6 +93,27 @@ def add_hold(writing: Writing, hold: NewHold, *, now_ms: int, actor: str) -> int
     return int(made[0])
 
 
+def is_on_record(reading: Queries, kind: HoldKind, name: str) -> bool:
+    """Say whether some call, or sum of calls, is of this caller, user and so on."""
+    if kind == "all":
+        return True
+    column = _COLUMN_OF[kind]
+    query = f"SELECT 1 FROM request_labels WHERE {column} = ? LIMIT 1"  # noqa: S608 - of our own words; values are bound
+    return reading.execute(query, (name,)).fetchone() is not None
+
+
+def calls_covered(reading: Queries, hold: NewHold) -> int:
+    """Return how many calls with rows of their own a hold covers now."""
+    query = "SELECT count(*) FROM request_measures WHERE ts_ms >= ? AND ts_ms < ?"
+    parameters: tuple[object, ...] = (hold.from_ms, hold.to_ms)
+    if hold.scope_kind != "all":
+        column = _COLUMN_OF[hold.scope_kind]
+        query += f" AND labels_id IN (SELECT id FROM request_labels WHERE {column} = ?)"  # noqa: S608 - of our own words; values are bound
+        parameters += (hold.scope_name,)
+    (found,) = reading.execute(query, parameters).fetchone()
+    return int(found)
+
+
 def release_hold(
     writing: Writing, number: int, *, now_ms: int, actor: str, reason: str | None
 ) -> bool:

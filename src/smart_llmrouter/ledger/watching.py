@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from smart_llmrouter.ledger.exporting import Row, rows_of
+from smart_llmrouter.ledger.exporting import Row, last_rows, rows_of
 from smart_llmrouter.ledger.interval import Interval
 from smart_llmrouter.ledger.reports.source import Question
 
@@ -27,6 +27,17 @@ class Watch:
         self._question = question
         self._back_ms = round(longest_call_s * _MS_PER_S) + _LATER_MS
         self._seen: dict[str, int] = {}
+
+    def last_rows(self, connection: Connection, *, now_ms: int, most: int) -> list[Row]:
+        """Return the last rows that there are now, however old, oldest first.
+
+        All that is there now is seen, and no new row later on.
+        """
+        for _ in self.new_rows(connection, now_ms=now_ms):
+            pass
+        interval = Interval(0, now_ms + _LATER_MS)
+        question = replace(self._question, interval=interval)
+        return last_rows(connection, question, most=most)
 
     def new_rows(self, connection: Connection, *, now_ms: int) -> Iterator[Row]:
         """Yield the rows that were not there at the last look, oldest first."""

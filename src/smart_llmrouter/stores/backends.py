@@ -29,7 +29,7 @@ def create_or_check_schema(url: str) -> None:
     try:
         sqlite.create_or_check_schema(url)
     except sqlite3.Error as error:
-        raise DatabaseAway(type(error).__name__) from error
+        raise DatabaseAway(str(error), at=sqlite.database_path(url)) from error
 
 
 def may_come_back(url: str) -> bool:
@@ -73,7 +73,7 @@ def damage(url: str) -> int:
     try:
         return sqlite.damage(path)
     except sqlite3.Error as error:
-        raise DatabaseAway(str(error)) from error
+        raise DatabaseAway(str(error), at=path) from error
 
 
 def condition(url: str) -> str:

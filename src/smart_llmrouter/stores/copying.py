@@ -91,7 +91,7 @@ def _copy_file(path: Path, unfinished: Path, told: Told) -> None:
             )
             target.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:
-        raise DatabaseAway(str(error)) from error
+        raise DatabaseAway(str(error), at=path) from error
 
 
 def _dump(url: str, unfinished: Path) -> None:

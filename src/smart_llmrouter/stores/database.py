@@ -70,7 +70,7 @@ def upgrade(url: str) -> tuple[str, str]:
     if not sqlite.has_content(path):
         raise DatabaseMissing(f"there is no usage database at {path} yet")
     sqlite.require_sqlite(path)
-    with _told(), closing(sqlite.connect(path, mode="ro")) as raw:
+    with _told(path), closing(sqlite.connect(path, mode="ro")) as raw:
         before = sqlite.revision_of(raw) or ""
         if before not in OLDER_REVISIONS:
             sqlite.check_schema(raw)
@@ -114,13 +114,13 @@ def migrate(connection: Connection, revision: str = "head") -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(at: Path | None = None) -> Iterator[None]:
     """Raise `DatabaseAway` for what goes wrong with a database inside the block."""
     try:
         yield
     except (sqlite3.Error, SQLAlchemyError) as error:
         cause = getattr(error, "orig", None) or error
-        raise DatabaseAway(str(cause)) from error
+        raise DatabaseAway(str(cause), at=at) from error
 
 
 def _postgres() -> ModuleType:

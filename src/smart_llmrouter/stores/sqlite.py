@@ -27,6 +27,7 @@ from smart_llmrouter.stores.sqlite_schema import (
 )
 from smart_llmrouter.stores.unusable import (
     DatabaseMissing,
+    DatabaseUnusable,
     SchemaMismatch,
     UnsupportedDatabase,
 )
@@ -201,13 +202,22 @@ def require_database(path: Path) -> None:
 
 
 def require_sqlite(path: Path) -> None:
-    """Raise `SchemaMismatch` where the file is something else than a database."""
-    with path.open("rb") as file:
-        if file.read(len(_SQLITE_BEGINS)) != _SQLITE_BEGINS:
-            raise SchemaMismatch(
-                f"{path} is not an SQLite database; move the file away to begin a "
-                "new one"
-            )
+    """Raise `SchemaMismatch` where the file is something else than a database.
+
+    Raise `DatabaseUnusable` where it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_SQLITE_BEGINS))
+    except OSError as error:
+        raise DatabaseUnusable(
+            f"the usage database {path} cannot be read: {error.strerror}; see "
+            "`state.database` and what is there"
+        ) from None
+    if begins != _SQLITE_BEGINS:
+        raise SchemaMismatch(
+            f"{path} is not an SQLite database; move the file away to begin a new one"
+        )
 
 
 def _create(path: Path) -> None:

@@ -55,11 +55,11 @@ class SqliteReading:
             yield
         except sqlite3.Error as error:
             # SQLite's own sentences, such as `disk I/O error`, name no values.
-            raise DatabaseAway(str(error)) from error
+            raise DatabaseAway(str(error), at=self._path) from error
 
     def _file_now(self) -> tuple[int, int]:
         try:
             found = self._path.stat()
         except OSError as error:
-            raise DatabaseAway(os.strerror(error.errno or 0)) from error
+            raise DatabaseAway(os.strerror(error.errno or 0), at=self._path) from error
         return found.st_dev, found.st_ino

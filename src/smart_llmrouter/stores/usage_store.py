@@ -46,13 +46,15 @@ _USUAL_ENDS: Final = (
 class DatabaseAway(Exception):
     """The database cannot be used now; the same call may succeed later.
 
-    `reason` is a short kind, such as `database is locked`, never a value or a URL.
+    `reason` is a short kind, such as `database is locked`, never a value or a URL. `at`
+    is the file, where it is one and that is known.
     """
 
-    def __init__(self, reason: str) -> None:
-        """Keep the reason."""
+    def __init__(self, reason: str, *, at: Path | None = None) -> None:
+        """Keep the reason, and the file."""
         super().__init__(reason)
         self.reason = reason
+        self.at = at
 
 
 class UnstorableRows(Exception):

@@ -87,6 +87,6 @@ def _sqlite_transaction(url: str) -> Iterator[sqlite3.Connection]:
                 raise
     except sqlite3.Error as error:
         # SQLite's own sentences, such as `disk I/O error`, name no values.
-        raise DatabaseAway(str(error)) from error
+        raise DatabaseAway(str(error), at=path) from error
     except OSError as error:
-        raise DatabaseAway(os.strerror(error.errno or 0)) from error
+        raise DatabaseAway(os.strerror(error.errno or 0), at=path) from error

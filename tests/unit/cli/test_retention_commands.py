@@ -75,7 +75,7 @@ def test_without_keys_there_is_nothing_to_run(state: StateDirectory) -> None:
 
     result = ran(state, "retention", "run", "--yes")
 
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert result.stderr == ("error: nothing is ever removed: `retention` has no key\n")
 
 
@@ -90,7 +90,7 @@ def test_holds_are_added_listed_and_released(state: StateDirectory) -> None:
     released = ran(state, "retention", "hold", "release", "1", "--reason", "closed")
     again = ran(state, "retention", "hold", "release", "1")
 
-    assert made.stdout == "hold 1 keeps caller:bob\n"
+    assert made.stdout == "hold 1 keeps caller:bob: 2 calls now\n"
     assert "usage_detail: 4 removed of 6 before " in run.stdout
     assert "(2 held)" in run.stdout
     assert listed.stdout.startswith(
@@ -115,6 +115,51 @@ def test_a_scope_that_is_none_is_refused(state: StateDirectory, scope: str) -> N
         result.stderr
     )
     assert ran(state, "retention", "hold", "list").stdout == "there are no holds\n"
+
+
+def test_a_hold_for_nobody_is_refused(state: StateDirectory) -> None:
+    """Unless it is meant, or somebody is known by the configuration or by calls."""
+    hold = ("retention", "hold", "add")
+    reason = ("--reason", "a case")
+
+    typos = [
+        ran(state, *hold, f"{kind}:typo", *reason)
+        for kind in ("caller", "user", "project", "environment", "group")
+    ]
+    known = [
+        ran(state, *hold, name, *reason)
+        for name in ("caller:alice", "caller:alice-search-dev", "user:alice",
+        "project:search", "environment:dev", "group:chat", "all")
+    ]  # fmt: skip
+    meant = ran(state, *hold, "caller:typo", *reason, "--force")
+
+    assert [each.exit_code for each in typos] == [1] * 5
+    assert typos[0].stderr == (
+        "error: neither the configuration nor any call knows caller:typo: see how it "
+        "is written, or add --force\n"
+    )
+    assert [each.exit_code for each in known] == [0] * 7
+    assert known[0].stdout == "hold 1 keeps caller:alice: 2 calls now\n"
+    assert known[6].stdout == "hold 7 keeps all: 6 calls now\n"
+    assert meant.stdout == "hold 8 keeps caller:typo: 0 calls now\n"
+
+
+@pytest.mark.parametrize("reason", ["", " \t", "a case\n2  all", "a \x1b[2J case"])
+def test_a_reason_is_one_line(state: StateDirectory, reason: str) -> None:
+    """Of text, so that no line of a list is forged; when it is released, too."""
+    hold = ("retention", "hold")
+    ran(state, *hold, "add", "all", "--reason", " a case ")
+
+    made = ran(state, *hold, "add", "caller:bob", "--reason", reason)
+    released = ran(state, *hold, "release", "1", "--reason", reason)
+    listed = ran(state, *hold, "list").stdout
+
+    assert (made.exit_code, released.exit_code) == (2, 2)
+    assert made.stderr.startswith("error: --reason ")
+    assert released.stderr == made.stderr
+    assert listed.startswith("1  all  ")
+    assert listed.endswith(": a case\n")
+    assert listed.count("\n") == 1
 
 
 def test_totals_are_proved(state: StateDirectory) -> None:

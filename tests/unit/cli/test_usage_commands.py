@@ -189,7 +189,10 @@ def test_a_broken_database_is_told_without_a_traceback(state: StateDirectory) ->
     shown = asked(state)
 
     assert shown.exit_code == 1
-    assert shown.stderr.startswith("error: the usage database cannot be read")
+    assert shown.stderr.startswith(
+        f"error: the usage database cannot be read: {state.database}: "
+    )
+    assert "smart-llmrouter db backup" in shown.stderr
 
 
 def test_a_wrong_configuration_is_told_with_its_place(state: StateDirectory) -> None:

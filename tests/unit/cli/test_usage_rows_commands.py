@@ -202,6 +202,23 @@ def test_tail_shows_calls_as_they_come(state: StateDirectory) -> None:
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
+def test_tail_begins_with_the_last_calls_however_old(state: StateDirectory) -> None:
+    """As many as were asked for and no more, of those that were asked for."""
+    records = [a_record(n, error_code="late" if n % 2 else None) for n in range(9)]
+    ingested(state, records)
+
+    shown = asked(
+        state,
+        "tail",
+        *("--lines", "3", "--count", "3", "--where", "error=late"),
+        *("--format", "json"),
+    )
+
+    found = [json.loads(line)["request_id"] for line in shown.stdout.splitlines()]
+    assert shown.exit_code == 0, shown.output
+    assert found == [records[n].request_id for n in (3, 5, 7)]
+
+
 def test_tail_shows_lines_for_people(state: StateDirectory) -> None:
     """Only those that were asked for, and what a client wrote moves no cursor."""
     now_ms = int(time.time() * 1000)
