@@ -87,9 +87,8 @@ def read_needs(needs: Requirements, peek: Peek, readers: Mapping[str, Reader]) -
     """Write down what the members of a request ask for; few of them are there."""
     members = peek.members
     for name, raw in members.items():
-        read = readers.get(name)
-        if read is not None and raw != NULL:
-            read(members, needs)
+        if name in readers and raw != NULL:
+            readers[name](members, needs)
     if not needs.tools:
         needs.parallel_tools = False
 

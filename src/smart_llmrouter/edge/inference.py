@@ -4,7 +4,7 @@ Nothing stands between the connection and this: these are the hot routes.
 """
 
 from collections.abc import Coroutine
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -126,10 +126,9 @@ class InferenceRoute:
     def serve(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
         """Carry the call."""
         arrival = exchange.context
-        if arrival is None:
+        if not isinstance(arrival, Arrival):
             return _be_there(exchange)
-        body = exchange.take_body()
-        return self._carrier.carry(cast("Arrival", arrival), body, exchange)
+        return self._carrier.carry(arrival, exchange.take_body(), exchange)
 
     def refuse(self, exchange: Exchange, error: RouterError) -> None:
         """Refuse a call: on record when its caller is known, only counted if not."""
