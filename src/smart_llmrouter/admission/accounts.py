@@ -40,6 +40,8 @@ class Account:
 
     __slots__ = (
         "books",
+        "budget_requests",
+        "budget_tokens",
         "from_ms",
         "held_nusd",
         "held_tokens",
@@ -119,7 +121,8 @@ class Account:
         self._adopt_limits()
         self._adopt_shaping(now_s)
         self._adopt_budgets(now_ms)
-        self.catch_up(now_s, now_ms)
+        self._begin_step(now_s)
+        self.find_bounds()
         return True
 
     def _adopt_limits(self) -> None:
@@ -160,15 +163,17 @@ class Account:
 
     def catch_up(self, now_s: float, began_ms: float) -> None:
         """Be ready for a call that began at `began_ms` and is looked at now."""
-        if not self.from_ms <= began_ms < self.until_ms:
+        if self.from_ms <= began_ms < self.until_ms:
+            self.roll(now_s)
+        else:
             self.open(began_ms)
-        self._begin_step(now_s)
-        self.find_bounds()
+            self._begin_step(now_s)
+            self.find_bounds()
 
     def roll(self, now_s: float) -> None:
-        """Begin the step that is now."""
+        """Begin the step that is now, which changes nothing but the minute."""
         self._begin_step(now_s)
-        self.find_bounds()
+        self._find_minute_bounds()
 
     def expire(self, now_s: float) -> None:
         """Let go of what has rolled out of the minute, though nobody calls."""
@@ -203,17 +208,21 @@ class Account:
                 if unit not in tally.warned:
                     mark = tally.settled[index] + _mark(cap, percent)
                     warn[index] = min(warn[index], mark)
+        self.budget_requests, self.budget_tokens, self.most_nusd = most
+        self.warn_requests, self.warn_tokens, self.warn_nusd = warn
+        self._find_minute_bounds()
+        self.look_at_marks()
+
+    def _find_minute_bounds(self) -> None:
+        """Find anew what the minute adds to the bounds that budgets set."""
         minute = self.minute
         self.most_minute_requests = self.most_minute_tokens = UNLIMITED
         if minute is not None and self.rpm is not None:
             self.most_minute_requests = minute.requests + self.rpm
         if minute is not None and self.tpm is not None:
             self.most_minute_tokens = minute.tokens + self.tpm
-        self.most_requests = min(most[0], self.most_minute_requests)
-        self.most_tokens = min(most[1], self.most_minute_tokens)
-        self.most_nusd = most[2]
-        self.warn_requests, self.warn_tokens, self.warn_nusd = warn
-        self.look_at_marks()
+        self.most_requests = min(self.budget_requests, self.most_minute_requests)
+        self.most_tokens = min(self.budget_tokens, self.most_minute_tokens)
 
     def look_at_marks(self) -> None:
         """Note whether somebody must be told how much is used."""
