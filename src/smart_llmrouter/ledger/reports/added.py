@@ -1,6 +1,7 @@
 """Figures, added up by the database: of rows, and of roll-ups where they are right."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    Table,
     cast,
     null,
     select,
@@ -26,6 +28,7 @@ from smart_llmrouter.ledger.reports.figures import (
     of_each_call,
     of_roll_ups,
     once_more,
+    roll_ups_by_key,
 )
 from smart_llmrouter.ledger.reports.folds import RawKey
 from smart_llmrouter.ledger.reports.parts import Parts
@@ -54,10 +57,19 @@ class Added:
         parts = self._source.parts(unit)
         if unit is not None and len(dimensions) == 1 and parts.roll_ups:
             return self._in_time(parts, unit)
+        rows = self._source.connection.execute(self._by_keys(parts, dimensions, unit))
+        return [_split(row, len(dimensions)) for row in rows]
+
+    def _by_keys(
+        self, parts: Parts, dimensions: Sequence[Dimension], unit: Unit | None
+    ) -> Select[Any]:
+        rolled = list(islice(parts.sums(), 2))
+        if unit is None and parts.rows is None and len(rolled) == 1:
+            keys = key_columns(dimensions, None)
+            return self._of_roll_ups(*rolled[0], keys, by=keys)
         calls = self._calls(parts, unit)
         keys = key_columns(dimensions, calls.c.get("slot"))
-        rows = self._source.connection.execute(self._of(calls, keys, by=keys))
-        return [_split(row, len(keys)) for row in rows]
+        return self._of(calls, keys, by=keys)
 
     def by_keys_and_period(
         self, dimensions: Sequence[Dimension], period: Dimension | None
@@ -127,29 +139,31 @@ class Added:
             for row in execute(self._of(rows, [slot], by=[slot])):
                 _add(found, *_split(row, 1))
         for sums, condition in parts.sums():
-            for row in execute(self._of_roll_ups(sums, condition)):
+            start = sums.c.start_ms
+            # They are kept in this order, so that nothing needs to be sorted.
+            query = self._of_roll_ups(sums, condition, [start], by=[sums.c.part, start])
+            for row in execute(query):
                 (start_ms,), figures = _split(row, 1)
                 slot_there = unit_slot_at(int(str(start_ms)), unit, zone)
                 _add(found, (slot_there,), figures)
         return list(found.items())
 
     def _of_roll_ups(
-        self, sums: FromClause, condition: ColumnElement[bool]
+        self,
+        sums: Table,
+        condition: ColumnElement[bool],
+        keys: Sequence[ColumnElement[Any]],
+        *,
+        by: Sequence[ColumnElement[Any]],
     ) -> Select[Any]:
-        table = sums.c
-        periods = (
-            select(
-                table.part,
-                table.start_ms,
-                table.labels_id,
-                *of_roll_ups(sums, compared=self._compared),
-            )
-            .where(condition, self._source.of_labels(table.labels_id))
-            .subquery("periods")
+        """Return the query that adds up roll-ups of one table that share a key."""
+        labels_id = sums.c.labels_id
+        return (
+            select(*keys, *roll_ups_by_key(sums, compared=self._compared))
+            .join_from(sums, REQUEST_LABELS, _LABELS.id == labels_id)
+            .where(condition, self._source.of_labels(labels_id))
+            .group_by(*by)
         )
-        # They are kept in this order, so that nothing needs to be sorted.
-        order = (periods.c.part, periods.c.start_ms)
-        return self._of(periods, [periods.c.start_ms], by=order)
 
     def _of(
         self,

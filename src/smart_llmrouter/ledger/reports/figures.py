@@ -7,9 +7,10 @@ in the order of `COUNTS`, then `SUMS` with two each (the sum, and of how many ca
 then what a comparison needs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from operator import add
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    Label,
+    Table,
     and_,
     case,
     cast,
@@ -156,7 +159,7 @@ def of_each_call(*, compared: bool) -> Iterator[ColumnElement[int]]:
             yield case((_COMPARABLE, value)).label(name)
 
 
-def of_roll_ups(sums: FromClause, *, compared: bool) -> Iterator[ColumnElement[int]]:
+def of_roll_ups(sums: Table, *, compared: bool) -> Iterator[Label[int]]:
     """Yield the same of roll-ups, which know no peaks but that of the latency.
 
     What one rolled-up period of some labels used is compared where all of its costs
@@ -201,9 +204,23 @@ def once_more(calls: FromClause) -> Iterator[ColumnElement[int]]:
 
 def by_key(calls: FromClause, *, compared: bool) -> Iterator[ColumnElement[int]]:
     """Yield what is added up of what `by_labels` gave, joined with its labels."""
-    sums = calls.c
-    yield from _counted(sums.calls)
-    yield from _summed(calls)
+    values = {column.name: column for column in calls.columns}
+    return _by_key(values, compared=compared)
+
+
+@cache
+def roll_ups_by_key(sums: Table, *, compared: bool) -> tuple[ColumnElement[int], ...]:
+    """Return the same of a table of roll-ups itself, joined with its labels."""
+    values = {column.name: column for column in of_roll_ups(sums, compared=compared)}
+    bare = {name: column.element for name, column in values.items()}
+    return tuple(_by_key(bare, compared=compared))
+
+
+def _by_key(
+    sums: Mapping[str, ColumnElement[int]], *, compared: bool
+) -> Iterator[ColumnElement[int]]:
+    yield from _counted(sums["calls"])
+    yield from _summed(sums)
     for name in PEAKS:
         yield func.coalesce(func.max(sums[name]), _NEVER)
     if compared:
@@ -240,10 +257,10 @@ _OF_SOME: Final = {
 """Sums over some calls only, which their labels tell: what of, and of which."""
 
 
-def _summed(calls: FromClause) -> Iterator[ColumnElement[int]]:
+def _summed(sums: Mapping[str, ColumnElement[int]]) -> Iterator[ColumnElement[int]]:
     for name in SUMS:
         summed, condition = _OF_SOME.get(name, (name, None))
-        for value in (calls.c[summed], calls.c[f"{summed}_calls"]):
+        for value in (sums[summed], sums[f"{summed}_calls"]):
             yield _total(value if condition is None else case((condition, value)))
 
 

@@ -71,11 +71,13 @@ class TimedCalls:
             rows, self._source.of_labels(_CALL.labels_id)
         )
         by_ids: dict[RawKey, Timed] = {}
-        for latency_us, first_us, *key in self._rows(query):
-            timed = _at(by_ids, tuple(key))
-            timed.latency.each_us.append(latency_us)
-            if first_us is not None:
-                timed.first_token.each_us.append(first_us)
+        for row in self._rows(query):
+            timed = by_ids.get(key := row[2:])
+            if timed is None:
+                timed = by_ids[key] = Timed(Durations(), Durations())
+            timed.latency.each_us.append(row[0])
+            if row[1] is not None:
+                timed.first_token.each_us.append(row[1])
         for name, timed in self._named(by_ids):
             _at(found, name).add(timed)
 
@@ -105,8 +107,11 @@ class TimedCalls:
     def _count_rows(
         self, found: dict[RawKey, Timed], rows: ColumnElement[bool]
     ) -> None:
-        for latency_us, first_us, calls, *key in self._rows(self._alike_rows(rows)):
-            timed = _at(found, tuple(key))
+        for row in self._rows(self._alike_rows(rows)):
+            latency_us, first_us, calls = row[:3]
+            timed = found.get(key := row[3:])
+            if timed is None:
+                timed = found[key] = Timed(Durations(), Durations())
             counts = timed.latency.calls_by_us
             counts[latency_us] = counts.get(latency_us, 0) + calls
             if first_us is not None:
