@@ -216,7 +216,5 @@ def _split(row: Row[Any], keys: int) -> tuple[RawKey, Figures]:
 
 
 def _add(found: dict[RawKey, Figures], key: RawKey, figures: Figures) -> None:
-    if (sofar := found.get(key)) is None:
-        found[key] = figures
-    else:
-        sofar.add(figures)
+    sofar = found.get(key)
+    found[key] = figures if sofar is None else sofar.plus([figures])

@@ -6,7 +6,7 @@ taken: within 5 % of the true one, whatever it is, in little memory.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, Literal
@@ -78,12 +78,12 @@ class Durations:
         """Count calls of a bucket."""
         self.calls_by_us[us] = self.calls_by_us.get(us, 0) + calls
 
-    def copy(self) -> "Durations":
-        """Return the same, to which others can be added."""
-        other = Durations()
-        other.each_us = self.each_us.copy()
-        other.calls_by_us = self.calls_by_us.copy()
-        return other
+    def plus(self, others: Sequence["Durations"], /) -> "Durations":
+        """Return what they are together with those of other sets."""
+        together = Durations()
+        for each in (self, *others):
+            together.add(each)
+        return together
 
     def add(self, other: "Durations", /) -> None:
         """Add those of another set, too."""
@@ -109,14 +109,17 @@ class Timed:
     latency: Durations
     first_token: Durations
 
-    def copy(self) -> "Timed":
-        """Return the same, to which others can be added."""
-        return Timed(self.latency.copy(), self.first_token.copy())
-
     def add(self, other: "Timed", /) -> None:
-        """Count those of other calls, too."""
+        """Add those of other calls, too."""
         self.latency.add(other.latency)
         self.first_token.add(other.first_token)
+
+    def plus(self, others: Sequence["Timed"], /) -> "Timed":
+        """Return what they are together with those of other calls."""
+        return Timed(
+            self.latency.plus([each.latency for each in others]),
+            self.first_token.plus([each.first_token for each in others]),
+        )
 
 
 def percentiles_of_each(durations_us: Iterable[int]) -> Percentiles | None:

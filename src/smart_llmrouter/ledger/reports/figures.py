@@ -107,22 +107,23 @@ _COMPARABLE: Final = and_(
 _UNKNOWN: Final = Known()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What is added up of a set of calls, before it is a line of a report."""
 
     sums: list[int]
     peaks: list[int]
 
-    def copy(self) -> "Figures":
-        """Return the same, to which others can be added."""
-        return Figures(self.sums, self.peaks)
-
-    def add(self, other: "Figures", /) -> None:
-        """Add those of other calls."""
-        # The lists are others afterwards: copies do not share what is added.
-        self.sums = list(map(add, self.sums, other.sums))
-        self.peaks = list(map(max, self.peaks, other.peaks))
+    def plus(self, others: Sequence["Figures"], /) -> "Figures":
+        """Return what they are together with those of other calls."""
+        if len(others) == 1:  # as mostly, which is quicker in this way
+            other = others[0]
+            sums_of_two = list(map(add, self.sums, other.sums))
+            return Figures(sums_of_two, list(map(max, self.peaks, other.peaks)))
+        several = (self, *others)
+        sums = zip(*(each.sums for each in several), strict=True)
+        peaks = zip(*(each.peaks for each in several), strict=True)
+        return Figures(list(map(sum, sums)), list(map(max, peaks)))
 
 
 def nothing(*, compared: bool) -> Figures:

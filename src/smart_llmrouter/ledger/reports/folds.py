@@ -11,13 +11,10 @@ RawKey = tuple[object, ...]
 
 
 class Adding(Protocol):
-    """What adds up over disjoint sets of calls."""
+    """What adds up over disjoint sets of calls; it stays what it is."""
 
-    def copy(self) -> Self:
-        """Return the same, to which something can be added."""
-
-    def add(self, other: Self, /) -> None:
-        """Add that of other calls."""
+    def plus(self, others: Sequence[Self], /) -> Self:
+        """Return it with that of others: other sets of calls."""
 
 
 T = TypeVar("T", bound=Adding)
@@ -51,14 +48,17 @@ class Folds(Generic[T]):
         self, begin: tuple[str, ...], wanted: tuple[str, ...]
     ) -> Mapping[RawKey, T]:
         part_of = _narrowing([begin.index(name) for name in wanted])
-        sums: dict[RawKey, T] = {}
+        parts: dict[RawKey, list[T]] = {}
         for key, each in self._known[begin].items():
             part = part_of(key)
-            if (sofar := sums.get(part)) is None:
-                sums[part] = each.copy()
+            if (sofar := parts.get(part)) is None:
+                parts[part] = [each]
             else:
-                sofar.add(each)
-        return sums
+                sofar.append(each)
+        return {
+            key: first.plus(others) if others else first
+            for key, (first, *others) in parts.items()
+        }
 
 
 def _narrowing(places: Sequence[int]) -> Callable[[RawKey], RawKey]:

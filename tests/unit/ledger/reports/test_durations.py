@@ -84,10 +84,8 @@ def test_durations_of_two_sets_are_counted_together() -> None:
     other.count(9, 1)
 
     one.each_us, other.each_us = [7], [8, 3]
-    before = one.copy()
 
-    one.add(other)
+    both = one.plus([other])
 
-    assert one.calls_by_us == {5: 3, 9: 1}
-    assert one.each_us == [7, 8, 3]
-    assert (before.calls_by_us, before.each_us) == ({5: 2}, [7])
+    assert (both.calls_by_us, both.each_us) == ({5: 3, 9: 1}, [7, 8, 3])
+    assert (one.calls_by_us, one.each_us) == ({5: 2}, [7])
