@@ -1,11 +1,13 @@
 """The rows that calls become in PostgreSQL: a statement for many of them at a time."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final
 
 from smart_llmrouter.stores.postgres_arrays import numbers_array, texts_array
 from smart_llmrouter.stores.postgres_schema import wanted_columns
 from smart_llmrouter.stores.postgres_statements import Statements
+from smart_llmrouter.stores.rollup_schema import HOUR_MS
 from smart_llmrouter.stores.usage_store import (
     Labels,
     Measures,
@@ -21,11 +23,16 @@ _USUAL_COLUMNS: Final = 14
 """How many measures a call has of which nothing is rare."""
 
 
+_HOUR: Final = f"ts_ms / {HOUR_MS} - CASE WHEN ts_ms % {HOUR_MS} < 0 THEN 1 ELSE 0 END"
+"""The number of an hour from 1970 on; that of before 1970 is below 0."""
+
+
 def _adding(*columns: str) -> str:
     numbers = ", ?::bigint[]" * (len(columns) - 1)
     return (
-        f"INSERT INTO request_measures ({', '.join(columns)}) "  # noqa: S608 - constants
-        f"SELECT * FROM unnest(?::text[]{numbers}) ON CONFLICT DO NOTHING"
+        f"WITH added AS (INSERT INTO request_measures ({', '.join(columns)}) "  # noqa: S608 - constants
+        f"SELECT * FROM unnest(?::text[]{numbers}) ON CONFLICT DO NOTHING "
+        f"RETURNING ts_ms) SELECT {_HOUR}, count(*) FROM added GROUP BY 1"
     )
 
 
@@ -60,8 +67,8 @@ class UsageRows:
         statements: Statements,
         measures: Sequence[Measures],
         labels: Sequence[Labels],
-    ) -> int:
-        """Add calls, and return how many are new.
+    ) -> Counter[int]:
+        """Add calls, and return how many are new, for each hour that has any.
 
         Raises what psycopg does where a value fits into no column, and `UnicodeError`
         for an id with a NUL in it, which no kind of database has.
@@ -92,12 +99,12 @@ class UsageRows:
 
 def _inserted(
     statements: Statements, statement: str, rows: list[tuple[object, ...]]
-) -> int:
+) -> Counter[int]:
     if not rows:
-        return 0
+        return Counter()
     ids, *numbers = zip(*rows, strict=True)
     arrays = [texts_array(ids), *map(numbers_array, numbers)]
-    return statements.execute(statement, arrays).rowcount
+    return Counter(dict(statements.execute(statement, arrays).fetchall()))
 
 
 def _found(statements: Statements, digests: Collection[str]) -> dict[str, int]:

@@ -31,7 +31,7 @@ from smart_llmrouter.stores.postgres_partitions import Partitions
 from smart_llmrouter.stores.postgres_rows import UsageRows
 from smart_llmrouter.stores.postgres_schema import DAY_MS, SCHEMA_LOCK
 from smart_llmrouter.stores.postgres_statements import Statements
-from smart_llmrouter.stores.rollup_schema import MARK_HOUR, hours_of
+from smart_llmrouter.stores.rollup_schema import MARK_HOUR, hours_of, marks_of
 from smart_llmrouter.stores.unusable import SchemaMismatch
 from smart_llmrouter.stores.usage_store import (
     DatabaseAway,
@@ -143,16 +143,20 @@ class PostgresStore:
         events: Sequence[EventRow],
     ) -> int:
         with self._in_use() as connection:
-            days = {hour_ms // DAY_MS for (hour_ms,) in hours_of(measures)}
+            days = {hour_ms // DAY_MS for (hour_ms,) in marks_of(hours_of(measures))}
             self._partitions.make(connection, days)
 
+        hours: set[int] = set()
+
         def insert(statements: Statements, rows: Sequence[_Call]) -> int:
-            return self._rows.add(statements, *_columns(rows))
+            added = self._rows.add(statements, *_columns(rows))
+            hours.update(added)
+            return added.total()
 
         with self._transaction() as statements:
             rows = list(zip(measures, labels, strict=True))
             new = self._stored(statements, rows, insert)
-            statements.executemany(MARK_HOUR, hours_of(measures))
+            statements.executemany(MARK_HOUR, marks_of(hours))
             add_events(statements, [_without_nul(event) for event in events])
             statements.execute(_SET_POSITION, (*position, self._owner))
         return new

@@ -4,7 +4,7 @@ The columns that are sums stand in one list, from which tables, statements and t
 description in `stores.rollup_tables` are made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 Level = Literal["hour", "day", "month"]
@@ -183,7 +183,11 @@ HOUR_MS: Final = 3_600_000
 _EARLIEST_MS: Final = -(1 << 63)
 
 
-def hours_of(measures: Sequence[tuple[Any, ...]]) -> list[tuple[int]]:
-    """Return the hours in which these calls began, in their order."""
-    hours = {row[1] // HOUR_MS for row in measures}
+def hours_of(measures: Iterable[tuple[Any, ...]]) -> set[int]:
+    """Return the numbers of the hours in which these calls began, from 1970 on."""
+    return {row[1] // HOUR_MS for row in measures}
+
+
+def marks_of(hours: Iterable[int]) -> list[tuple[int]]:
+    """Return with what to mark these hours, in an order that all writers have."""
     return [(max(hour * HOUR_MS, _EARLIEST_MS),) for hour in sorted(hours)]

@@ -7,14 +7,15 @@ nothing that costs.
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from operator import itemgetter
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from smart_llmrouter.stores.decision_rows import DecisionRows
 from smart_llmrouter.stores.event_rows import EventRow, add_events
-from smart_llmrouter.stores.rollup_schema import MARK_HOUR, hours_of
+from smart_llmrouter.stores.rollup_schema import HOUR_MS, MARK_HOUR, hours_of, marks_of
 from smart_llmrouter.stores.sqlite import check_schema, connect, database_path
 from smart_llmrouter.stores.unusable import SchemaMismatch
 from smart_llmrouter.stores.usage_store import (
@@ -131,10 +132,10 @@ class SqliteStore:
         decided = end_offset if decided_offset is None else decided_offset
         with self._transaction() as connection:
             new = self._add_rows(connection, measures, labels)
-            connection.executemany(MARK_HOUR, hours_of(measures))
+            connection.executemany(MARK_HOUR, marks_of(new))
             add_events(connection, events)
             connection.execute(_SET_POSITION, (segment, end_offset, decided))
-        return new
+        return new.total()
 
     def add_decisions(
         self, decided: Sequence[Decided], *, segment: str, decided_offset: int
@@ -170,12 +171,17 @@ class SqliteStore:
         connection: sqlite3.Connection,
         measures: Sequence[Measures],
         labels: Sequence[Labels],
-    ) -> int:
-        new = 0
+    ) -> Counter[int]:
+        """Return how many rows are new, for each hour that has any."""
+        new: Counter[int] = Counter()
         try:
             for at in range(0, len(measures), _PIECE):
                 piece = slice(at, at + _PIECE)
-                new += self._insert(connection, measures[piece], labels[piece])
+                for hour, count in self._insert(
+                    connection, measures[piece], labels[piece]
+                ):
+                    if count:
+                        new[hour] += count
                 self._between()
         except _ABOUT_A_ROW as error:
             unstorable = self._unstorable(connection, measures, labels)
@@ -187,25 +193,22 @@ class SqliteStore:
         connection: sqlite3.Connection,
         measures: Sequence[Measures],
         labels: Sequence[Labels],
-    ) -> int:
+    ) -> list[tuple[int, int]]:
+        """Return how many rows of each of their hours are new."""
         if "\0" in "".join(map(str, map(_REQUEST_ID, measures))):
             raise UnicodeError("an id with a NUL, which PostgreSQL would not take")
         ids = self._ids_of(connection, set(labels))
-        rows = [
+        rows: list[tuple[Any, ...]] = [
             (*values, ids[each]) for values, each in zip(measures, labels, strict=True)
         ]
-        if max(map(len, rows)) == _COLUMNS:
-            return connection.executemany(_ADD_ROW, rows).rowcount
-        short = [row for row in rows if len(row) == _COLUMNS]
-        long = [
-            (*row[: _COLUMNS - 1], row[-1], *row[_COLUMNS - 1 : -1])
-            for row in rows
-            if len(row) > _COLUMNS
+        hours = hours_of(rows)
+        if len(hours) == 1:
+            return [(hours.pop(), _inserted(connection, rows))]
+        # SQLite tells no more than how many rows of a statement are new.
+        return [
+            (hour, _inserted(connection, [r for r in rows if r[1] // HOUR_MS == hour]))
+            for hour in hours
         ]
-        return (
-            connection.executemany(_ADD_ROW, short).rowcount
-            + connection.executemany(_ADD_LONG_ROW, long).rowcount
-        )
 
     def _ids_of(
         self, connection: sqlite3.Connection, labels: set[Labels]
@@ -301,6 +304,22 @@ class SqliteStore:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _inserted(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> int:
+    """Insert rows with their labels' ids at the end; return how many are new."""
+    if max(map(len, rows)) == _COLUMNS:
+        return connection.executemany(_ADD_ROW, rows).rowcount
+    short = [row for row in rows if len(row) == _COLUMNS]
+    long = [
+        (*row[: _COLUMNS - 1], row[-1], *row[_COLUMNS - 1 : -1])
+        for row in rows
+        if len(row) > _COLUMNS
+    ]
+    return (
+        connection.executemany(_ADD_ROW, short).rowcount
+        + connection.executemany(_ADD_LONG_ROW, long).rowcount
+    )
 
 
 def _added_labels(connection: sqlite3.Connection, labels: Labels) -> int:
