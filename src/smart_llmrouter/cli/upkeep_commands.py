@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from smart_llmrouter.ledger.verify import Verified
 
 _MS_PER_S = 1000
+_FIRST_OF_ALL = "1970-01-01"
 
 UntilOption = Annotated[
     str | None,
@@ -62,6 +63,8 @@ def rollup(until: UntilOption = None, config: ConfigOption = DEFAULT_CONFIG) -> 
             drafts_ms = None if until is None else moment_ms(until, now_ms=now_ms)
         except BadMoment as error:
             fail(str(error), code=2)
+        if drafts_ms is not None and drafts_ms > now_ms:
+            fail(f"{until!r} is yet to come: --until cannot be after now", code=2)
         state = _caught_up(config)
         made = roll_up_all(state, now_ms=now_ms, drafts_until_ms=drafts_ms)
     typer.echo(f"rolled up {made:,} hours, days and months")
@@ -76,21 +79,21 @@ def verify(
     """Prove that totals are right: rows, roll-ups and counters against each other.
 
     Each roll-up is made again and compared, label by label and to the nano-dollar.
-    Where budgets are counted in a shared store, those of now are compared, too. Says
-    where something differs, and then ends with 1. Changes nothing.
+    What waits to be rolled up is not compared, which is said. Where budgets are
+    counted in a shared store, those of now are compared, too. Says where something
+    differs, and then ends with 1. Changes nothing.
     """
     from smart_llmrouter.cli.counters_verified import compare_counters
-    from smart_llmrouter.ledger.interval import BadMoment, moment_ms
+    from smart_llmrouter.ledger.interval import BadMoment, interval_of
 
-    now_ms = now()
     with failures_told():
         try:
-            from_ms = 0 if since is None else moment_ms(since, now_ms=now_ms)
-            to_ms = now_ms if until is None else moment_ms(until, now_ms=now_ms)
+            first = _FIRST_OF_ALL if since is None else since
+            asked = interval_of(first, until, now_ms=now())
         except BadMoment as error:
             fail(str(error), code=2)
         state = _caught_up(config)
-        found = _verified(state, from_ms, to_ms)
+        found = _verified(state, asked.from_ms, asked.to_ms)
         budgets = compare_counters(config) if counters else None
         if budgets is not None:
             found.wrong.extend(budgets.wrong)
@@ -157,14 +160,26 @@ def _tell(found: "Verified", budgets: "ComparedBudgets | None") -> None:
     )
     for level, compared in found.periods.items():
         waiting = found.waiting[level]
-        stale = f", {waiting:,} waiting to be rolled up" if waiting else ""
-        typer.echo(f"roll-ups by {level}: {compared:,} compared{stale}")
+        left = f", {waiting:,} waiting to be rolled up" if waiting else ""
+        typer.echo(f"roll-ups by {level}: {compared:,} compared{left}")
     if budgets is not None and budgets.compared:
         typer.echo(f"budgets in the counter store: {budgets.compared:,} compared")
     for where, what in found.wrong:
         typer.echo(f"WRONG {where}: {what}", err=True)
     if not found.wrong:
-        typer.echo("all totals are right")
+        typer.echo(_outcome(found))
+
+
+def _outcome(found: "Verified") -> str:
+    """Say what is proved now that nothing was found to be wrong."""
+    if any(found.waiting.values()):
+        return (
+            "all that was compared is right; what waits was not, and can be when it is "
+            "rolled up, an hour after its end: `smart-llmrouter usage rollup`"
+        )
+    if not found.in_rows.calls + found.gone.calls:
+        return "there is nothing to compare: no calls are on record"
+    return "all totals are right"
 
 
 def now() -> int:

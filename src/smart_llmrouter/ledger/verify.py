@@ -4,7 +4,8 @@ Each roll-up is made again of what it was made of, and compared, label by label 
 the nano-dollar. All of it is one moment of the database, and nothing is changed.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -22,12 +23,13 @@ from smart_llmrouter.stores.rollup_schema import (
 
 _PERIODS: Final = """
 SELECT start_ms, changes = rolled_up_changes, calls FROM usage_rollup_periods
-WHERE period = ? AND status <> 'open' AND start_ms >= ? AND start_ms < ?
+WHERE period = ? AND start_ms >= ? AND start_ms < ?
 ORDER BY start_ms
 """
-_WAITING: Final = """
-SELECT count(*) FROM usage_rollup_periods
-WHERE period = ? AND changes <> rolled_up_changes AND start_ms >= ? AND start_ms < ?
+_STALE: Final = """
+SELECT start_ms FROM usage_rollup_periods
+WHERE period = ? AND changes <> rolled_up_changes AND start_ms >= ?
+ORDER BY start_ms
 """
 _UNMARKED: Final = f"""
 SELECT coalesce(sum(found.calls), 0) FROM (
@@ -74,7 +76,8 @@ class Verified:
     """What was compared, and what was found.
 
     `periods` is how many roll-ups of a level were compared, and `waiting` how many
-    others are stale, which is no fault: who reads takes rows instead.
+    were not: they are stale, or something in them is. That is no fault, because who
+    reads takes rows instead; but of those it is not known whether they are right.
     """
 
     in_rows: Total
@@ -95,18 +98,28 @@ def verify(reading: Queries, span: Span) -> Iterator[Period | Verified]:
         gone=_gone(reading, bounds),
     )
     found.wrong.extend(_loose(reading, bounds))
+    stale: list[int] = []
     for level in LEVELS:
+        found.periods[level] = found.waiting[level] = 0
         periods = reading.execute(_PERIODS, (level, *bounds)).fetchall()
-        found.periods[level] = 0
-        (waiting,) = reading.execute(_WAITING, (level, *bounds)).fetchone()
-        found.waiting[level] = int(waiting)
         for start_ms, fresh, calls in periods:
-            if fresh:
-                period = Period(level, int(start_ms))
-                yield period
-                found.periods[level] += 1
-                found.wrong.extend(_wrong(reading, period, int(calls)))
+            period = Period(level, int(start_ms))
+            # Of what is stale below, the sums are old, or are just being made.
+            if not fresh or _holds_any(period, stale):
+                found.waiting[level] += 1
+                continue
+            yield period
+            found.periods[level] += 1
+            found.wrong.extend(_wrong(reading, period, int(calls)))
+        stale_now = reading.execute(_STALE, (level, span.from_ms))
+        stale = sorted([*stale, *(int(start_ms) for (start_ms,) in stale_now)])
     yield found
+
+
+def _holds_any(period: Period, starts_ms: Sequence[int]) -> bool:
+    """Say whether any of these moments, which are in their order, lies in a period."""
+    at = bisect_left(starts_ms, period.start_ms)
+    return at < len(starts_ms) and starts_ms[at] < period.end_ms
 
 
 def _gone(reading: Queries, bounds: tuple[int, int]) -> Total:

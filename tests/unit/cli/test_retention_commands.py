@@ -187,6 +187,7 @@ def test_counters_may_be_left_out(state: StateDirectory) -> None:
     budgets = "    budgets: {day: {requests: 3}}\n"
     (state.path.parent / "router.yaml").write_text(text + budgets)
 
+    ran(state, "usage", "rollup")
     result = ran(state, "usage", "verify", "--no-counters")
 
     assert (result.exit_code, result.stderr) == (0, "")
