@@ -202,9 +202,11 @@ def import_(
     """Bring journals of another machine into the database, each record exactly once.
 
     It may be repeated, and begun again where it was cut off: what is there already
-    changes nothing. The files stay as they are; the router may run meanwhile. Lines
-    that are no records are set aside in `journal/rejected.jsonl` and counted. Lines of
-    hours whose rows retention has removed are left out: they may be in the sums.
+    changes nothing. The files stay as they are; the router may run meanwhile. What
+    `usage export` wrote is no journal: then nothing is imported at all. Lines that are
+    no records are set aside in `journal/rejected.jsonl` and counted, and the command
+    ends with 1, unless they are only the torn end of what a killed router wrote. Lines
+    of hours whose rows retention has removed are left out: they may be in the sums.
     """
     from smart_llmrouter.ledger.importing import (
         NothingToImport,
@@ -257,6 +259,8 @@ def import_(
         typer.echo(f"{unfinished} still being written", err=True)
     if done.rejected:
         typer.echo(f"see {state.directory / 'journal' / 'rejected.jsonl'}", err=True)
+    if done.rejected > done.torn:
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -33,6 +33,9 @@ from smart_llmrouter.stores.usage_store import (
 )
 
 _REJECTED: Final = "rejected.jsonl"
+_HEAD_BYTES: Final = 1 << 16
+_OF_OBJECT, _OF_HEAD = b'"notes_count":', b"notes_count"
+"""What the first line of an export has, of JSON lines and of CSV; no record has it."""
 _TRIES: Final = 50
 _AGAIN_S: Final = 0.2
 _TS_MS: Final = 1
@@ -43,14 +46,15 @@ _REMOVED: Final = (
 
 
 class NothingToImport(Exception):
-    """Where an import was to come from there is no journal."""
+    """Where an import was to come from there is no journal, or something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
     """What an import came to. `unfinished` files are still being written.
 
-    `removed` are lines of hours whose rows retention has removed.
+    `removed` are lines of hours whose rows retention has removed. Of the lines that
+    were `rejected`, `torn` are those that a router was killed while it wrote them.
     """
 
     files: int
@@ -58,6 +62,7 @@ class Imported:
     duplicates: int
     removed: int
     rejected: int
+    torn: int
     unfinished: int
 
 
@@ -65,21 +70,39 @@ def journal_files(given: Sequence[Path]) -> list[Path]:
     """Return the files of journals: those that are named, and those in directories.
 
     Of a state directory its journal is meant. Raise `NothingToImport` where there is
-    nothing of the kind, and `OSError` where a file cannot be read.
+    nothing of the kind, or an export, and `OSError` where a file cannot be read.
     """
     found: list[Path] = []
     for path in given:
         if not path.is_dir():
-            with path.open("rb"):
-                found.append(path)
+            _refuse_export(path)
+            found.append(path)
             continue
         inside = next(
             (each for each in (path, path / "journal") if list_segments(each)), None
         )
         if inside is None:
-            raise NothingToImport(f"{path} holds no journal: no file such as *.jsonl")
+            raise NothingToImport(
+                f"{path} holds no journal: neither it nor its `journal` has a file "
+                f"with a name such as {_segment(1)}; files of other names are to be "
+                "given one by one"
+            )
         found += [inside / name for name in list_segments(inside)]
     return list(dict.fromkeys(each.resolve() for each in found))
+
+
+def _refuse_export(path: Path) -> None:
+    """Raise `NothingToImport` where a file is what `usage export` writes.
+
+    Of a call it has less than a journal has, and would take its place for good.
+    """
+    with path.open("rb") as file:
+        first = file.readline(_HEAD_BYTES)
+    if _OF_OBJECT in first if first[:1] == b"{" else _OF_HEAD in first.split(b","):
+        raise NothingToImport(
+            f"{path} is an export, not a journal: give the state directory of the "
+            "machine that it is from, or the files of its journal; nothing was imported"
+        )
 
 
 def removed_hours(reading: Queries) -> frozenset[int]:
@@ -113,13 +136,14 @@ def import_journals(
             if not step.more:
                 break
         unfinished = len(list_segments(directory))
-        _set_aside(directory, files, state_directory / "journal")
+        torn = _set_aside(directory, files, state_directory / "journal")
     return Imported(
         files=len(files),
         records=done.records,
         duplicates=done.duplicates - apart.left_out,
         removed=apart.left_out,
         rejected=done.rejected,
+        torn=torn,
         unfinished=unfinished,
     )
 
@@ -153,16 +177,20 @@ def _segment(index: int) -> str:
     return f"{index:015d}-import-000001.jsonl"
 
 
-def _set_aside(directory: Path, files: Sequence[Path], journal: Path) -> None:
-    """Append what was rejected to the journal's own file, with where it is from."""
+def _set_aside(directory: Path, files: Sequence[Path], journal: Path) -> int:
+    """Append what was rejected to the journal's own file, with where it is from.
+
+    Return how many of it are only the torn end of a file.
+    """
     found = directory / _REJECTED
     if not found.exists():
-        return
+        return 0
     names = {_segment(index): str(path) for index, path in enumerate(files)}
-    lines = []
+    lines, torn = [], 0
     for line in found.read_bytes().splitlines():
         entry: dict[str, Any] = json.loads(line)
         entry["segment"] = names.get(entry["segment"], entry["segment"])
+        torn += entry["reason"] == "torn"
         lines.append(msgspec.json.encode(entry) + b"\n")
     journal.mkdir(mode=0o700, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -170,6 +198,7 @@ def _set_aside(directory: Path, files: Sequence[Path], journal: Path) -> None:
         file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
+    return torn
 
 
 @dataclass

@@ -174,6 +174,8 @@ _OldRecord = msgspec.defstruct(
         for field in _FIELDS
     ],
     kw_only=True,
+    # A row of an export has most of these fields and some of its own.
+    forbid_unknown_fields=True,
 )
 _RareCall = _array(
     "_RareCall",

@@ -125,7 +125,7 @@ def test_a_journal_of_another_machine_is_imported_once(
     first = asked(state, "import", str(other))
     again = asked(state, "import", *map(str, files))
 
-    assert first.exit_code == 0, first.output
+    assert (first.exit_code, again.exit_code) == (1, 1)
     assert "16 records imported from" in first.stdout
     assert "2 already there, 1 line rejected" in first.stdout
     assert again.stdout.startswith("0 records imported from")
@@ -156,6 +156,87 @@ def test_an_import_that_was_killed_is_begun_again(
 
     assert done.exit_code == 0, done.output
     assert len(state.request_ids()) == 3000
+
+
+@pytest.mark.parametrize("to_format", ["csv", "jsonl"])
+def test_an_export_is_no_journal(
+    state: StateDirectory, tmp_path: Path, to_format: str
+) -> None:
+    """It is refused as a whole, with all that was to be imported beside it."""
+    state.journalled([various_record(number) for number in range(6)])
+    out = tmp_path / "exported"
+    asked(state, "export", *ALL, "--format", to_format, "--out", str(out))
+    before = state.request_ids()
+    other = other_journal(tmp_path / "other", range(20, 30))
+
+    refused = asked(state, "import", str(other), str(out))
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert f"error: {out.resolve()} is an export, not a journal: " in refused.stderr
+    assert state.request_ids() == before
+    assert not (state.journal / "rejected.jsonl").exists()
+
+
+def test_a_row_of_an_export_among_lines_of_a_journal_is_rejected(
+    state: StateDirectory, tmp_path: Path
+) -> None:
+    """It has not all that the record has, which comes with its own journal."""
+    records = [various_record(number) for number in range(6)]
+    state.journalled(records)
+    row = asked(state, "export", *ALL, "--format", "jsonl").stdout.splitlines()[2]
+    fresh = state_in(tmp_path / "fresh")
+    config = tmp_path / "fresh" / "router.yaml"
+    config.write_text(f"state:\n  directory: {json.dumps(str(fresh.path))}\n" + SMALL)
+    mixed = other_journal(
+        tmp_path / "mixed", range(20, 25), last=row.encode(), segment_bytes=100_000
+    )
+
+    done = asked(fresh, "import", str(mixed))
+    whole = other_journal(tmp_path / "whole", range(6))
+    asked(fresh, "import", str(whole))
+
+    assert done.exit_code == 1
+    assert "5 records imported from 1 file; 0 already there, 1 line rejected" in (
+        done.stdout
+    )
+    assert [entry["reason"] for entry in fresh.rejected()] == ["not a usage record"]
+    assert len(fresh.request_ids()) == 11
+    assert fresh.ask("SELECT count(*) FROM label_notes") != [(0,)]
+
+
+def test_a_torn_end_is_no_failure_of_an_import(
+    state: StateDirectory, tmp_path: Path
+) -> None:
+    """What a killed router had half written was never a record; it is set aside."""
+    other = other_journal(tmp_path / "other", range(5), segment_bytes=100_000)
+    [file] = (other / "journal").iterdir()
+    with file.open("ab") as end:
+        end.write(b'["req_half')
+
+    done = asked(state, "import", str(other))
+
+    assert done.exit_code == 0, done.output
+    assert "5 records imported from 1 file; 0 already there, 1 line rejected" in (
+        done.stdout
+    )
+    assert "rejected.jsonl" in done.stderr
+
+
+def test_where_a_journal_is_looked_for_is_said(
+    state: StateDirectory, tmp_path: Path
+) -> None:
+    """With what its files are called, and that others can be named."""
+    (tmp_path / "copied").mkdir()
+    (tmp_path / "copied" / "x.jsonl").touch()
+
+    shown = asked(state, "import", str(tmp_path / "copied"))
+
+    assert shown.exit_code == 1
+    assert shown.stderr == (
+        f"error: {tmp_path / 'copied'} holds no journal: neither it nor its `journal` "
+        "has a file with a name such as 000000000000001-import-000001.jsonl; files of "
+        "other names are to be given one by one\n"
+    )
 
 
 @pytest.mark.parametrize(
