@@ -109,7 +109,7 @@ def test_a_repeated_request_id_is_counted_as_a_duplicate(
         (LINE[: LINE.rindex(b',"openai-chat"')] + b"]", "not a usage record"),
         (b",".join([*LINE.split(b",")[:14]]) + b"]", "not a usage record"),
         (LINE.replace(b"alice-search-dev", b"\xc3\x28"), "not JSON"),
-        (b'{"x":' * 5000, "not JSON"),
+        (b'{"x":' * 5000, "not a usage record"),
     ],
 )
 def test_a_line_that_is_no_record_is_set_aside(
