@@ -35,7 +35,7 @@ SEED = random.randrange(2**32)
 CALLS_A_ROUND = 12
 WHO = "alice-search-dev-k1"
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 if SOAK else 300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 
 
 @asynccontextmanager

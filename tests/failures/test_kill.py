@@ -26,7 +26,7 @@ ROUNDS = 60 if SOAK else 2
 INGESTER_KILLS = 20 if SOAK else 3
 SEED = random.randrange(2**32)
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200 if SOAK else 300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200 if SOAK else 600)]
 
 
 @asynccontextmanager

@@ -47,7 +47,7 @@ ROWS: Final = 2_000_000 if SOAK else 20_000
 
 Memory = dict[str, list[tuple[float, float]]]
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200 if SOAK else 300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200 if SOAK else 600)]
 
 FAULTS: Final[tuple[dict[str, object], ...]] = (
     {"status": 500},

@@ -37,7 +37,7 @@ CALLS: Final = 200_000 if SOAK else 20_000
 WARM_UP: Final = CALLS // 4
 CONNECTIONS: Final = 16
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200 if SOAK else 300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200 if SOAK else 600)]
 
 
 @asynccontextmanager

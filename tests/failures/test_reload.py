@@ -15,7 +15,6 @@ import httpx2
 import pytest
 
 from smart_llmrouter.mockprovider.script import Step
-from tests.conftest import SOAK
 from tests.support.calendar import MIDDAY
 from tests.support.gateway import (
     Gateway,
@@ -46,7 +45,7 @@ RELOADS = 100
 SEED = random.randrange(2**32)
 ALL = pytest.mark.parametrize("workers", [1, 2])
 
-pytestmark = pytest.mark.timeout(600 if SOAK else 300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def settings_for(base_url: str, *, workers: int = 1, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a configuration takes

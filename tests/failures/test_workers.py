@@ -52,7 +52,7 @@ WORKERS = 2
 CALLS = 20_000 if SOAK else 1_280
 SEED = random.randrange(2**32)
 
-pytestmark = pytest.mark.timeout(600 if SOAK else 300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def settings_for(base_url: str, **server: object) -> dict[str, Any]:

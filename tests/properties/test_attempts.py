@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smart_llmrouter.mockprovider.script import Raw, Step, StreamError
@@ -140,7 +140,6 @@ def is_whole(answer: httpx2.Response, surface: Surface, *, stream: bool) -> bool
 @settings(
     max_examples=2000 if SOAK else 60,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     dialect=st.sampled_from(sorted(SURFACES)),

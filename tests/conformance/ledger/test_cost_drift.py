@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smart_llmrouter.ledger.cost_drift import CallDrift, TargetDrift, drift_of
@@ -74,7 +74,7 @@ def test_drift_is_added_up_by_target(state: StateDirectory) -> None:
     ]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(CALLS)
 def test_sums_are_those_of_the_rows(
     state: StateDirectory, calls: list[tuple[str | None, int | None, int | None]]
