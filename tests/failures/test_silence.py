@@ -344,7 +344,8 @@ async def test_the_deadline_frees_what_a_caller_that_does_not_read_holds(
     tmp_path: Path,
 ) -> None:
     """Such a caller cannot keep a provider, a call or a connection for ever."""
-    limits = {"total_timeout_s": 1, "max_response_bytes": 10**9}
+    # Long enough for the answer to begin: one that has not is a whole 504.
+    limits = {"total_timeout_s": 4, "max_response_bytes": 10**9}
     async with (
         routed(tmp_path, upstream=limits) as (router, first, _),
         line_to(router, receive_buffer=4096) as line,
