@@ -59,12 +59,14 @@ class StreamMeter(Follower):
     reported inside its stream, as it wrote it; nothing after it is sent on.
     """
 
-    __slots__ = ("_strip_usage",)
+    __slots__ = ("_one_bytes", "_strip_usage")
 
     def __init__(self, *, strip_usage: bool) -> None:
         """Take the usage chunk out if `strip_usage`: the caller did not ask for it."""
         super().__init__(max_event_bytes=_MAX_EVENT_BYTES)
         self._strip_usage = strip_usage
+        # What is shorter is likely to be one event.
+        self._one_bytes = 0
 
     def end(self) -> bytes:
         """Take the provider's end of file; return what was left without a blank line.
@@ -81,14 +83,27 @@ class StreamMeter(Follower):
 
         Where they all may pass, as nearly always, this is all that happens to them.
         """
-        # To try in vain takes longer than to look whether there is but one line.
-        if block.find(b"\n") == len(block) - len(_BLANK_LINE) and _is_silent(block):
-            return block
+        if len(block) < self._one_bytes or self._has_one_line(block):
+            if _is_silent(block):
+                return block
+            self._one_bytes = 0
         start = _first_telling(block)
         passed = block if start < 0 else block[:start] + self._inspect(block[start:])
         if not self.finished and _find_finish(block):
             self.finished = True
         return passed
+
+    def _has_one_line(self, block: bytes) -> bool:
+        """Say whether a block is one event, and remember how long such are.
+
+        To read several as one, in vain, takes longer than to look at their lines; to
+        look at the lines of one takes longer than to compare its length.
+        """
+        size = len(block)
+        if block.find(b"\n") != size - len(_BLANK_LINE):
+            return False
+        self._one_bytes = size + size // 2
+        return True
 
     def _passes(self, event: bytes) -> bool:
         """Look at one event; say whether it is sent on."""
