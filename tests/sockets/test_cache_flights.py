@@ -58,7 +58,7 @@ class Crowd:
         for _ in range(count):
             self.asking.append(asyncio.create_task(self._ask(stream=stream)))
         await eventually(
-            lambda: self._in_flight(expected), what=f"{expected} calls in flight"
+            lambda: self.in_flight(expected), what=f"{expected} calls in flight"
         )
 
     async def _ask(self, *, stream: bool) -> httpx2.Response:
@@ -69,7 +69,8 @@ class Crowd:
             await answer.aread()
         return answer
 
-    async def _in_flight(self, count: int) -> bool:
+    async def in_flight(self, count: int) -> bool:
+        """Say whether the router carries so many calls now."""
         answer = await self._client.get("/metrics")
         return f"smart_llmrouter_calls_in_flight {count}.0" in answer.text
 
@@ -262,6 +263,7 @@ async def test_one_that_waits_may_leave(
     call = await puppet.call()
     await crowd.join(2)
     await crowd.leave(2)
+    await eventually(lambda: crowd.in_flight(2), what="a caller that has left")
     call.write(completion())
 
     await crowd.answers()
