@@ -17,6 +17,7 @@ from tests.support.mock import Mock
 from tests.support.wait import eventually
 
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "hi"}]}
+UNAVAILABLE = httpx2.codes.SERVICE_UNAVAILABLE
 LIMITS = {"limits": {"rpm": 50, "concurrent": 5}}
 DAY = {"requests": 100, "usd": "2.50"}
 BUDGETS = {"budgets": {"timezone": MIDDAY, "day": DAY}}
@@ -32,9 +33,16 @@ def settings(mock: Mock) -> dict[str, Any]:
 
 
 async def usage(gateway: Gateway, key: str = "k1", query: str = "") -> dict[str, Any]:
-    """Ask as a caller for what it has used."""
-    async with gateway.http(key) as client:
-        answer = await client.get(f"/v1/usage{query}")
+    """Ask as a caller for what it has used, and again while that is added up."""
+
+    async def added_up() -> httpx2.Response | None:
+        async with gateway.http(key) as client:
+            answer = await client.get(f"/v1/usage{query}")
+        return None if answer.status_code == UNAVAILABLE else answer
+
+    answer: httpx2.Response | None
+    answer = await eventually(added_up, what="an answer")
+    assert answer is not None
     assert answer.status_code == httpx2.codes.OK, answer.text
     assert answer.headers["cache-control"] == "private, no-store"
     told: dict[str, Any] = answer.json()

@@ -22,7 +22,7 @@ from smart_llmrouter.edge.exchange import Exchange, Route
 from smart_llmrouter.edge.hub import Hub, refuse
 from smart_llmrouter.edge.server import Server, listening_socket
 from tests.support.http_answers import Answer, read_answers
-from tests.support.wait import next_heard
+from tests.support.wait import next_heard, served_out
 
 T = TypeVar("T")
 Ending = Literal["closed", "waits"]
@@ -246,6 +246,7 @@ async def serving_edge(
     finally:
         server.stop()
         await task
+        await served_out()
         listening.close()
 
 

@@ -40,7 +40,7 @@ from smart_llmrouter.stores.decision_rows import KeptDecision
 from smart_llmrouter.stores.segments import list_segments
 from tests.support.gateway import token
 from tests.support.plain_clients import openai_without_tls, without_tls
-from tests.support.wait import PATIENCE_S, eventually
+from tests.support.wait import PATIENCE_S, eventually, served_out
 
 T = TypeVar("T")
 
@@ -156,6 +156,7 @@ async def serving(
         finally:
             server.stop()
             await task
+            await served_out()
             listening.close()
             journal.close()
 

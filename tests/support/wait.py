@@ -87,3 +87,13 @@ async def next_heard(reader: asyncio.StreamReader, *, silence_s: float) -> bytes
         with suppress(TimeoutError):
             return await asyncio.wait_for(reader.read(1 << 16), silence_s / _LOOKS)
     raise TimeoutError
+
+
+async def served_out() -> None:
+    """Let what serves calls on this loop end: who has answered may still tidy up.
+
+    A file that is closed in a thread would else be left open where the loop ends.
+    """
+    serving = {each for each in asyncio.all_tasks() if each.get_name() == "call"}
+    if serving:
+        await asyncio.wait(serving, timeout=PATIENCE_S)
