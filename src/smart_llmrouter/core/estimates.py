@@ -23,8 +23,7 @@ request, its estimate does not become less.
 
 A request weighs what its parts weigh: each item of the conversation, each other field
 that may be large, and all small fields together. Agents send the same parts again
-with each request, so what was weighed is remembered: see `core.remembered`. A short
-request is remembered as a whole.
+with each request, so what was weighed is remembered: see `core.remembered`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,7 +49,6 @@ _TOOL: Final = 24 * _TOKEN
 _ANY_TOOLS: Final = 700 * _TOKEN
 _REQUEST: Final = 32 * _TOKEN
 _SOUND_CHARACTERS: Final = 100
-_SHORT_BYTES: Final = 2048
 
 # What a byte is. The lower half has a bit for each thing that it may be the first of:
 # 1 for a number, 2 for a word, 4 for a capital after a small letter. The upper half has
@@ -110,30 +108,19 @@ def input_tokens(body: bytes) -> int:
 
     What is no JSON object is taken for text.
     """
-    weigh = _REQUESTS.weight_of if len(body) <= _SHORT_BYTES else _weight_of_request
-    return _whole_tokens(weigh(body))
+    try:
+        fields = _decode_fields(body)
+    except _NO_JSON:
+        return _whole_tokens(_REQUEST + _weight_of_bytes(body))
+    return tokens_of_fields(fields, body)
 
 
 def tokens_of_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
     """Return the same where the `fields` of the request are at hand already."""
-    if len(body) <= _SHORT_BYTES:
-        return _whole_tokens(_REQUESTS.weight_of(body))
-    return _whole_tokens(_weight_with_fields(fields, body))
-
-
-def _weight_of_request(body: bytes) -> int:
     try:
-        fields = _decode_fields(body)
+        return _whole_tokens(_REQUEST + _weight_of_fields(fields, body))
     except _NO_JSON:
-        return _REQUEST + _weight_of_bytes(body)
-    return _weight_with_fields(fields, body)
-
-
-def _weight_with_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
-    try:
-        return _REQUEST + _weight_of_fields(fields, body)
-    except _NO_JSON:
-        return _REQUEST + _weight_of_bytes(body)
+        return _whole_tokens(_REQUEST + _weight_of_bytes(body))
 
 
 def _weight_of_fields(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
@@ -279,7 +266,6 @@ def _weight_of_bytes(text: bytes) -> int:
     )
 
 
-_REQUESTS: Final = Parts(_weight_of_request)
 _VALUES: Final = Parts(_weight_of_value)
 _LISTS: Final = Lists(_VALUES)
 _TOOLS: Final = Parts(_weight_of_tools)
