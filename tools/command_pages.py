@@ -13,7 +13,8 @@ HEAD = """\
 # Commands
 
 `smart-llmrouter COMMAND --help` says the same at the prompt. Exit codes: 0 all is well,
-1 there are findings or something failed, 2 the command line itself is wrong.
+1 there are findings or something failed, 2 the command line itself is wrong, 130 it was
+interrupted (Ctrl-C). What may be run again after that says so.
 
 *Generated from the command tree.*
 """

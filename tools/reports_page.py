@@ -150,7 +150,9 @@ reports:
 On a terminal there are tables as wide as it is; of one that is too wide the last
 columns are left out, and it is said which. Otherwise there is Markdown, and with
 `--format` either, `json` or `csv`. Tables for people have the first 15 lines of each
-(`--top`); JSON and CSV have all. `--out` writes a file that is never seen half-written.
+(`--top`); JSON and CSV have all. `--out` writes a file that is never seen half-written;
+it may take the place of an older report, but not of a database or of a file that the
+router works with.
 
 ## One call, and calls one by one
 
@@ -180,7 +182,9 @@ in the database it ends with an error instead of lacking them.
 directories, or single files, which stay as they are. Each record is there exactly once,
 whether the import is repeated or begun again after it was cut off, and while the router
 runs. Lines that are no records are set aside in `journal/rejected.jsonl` with the file
-that they are from, and counted. Of an hour whose rows [retention](retention.md) has
+that they are from, and counted, and the command then ends with 1; the torn end of what a
+killed router wrote is no failure. An export is no journal, and is refused as a whole: its
+rows have less in them than the records. Of an hour whose rows [retention](retention.md) has
 removed only sums are left, which do not say whose they are: lines of such an hour are
 left out, and counted, rather than added twice.
 

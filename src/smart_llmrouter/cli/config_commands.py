@@ -2,14 +2,21 @@
 
 import json
 import os
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+
+if TYPE_CHECKING:
+    from smart_llmrouter.config.findings import Finding
+    from smart_llmrouter.config.snapshot import Snapshot
+
+_USUAL: Final = "write `sqlite`, or a reference to a postgresql:// URL"
 
 app = typer.Typer(
     help="Check, show and describe the configuration file.", no_args_is_help=True
@@ -40,7 +47,8 @@ def check(
     """Report every mistake in the configuration file, each with place and remedy.
 
     Exits with 0 when the file can be served, warnings or not, and with 1 when it
-    cannot. Variables and files that it refers to must be there, as for `serve`.
+    cannot. Variables and files that it refers to must be there, as for `serve`, and the
+    driver of its database.
     """
     from smart_llmrouter.config.findings import report
     from smart_llmrouter.config.load import load
@@ -48,24 +56,43 @@ def check(
     path = file or config
     today = datetime.now(UTC).date()
     loaded = load(path, environment=os.environ, today=today)
-    errors = sum(finding.is_error for finding in loaded.findings)
-    warnings = len(loaded.findings) - errors
     snapshot = loaded.snapshot
+    findings = loaded.findings
+    if snapshot is not None:
+        findings += _unusable_database(path, snapshot)
+    errors = sum(finding.is_error for finding in findings)
+    warnings = len(findings) - errors
     if output == "json":
         summary = {
             "file": str(path),
             "fingerprint": None if snapshot is None else snapshot.fingerprint,
             "errors": errors,
             "warnings": warnings,
-            "findings": [asdict(finding) for finding in loaded.findings],
+            "findings": [asdict(finding) for finding in findings],
         }
         typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
-    elif loaded.findings:
-        typer.echo(report(loaded.findings))
+    elif findings:
+        typer.echo(report(findings))
     else:
         typer.echo(f"{path}: no errors, no warnings")
     if errors or (strict and warnings):
         raise typer.Exit(1)
+
+
+def _unusable_database(path: Path, snapshot: "Snapshot") -> "tuple[Finding, ...]":
+    """Return what is wrong with the kind of database, if anything is."""
+    from smart_llmrouter.config.reader import read_file
+    from smart_llmrouter.stores.database_url import backend_of
+    from smart_llmrouter.stores.unusable import UnsupportedDatabase
+
+    try:
+        backend_of(snapshot.state.database_url.reveal())
+    except UnsupportedDatabase as error:
+        message, remedy, *_ = [*re.split("[:;] ", str(error), maxsplit=1), _USUAL]
+        document = read_file(path).document
+        if document is not None:
+            return (document.error(("state", "database"), message, remedy),)
+    return ()
 
 
 @app.command()

@@ -18,6 +18,7 @@ from smart_llmrouter.cli import (
     upkeep_commands,
     usage_commands,
 )
+from smart_llmrouter.cli.once import OnceCommand
 from smart_llmrouter.cli.output import Program
 from smart_llmrouter.cli.serve_command import serve
 from smart_llmrouter.core.build_info import read_build_info
@@ -53,8 +54,8 @@ def root(
 
 app.command()(serve)
 app.command("explain")(explain_command.explain)
-usage_commands.app.command()(upkeep_commands.rollup)
-usage_commands.app.command()(upkeep_commands.verify)
+usage_commands.app.command(cls=OnceCommand)(upkeep_commands.rollup)
+usage_commands.app.command(cls=OnceCommand)(upkeep_commands.verify)
 app.add_typer(config_commands.app, name="config")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(usage_commands.app, name="usage")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smart_llmrouter.cli.interrupts import going_on
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 from smart_llmrouter.cli.upkeep_commands import fail, failures_told, now, roll_up_all
 
@@ -96,12 +97,13 @@ def run(
     A router that runs does so by itself, once a day. First all that is due is rolled
     up; nothing goes whose roll-up is not final, and nothing that a hold covers. Calls
     may be served meanwhile. With `--dry-run` nothing is changed but that it was asked.
+    After Ctrl-C run it again to go on.
     """
     from smart_llmrouter.ledger.retention import class_orders
     from smart_llmrouter.ledger.retention_report import results_text
 
     now_ms = now()
-    with failures_told():
+    with going_on(), failures_told():
         state = _state(config)
         if not class_orders(state.retention, now_ms=now_ms):
             fail("nothing is ever removed: `retention` has no key", code=1)

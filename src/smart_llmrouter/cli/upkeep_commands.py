@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from smart_llmrouter.cli.interrupts import going_on
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -53,12 +54,12 @@ def rollup(until: UntilOption = None, config: ConfigOption = DEFAULT_CONFIG) -> 
     """Roll up hours, days and months now.
 
     A router that runs does so by itself, an hour after each has ended. Waits as `usage
-    report` does for what the journal holds.
+    report` does for what the journal holds. After Ctrl-C run it again to go on.
     """
     from smart_llmrouter.ledger.interval import BadMoment, moment_ms
 
     now_ms = now()
-    with failures_told():
+    with going_on(), failures_told():
         try:
             drafts_ms = None if until is None else moment_ms(until, now_ms=now_ms)
         except BadMoment as error:

@@ -2,6 +2,7 @@
 
 import typer
 
+from smart_llmrouter.cli.once import OnceCommand
 from smart_llmrouter.cli.usage_list_commands import notes, refusals, versions
 from smart_llmrouter.cli.usage_reading import snapshot_of, state_of
 from smart_llmrouter.cli.usage_report_command import report
@@ -22,11 +23,11 @@ def usage() -> None:
     """What was used, by whom, and what it cost."""
 
 
-app.command()(report)
-app.command()(request)
-app.command()(notes)
-app.command()(refusals)
-app.command()(versions)
-app.command()(tail)
-app.command()(export)
+app.command(cls=OnceCommand)(report)
+app.command(cls=OnceCommand)(request)
+app.command(cls=OnceCommand)(notes)
+app.command(cls=OnceCommand)(refusals)
+app.command(cls=OnceCommand)(versions)
+app.command(cls=OnceCommand)(tail)
+app.command(cls=OnceCommand)(export)
 app.command("import")(import_)

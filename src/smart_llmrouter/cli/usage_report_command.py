@@ -22,6 +22,7 @@ from smart_llmrouter.cli.usage_options import (
 from smart_llmrouter.cli.usage_reading import (
     ForReading,
     caught_up,
+    fail,
     loaded_from,
     show,
 )
@@ -75,6 +76,8 @@ def report(
     Waits, five seconds at most, until all that was journalled when it began is in the
     database; what is still missing then is said in the report.
     """
+    if measures is not None and group_by is None:
+        fail("--measures are the columns of --group-by: give both", code=2)
     asked = Asked(
         since=since,
         until=until,
@@ -109,7 +112,7 @@ def zone_for(snapshot: "Snapshot", name: str | None) -> "Zone":
     """Return the time zone that was asked for, or that of the configuration."""
     from smart_llmrouter.ledger.interval import zone_of
 
-    return zone_of(name or snapshot.reports.timezone)
+    return zone_of(snapshot.reports.timezone if name is None else name)
 
 
 def question_of(snapshot: "Snapshot", asked: Asked, *, now_ms: int) -> "Question":

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from smart_llmrouter.cli.interrupts import going_on
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 from smart_llmrouter.cli.usage_options import (
     OutOption,
@@ -219,7 +220,7 @@ def import_(
     from smart_llmrouter.stores.reading import connect_for_reading
     from smart_llmrouter.stores.usage_store import open_store
 
-    with explained(), _progress("bytes", out=None) as watched:
+    with going_on(), explained(), _progress("bytes", out=None) as watched:
         state = snapshot_of(config).state
         url = state.database_url.reveal()
         try:

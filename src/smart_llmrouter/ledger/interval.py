@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfoNotFoundError, available_timezones
 from smart_llmrouter.config.timezones import timezone
 
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
+_SPAN_LIKE: Final = re.compile(r"([+-]?)([0-9]+)([mhdw])", re.ASCII)
 _MONTH: Final = re.compile(r"[0-9]{4}-[0-9]{2}")
+_SPAN_DIGITS: Final = 6
 _UNIT_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
@@ -92,6 +94,7 @@ def moment_ms(text: str, *, now_ms: int, zone: Zone = UTC_ZONE) -> int:
         iso = f"{text}-01" if _MONTH.fullmatch(text) else text
         moment = datetime.fromisoformat(iso)
     except ValueError:
+        _refuse_span(text)
         raise BadMoment(
             f"{text[:40]!r} is no span or moment: write 30m, 24h, 7d or 2w, a month "
             "such as 2026-11, or ISO 8601 such as 2026-11-01 or 2026-11-01T08:00:00Z "
@@ -102,6 +105,21 @@ def moment_ms(text: str, *, now_ms: int, zone: Zone = UTC_ZONE) -> int:
         # leaves out begins when the clock is moved.
         moment = moment.replace(tzinfo=zone.tz)
     return round(moment.timestamp() * 1000)
+
+
+def _refuse_span(text: str) -> None:
+    """Raise `BadMoment` for what looks like a span, and is too short or too long."""
+    found = _SPAN_LIKE.fullmatch(text)
+    if found is None:
+        return
+    sign, number, _ = found.groups()
+    if sign == "-" or not number.strip("0"):
+        wrong = "must be above 0: it counts back from now"
+    elif len(number.lstrip("0")) > _SPAN_DIGITS:
+        wrong = f"is too long: write at most {_SPAN_DIGITS} digits, or a moment"
+    else:
+        wrong = "has a sign or a zero too many"
+    raise BadMoment(f"the span {text[:40]!r} {wrong}, such as 24h, 7d or 2026-11-01")
 
 
 def utc_text(ms: int) -> str:
@@ -117,6 +135,21 @@ def moment_text(ms: int, zone: Zone) -> str:
         return f"{ms} ms"
     text = moment.isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z") if zone.tz is UTC else text
+
+
+def exact_clock_text(ms: int, zone: Zone) -> str:
+    """Return a moment as people read it, so that no other moment reads the same.
+
+    With its milliseconds where there are any, and outside UTC with its offset.
+    """
+    try:
+        moment = datetime.fromtimestamp(ms / 1000, tz=zone.tz)
+    except (OverflowError, ValueError, OSError):
+        return f"{ms} ms"
+    if zone.tz is UTC:
+        moment = moment.replace(tzinfo=None)
+    precision = "milliseconds" if ms % 1000 else "seconds"
+    return moment.isoformat(sep=" ", timespec=precision)
 
 
 def clock_text(ms: int, zone: Zone) -> str:

@@ -203,7 +203,7 @@ def _labels() -> list[Column[str] | Column[int] | Column[bool]]:
         text(
             "requested_model",
             "The model name that the caller sent",
-            empty="the request named none",
+            empty="the request named none, or nothing that the caller may use",
         ),
         text(
             "resolved_group",

@@ -247,3 +247,31 @@ def test_an_expired_caller_that_is_called_active_is_warned_about(
     assert (warned.returncode, quiet.returncode) == (0, 0)
     assert "warning: callers[0].expires_at: the caller is active" in warned.stdout
     assert "no errors, no warnings" in quiet.stdout
+
+
+def test_a_database_without_its_driver_is_a_finding(tmp_path: Path) -> None:
+    """As `serve` has it, with the place in the file and what to install."""
+    path = tmp_path / "router.yaml"
+    path.write_text("state:\n  database: ${USAGE_DATABASE}\n" + SMALL)
+    url = "postgresql://router:hunter2@127.0.0.1:1/usage"
+    program = (
+        "import sys; sys.modules['psycopg'] = None; "
+        "from smart_llmrouter.cli.main import app; app()"
+    )
+
+    without = subprocess.run(
+        [sys.executable, "-c", program, "config", "check", str(path)],
+        env={**os.environ, **ENVIRONMENT, "USAGE_DATABASE": url},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    there = config("check", path, USAGE_DATABASE=url)
+
+    assert without.returncode == 1
+    assert f"{path}:2:13: error: state.database: " in without.stdout
+    assert "a driver that is not installed" in without.stdout
+    assert "→ run pip install 'smart-llmrouter[postgres]'" in without.stdout
+    assert "hunter2" not in without.stdout + without.stderr
+    assert there.returncode == 0, there.stdout

@@ -195,6 +195,45 @@ def test_a_broken_database_is_told_without_a_traceback(state: StateDirectory) ->
     assert "smart-llmrouter db backup" in shown.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--measures", "calls"), "--measures are the columns of --group-by"),
+        (("--since", "24h", "--from", "1h"), "give --since or --from once"),
+        (("--until", "1h", "--until", "2h"), "give --until or --to once"),
+        (("--timezone", ""), "there is no time zone ''"),
+        (("--where", "status-class=9xx"), "status-class is never '9xx'"),
+        (("--since", "0h"), "must be above 0"),
+    ],
+)
+def test_nothing_that_was_asked_is_left_out_silently(
+    state: StateDirectory, arguments: tuple[str, ...], said: str
+) -> None:
+    """What cannot be meant is refused, and no report is made."""
+    refused = asked(state, *arguments)
+
+    assert refused.exit_code == 2
+    assert said in " ".join(refused.stderr.split())
+    assert refused.stdout == ""
+
+
+def test_an_empty_report_in_groups_has_its_columns(state: StateDirectory) -> None:
+    """A program that reads them finds no line, and the same head as ever."""
+    groups = ("--group-by", "caller,day", "--since", "2020-01-01")
+
+    empty = asked(state, *groups, "--format", "csv")
+    also_empty = json.loads(asked(state, *groups, "--format", "json").stdout)
+    state.journalled([a_record(1)])
+    full = asked(state, *groups, "--until", "2030-01-01", "--format", "csv")
+
+    head, totals = empty.stdout.splitlines()
+    assert head == full.stdout.splitlines()[0]
+    assert head.startswith("section,caller,day,calls,")
+    assert totals.startswith("totals,,,0,")
+    assert also_empty["sections"][0]["group_by"] == ["caller", "day"]
+    assert also_empty["sections"][0]["lines"] == []
+
+
 def test_a_wrong_configuration_is_told_with_its_place(state: StateDirectory) -> None:
     """The findings are those of `config check`."""
     (state.path.parent / "router.yaml").write_text("groups: 3\n")
@@ -346,6 +385,7 @@ def test_a_report_is_a_table_where_that_is_asked_for(state: StateDirectory) -> N
     )
 
     assert shown.exit_code == 0, shown.stderr
-    assert "until before 2026-09-22 00:00:00 (Europe/Berlin)" in shown.stdout
+    assert "until before 2026-09-22 00:00:00+02:00" in shown.stdout
+    assert "(Europe/Berlin)" in shown.stdout
     assert "Only calls with caller=bob" in shown.stdout
     assert "2026-09-21       1   unknown" in shown.stdout

@@ -1,13 +1,17 @@
 """Spans and moments as people write them."""
 
+import re
+
 import pytest
 
 from smart_llmrouter.ledger.interval import (
     BadMoment,
     Interval,
+    exact_clock_text,
     interval_of,
     moment_ms,
     utc_text,
+    zone_of,
 )
 
 NOW_MS = 1_790_000_000_000
@@ -31,11 +35,42 @@ def test_a_moment_is_utc_unless_it_says_otherwise(text: str, expected: int) -> N
     assert moment_ms(text, now_ms=NOW_MS) == expected
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "24", "0h", "-3h", "24h ", "13/13"])
+@pytest.mark.parametrize("text", ["", "yesterday", "24", "3 h", "24h ", "13/13"])
 def test_anything_else_is_explained(text: str) -> None:
     """The message shows what would be understood."""
     with pytest.raises(BadMoment, match="24h, 7d"):
         moment_ms(text, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0h", "must be above 0"),
+        ("000d", "must be above 0"),
+        ("-1h", "must be above 0"),
+        ("99999999d", "is too long"),
+        ("+3h", "a sign or a zero too many"),
+    ],
+)
+def test_a_span_that_is_none_is_told_why(text: str, said: str) -> None:
+    """Rather than that it was not understood."""
+    with pytest.raises(BadMoment, match=f"the span '{re.escape(text)}' .*{said}"):
+        moment_ms(text, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("ms", "zone", "expected"),
+    [
+        (1_793_491_200_000, "UTC", "2026-11-01 00:00:00"),
+        (1_793_491_200_250, "UTC", "2026-11-01 00:00:00.250"),
+        (1_792_888_200_000, "Europe/Berlin", "2026-10-25 02:30:00+02:00"),
+        (1_792_891_800_000, "Europe/Berlin", "2026-10-25 02:30:00+01:00"),
+        (1 << 62, "Europe/Berlin", f"{1 << 62} ms"),
+    ],
+)
+def test_no_two_moments_read_the_same(ms: int, zone: str, expected: str) -> None:
+    """Neither in an hour that a clock shows twice, nor within a second."""
+    assert exact_clock_text(ms, zone_of(zone)) == expected
 
 
 def test_until_now_includes_this_very_moment() -> None:

@@ -53,7 +53,8 @@ def test_markdown_states_interval_zone_and_version(report_of: MakeReport) -> Non
     text = render(report, to="markdown")
 
     assert (
-        "- From 1970-01-01 01:00:00 until before 2026-11-01 01:00:00 (Europe/Berlin)\n"
+        "- From 1970-01-01 01:00:00+01:00 until before 2026-11-01 01:00:00+01:00 "
+        "(Europe/Berlin)\n"
         "- Only calls with caller=alice-search-dev\n"
     ) in text
     assert "smart-llmrouter 9.9.9" in text

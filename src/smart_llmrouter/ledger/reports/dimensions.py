@@ -105,10 +105,12 @@ def _number(text: str) -> object:
 
 
 def _hundreds(text: str) -> object:
-    if len(text) != 3 or text[1:] != "xx" or not text[0].isdigit():
+    if text[:1] not in _STATUS_CLASSES or text[1:] != "xx":
         raise UnknownValue("it is 2xx, 4xx, 5xx or the like")
     return int(text[0])
 
+
+_STATUS_CLASSES: Final = ("1", "2", "3", "4", "5")
 
 _IN_ORDER: Final = (
     _label("caller", "Caller", "The caller's id", _LABELS.caller_id),
@@ -125,7 +127,7 @@ _IN_ORDER: Final = (
     _label(
         "requested-model",
         "Requested model",
-        "The model name that the caller sent",
+        "The model name that the caller sent, where it is one that it may use",
         _LABELS.requested_model,
     ),
     _label(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from smart_llmrouter.ledger.document import Head, Page, Table
-from smart_llmrouter.ledger.interval import clock_text
+from smart_llmrouter.ledger.interval import clock_text, exact_clock_text
 from smart_llmrouter.ledger.reports.columns import COLUMNS, Column, Shown
 from smart_llmrouter.ledger.reports.lines import Line, Section
 from smart_llmrouter.ledger.reports.measures import Coverage, Known, Measures
@@ -80,10 +80,11 @@ def page_of(report: Report, *, most: int | None = None) -> Page:
 
 def _about(report: Report) -> Iterator[str]:
     question, made = report.question, report.made
-    from_text, to_text, made_text = (
-        clock_text(at, question.zone)
-        for at in (question.interval.from_ms, question.interval.to_ms, made.made_ms)
+    from_text, to_text = (
+        exact_clock_text(at, question.zone)
+        for at in (question.interval.from_ms, question.interval.to_ms)
     )
+    made_text = clock_text(made.made_ms, question.zone)
     yield f"From {from_text} until before {to_text} ({question.zone.name})"
     if question.conditions:
         yield f"Only calls with {' and '.join(map(str, question.conditions))}"

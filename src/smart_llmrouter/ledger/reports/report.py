@@ -90,7 +90,7 @@ def make_report(
         served_by_versions=gathered.versions,
         precision="exact" if gathered.exact else "within 5 %",
         totals=totals,
-        sections=sections if found else (),
+        sections=sections if found or group_by else (),
         dearest=() if group_by else _dearest(connection, question),
         empty=None if found else why_empty(connection, question),
     )
