@@ -182,11 +182,11 @@ in the database it ends with an error instead of lacking them.
 directories, or single files, which stay as they are. Each record is there exactly once,
 whether the import is repeated or begun again after it was cut off, and while the router
 runs. Lines that are no records are set aside in `journal/rejected.jsonl` with the file
-that they are from, and counted, and the command then ends with 1; the torn end of what a
-killed router wrote is no failure. An export is no journal, and is refused as a whole: its
-rows have less in them than the records. Of an hour whose rows [retention](retention.md) has
-removed only sums are left, which do not say whose they are: lines of such an hour are
-left out, and counted, rather than added twice.
+that they are from, and counted, and the command then ends with 1; the torn end of what
+a killed router wrote is no failure. An export is no journal, and is refused as a whole:
+its rows have less in them than the records. Of an hour whose rows
+[retention](retention.md) has removed only sums are left, which do not say whose they
+are: lines of such an hour are left out, and counted, rather than added twice.
 
 ## Safe to open
 
