@@ -55,7 +55,7 @@ def status(
     """Say what the usage database is, how much is in it, and what is still to come.
 
     Reads only, also while the router runs. Nothing of the database's URL is shown but
-    its kind.
+    its kind. Exits with 1 where this version cannot use the database, and says why.
     """
     import msgspec
 
@@ -66,9 +66,11 @@ def status(
         found = database_status(state.database_url.reveal(), state.directory)
     if to_format is StatusFormat.JSON:
         typer.echo(json.dumps(msgspec.to_builtins(found), indent=2))
-        return
-    for name, said in status_lines(found):
-        typer.echo(f"{name:<18} {said}".rstrip())
+    else:
+        for name, said in status_lines(found):
+            typer.echo(f"{name:<18} {said}".rstrip())
+    if found.problem is not None:
+        _fail(found.problem)
 
 
 @app.command()
@@ -106,15 +108,17 @@ def backup(
     `usage.sqlite` to go back to it. Of PostgreSQL it is what `pg_restore` reads, made
     by `pg_dump`, which must be installed. The file is there when it is whole. It takes
     the place of no other without `--force`, and never of a file that the router keeps.
+    A database of another version of the router is copied, too, and no other program's.
     """
     from smart_llmrouter.cli.kept_files import spare_other_file, spare_state
-    from smart_llmrouter.stores.backends import require_database
+    from smart_llmrouter.stores.backends import require_database, schema_of
     from smart_llmrouter.stores.database_url import backend_of
 
     with _failures_told("the usage database cannot be copied"):
         state = _state(config)
         url = state.database_url.reveal()
-        require_database(url)
+        if schema_of(url) is None:
+            require_database(url)
         suffix = "sqlite" if backend_of(url) == "sqlite" else "dump"
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path = out or Path(f"usage-{moment}.{suffix}")

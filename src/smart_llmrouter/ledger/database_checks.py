@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from smart_llmrouter.stores.backends import damage
+from smart_llmrouter.stores.backends import damage, require_database
+from smart_llmrouter.stores.database_url import backend_of
 from smart_llmrouter.stores.reading import Reading, connect_for_reading
 from smart_llmrouter.stores.segments import segment_sizes
 
@@ -80,8 +81,13 @@ class Check(NamedTuple):
 
 
 def checks(url: str, state_directory: Path) -> Iterator[Check]:
-    """Yield each check when it is done. Raises `DatabaseAway` or `DatabaseUnusable`."""
-    yield Check("damaged pages or indexes of the file", damage(url))
+    """Yield each check when it is done. Raises `DatabaseAway` or `DatabaseUnusable`.
+
+    Nothing is checked of a database that this version cannot read.
+    """
+    require_database(url)
+    if backend_of(url) == "sqlite":
+        yield Check("damaged pages or indexes of the file", damage(url))
     with connect_for_reading(url) as reading:
         reading.begin()
         for name, query in _CHECKS:

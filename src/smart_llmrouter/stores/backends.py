@@ -6,6 +6,8 @@ URL names one.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Final
 
 from smart_llmrouter.stores import sqlite
@@ -42,12 +44,45 @@ def may_come_back(url: str) -> bool:
 
 
 def require_database(url: str) -> None:
-    """Raise `DatabaseMissing` where there is none yet, and `UnsupportedDatabase`.
+    """Raise `DatabaseUnusable` unless there is one with this version's schema.
 
-    Where only its server knows, reading it tells.
+    That is `DatabaseMissing` where there is none yet, `SchemaMismatch`, or
+    `UnsupportedDatabase`. Raise `DatabaseAway` where it cannot be known.
     """
-    if backend_of(url) == "sqlite":
-        sqlite.require_database(sqlite.database_path(url))
+    if backend_of(url) == "postgresql":
+        from smart_llmrouter.stores import postgres  # noqa: PLC0415 - see above
+
+        with postgres.translated(), postgres.connect(url, read_only=True) as server:
+            postgres.check_schema(server)
+        return
+    with _file_at(url) as connection:
+        sqlite.check_schema(connection)
+
+
+def schema_of(url: str) -> str | None:
+    """Return which schema a database has; `None` where it is none of ours.
+
+    Raise as `require_database` does, but for no schema.
+    """
+    if backend_of(url) == "postgresql":
+        from smart_llmrouter.stores import postgres  # noqa: PLC0415 - see above
+
+        with postgres.translated(), postgres.connect(url, read_only=True) as server:
+            return postgres.revision_of(server)
+    with _file_at(url) as connection:
+        return sqlite.revision_of(connection)
+
+
+@contextmanager
+def _file_at(url: str) -> Iterator[sqlite3.Connection]:
+    path = sqlite.database_path(url)
+    sqlite.require_database(path)
+    sqlite.require_sqlite(path)
+    try:
+        with closing(sqlite.connect(path, mode="ro")) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise DatabaseAway(str(error), at=path) from error
 
 
 def bytes_on_disk(url: str) -> int:

@@ -249,6 +249,7 @@ def test_a_server_that_is_away_is_told_in_one_line(
     done = db(state, command)
 
     assert done.exit_code == 1
+    assert done.stdout == ""
     assert "hunter2" not in done.output
     assert "the server cannot be reached" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
