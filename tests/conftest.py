@@ -1,6 +1,7 @@
 """What holds for every test: how long properties are searched, and no blocked loops."""
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +10,10 @@ from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 SOAK = os.environ.get("SMART_LLMROUTER_SOAK") == "1"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So a shell starts what is to run in the background; what tests start inherits it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A change is judged by the same examples of each property every time: what is found by
 # chance says nothing of the change. `make soak` goes on searching.

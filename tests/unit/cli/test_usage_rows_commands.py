@@ -273,7 +273,10 @@ def test_tail_shows_calls_as_they_come(state: StateDirectory) -> None:
     state.journalled([a_record(7, ts_ms=now_ms - 20_000, error_code="late")])
     second = json.loads(process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=PATIENCE_S)
+    try:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
 
     assert first["request_id"] == a_record(2).request_id
     assert (second["request_id"], second["error_code"]) == (
