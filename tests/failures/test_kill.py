@@ -4,9 +4,10 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -157,13 +158,26 @@ def _has_taken_over(gateway: Gateway, ingester: int) -> bool:
     return status is not None and status.pid == ingester
 
 
+def _stopped_between_transactions(gateway: Gateway, ingester: int) -> bool:
+    """Stop the ingester; let it go on where it holds a lock of the database."""
+    os.kill(ingester, signal.SIGSTOP)
+    try:
+        with closing(sqlite3.connect(gateway.state / "usage.sqlite")) as connection:
+            connection.execute("PRAGMA busy_timeout=0")
+            connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        os.kill(ingester, signal.SIGCONT)
+        return False
+    return True
+
+
 async def test_the_killed_routers_ingester_beside_the_new_one(tmp_path: Path) -> None:
     """The new ingester waits until the old one has finished; no row is there twice."""
     chance = random.Random(SEED)
     async with routed(tmp_path) as (gateway, _):
         (old,) = children(gateway.pid)
         await eventually(lambda: _has_taken_over(gateway, old))
-        os.kill(old, signal.SIGSTOP)
+        await eventually(lambda: _stopped_between_transactions(gateway, old))
         async with under_load(gateway, callers=50, chance=chance) as seen:
             await eventually(_at_least(seen, 200))
             kill(gateway)

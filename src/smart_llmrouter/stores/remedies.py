@@ -15,6 +15,7 @@ _PERMISSIONS: Final = "see the permissions of the file and of its directory"
 _REMEDIES: Final = {
     "malformed": _DAMAGED,
     "not a database": _DAMAGED,
+    "locking protocol": "a program that was stopped holds it; let it go on, or end it",
     "locked": "another program is writing to it; try again",
     "unable to open": _PERMISSIONS,
     "readonly": _PERMISSIONS,
