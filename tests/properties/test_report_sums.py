@@ -2,12 +2,12 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from smart_llmrouter.core.money import Price, Rate
@@ -121,7 +121,7 @@ def plain_sums(records: Sequence[UsageRecord]) -> dict[str, object]:
 def added(lines: Sequence[Line]) -> dict[str, object]:
     """Add up the lines of a table."""
     sums: dict[str, object] = {}
-    for field in fields(Measures):
+    for field in msgspec.structs.fields(Measures):
         values = [getattr(line.measures, field.name) for line in lines]
         if isinstance(values[0], int | Known | Compared) and "max_" not in field.name:
             sums[field.name] = sum(values[1:], values[0])

@@ -285,18 +285,21 @@ def measures_of(
     The figures of a comparison were asked for if and only if there is. With some calls
     `rolled_up`, no other peak is known than the longest latency.
     """
-    sums, after = figures.sums, len(COUNTS)
-    known: dict[str, Any] = {
-        name: Known(sums[at], sums[at + 1]) if sums[at + 1] else _UNKNOWN
-        for name, at in zip(SUMS, range(after, len(sums), 2), strict=False)
-    }
-    peaks: dict[str, Any] = {
-        name: None if value < 0 or (rolled_up and name != PEAKS[0]) else value
-        for name, value in zip(PEAKS, figures.peaks, strict=True)
-    }
-    compared = None if price is None else _compared(sums[-len(_COMPARED) :], price)
-    fields: dict[str, Any] = dict(zip(COUNTS, sums, strict=False))
-    return Measures(**fields, **known, **peaks, compared=compared)
+    counts, after = len(COUNTS), len(COUNTS) + 2 * len(SUMS)
+    sums = figures.sums
+    known = [
+        Known(total, calls) if calls else _UNKNOWN
+        for total, calls in zip(
+            sums[counts:after:2], sums[counts + 1 : after : 2], strict=True
+        )
+    ]
+    longest, *others = (None if value < 0 else value for value in figures.peaks)
+    if rolled_up:
+        others = [None] * len(others)
+    compared = None if price is None else _compared(sums[after:], price)
+    # Positions tell what is what: the fields of `Measures` are in this order.
+    in_order: list[Any] = [*sums[:counts], *known, longest, *others, compared]
+    return Measures(*in_order)
 
 
 def _compared(sums: Sequence[int], price: Price) -> Compared | None:

@@ -5,13 +5,14 @@ how many they are; where none is known, the sum is unknown, not zero.
 
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Known:
+
+class Known(msgspec.Struct, frozen=True):
     """A sum over those `calls` whose value is known; `None` where that is none."""
 
     total: int | None = None
@@ -77,8 +78,7 @@ class Compared:
         return Known(round(self.baseline_nusd - self.cost_nusd), self.calls)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measures:
+class Measures(msgspec.Struct, frozen=True):
     """The figures of one set of calls; each of them adds up over disjoint sets.
 
     `asked_calls` are those for which a target was asked: only they use tokens.
@@ -142,8 +142,10 @@ class Measures:
         return tokens * 1_000_000 / us if tokens and us else None
 
 
-COUNTS: Final = tuple(field.name for field in fields(Measures) if field.type is int)
-"""The figures that are always known."""
-SUMS: Final = tuple(field.name for field in fields(Measures) if field.type is Known)
-"""The sums that may have gaps."""
+_FIELDS: Final = msgspec.structs.fields(Measures)
+COUNTS: Final = tuple(field.name for field in _FIELDS if field.type is int)
+"""The figures that are always known; they come first."""
+SUMS: Final = tuple(field.name for field in _FIELDS if field.type is Known)
+"""The sums that may have gaps; they follow."""
 PEAKS: Final = ("max_latency_us", "max_first_token_us", "max_queued_us")
+"""The longest times, which come last but for the comparison."""

@@ -26,7 +26,6 @@ from smart_llmrouter.ledger.interval import Interval, Zone
 from smart_llmrouter.ledger.periods import Period
 from smart_llmrouter.ledger.reports.periods import Unit, overlap, starts
 from smart_llmrouter.ledger.rollup_source import Coverage, coverage
-from smart_llmrouter.stores.rollup_schema import LEVELS
 from smart_llmrouter.stores.rollup_tables import ROLLUP_PERIODS
 from smart_llmrouter.stores.tables import REQUEST_MEASURES
 
@@ -99,13 +98,17 @@ def extent(connection: Connection, interval: Interval) -> Interval | None:
         for first_ms, last_ms in [ends]
         if first_ms is not None and last_ms is not None
     ]
-    for level in LEVELS:
-        starts_ms = select(func.min(_PERIODS.start_ms), func.max(_PERIODS.start_ms))
-        first_ms, last_ms = connection.execute(
-            starts_ms.where(_PERIODS.period == level, _PERIODS.source_gone)
-        ).one()
-        if first_ms is not None:
-            found.append(Interval(first_ms, Period(level, last_ms).end_ms))
+    gone = connection.execute(
+        select(
+            _PERIODS.period, func.min(_PERIODS.start_ms), func.max(_PERIODS.start_ms)
+        )
+        .where(_PERIODS.source_gone)
+        .group_by(_PERIODS.period)
+    )
+    found += [
+        Interval(first_ms, Period(level, last_ms).end_ms)
+        for level, first_ms, last_ms in gone
+    ]
     whole = Interval(
         min((each.from_ms for each in found), default=0),
         max((each.to_ms for each in found), default=0),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from smart_llmrouter.ledger.reports.source import Question, chosen
 from smart_llmrouter.stores.tables import REQUEST_MEASURES, REQUEST_USAGE
@@ -19,21 +19,16 @@ def dearest_calls(
     connection: Connection, question: Question, *, most: int
 ) -> tuple[Row, ...]:
     """Return the calls that cost most, as far as that is known; `most` of them."""
-    dearest = (
+    dearest = connection.execute(
         select(_CALL.ts_ms, _CALL.request_id)
         .where(chosen(question), _CALL.total_cost_nusd > 0)
         .order_by(_CALL.total_cost_nusd.desc(), _CALL.ts_ms, _CALL.request_id)
         .limit(most)
-        .subquery()
-    )
+    ).all()
+    # With the moments said outright, a server looks at no other day's partition.
     rows = connection.execute(
         select(REQUEST_USAGE)
-        .join_from(
-            dearest,
-            REQUEST_USAGE,
-            (_USAGE.ts_ms == dearest.c.ts_ms)
-            & (_USAGE.request_id == dearest.c.request_id),
-        )
+        .where(tuple_(_USAGE.ts_ms, _USAGE.request_id).in_(map(tuple, dearest)))
         .order_by(_USAGE.total_cost_nusd.desc(), _USAGE.ts_ms, _USAGE.request_id)
     )
     return tuple(dict(row) for row in rows.mappings())
