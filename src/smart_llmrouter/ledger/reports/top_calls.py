@@ -25,10 +25,15 @@ def dearest_calls(
         .order_by(_CALL.total_cost_nusd.desc(), _CALL.ts_ms, _CALL.request_id)
         .limit(most)
     ).all()
-    # With the moments said outright, a server looks at no other day's partition.
+    found = [(ts_ms, request_id) for ts_ms, request_id in dearest]
+    # With the moments said outright, a server looks at no other day's partition, and
+    # SQLite, which finds no pairs by an index, at no other rows.
     rows = connection.execute(
         select(REQUEST_USAGE)
-        .where(tuple_(_USAGE.ts_ms, _USAGE.request_id).in_(map(tuple, dearest)))
+        .where(
+            _USAGE.ts_ms.in_([ts_ms for ts_ms, _ in found]),
+            tuple_(_USAGE.ts_ms, _USAGE.request_id).in_(found),
+        )
         .order_by(_USAGE.total_cost_nusd.desc(), _USAGE.ts_ms, _USAGE.request_id)
     )
     return tuple(dict(row) for row in rows.mappings())
