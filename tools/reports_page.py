@@ -47,6 +47,9 @@ rows, and so do all formats.
 it was. Where clocks are moved, a day has 23 or 25 hours, each call is in exactly one
 hour, and the hour that comes twice is told apart by its offset.
 
+`usage notes`, `usage refusals`, `usage versions` and [`prices drift`](cost.md) take an
+interval and a time zone in the same way; the moments that they list are told in UTC.
+
 Before it reads, a report waits until what was journalled when it began is in the
 database, five seconds at most; where no ingester runs it ingests the leftovers itself.
 What is still missing then is told: `incomplete: N bytes not yet ingested`, in JSON and

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
+from smart_llmrouter.cli.once import OnceCommand
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+from smart_llmrouter.cli.usage_options import (
+    SinceOption,
+    TimezoneOption,
+    UntilOption,
+)
+from smart_llmrouter.cli.usage_report_command import Asked, interval_for, now
 
 if TYPE_CHECKING:
     from smart_llmrouter.catalog.published import Catalog
@@ -24,7 +31,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_MS_PER_S: Final = 1000
 _INSTALL: Final = (
     "published prices need the package genai-prices: install smart-llmrouter[prices]"
 )
@@ -67,18 +73,6 @@ ToleranceOption = Annotated[
 AllOption = Annotated[
     bool, typer.Option("--all", help="Also for models that have a whole price.")
 ]
-SinceOption = Annotated[
-    str,
-    typer.Option(
-        "--since",
-        metavar="WHEN",
-        help="From when on: a span before now, such as `30d`, or a moment.",
-    ),
-]
-UntilOption = Annotated[
-    str | None,
-    typer.Option("--until", metavar="WHEN", help="Up to when; now where not given."),
-]
 WorstOption = Annotated[
     int, typer.Option("--worst", min=0, max=1000, help="How many calls are named.")
 ]
@@ -114,10 +108,10 @@ def check(
     from smart_llmrouter.catalog.priced import Bounds, check_prices, used_models
     from smart_llmrouter.cli.prices_text import findings_json, findings_text
 
-    settings, now = _settings_of(config), datetime.now(UTC)
-    catalog = _catalog(now)
+    settings, today = _settings_of(config), datetime.now(UTC)
+    catalog = _catalog(today)
     bounds = Bounds(
-        now=now, max_age_days=max_age_days, tolerance_percent=Decimal(str(tolerance))
+        now=today, max_age_days=max_age_days, tolerance_percent=Decimal(str(tolerance))
     )
     findings = check_prices(settings, catalog, bounds)
     write = findings_json if to_format is TableFormat.JSON else findings_text
@@ -165,10 +159,11 @@ def suggest(
         typer.echo(as_yaml(found, catalog), nl=False)
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def drift(
     since: SinceOption = "30d",
     until: UntilOption = None,
+    timezone: TimezoneOption = None,
     worst: WorstOption = 10,
     fail_above: AboveOption = None,
     to_format: TableOption = TableFormat.TABLE,
@@ -182,7 +177,8 @@ def drift(
     """
     from smart_llmrouter.cli.prices_text import drift_json, drift_text
 
-    found = _drift(config, since, until, worst=worst)
+    asked = Asked(since=since, until=until, timezone=timezone)
+    found = _drift(config, asked, worst=worst)
     write = drift_json if to_format is TableFormat.JSON else drift_text
     typer.echo(write(found), nl=False)
     percents = [line.difference_percent for line in found.targets]
@@ -193,39 +189,24 @@ def drift(
         raise typer.Exit(1)
 
 
-def _drift(config: Path, since: str, until: str | None, *, worst: int) -> "Drift":
-    from smart_llmrouter.cli.usage_commands import snapshot_of
-    from smart_llmrouter.config.findings import ConfigurationError
+def _drift(config: Path, asked: Asked, *, worst: int) -> "Drift":
+    from smart_llmrouter.cli.usage_reading import explained, snapshot_of
     from smart_llmrouter.ledger.catch_up import all_rows
     from smart_llmrouter.ledger.cost_drift import drift_of
-    from smart_llmrouter.ledger.interval import BadMoment, interval_of
     from smart_llmrouter.stores.backends import require_database
-    from smart_llmrouter.stores.remedies import told
-    from smart_llmrouter.stores.unusable import DatabaseUnusable
-    from smart_llmrouter.stores.usage_store import DatabaseAway
 
-    now_ms = int(datetime.now(UTC).timestamp() * _MS_PER_S)
-    try:
-        interval = interval_of(since, until, now_ms=now_ms)
-        state = snapshot_of(config).state
-        url = state.database_url.reveal()
+    with explained():
+        snapshot = snapshot_of(config)
+        interval = interval_for(snapshot, asked, now_ms=now())
+        url = snapshot.state.database_url.reveal()
         require_database(url)
         with all_rows(
-            state.directory,
+            snapshot.state.directory,
             url,
             sleep=time.sleep,
             monotonic=time.monotonic,
         ) as queries:
             return drift_of(queries, interval, worst=worst)
-    except BadMoment as error:
-        raise typer.BadParameter(str(error)) from error
-    except ConfigurationError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    except DatabaseUnusable as error:
-        _give_up(str(error))
-    except DatabaseAway as away:
-        _give_up(f"the usage database cannot be read: {told(away)}")
 
 
 def _settings_of(config: Path) -> "Settings":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smart_llmrouter.cli.interrupts import going_on
+from smart_llmrouter.cli.once import OnceCommand
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 from smart_llmrouter.cli.upkeep_commands import fail, failures_told, now, roll_up_all
 
@@ -59,7 +60,10 @@ ForceOption = Annotated[
 FromOption = Annotated[
     str | None,
     typer.Option(
-        "--from", help="Calls from here on (ISO 8601, or a span such as 90d)."
+        "--from",
+        "--since",
+        help="Calls from here on: a span such as 90d, or a moment in ISO 8601 (UTC "
+        "unless it says otherwise). Without it, from the first call on.",
     ),
 ]
 ToOption = Annotated[
@@ -165,7 +169,7 @@ def _order(now_ms: int) -> "JobOrder":
     return JobOrder(now_ms, _user(), read_build_info().version)
 
 
-@hold_app.command("add")
+@hold_app.command("add", cls=OnceCommand)
 def add(
     scope: ScopeArgument,
     reason: ReasonOption,
@@ -306,6 +310,8 @@ def _told(hold: "Hold") -> str:
     released = ""
     if hold.released_ms is not None:
         released = f"; released {_day(hold.released_ms)} by {hold.released_by}"
+        if hold.release_reason is not None:
+            released += f": {hold.release_reason}"
     return (
         f"{hold.id}  {scope}  from {since} to {until}  by {hold.created_by}, "
         f"{_day(hold.created_ms)}: {hold.reason}{released}"

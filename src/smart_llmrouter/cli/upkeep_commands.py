@@ -32,13 +32,14 @@ SinceOption = Annotated[
     str | None,
     typer.Option(
         "--since",
+        "--from",
         help="Where to begin: a span such as 7d, or a moment in ISO 8601 (UTC unless "
         "it says otherwise). Without it, with the first call.",
     ),
 ]
 VerifyUntilOption = Annotated[
     str | None,
-    typer.Option("--until", help="Where to end, without it; now by default."),
+    typer.Option("--until", "--to", help="Where to end, without it; now by default."),
 ]
 CountersOption = Annotated[
     bool,

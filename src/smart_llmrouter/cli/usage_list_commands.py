@@ -9,10 +9,11 @@ from smart_llmrouter.cli.usage_options import (
     ListFormatOption,
     OutOption,
     SinceOption,
+    TimezoneOption,
     UntilOption,
 )
 from smart_llmrouter.cli.usage_reading import caught_up, show, snapshot_of
-from smart_llmrouter.cli.usage_report_command import now
+from smart_llmrouter.cli.usage_report_command import Asked, interval_for, now
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -41,6 +42,7 @@ class _List(Protocol):
 def notes(
     since: SinceOption = "24h",
     until: UntilOption = None,
+    timezone: TimezoneOption = None,
     to_format: ListFormatOption = ListFormat.MARKDOWN,
     out: OutOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -52,12 +54,14 @@ def notes(
     """
     from smart_llmrouter.ledger.noted import list_notes
 
-    _show(list_notes, since, until, to_format=to_format, out=out, config=config)
+    asked = Asked(since=since, until=until, timezone=timezone)
+    _show(list_notes, asked, to_format=to_format, out=out, config=config)
 
 
 def refusals(
     since: SinceOption = "24h",
     until: UntilOption = None,
+    timezone: TimezoneOption = None,
     to_format: ListFormatOption = ListFormat.MARKDOWN,
     out: OutOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -70,12 +74,14 @@ def refusals(
     """
     from smart_llmrouter.ledger.refused import list_refusals
 
-    _show(list_refusals, since, until, to_format=to_format, out=out, config=config)
+    asked = Asked(since=since, until=until, timezone=timezone)
+    _show(list_refusals, asked, to_format=to_format, out=out, config=config)
 
 
 def versions(
     since: SinceOption = "30d",
     until: UntilOption = None,
+    timezone: TimezoneOption = None,
     to_format: ListFormatOption = ListFormat.MARKDOWN,
     out: OutOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -87,26 +93,26 @@ def versions(
     """
     from smart_llmrouter.ledger.versions import list_versions
 
-    _show(list_versions, since, until, to_format=to_format, out=out, config=config)
+    asked = Asked(since=since, until=until, timezone=timezone)
+    _show(list_versions, asked, to_format=to_format, out=out, config=config)
 
 
 def _show(
     read: _List,
-    since: str,
-    until: str | None,
+    asked: Asked,
     *,
     to_format: ListFormat,
     out: Path | None,
     config: Path,
 ) -> None:
     from smart_llmrouter.core.build_info import read_build_info
-    from smart_llmrouter.ledger.interval import interval_of
     from smart_llmrouter.ledger.render_listing import render_listing
 
     def text() -> str:
         now_ms = now()
-        interval = interval_of(since, until, now_ms=now_ms)
-        with caught_up(snapshot_of(config).state) as (connection, unread_bytes):
+        snapshot = snapshot_of(config)
+        interval = interval_for(snapshot, asked, now_ms=now_ms)
+        with caught_up(snapshot.state) as (connection, unread_bytes):
             listing = read(
                 connection,
                 interval=interval,

@@ -1,4 +1,4 @@
-"""`smart-llmrouter usage report` and `usage notes`: what an interval came to."""
+"""`smart-llmrouter usage report`: what an interval came to."""
 
 import time
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from smart_llmrouter.config.snapshot import Snapshot
-    from smart_llmrouter.ledger.interval import Zone
+    from smart_llmrouter.ledger.interval import Interval, Zone
     from smart_llmrouter.ledger.render import Format
     from smart_llmrouter.ledger.reports.baselines import Baseline
     from smart_llmrouter.ledger.reports.report import Report
@@ -53,7 +53,7 @@ class Asked:
     since: str
     until: str | None
     timezone: str | None
-    where: "Sequence[str]"
+    where: "Sequence[str]" = ()
     baseline: str | None = None
 
 
@@ -115,14 +115,21 @@ def zone_for(snapshot: "Snapshot", name: str | None) -> "Zone":
     return zone_of(snapshot.reports.timezone if name is None else name)
 
 
+def interval_for(snapshot: "Snapshot", asked: Asked, *, now_ms: int) -> "Interval":
+    """Return the interval that was asked for; raise what `explained` explains."""
+    from smart_llmrouter.ledger.interval import interval_of
+
+    zone = zone_for(snapshot, asked.timezone)
+    return interval_of(asked.since, asked.until, now_ms=now_ms, zone=zone)
+
+
 def question_of(snapshot: "Snapshot", asked: Asked, *, now_ms: int) -> "Question":
     """Return what was asked for; raise what `explained` explains."""
-    from smart_llmrouter.ledger.interval import interval_of
     from smart_llmrouter.ledger.reports.filters import condition_of
     from smart_llmrouter.ledger.reports.source import Question
 
     zone = zone_for(snapshot, asked.timezone)
-    interval = interval_of(asked.since, asked.until, now_ms=now_ms, zone=zone)
+    interval = interval_for(snapshot, asked, now_ms=now_ms)
     conditions = tuple(condition_of(each, zone=zone) for each in asked.where)
     return Question(interval=interval, zone=zone, conditions=conditions)
 

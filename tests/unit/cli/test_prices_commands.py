@@ -333,6 +333,24 @@ def test_drift_for_people(tmp_path: Path) -> None:
     assert run("drift", config, "--since", "1s").exit_code == 2
 
 
+def test_days_of_drift_begin_where_those_of_reports_do(tmp_path: Path) -> None:
+    """In `reports.timezone`, or in the zone that is asked for."""
+    config = written(tmp_path)
+    settings = json.loads(config.read_text())
+    config.write_text(json.dumps({**settings, "reports": {"timezone": "Asia/Tokyo"}}))
+    state_in(tmp_path)
+    days = ("--from", "2026-11-01", "--to", "2026-11-02", "--format", "json")
+
+    by_default = run("drift", config, *days)
+    asked_for = run("drift", config, *days, "--timezone", "Europe/Berlin")
+    unknown = run("drift", config, *days, "--timezone", "Nowhere")
+
+    assert [
+        json.loads(shown.stdout)["from_utc"] for shown in (by_default, asked_for)
+    ] == ["2026-10-31T15:00:00.000Z", "2026-10-31T23:00:00.000Z"]
+    assert (unknown.exit_code, "no time zone 'Nowhere'" in unknown.stderr) == (2, True)
+
+
 def test_drift_of_nothing(tmp_path: Path) -> None:
     """No database is told as such, and no calls as none."""
     config = written(tmp_path)

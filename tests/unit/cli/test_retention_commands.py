@@ -102,7 +102,9 @@ def test_holds_are_added_listed_and_released(state: StateDirectory) -> None:
         1,
         "error: there is no hold 1 that is not released\n",
     )
-    assert "; released " in ran(state, "retention", "hold", "list").stdout
+    ended = ran(state, "retention", "hold", "list").stdout
+    assert "; released " in ended
+    assert ended.endswith(": closed\n")
 
 
 @pytest.mark.parametrize("scope", ["bob", "all:bob", "caller:", "token:x"])

@@ -300,6 +300,26 @@ def test_lists_of_what_is_beside_calls_are_made(
     assert wrong.exit_code == 2
 
 
+@pytest.mark.parametrize("command", ["notes", "refusals", "versions"])
+def test_days_of_lists_begin_where_those_of_reports_do(
+    state: StateDirectory, command: str
+) -> None:
+    """In `reports.timezone`, or in the zone that is asked for."""
+    config = state.path.parent / "router.yaml"
+    config.write_text(f"reports: {{timezone: Asia/Tokyo}}\n{config.read_text()}")
+    days = ("--since", "2026-11-01", "--until", "2026-11-02", "--format", "json")
+
+    by_default, asked_for, unknown = (
+        CliRunner().invoke(app, [command, "--config", str(config), *days, *zone])
+        for zone in ((), ("--timezone", "Europe/Berlin"), ("--timezone", "Nowhere"))
+    )
+
+    assert [
+        json.loads(shown.stdout)["from_utc"] for shown in (by_default, asked_for)
+    ] == ["2026-10-31T15:00:00.000Z", "2026-10-31T23:00:00.000Z"]
+    assert (unknown.exit_code, "no time zone 'Nowhere'" in unknown.stderr) == (2, True)
+
+
 def explained(state: StateDirectory, *arguments: str) -> Result:
     """Run `usage request`."""
     config = state.path.parent / "router.yaml"
