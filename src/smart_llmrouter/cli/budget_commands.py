@@ -1,16 +1,18 @@
 """`smart-llmrouter budget`: what is left of limits and budgets, and beginning anew."""
 
-import os
-import pwd
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+from smart_llmrouter.cli.failures import failures_told
+from smart_llmrouter.cli.invocation import now, user_name
+from smart_llmrouter.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    TableFormat,
+    YesOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,15 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_MS_PER_S = 1000
-_KINDS = "caller, owner, project, environment, group or group-caller"
-
-
-class TableFormat(StrEnum):
-    """How limits are written."""
-
-    TABLE = "table"
-    JSON = "json"
+_KINDS: Final = "caller, owner, project, environment, group or group-caller"
 
 
 class Period(StrEnum):
@@ -69,7 +63,6 @@ ScopeArgument = Annotated[
 PeriodArgument = Annotated[
     Period, typer.Argument(metavar="PERIOD", help="`day`, `month` or `lifetime`.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether I am sure.")]
 
 
 class NoSuchScope(Exception):
@@ -98,11 +91,11 @@ def show(
     in the time zone of each budget, since its last reset; no router need run. Where
     several share a store, `state.counters`, that is asked.
     """
-    from smart_llmrouter.cli.usage_commands import snapshot_of
+    from smart_llmrouter.cli.usage_reading import snapshot_of
     from smart_llmrouter.config.snapshot import MEMORY
     from smart_llmrouter.ledger.budget_report import render_budgets
 
-    with _failures_told():
+    with failures_told(asked_wrongly=(NoSuchScope,)):
         snapshot = snapshot_of(config)
         scopes = _asked_for(snapshot, scope, caller)
         report = None
@@ -163,7 +156,7 @@ def _by_store(snapshot: "Snapshot", scopes: "Sequence[Scope]") -> "BudgetReport 
     """Return what the shared store says; say so and return `None` where it is away."""
     from smart_llmrouter.ledger.budget_report import BudgetReport
 
-    at_ms = int(time.time() * _MS_PER_S)
+    at_ms = now()
     try:
         lines = lines_by_store(snapshot, scopes)
     except StoreAway:
@@ -189,9 +182,9 @@ def reset(
     had been used, when, and who did this is kept in the table `budget_events`. A router
     that runs sees it by itself, and needs no restart.
     """
-    from smart_llmrouter.cli.usage_commands import snapshot_of
+    from smart_llmrouter.cli.usage_reading import snapshot_of
 
-    with _failures_told():
+    with failures_told(asked_wrongly=(NoSuchScope,)):
         snapshot = snapshot_of(config)
         chosen = _scope_called(snapshot, scope)
         if period.value not in chosen.allowance.budgets.caps:
@@ -227,28 +220,19 @@ def _begin_anew(
     from smart_llmrouter.bootstrap.budgets import RESET_AHEAD_MS
     from smart_llmrouter.stores.budget_events import BudgetReset, add_reset
 
-    now_ms = int(time.time() * _MS_PER_S)
+    now_ms = now()
     made = BudgetReset(
         scope_kind=scope.kind,
         scope_name=scope.name,
         period=period.value,
         at_ms=now_ms + RESET_AHEAD_MS,
-        actor=_user(),
+        actor=user_name(),
         used_requests=used.requests,
         used_tokens=used.tokens,
         used_nusd=used.nusd,
     )
     add_reset(snapshot.state.database_url.reveal(), made, ts_ms=now_ms)
     return made.at_ms
-
-
-def _user() -> str:
-    """Return the name of the operating system's user; its number where it has none."""
-    number = os.getuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
 
 
 def _utc(at_ms: int) -> str:
@@ -299,31 +283,3 @@ def _close(name: str, known: "Iterable[str]") -> str:
 def _without(scope: "Scope", period: Period) -> str:
     others = ", ".join(scope.allowance.budgets.caps) or "none"
     return f"{scope.key} has no {period.value} budget; its budgets are: {others}"
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    """End with one line about what went wrong."""
-    from smart_llmrouter.config.findings import ConfigurationError
-    from smart_llmrouter.stores.remedies import told
-    from smart_llmrouter.stores.unusable import DatabaseUnusable
-    from smart_llmrouter.stores.usage_store import DatabaseAway
-
-    try:
-        yield
-    except NoSuchScope as error:
-        _fail(str(error), code=2)
-    except ConfigurationError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    except DatabaseUnusable as error:
-        _fail(str(error), code=1)
-    except DatabaseAway as away:
-        _fail(f"the usage database cannot be read: {told(away)}", code=1)
-    except OSError as error:
-        _fail(f"{error.filename or 'usage database'}: {error.strerror}", code=1)
-
-
-def _fail(message: str, *, code: int) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code)

@@ -43,7 +43,7 @@ def compare_counters(config: Path) -> ComparedBudgets | None:
     What is wrong is looked at again, twice: records of other machines may be on their
     way. A store that cannot be asked proves nothing, and is wrong.
     """
-    from smart_llmrouter.cli.usage_commands import snapshot_of
+    from smart_llmrouter.cli.usage_reading import snapshot_of
     from smart_llmrouter.config.scopes import all_scopes
     from smart_llmrouter.config.snapshot import MEMORY
 

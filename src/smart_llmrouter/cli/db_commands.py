@@ -2,15 +2,13 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+from smart_llmrouter.cli.failures import fail, failures_told
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption, TableFormat
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,16 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Care for the usage database.", no_args_is_help=True)
 
 
-class StatusFormat(StrEnum):
-    """How the status is written."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-FormatOption = Annotated[
-    StatusFormat, typer.Option("--format", help="How to write it.")
-]
+FormatOption = Annotated[TableFormat, typer.Option("--format", help="How to write it.")]
 OutOption = Annotated[
     Path | None,
     typer.Option(
@@ -50,7 +39,7 @@ def db() -> None:
 
 @app.command()
 def status(
-    to_format: FormatOption = StatusFormat.TABLE, config: ConfigOption = DEFAULT_CONFIG
+    to_format: FormatOption = TableFormat.TABLE, config: ConfigOption = DEFAULT_CONFIG
 ) -> None:
     """Say what the usage database is, how much is in it, and what is still to come.
 
@@ -61,16 +50,16 @@ def status(
 
     from smart_llmrouter.ledger.database_status import database_status, status_lines
 
-    with _failures_told("the usage database cannot be read"):
+    with failures_told():
         state = _state(config)
         found = database_status(state.database_url.reveal(), state.directory)
-    if to_format is StatusFormat.JSON:
+    if to_format is TableFormat.JSON:
         typer.echo(json.dumps(msgspec.to_builtins(found), indent=2))
     else:
         for name, said in status_lines(found):
             typer.echo(f"{name:<18} {said}".rstrip())
     if found.problem is not None:
-        _fail(found.problem)
+        fail(found.problem)
 
 
 @app.command()
@@ -84,7 +73,7 @@ def verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
     from smart_llmrouter.ledger.database_checks import checks
 
     wrong = 0
-    with _failures_told("the usage database cannot be read"):
+    with failures_told():
         state = _state(config)
         console = _console()
         with console.status("checking ..."):
@@ -92,7 +81,7 @@ def verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
                 wrong += check.found > 0
                 typer.echo(f"{check.found:>12,}  {check.name}")
     if wrong:
-        _fail(f"{wrong} of the checks found something; nothing was changed")
+        fail(f"{wrong} of the checks found something; nothing was changed")
     typer.echo("the usage database is as it should be")
 
 
@@ -114,7 +103,7 @@ def backup(
     from smart_llmrouter.stores.backends import require_database, schema_of
     from smart_llmrouter.stores.database_url import backend_of
 
-    with _failures_told("the usage database cannot be copied"):
+    with failures_told("the usage database cannot be copied"):
         state = _state(config)
         url = state.database_url.reveal()
         if schema_of(url) is None:
@@ -143,7 +132,7 @@ def _copy(url: str, path: Path) -> None:
                 told=lambda done, of: shown.update(f"copying, {done} of {of} pages"),
             )
     except (NoDumpProgram, CopyFailed) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @app.command()
@@ -157,7 +146,7 @@ def upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
     database as it was. Does nothing where the schema is this version's already.
     """
     problem = "the usage database could not be upgraded, and is as before"
-    with _failures_told(problem):
+    with failures_told(problem):
         before, after = _upgraded(_state(config))
     if before == after:
         typer.echo(f"the schema is {after} already")
@@ -175,12 +164,12 @@ def _upgraded(state: "State") -> tuple[str, str]:
         return upgrade(url)
     with ingester_lock(state.directory) as acquired:
         if not acquired():
-            _fail(f"a router uses the state directory {state.directory}; stop it first")
+            fail(f"a router uses the state directory {state.directory}; stop it first")
         return upgrade(url)
 
 
 def _state(config: Path) -> "State":
-    from smart_llmrouter.cli.usage_commands import state_of
+    from smart_llmrouter.cli.usage_reading import state_of
 
     return state_of(config)
 
@@ -190,30 +179,3 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True)
-
-
-@contextmanager
-def _failures_told(problem: str) -> Iterator[None]:
-    """End with one line about what went wrong."""
-    from smart_llmrouter.cli.kept_files import NotReplaced
-    from smart_llmrouter.config.findings import ConfigurationError
-    from smart_llmrouter.stores.remedies import told
-    from smart_llmrouter.stores.unusable import DatabaseUnusable
-    from smart_llmrouter.stores.usage_store import DatabaseAway
-
-    try:
-        yield
-    except ConfigurationError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    except (DatabaseUnusable, NotReplaced) as error:
-        _fail(str(error))
-    except DatabaseAway as away:
-        _fail(f"{problem}: {told(away)}")
-    except OSError as error:
-        _fail(f"{error.filename or 'database'}: {error.strerror}")
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(1)

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from smart_llmrouter.cli.failures import ASKED_WRONGLY, fail
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption, ExplainFormat
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ ClientOption = Annotated[
 FormatOption = Annotated[
     ExplainFormat, typer.Option("--format", help="How to write the explanation.")
 ]
-_MOST_NAMED = 12
+_MOST_NAMED: Final = 12
 
 
 def explain(
@@ -91,9 +92,9 @@ def explain(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except (RouterError, PolicyUnusable) as error:
-        _fail(str(error))
+        fail(str(error), code=ASKED_WRONGLY)
     except OSError as error:
-        _fail(f"{error.filename or 'input'}: {error.strerror}")
+        fail(f"{error.filename or 'input'}: {error.strerror}", code=ASKED_WRONGLY)
     typer.echo(_text(explanation, to=to_format), nl=False)
     if explanation.error is not None:
         raise typer.Exit(1)
@@ -120,10 +121,13 @@ def _caller_of(snapshot: "Snapshot", name: str | None) -> "Caller":
         None,
     )
     if asking is None and name is None:
-        _fail("no caller is active; name one with --caller")
+        fail("no caller is active; name one with --caller", code=ASKED_WRONGLY)
     if asking is None:
         known = ", ".join(sorted(caller.id for caller in callers)[:_MOST_NAMED])
-        _fail(f"no caller is called {name!r}; the callers are: {known}")
+        fail(
+            f"no caller is called {name!r}; the callers are: {known}",
+            code=ASKED_WRONGLY,
+        )
     return asking
 
 
@@ -148,8 +152,3 @@ def _text(explanation: "Explanation", *, to: ExplainFormat) -> str:
         told = explanation.error
         return f"{decided}\n{told.status} {told.code}: {told.message}\n"
     return f"{decided}\n{explanation.selected} would be called.\n"
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(2)

@@ -10,6 +10,13 @@ Llm = Literal["mock", "local"]
 """Which provider a demo has: a mock, or a real model on this machine."""
 
 
+class TableFormat(StrEnum):
+    """How findings, figures and lines are written: for people, or for programs."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 class ExplainFormat(StrEnum):
     """How a decision is written."""
 
@@ -29,3 +36,4 @@ ConfigOption = Annotated[
         show_default=True,
     ),
 ]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether I am sure.")]

@@ -1,24 +1,25 @@
 """`smart-llmrouter prices`: those that are there, that are published, and drift."""
 
 import os
-import sys
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from smart_llmrouter.cli.failures import fail
+from smart_llmrouter.cli.invocation import now
 from smart_llmrouter.cli.once import OnceCommand
-from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption, TableFormat
 from smart_llmrouter.cli.usage_options import (
     SinceOption,
     TimezoneOption,
     UntilOption,
 )
-from smart_llmrouter.cli.usage_report_command import Asked, interval_for, now
+from smart_llmrouter.cli.usage_report_command import Asked, interval_for
 
 if TYPE_CHECKING:
     from smart_llmrouter.catalog.published import Catalog
@@ -34,13 +35,6 @@ app = typer.Typer(
 _INSTALL: Final = (
     "published prices need the package genai-prices: install smart-llmrouter[prices]"
 )
-
-
-class TableFormat(StrEnum):
-    """How findings and reports are written."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class YamlFormat(StrEnum):
@@ -147,7 +141,7 @@ def suggest(
     settings = _settings_of(config)
     catalog = _catalog(datetime.now(UTC))
     if catalog is None:
-        _give_up(_INSTALL)
+        fail(_INSTALL)
     models = [used for used in used_models(settings) if every or not used.is_priced]
     if not models:
         typer.echo("all models that groups use have a price; see --all", err=True)
@@ -232,8 +226,3 @@ def _catalog(now: datetime) -> "Catalog | None":
     except ImportError:
         return None
     return GenaiPrices(now)
-
-
-def _give_up(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    sys.exit(1)

@@ -1,17 +1,17 @@
 """`smart-llmrouter retention`: what is removed when, and what must not be."""
 
-import os
-import pwd
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from smart_llmrouter.cli.failures import ASKED_WRONGLY, fail, failures_told
 from smart_llmrouter.cli.interrupts import going_on
+from smart_llmrouter.cli.invocation import now, user_name
 from smart_llmrouter.cli.once import OnceCommand
-from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
-from smart_llmrouter.cli.upkeep_commands import fail, failures_told, now, roll_up_all
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption, YesOption
+from smart_llmrouter.cli.upkeep_commands import roll_up_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,13 +30,12 @@ app = typer.Typer(
 hold_app = typer.Typer(help="Calls that may not be removed.", no_args_is_help=True)
 app.add_typer(hold_app, name="hold")
 
-_PAUSES = 1.0
+_LONGEST_PAUSE_S: Final = 1.0
 
 
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Only count what would be removed.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether I am sure.")]
 ScopeArgument = Annotated[
     str,
     typer.Argument(
@@ -110,7 +109,7 @@ def run(
     with going_on(), failures_told():
         state = _state(config)
         if not class_orders(state.retention, now_ms=now_ms):
-            fail("nothing is ever removed: `retention` has no key", code=1)
+            fail("nothing is ever removed: `retention` has no key")
         if dry_run:
             results = _counted(state, now_ms=now_ms)
         else:
@@ -156,7 +155,7 @@ def _removed(state: "State", *, now_ms: int) -> "list[ClassResult]":
     began_s = time.monotonic()
     for _ in steps:
         # Records that came meanwhile have their turn.
-        time.sleep(min(time.monotonic() - began_s, _PAUSES))
+        time.sleep(min(time.monotonic() - began_s, _LONGEST_PAUSE_S))
         began_s = time.monotonic()
     with connect_for_reading(url) as reading:
         return last_results(reading)
@@ -166,7 +165,7 @@ def _order(now_ms: int) -> "JobOrder":
     from smart_llmrouter.core.build_info import read_build_info
     from smart_llmrouter.ledger.retention import JobOrder
 
-    return JobOrder(now_ms, _user(), read_build_info().version)
+    return JobOrder(now_ms, user_name(), read_build_info().version)
 
 
 @hold_app.command("add", cls=OnceCommand)
@@ -196,10 +195,9 @@ def add(
             fail(
                 f"neither the configuration nor any call knows {scope}: see how it is "
                 "written, or add --force",
-                code=1,
             )
         with transaction(url) as writing:
-            number = add_hold(writing, hold, now_ms=now_ms, actor=_user())
+            number = add_hold(writing, hold, now_ms=now_ms, actor=user_name())
         with connect_for_reading(url) as reading:
             covered = calls_covered(reading, hold)
     calls = count_of(covered, "call", "calls")
@@ -217,9 +215,9 @@ def _new_hold(
         from_ms = 0 if from_ is None else moment_ms(from_, now_ms=now_ms)
         to_ms = FAR_MS if to is None else moment_ms(to, now_ms=now_ms)
     except BadMoment as error:
-        fail(str(error), code=2)
+        fail(str(error), code=ASKED_WRONGLY)
     if from_ms >= to_ms:
-        fail("nothing lies between: --from must be before --to", code=2)
+        fail("nothing lies between: --from must be before --to", code=ASKED_WRONGLY)
     return NewHold(
         scope_kind=kind, scope_name=name, from_ms=from_ms, to_ms=to_ms, reason=reason
     )
@@ -229,9 +227,12 @@ def _one_line(reason: str) -> str:
     """Return why, without what is around it; end where it says nothing or too much."""
     text = reason.strip()
     if not text:
-        fail("--reason is empty: say why, in one line", code=2)
+        fail("--reason is empty: say why, in one line", code=ASKED_WRONGLY)
     if not text.isprintable():
-        fail("--reason must be one line of text, without control characters", code=2)
+        fail(
+            "--reason must be one line of text, without control characters",
+            code=ASKED_WRONGLY,
+        )
     return text
 
 
@@ -292,10 +293,10 @@ def release(
         state = _state(config)
         with transaction(state.database_url.reveal()) as writing:
             done = release_hold(
-                writing, number, now_ms=now(), actor=_user(), reason=reason
+                writing, number, now_ms=now(), actor=user_name(), reason=reason
             )
     if not done:
-        fail(f"there is no hold {number} that is not released", code=1)
+        fail(f"there is no hold {number} that is not released")
     typer.echo(f"hold {number} is released")
 
 
@@ -331,24 +332,15 @@ def _scope(text: str) -> "tuple[HoldKind, str]":
         fail(
             f"{text!r} is no scope: write `all`, or one of "
             f"{', '.join(HOLD_KINDS[:-1])}, a colon and an id",
-            code=2,
+            code=ASKED_WRONGLY,
         )
     return kinds[0], name
 
 
 def _state(config: "Path") -> "State":
-    from smart_llmrouter.cli.usage_commands import state_of
+    from smart_llmrouter.cli.usage_reading import state_of
     from smart_llmrouter.stores.backends import require_database
 
     state = state_of(config)
     require_database(state.database_url.reveal())
     return state
-
-
-def _user() -> str:
-    """Return the name of the operating system's user; its number where it has none."""
-    number = os.getuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)

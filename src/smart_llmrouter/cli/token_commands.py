@@ -3,10 +3,11 @@
 import re
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smart_llmrouter.cli.failures import fail
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 from smart_llmrouter.cli.output import OutputLost, forget_output
 
@@ -120,7 +121,7 @@ def new(
         expires_at=None if expires is None else expires.date(),
     )
     if _is_named(context, "config") and not config.is_file():
-        _fail(f"{config}: there is no such file")
+        fail(f"{config}: there is no such file")
     try:
         (_write if write else _print)(config, wish)
     except ConfigurationError as error:
@@ -130,11 +131,11 @@ def new(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except CannotAmend as error:
-        _fail(f"{config}: {error}")
+        fail(f"{config}: {error}")
     except OutputLost:
         raise
     except OSError as error:
-        _fail(f"{config}: {error}")
+        fail(f"{config}: {error}")
 
 
 def _is_named(context: typer.Context, parameter: str) -> bool:
@@ -170,7 +171,7 @@ def _write(config: "Path", wish: "Wish") -> None:
     from smart_llmrouter.config.yamltext import list_item
 
     if sys.stdout is None:
-        _fail("the standard output is closed: the token could not be shown")
+        fail("the standard output is closed: the token could not be shown")
     added = add_caller(
         config, wish, random_bytes=secrets.token_bytes, wall_clock=time.time
     )
@@ -180,7 +181,7 @@ def _write(config: "Path", wish: "Wish") -> None:
         typer.echo(f"{text}\n\nThe file as it was: {added.backup}")
     except OutputLost:
         forget_output()
-        _fail(
+        fail(
             f"the entry {added.entry['id']} was added to {config}, but its token"
             " could not be shown: remove that entry and make a new one"
         )
@@ -200,8 +201,3 @@ def _text(issued: "IssuedToken", told: str, entry: list[str]) -> str:
             *entry,
         ]
     )
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(1)

@@ -1,14 +1,14 @@
 """`smart-llmrouter usage rollup` and `usage verify`: sums that are kept, and proved."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from smart_llmrouter.cli.failures import ASKED_WRONGLY, fail, failures_told
 from smart_llmrouter.cli.interrupts import going_on
+from smart_llmrouter.cli.invocation import now
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from smart_llmrouter.config.snapshot import State
     from smart_llmrouter.ledger.verify import Verified
 
-_MS_PER_S = 1000
-_FIRST_OF_ALL = "1970-01-01"
+_FIRST_OF_ALL: Final = "1970-01-01"
 
 UntilOption = Annotated[
     str | None,
@@ -64,9 +63,12 @@ def rollup(until: UntilOption = None, config: ConfigOption = DEFAULT_CONFIG) -> 
         try:
             drafts_ms = None if until is None else moment_ms(until, now_ms=now_ms)
         except BadMoment as error:
-            fail(str(error), code=2)
+            fail(str(error), code=ASKED_WRONGLY)
         if drafts_ms is not None and drafts_ms > now_ms:
-            fail(f"{until!r} is yet to come: --until cannot be after now", code=2)
+            fail(
+                f"{until!r} is yet to come: --until cannot be after now",
+                code=ASKED_WRONGLY,
+            )
         state = _caught_up(config)
         made = roll_up_all(state, now_ms=now_ms, drafts_until_ms=drafts_ms)
     typer.echo(f"rolled up {made:,} hours, days and months")
@@ -93,7 +95,7 @@ def verify(
             first = _FIRST_OF_ALL if since is None else since
             asked = interval_of(first, until, now_ms=now())
         except BadMoment as error:
-            fail(str(error), code=2)
+            fail(str(error), code=ASKED_WRONGLY)
         state = _caught_up(config)
         found = _verified(state, asked.from_ms, asked.to_ms)
         budgets = compare_counters(config) if counters else None
@@ -125,7 +127,7 @@ def roll_up_all(state: "State", *, now_ms: int, drafts_until_ms: int | None) -> 
 
 
 def _caught_up(config: Path) -> "State":
-    from smart_llmrouter.cli.usage_commands import state_of
+    from smart_llmrouter.cli.usage_reading import state_of
     from smart_llmrouter.ledger.catch_up import catch_up
     from smart_llmrouter.stores.backends import require_database
 
@@ -182,35 +184,3 @@ def _outcome(found: "Verified") -> str:
     if not found.in_rows.calls + found.gone.calls:
         return "there is nothing to compare: no calls are on record"
     return "all totals are right"
-
-
-def now() -> int:
-    """Return the time, in milliseconds since 1970, UTC."""
-    return int(time.time() * _MS_PER_S)
-
-
-@contextmanager
-def failures_told() -> Iterator[None]:
-    """End with one line about what went wrong."""
-    from smart_llmrouter.config.findings import ConfigurationError
-    from smart_llmrouter.stores.remedies import told
-    from smart_llmrouter.stores.unusable import DatabaseUnusable
-    from smart_llmrouter.stores.usage_store import DatabaseAway
-
-    try:
-        yield
-    except ConfigurationError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    except DatabaseUnusable as error:
-        fail(str(error), code=1)
-    except DatabaseAway as away:
-        fail(f"the usage database cannot be read: {told(away)}", code=1)
-    except OSError as error:
-        fail(f"{error.filename or 'usage database'}: {error.strerror}", code=1)
-
-
-def fail(message: str, *, code: int) -> NoReturn:
-    """End with one line about what is wrong."""
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code)

@@ -4,12 +4,9 @@ import typer
 
 from smart_llmrouter.cli.once import OnceCommand
 from smart_llmrouter.cli.usage_list_commands import notes, refusals, versions
-from smart_llmrouter.cli.usage_reading import snapshot_of, state_of
 from smart_llmrouter.cli.usage_report_command import report
 from smart_llmrouter.cli.usage_request_command import request
 from smart_llmrouter.cli.usage_rows_commands import export, import_, tail
-
-__all__ = ["app", "snapshot_of", "state_of"]
 
 app = typer.Typer(
     name="usage",

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from smart_llmrouter.cli.invocation import now
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 from smart_llmrouter.cli.usage_options import (
     ListFormat,
@@ -13,7 +14,7 @@ from smart_llmrouter.cli.usage_options import (
     UntilOption,
 )
 from smart_llmrouter.cli.usage_reading import caught_up, show, snapshot_of
-from smart_llmrouter.cli.usage_report_command import Asked, interval_for, now
+from smart_llmrouter.cli.usage_report_command import Asked, interval_for
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING
 
 import typer
+
+from smart_llmrouter.cli.failures import failures_told
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -17,32 +19,17 @@ if TYPE_CHECKING:
     from smart_llmrouter.config.snapshot import Snapshot, State
 
 
-class NotOnRecord(Exception):
-    """No call of this id is in the database."""
-
-    def __init__(self, request_id: str, unread_bytes: int) -> None:
-        """Say so, and whether it may still come."""
-        yet = f"; {unread_bytes:,} bytes are not yet ingested" if unread_bytes else ""
-        super().__init__(f"no call {request_id!r} is on record{yet}")
-
-
 @contextmanager
 def explained() -> Iterator[None]:
     """End the command with one line about what goes wrong inside the block.
 
     The exit code is 2 for what was asked wrongly, and 1 for all else.
     """
-    from smart_llmrouter.cli.kept_files import NotReplaced
-    from smart_llmrouter.cli.output import OutputLost
-    from smart_llmrouter.config.findings import ConfigurationError
     from smart_llmrouter.ledger.interval import BadMoment, UnknownTimezone
     from smart_llmrouter.ledger.reports.baselines import UnknownBaseline
     from smart_llmrouter.ledger.reports.columns import UnknownMeasure
     from smart_llmrouter.ledger.reports.dimensions import UnknownDimension
     from smart_llmrouter.ledger.reports.filters import BadCondition
-    from smart_llmrouter.stores.remedies import told
-    from smart_llmrouter.stores.unusable import DatabaseUnusable
-    from smart_llmrouter.stores.usage_store import DatabaseAway
 
     asked_wrongly = (
         BadMoment,
@@ -52,21 +39,8 @@ def explained() -> Iterator[None]:
         UnknownBaseline,
         BadCondition,
     )
-    try:
+    with failures_told(asked_wrongly=asked_wrongly):
         yield
-    except asked_wrongly as error:
-        fail(str(error), code=2)
-    except ConfigurationError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    except (DatabaseUnusable, NotOnRecord, NotReplaced) as error:
-        fail(str(error), code=1)
-    except DatabaseAway as away:
-        fail(f"the usage database cannot be read: {told(away)}", code=1)
-    except OutputLost:
-        raise
-    except OSError as error:
-        fail(f"{error.filename or 'output'}: {error.strerror}", code=1)
 
 
 def show(text_of: Callable[[], str], *, out: Path | None, config: Path) -> None:
@@ -201,9 +175,3 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def fail(message: str, *, code: int) -> NoReturn:
-    """End the command with one line and an exit code."""
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code)

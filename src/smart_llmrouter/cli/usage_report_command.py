@@ -1,10 +1,11 @@
 """`smart-llmrouter usage report`: what an interval came to."""
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from smart_llmrouter.cli.failures import ASKED_WRONGLY, fail
+from smart_llmrouter.cli.invocation import now
 from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
 from smart_llmrouter.cli.usage_options import (
     BaselineOption,
@@ -22,7 +23,6 @@ from smart_llmrouter.cli.usage_options import (
 from smart_llmrouter.cli.usage_reading import (
     ForReading,
     caught_up,
-    fail,
     loaded_from,
     show,
 )
@@ -77,7 +77,7 @@ def report(
     database; what is still missing then is said in the report.
     """
     if measures is not None and group_by is None:
-        fail("--measures are the columns of --group-by: give both", code=2)
+        fail("--measures are the columns of --group-by: give both", code=ASKED_WRONGLY)
     asked = Asked(
         since=since,
         until=until,
@@ -91,11 +91,6 @@ def report(
         return _written(made, chosen(to_format, out=out), top=top)
 
     show(text, out=out, config=config)
-
-
-def now() -> int:
-    """Return this moment, in milliseconds since 1970, UTC."""
-    return int(time.time() * 1000)
 
 
 def chosen(to_format: PageFormat | None, *, out: Path | None) -> PageFormat:

@@ -1,5 +1,6 @@
 """`smart-llmrouter usage request`: everything about one call."""
 
+from smart_llmrouter.cli.failures import fail
 from smart_llmrouter.cli.options import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -11,7 +12,6 @@ from smart_llmrouter.cli.usage_options import (
     RequestIdArgument,
 )
 from smart_llmrouter.cli.usage_reading import (
-    NotOnRecord,
     caught_up,
     show,
     snapshot_of,
@@ -37,7 +37,10 @@ def request(
         with caught_up(state, decided=True) as (connection, unread_bytes):
             call = explained(connection, request_id)
         if call is None:
-            raise NotOnRecord(request_id, unread_bytes)
+            yet = (
+                f"; {unread_bytes:,} bytes are not yet ingested" if unread_bytes else ""
+            )
+            fail(f"no call {request_id!r} is on record{yet}")
         return render_call(call, to=to_format.value)
 
     show(text, out=out, config=config)

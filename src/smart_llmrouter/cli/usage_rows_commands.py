@@ -12,8 +12,10 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from smart_llmrouter.cli.failures import fail
 from smart_llmrouter.cli.interrupts import going_on
-from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption
+from smart_llmrouter.cli.invocation import now
+from smart_llmrouter.cli.options import DEFAULT_CONFIG, ConfigOption, TableFormat
 from smart_llmrouter.cli.usage_options import (
     OutOption,
     SinceOption,
@@ -25,10 +27,9 @@ from smart_llmrouter.cli.usage_reading import (
     caught_up,
     delivered,
     explained,
-    fail,
     snapshot_of,
 )
-from smart_llmrouter.cli.usage_report_command import Asked, now, question_of
+from smart_llmrouter.cli.usage_report_command import Asked, question_of
 
 if TYPE_CHECKING:
     from smart_llmrouter.config.snapshot import Snapshot
@@ -49,19 +50,12 @@ class RowsFormat(StrEnum):
     JSONL = "jsonl"
 
 
-class LineFormat(StrEnum):
-    """How calls that come are shown."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 RowsFormatOption = Annotated[
     RowsFormat,
     typer.Option("--format", help="CSV, or JSON lines: an object a line."),
 ]
 LineFormatOption = Annotated[
-    LineFormat,
+    TableFormat,
     typer.Option("--format", help="Lines for people, or JSON lines for programs."),
 ]
 LinesOption = Annotated[
@@ -117,7 +111,6 @@ def export(
             fail(
                 f"{unread:,} bytes of the journal are not yet in the database: an "
                 "export would lack them; try again",
-                code=1,
             )
         watched = stack.enter_context(_progress("rows", out=out))
         total = count_rows(connection, question) if watched is not None else 0
@@ -135,7 +128,7 @@ def tail(
     timezone: TimezoneOption = None,
     lines: LinesOption = 10,
     count: CountOption = None,
-    to_format: LineFormatOption = LineFormat.TABLE,
+    to_format: LineFormatOption = TableFormat.TABLE,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Follow calls as they end, until Ctrl-C.
@@ -186,12 +179,12 @@ def _followed(
         yield from found
 
 
-def _line_writer(to: LineFormat, zone: "Zone") -> "Callable[[Row], str]":
+def _line_writer(to: TableFormat, zone: "Zone") -> "Callable[[Row], str]":
     import msgspec
 
     from smart_llmrouter.cli.call_line import call_line
 
-    if to is LineFormat.TABLE:
+    if to is TableFormat.TABLE:
         return lambda row: call_line(row, zone)
     return lambda row: msgspec.json.encode(row).decode()
 
@@ -226,7 +219,7 @@ def import_(
         try:
             files = journal_files(journals)
         except NothingToImport as error:
-            fail(str(error), code=1)
+            fail(str(error))
         state.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         create_or_check_schema(url)
         total = sum(path.stat().st_size for path in files)

@@ -1,5 +1,6 @@
 """Commands whose standard output cannot be written: a full disk, a closed pipe."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.configuration import SMALL
+from tests.support.ledger import state_in
 from tests.support.wait import PATIENCE_S
 
 PROGRAM = Path(sys.executable).with_name("smart-llmrouter")
@@ -82,6 +84,21 @@ def test_a_full_disk_is_told_in_one_line(
     assert full.returncode == 1
     assert full.stderr == "error: standard output: No space left on device\n"
     assert (left.returncode, left.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("run", [run_into_full, run_into_nobody])
+def test_lost_output_is_no_fault_of_the_database(
+    directory: Path, run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """A command that prints while it reads says the same as one that prints after."""
+    state = state_in(directory / "here")
+    where = f"state: {{directory: {json.dumps(str(state.path))}}}\n"
+    (directory / "router.yaml").write_text(where + SMALL)
+    told = {run_into_full: "error: standard output: No space left on device\n"}
+
+    done = run(directory, "db", "verify")
+
+    assert (done.returncode, done.stderr) == (1, told.get(run, ""))
 
 
 @pytest.mark.parametrize("run", [run_into_full, run_into_nobody])
