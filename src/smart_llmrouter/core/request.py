@@ -9,6 +9,16 @@ from smart_llmrouter.core.content import NO_EXTRAS, Extras, Text, Turn
 
 DialectName = Literal["openai-chat", "openai-responses", "anthropic-messages"]
 ChoiceMode = Literal["auto", "none", "required", "named", "allowed"]
+HostedKind = Literal[
+    "web_search",
+    "image_generation",
+    "mcp",
+    "file_search",
+    "code_interpreter",
+    "computer_use",
+    "web_fetch",
+    "other",
+]
 FormatKind = Literal["json_object", "json_schema"]
 NO_METADATA: Final[Mapping[str, str]] = {}
 
@@ -50,28 +60,18 @@ class SearchTool(msgspec.Struct, frozen=True, kw_only=True):
 class HostedTool(msgspec.Struct, frozen=True, kw_only=True):
     """A tool that the provider would run itself, as its dialect wrote it.
 
-    `kind` is one of the names in `HOSTED_KINDS`, whatever its dialect calls it.
+    `kind` says what it does, whatever its dialect calls it.
     """
 
-    kind: str
+    kind: HostedKind
     raw: msgspec.Raw
 
 
 WEB_SEARCH: Final = "web_search"
 IMAGE_GENERATION: Final = "image_generation"
-HOSTED_KINDS: Final = frozenset(
-    {
-        WEB_SEARCH,
-        IMAGE_GENERATION,
-        "mcp",
-        "file_search",
-        "code_interpreter",
-        "computer_use",
-        "web_fetch",
-        "other",
-    }
+DROPPABLE_HOSTED_KINDS: Final[frozenset[HostedKind]] = frozenset(
+    {WEB_SEARCH, IMAGE_GENERATION}
 )
-DROPPABLE_HOSTED_KINDS: Final = frozenset({WEB_SEARCH, IMAGE_GENERATION})
 """Hosted tools that a group may drop: an answer without them is still an answer."""
 
 Tool = FunctionTool | CustomTool | SearchTool | HostedTool

@@ -39,7 +39,7 @@ SELECT data_class, kept_days, before_ms, looked_at, removed, held, blocked
 FROM retention_job_results WHERE job_id = ? ORDER BY data_class
 """
 _JOBS: Final = """
-SELECT id, started_ms, ended_ms, status, dry_run, automatic, actor
+SELECT id, started_ms, status, dry_run, automatic, actor
 FROM retention_jobs ORDER BY id DESC LIMIT 5
 """
 _OLDEST: Final = (
@@ -184,11 +184,13 @@ def _line(result: ClassResult, verb: str) -> str:
 
 def status_text(reading: Queries, policy: Retention, *, now_ms: int) -> str:
     """Return what is kept for how long, how old it is, and what the last jobs did."""
-    days = {each.name: each for each in class_orders(policy, now_ms=now_ms)}
+    orders: dict[str, ClassOrder] = {
+        order.name: order for order in class_orders(policy, now_ms=now_ms)
+    }
     lines = []
     for name, query in _OLDEST:
         (oldest_ms,) = reading.execute(query).fetchone()
-        order = next((days[each] for each in days if each == name), None)
+        order = orders.get(name)
         kept = "for ever" if order is None else f"{order.kept_days} days"
         since = "nothing yet" if oldest_ms is None else utc_text(oldest_ms)[:10]
         lines.append(f"{name}: kept {kept}; oldest {since}")
@@ -205,7 +207,7 @@ def status_text(reading: Queries, policy: Retention, *, now_ms: int) -> str:
 
 def _jobs(reading: Queries) -> list[str]:
     lines = []
-    for job_id, started_ms, _, status, dry_run, automatic, actor in reading.execute(
+    for job_id, started_ms, status, dry_run, automatic, actor in reading.execute(
         _JOBS
     ).fetchall():
         kind = "dry run" if dry_run else "run"

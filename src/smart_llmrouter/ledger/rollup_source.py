@@ -6,7 +6,7 @@ What retention has removed of the rest is in roll-ups, too, by the period in whi
 lay. So sums over the whole are exact, whatever was rolled up or removed.
 
 Only at an edge there may be more than can be known: where it cuts a period of which
-rows are gone, those count where the period begins. `Coverage.blurred` says so.
+rows are gone, those count where the period begins.
 """
 
 from bisect import bisect_right
@@ -51,13 +51,11 @@ class Coverage:
     in them count. `rolled_up` are those of which the roll-ups of a level are, and
     `gone` those of which of a level only what was removed from below counts, beside
     rows or shorter roll-ups of the same time.
-    `blurred` are the periods that an edge cuts although some of their rows are gone.
     """
 
     rows: Spans
     rolled_up: Mapping[Level, Spans]
     gone: Mapping[Level, Spans]
-    blurred: Spans
 
     def in_rows(self, ts_ms: ColumnElement[int]) -> ColumnElement[bool]:
         """Return the condition for rows; false where none are to be read."""
@@ -107,7 +105,6 @@ def coverage(
         rows=_runs(_hours_left(known, taken, edges))[_ROWS],
         rolled_up=rolled_up,
         gone=gone,
-        blurred=_blurred(edges, known),
     )
 
 
@@ -229,17 +226,6 @@ def _runs(tagged: _Tagged) -> defaultdict[str, Spans]:
         spans = [span for span, _ in group]
         runs[tag] = (*runs[tag], Span(spans[0].from_ms, spans[-1].to_ms))
     return runs
-
-
-def _blurred(edges: Iterable[int], known: _Known) -> Spans:
-    found = set()
-    for edge in edges:
-        for level in LEVELS:
-            period = period_at(level, edge)
-            state = known[level].get(period.start_ms)
-            if state and state.source_gone and period.start_ms < edge:
-                found.add(period.span)
-    return tuple(sorted(found))
 
 
 def _within(column: ColumnElement[int], spans: Spans) -> ColumnElement[bool]:

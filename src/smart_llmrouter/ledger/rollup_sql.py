@@ -164,12 +164,6 @@ def bucket_of(column: str) -> str:
     )
 
 
-def middle_of(bucket_us: int) -> int:
-    """Return the duration that stands for a bucket, at most 5 % from any of it."""
-    width = int(10 ** max(0, len(str(max(bucket_us, 0))) - 2))
-    return bucket_us + width // 2
-
-
 def _adding(table: str, selected: str, where: str) -> str:
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in ADDED)
     return (

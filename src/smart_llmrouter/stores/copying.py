@@ -23,10 +23,6 @@ _PAGES: Final = 4096
 _DUMP: Final = "pg_dump"
 
 
-def _nobody_asks(_done: int, _of: int) -> None:
-    """Tell nobody."""
-
-
 class NoDumpProgram(Exception):
     """`pg_dump` is not installed; the text says what to run where it is."""
 

@@ -79,21 +79,6 @@ def _make(connection: Connection, day: int) -> None:
         )
 
 
-def drop_day(connection: Connection, day: int) -> bool:
-    """Drop a day and all calls that began on it; say whether there was a partition.
-
-    Waits for who reads or writes at the time, within the time-out of locks.
-    """
-    name = partition_of(day)
-    with transaction(connection):
-        connection.execute(_TAKE_TURNS, (PARTITIONS_LOCK,))
-        found = connection.execute(_IS_THERE, (name,)).fetchone()
-        if found is None or not found[0]:
-            return False
-        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
-    return True
-
-
 def drop_empty_days(connection: Connection, *, before_ms: int) -> int:
     """Drop the days of before a moment that hold no call; return how many.
 

@@ -4,7 +4,8 @@ import pytest
 
 from smart_llmrouter.ledger.periods import Period
 from smart_llmrouter.ledger.record import UsageRecord
-from smart_llmrouter.ledger.rollup_sql import bucket_of, middle_of
+from smart_llmrouter.ledger.reports.durations import middle_us
+from smart_llmrouter.ledger.rollup_sql import bucket_of
 from smart_llmrouter.ledger.rollups import next_due, roll_up
 from smart_llmrouter.stores.reading import connect_for_reading
 from smart_llmrouter.stores.rollup_schema import LEVELS, Level
@@ -176,4 +177,4 @@ def test_a_duration_is_within_a_twentieth_of_the_middle_of_its_bucket(
         *(0, 7, 99, 100, 100, 100, 110, 990, 1000, 98_000, 120_000_000, 10**15)
     ]
     for duration, bucket in zip(durations, found, strict=True):
-        assert abs(middle_of(bucket) - duration) <= duration / 20
+        assert abs(middle_us(bucket) - duration) <= duration / 20

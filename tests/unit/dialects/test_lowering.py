@@ -18,6 +18,7 @@ from smart_llmrouter.core.notes import Note, Notes
 from smart_llmrouter.core.request import (
     CustomTool,
     FunctionTool,
+    HostedKind,
     HostedTool,
     Request,
     SearchTool,
@@ -96,7 +97,7 @@ def test_the_line_for_billing_is_left_out() -> None:
     ],
 )
 def test_hosted_tools_follow_the_rule_of_the_group(
-    kind: str, rule: HostedTools, *, forbidden: bool
+    kind: HostedKind, rule: HostedTools, *, forbidden: bool
 ) -> None:
     """What an answer can do without is dropped with a note, and the rest refused."""
     request = asked(tools=(HostedTool(kind=kind, raw=RAW),))

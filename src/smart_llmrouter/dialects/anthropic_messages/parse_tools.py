@@ -14,6 +14,7 @@ from smart_llmrouter.core.request import (
     WEB_SEARCH,
     ChoiceMode,
     FunctionTool,
+    HostedKind,
     HostedTool,
     Tool,
     ToolChoice,
@@ -22,7 +23,7 @@ from smart_llmrouter.dialects.anthropic_messages.fields import Fields
 
 TYPE: Final = "type"
 
-_HOSTED_KINDS: Final = (
+_HOSTED_KINDS: Final[tuple[tuple[str, HostedKind], ...]] = (
     ("web_search_", WEB_SEARCH),
     ("web_fetch_", "web_fetch"),
     ("code_execution_", "code_interpreter"),

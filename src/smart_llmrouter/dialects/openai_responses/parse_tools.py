@@ -12,6 +12,7 @@ from smart_llmrouter.core.request import (
     ChoiceMode,
     CustomTool,
     FunctionTool,
+    HostedKind,
     HostedTool,
     SearchTool,
     Tool,
@@ -22,7 +23,7 @@ from smart_llmrouter.dialects.openai_responses.fields import Fields
 NAMESPACE_FIELD: Final = "namespace."
 """How the fields of a namespace are named in the extras of its first tool."""
 
-_HOSTED: Final = {
+_HOSTED: Final[Mapping[str, HostedKind]] = {
     WEB_SEARCH: WEB_SEARCH,
     "web_search_preview": WEB_SEARCH,
     IMAGE_GENERATION: IMAGE_GENERATION,

@@ -22,6 +22,7 @@ from smart_llmrouter.core.errors import InvalidRequest
 from smart_llmrouter.core.request import (
     CustomTool,
     FunctionTool,
+    HostedKind,
     HostedTool,
     OutputFormat,
     ReasoningAsk,
@@ -317,7 +318,7 @@ def test_additional_tools_are_tools() -> None:
         ("telepathy", "other"),
     ],
 )
-def test_tools_that_providers_run(kind: str, known: str) -> None:
+def test_tools_that_providers_run(kind: str, known: HostedKind) -> None:
     """Each is known by its kind, and kept as it was written."""
     (tool,) = parsed(tools=[{"type": kind, "x": 1}]).tools
 
