@@ -51,11 +51,13 @@ Everything lives in `state.directory`:
 | --- | --- |
 | `journal/*.jsonl` | segments of about 64 MiB: one line a call, a JSON array |
 | `journal/rejected.jsonl` | lines that could not be stored, in base64, and why |
+| `journal/owner` | whose journal it is, where routers share a database |
 | `usage.sqlite` (`-wal`, `-shm`) | the database, in WAL mode |
 | `ingester.lock` | held by the one ingester that works |
 | `ingester.json` | what the ingester last said of the database |
 
-All of them are readable by the router's user only.
+All of them are readable by the router's user only. Where the database is
+[PostgreSQL](postgres.md), there is no `usage.sqlite`.
 
 ## What is promised
 
@@ -243,7 +245,8 @@ QUERIES: Final = """\
 ## Reports and queries
 
 `smart-llmrouter usage report` [adds records up](reports.md), and `usage request` tells
-all about one call. Any SQLite client can read the database while the router works:
+all about one call. Any client can read the database while the router works, as here one
+of SQLite:
 
 ```sql
 SELECT caller_project, count(*), sum(total_cost_nusd) / 1e9 AS usd

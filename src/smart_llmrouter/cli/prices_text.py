@@ -8,6 +8,7 @@ import msgspec
 from smart_llmrouter.core.money import usd_text
 from smart_llmrouter.ledger.cost_drift import CallDrift, Drift, TargetDrift, percent_of
 from smart_llmrouter.ledger.interval import utc_text
+from smart_llmrouter.ledger.reports.wording import count_of
 
 if TYPE_CHECKING:
     from smart_llmrouter.catalog.priced import PriceFinding
@@ -43,16 +44,18 @@ def findings_text(
 ) -> str:
     """Return what there is to say of prices, and how much was looked at."""
     faults = sum(not found.is_note for found in findings)
+    told = (
+        count_of(models, "model", "models"),
+        count_of(faults, "finding", "findings"),
+        count_of(len(findings) - faults, "note", "notes"),
+    )
     rows = [
         (found.use, "note" if found.is_note else "finding", found.code, found.message)
         for found in findings
     ]
     table = columns(rows, texts=4) + "\n" if rows else ""
     against = f"compared with {compared}" if compared else "compared with nothing"
-    return (
-        f"{table}{models} models in use, {against}: {faults} findings,"
-        f" {len(findings) - faults} notes\n"
-    )
+    return f"{table}{told[0]} in use, {against}: {told[1]}, {told[2]}\n"
 
 
 def findings_json(
@@ -79,11 +82,12 @@ def findings_json(
 
 def drift_text(drift: Drift) -> str:
     """Return a drift report for people."""
-    span = f"{utc_text(drift.interval.from_ms)} to {utc_text(drift.interval.to_ms)}"
+    begins, ends = map(utc_text, (drift.interval.from_ms, drift.interval.to_ms))
+    span = f"from {begins} to {ends}"
     if not drift.targets:
-        return f"No target was called, {span}.\n"
+        return f"No target was called {span}.\n"
     parts = [
-        f"Calls from {span}, by our prices and by what providers reported.\n",
+        f"Calls {span}, by our prices and by what providers reported.\n",
         columns([_HEAD, *map(_target, drift.targets)], texts=1),
     ]
     if drift.worst:

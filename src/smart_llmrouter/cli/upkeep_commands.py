@@ -156,10 +156,12 @@ def _verified(state: "State", from_ms: int, to_ms: int) -> "Verified":
 
 
 def _tell(found: "Verified", budgets: "ComparedBudgets | None") -> None:
-    total = found.in_rows.calls + found.gone.calls
+    from smart_llmrouter.ledger.reports.wording import count_of
+
+    total = count_of(found.in_rows.calls + found.gone.calls, "call", "calls")
     nusd = found.in_rows.nusd + found.gone.nusd
     typer.echo(
-        f"{total:,} calls, charged {nusd:,} nano-dollars: {found.in_rows.calls:,} in "
+        f"{total}, charged {nusd:,} nano-dollars: {found.in_rows.calls:,} in "
         f"rows, {found.gone.calls:,} of which only sums are kept"
     )
     for level, compared in found.periods.items():

@@ -8,7 +8,7 @@ legal hold covers.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from smart_llmrouter.config.policies import Retention
 from smart_llmrouter.ledger.periods import DAY_MS, Period, Span, period_at
@@ -35,6 +35,9 @@ DataClass = Literal[
     "usage_rollup_hourly",
     "usage_rollup_daily",
 ]
+DATA_CLASSES: Final[tuple[DataClass, ...]] = get_args(DataClass)
+"""In the order in which a job goes through them."""
+
 Transact = Callable[[], AbstractContextManager[Writing]]
 """Begins a transaction."""
 

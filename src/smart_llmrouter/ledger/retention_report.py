@@ -14,6 +14,7 @@ from smart_llmrouter.ledger.holds import (
 from smart_llmrouter.ledger.interval import utc_text
 from smart_llmrouter.ledger.removing import ACCESS_EVENTS, DIAGNOSTICS, Removed
 from smart_llmrouter.ledger.retention import (
+    DATA_CLASSES,
     ClassOrder,
     DataClass,
     JobOrder,
@@ -36,7 +37,7 @@ _IN_FINAL_HOURS: Final = f"""EXISTS (
 )"""  # noqa: S608 - constants
 _RESULTS: Final = """
 SELECT data_class, kept_days, before_ms, looked_at, removed, held, blocked
-FROM retention_job_results WHERE job_id = ? ORDER BY data_class
+FROM retention_job_results WHERE job_id = ?
 """
 _JOBS: Final = """
 SELECT id, started_ms, status, dry_run, automatic, actor
@@ -152,11 +153,11 @@ def last_results(reading: Queries) -> list[ClassResult]:
 
 
 def _results(reading: Queries, job_id: int) -> list[ClassResult]:
-    rows = reading.execute(_RESULTS, (job_id,)).fetchall()
-    return [
-        ClassResult(name, days, before_ms, Removed(*did))
-        for name, days, before_ms, *did in rows
-    ]
+    found = {
+        name: ClassResult(name, days, before_ms, Removed(*did))
+        for name, days, before_ms, *did in reading.execute(_RESULTS, (job_id,))
+    }
+    return [found[name] for name in DATA_CLASSES if name in found]
 
 
 def results_text(results: Sequence[ClassResult], *, dry_run: bool) -> str:

@@ -116,7 +116,7 @@ def test_a_model_without_a_price(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "acme/mini  finding  missing  it has no price" in result.stdout
-    assert "1 models in use, compared with genai-prices " in result.stdout
+    assert "1 model in use, compared with genai-prices " in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -361,4 +361,5 @@ def test_drift_of_nothing(tmp_path: Path) -> None:
 
     assert away.exit_code == 1
     assert "no usage database" in away.stderr
-    assert (nothing.exit_code, nothing.stdout[:21]) == (0, "No target was called,")
+    assert nothing.exit_code == 0
+    assert nothing.stdout.startswith("No target was called from 20")
